@@ -1,0 +1,29 @@
+//! The core of Ratchet: everything that decides, nothing that does I/O.
+//!
+//! Time and randomness are parameters throughout; nothing in here reads a clock, an environment
+//! variable or a socket. The pieces, in the order in which a reader wants them:
+//!
+//! * [`rotation`] – the decision table that the whole service hangs on
+//! * [`session`] – a session as the tokens table keeps it
+//! * [`refresh_token`] and [`seal`] – the wire format and the way from an old token to the live one
+//! * [`access_token`] and [`jws`] – issuing and the strict verification of JWTs
+//! * [`key_ring`] – the keys behind both
+//! * [`password`] and [`user`] – who may sign in
+//! * [`config`] – every setting, read once into one typed value
+
+pub mod access_token;
+pub mod config;
+pub mod encoding;
+pub mod entropy;
+pub mod ids;
+pub mod jws;
+pub mod key_ring;
+pub mod network;
+pub mod password;
+pub mod refresh_token;
+pub mod rotation;
+pub mod seal;
+pub mod secret;
+pub mod session;
+pub mod time;
+pub mod user;

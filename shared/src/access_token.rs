@@ -1,0 +1,223 @@
+//! Access tokens: JWTs (RFC 7519) of the profile RFC 9068, issued and verified strictly.
+//!
+//! jsonwebtoken signs and checks signatures, and nothing else: every claim is checked here,
+//! against the one clock that the caller passes in (RFC 8725 §3).
+
+use std::time::Duration;
+
+use jsonwebtoken::{Header, encode};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::{
+    encoding::to_base64url,
+    ids::{SessionId, UserId},
+    jws::{JwsError, UnverifiedToken},
+    key_ring::KeyRing,
+    time::UnixSeconds,
+};
+
+/// The header's `typ` (RFC 9068 §2.1). It keeps other JWTs of the same issuer out.
+const TYP: &str = "at+jwt";
+
+/// What issuer and verifier of access tokens have to agree on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessTokenPolicy {
+    /// `iss`, compared exactly.
+    pub issuer: String,
+    /// `aud`, compared exactly; a list is never accepted.
+    pub audience: String,
+    /// `client_id` (RFC 9068 §2.2) of the first-party client.
+    pub client_id: String,
+    /// How long a token lives, and the longest life that is accepted.
+    pub life: Duration,
+    /// How far the clocks of issuer and verifier may differ.
+    pub clock_skew: Duration,
+}
+
+/// Who a token is for: the part of the claims that comes from the user and the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// `sub`.
+    pub user_id: UserId,
+    /// `sid`.
+    pub session_id: SessionId,
+    /// `auth_time`: when the password was proved.
+    pub auth_time: UnixSeconds,
+    /// `name`: the user name.
+    pub name: String,
+    /// `roles`.
+    pub roles: Vec<String>,
+}
+
+/// The claims of an access token (RFC 7519 §4.1, RFC 9068 §2.2).
+///
+/// The integer types refuse floats, negative numbers and strings; a claim that comes twice is an
+/// error too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// The issuer.
+    pub iss: String,
+    /// The user.
+    pub sub: UserId,
+    /// The audience.
+    pub aud: String,
+    /// When the token's life ends: it is no longer accepted in that second.
+    pub exp: UnixSeconds,
+    /// When it was issued.
+    pub iat: UnixSeconds,
+    /// When its life begins, if not at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<UnixSeconds>,
+    /// The token's own id.
+    pub jti: String,
+    /// The OAuth client.
+    pub client_id: String,
+    /// The session.
+    pub sid: SessionId,
+    /// When the password was proved.
+    pub auth_time: UnixSeconds,
+    /// The user name.
+    pub name: String,
+    /// The roles.
+    #[serde(default)]
+    pub roles: Vec<String>,
+}
+
+/// No access token can be issued.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// The ring has no key that may sign now.
+    #[error("no key of the key ring may sign access tokens now")]
+    NoSigner,
+    /// The cryptographic library refused.
+    #[error("the access token could not be signed")]
+    Sign(#[source] jsonwebtoken::errors::Error),
+}
+
+/// Issues an access token at `now`. `jti` is sixteen fresh random bytes.
+///
+/// # Errors
+/// [`IssueError`]; a session must not be changed for an answer that can not be given, so this
+/// comes before any write.
+pub fn issue(
+    subject: &Subject,
+    policy: &AccessTokenPolicy,
+    ring: &KeyRing,
+    now: UnixSeconds,
+    jti: [u8; 16],
+) -> Result<Zeroizing<String>, IssueError> {
+    let key = ring.signer(now).ok_or(IssueError::NoSigner)?;
+    let header = Header {
+        typ: Some(TYP.to_owned()),
+        kid: Some(key.kid().to_owned()),
+        ..Header::new(key.algorithm().jose())
+    };
+    let claims = Claims {
+        iss: policy.issuer.clone(),
+        sub: subject.user_id,
+        aud: policy.audience.clone(),
+        exp: now.plus(policy.life),
+        iat: now,
+        nbf: None,
+        jti: to_base64url(&jti),
+        client_id: policy.client_id.clone(),
+        sid: subject.session_id,
+        auth_time: subject.auth_time,
+        name: subject.name.clone(),
+        roles: subject.roles.clone(),
+    };
+    encode(&header, &claims, key.private()).map(Zeroizing::new).map_err(IssueError::Sign)
+}
+
+/// Why a text is no access token of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AccessTokenError {
+    /// Not a JWS, or not signed by the key that its `kid` names.
+    #[error(transparent)]
+    Jws(#[from] JwsError),
+    /// The ring has no such key: it may have been rotated since it was loaded.
+    #[error("the token's kid names no key of the ring")]
+    UnknownKey,
+    /// The header's `typ` is not `at+jwt`.
+    #[error("the token is of another type")]
+    WrongType,
+    /// A claim is missing, comes twice or has the wrong type.
+    #[error("the token's claims are malformed")]
+    MalformedClaims,
+    /// `iss` or `aud` is not ours.
+    #[error("the token is of another issuer or for another audience")]
+    Foreign,
+    /// `iat` or `nbf` lies ahead, or the life is longer than the configured one.
+    #[error("the token's times make no sense")]
+    ImpossibleTimes,
+}
+
+/// What a genuine access token says, and whether it still counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verified {
+    /// Within its life.
+    Live(Claims),
+    /// Genuine in everything but its lifetime.
+    Expired(Claims),
+}
+
+impl Verified {
+    /// The claims, expired or not: for refreshing, where an expired access token is welcome.
+    #[must_use]
+    pub fn into_claims_whatever_their_age(self) -> Claims {
+        match self {
+            Self::Live(claims) | Self::Expired(claims) => claims,
+        }
+    }
+}
+
+/// Verifies an access token at `now`.
+///
+/// # Errors
+/// [`AccessTokenError`] unless the token is genuine; being expired is no error but a
+/// [`Verified::Expired`].
+pub fn verify(
+    token: &str,
+    policy: &AccessTokenPolicy,
+    ring: &KeyRing,
+    now: UnixSeconds,
+) -> Result<Verified, AccessTokenError> {
+    let token = UnverifiedToken::parse(token)?;
+    // The key is chosen by `kid` alone (RFC 8725 §3.1), and only from the ring.
+    let kid = token.header().kid.as_deref().ok_or(AccessTokenError::UnknownKey)?;
+    let key = ring.verification_key(kid, now).ok_or(AccessTokenError::UnknownKey)?;
+    let (header, payload) = token.verify(key)?;
+    if header.typ.as_deref() != Some(TYP) {
+        return Err(AccessTokenError::WrongType);
+    }
+    let claims: Claims =
+        serde_json::from_slice(&payload).map_err(|_| AccessTokenError::MalformedClaims)?;
+    if claims.iss != policy.issuer || claims.aud != policy.audience {
+        return Err(AccessTokenError::Foreign);
+    }
+    check_times(&claims, policy, now)?;
+    if claims.exp.plus(policy.clock_skew) <= now {
+        Ok(Verified::Expired(claims))
+    } else {
+        Ok(Verified::Live(claims))
+    }
+}
+
+fn check_times(
+    claims: &Claims,
+    policy: &AccessTokenPolicy,
+    now: UnixSeconds,
+) -> Result<(), AccessTokenError> {
+    let latest = now.plus(policy.clock_skew);
+    let begun = claims.iat <= latest && claims.nbf.is_none_or(|nbf| nbf <= latest);
+    let life = claims.exp.get().checked_sub(claims.iat.get());
+    if begun && life.is_some_and(|life| life <= policy.life.as_secs()) {
+        Ok(())
+    } else {
+        Err(AccessTokenError::ImpossibleTimes)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,286 @@
+//! Every setting, read once into one typed value.
+
+use std::{fmt, time::Duration};
+
+use crate::{access_token::AccessTokenPolicy, password::HashCost, rotation::SessionPolicy};
+
+/// The configuration of a function. README.md has the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Name of the users table.
+    pub users_table: String,
+    /// Name of the tokens table.
+    pub tokens_table: String,
+    /// Name or ARN of the key ring's secret.
+    pub key_ring_secret: String,
+    /// What access tokens say and how long they live.
+    pub access_token: AccessTokenPolicy,
+    /// How long sessions live.
+    pub session: SessionPolicy,
+    /// How many live sessions a user may have; the oldest is ended for one more.
+    pub max_sessions: usize,
+    /// What a client gets that shares a chain from another network or user agent.
+    pub convergence_from_elsewhere: Convergence,
+    /// The cost of password hashes.
+    pub hash_cost: HashCost,
+    /// Whether only users with a confirmed e-mail address may sign in.
+    pub require_confirmed_email: bool,
+    /// Web origins that may call from a browser.
+    pub cors_origins: Vec<String>,
+    /// The least severe log lines that are written.
+    pub log_level: LogLevel,
+}
+
+/// What becomes of a recent token that comes from another network or user agent than the
+/// rotation it leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Convergence {
+    /// An event, and the live token.
+    Allow,
+    /// An event, and a refusal.
+    Refuse,
+}
+
+/// Severities. Nothing below `info` exists in production: the runtime's own trace lines would
+/// show request bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// One line per request, security events, and everything below.
+    Info,
+    /// What went wrong in a dependency, and below.
+    Warn,
+    /// What nobody could be served for.
+    Error,
+}
+
+/// Everything that is wrong with the configuration, each with the variable's name.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError(Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration can not be used: {}", self.0.join("; "))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads the configuration from `variable`, which looks an environment variable up.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every value that is missing or out of its bounds.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut reader = Reader { variable, errors: Vec::new() };
+        let config = Self {
+            users_table: reader.required("RATCHET_USERS_TABLE"),
+            tokens_table: reader.required("RATCHET_TOKENS_TABLE"),
+            key_ring_secret: reader.required("RATCHET_KEY_RING_SECRET"),
+            access_token: AccessTokenPolicy {
+                issuer: reader.url("RATCHET_ISSUER"),
+                audience: reader.text("RATCHET_AUDIENCE", "ratchet"),
+                client_id: reader.text("RATCHET_CLIENT_ID", "first-party"),
+                life: reader.seconds("RATCHET_ACCESS_TOKEN_SECONDS", 300, 1, 86_400),
+                clock_skew: reader.seconds("RATCHET_CLOCK_SKEW_SECONDS", 0, 0, 300),
+            },
+            session: SessionPolicy {
+                idle: reader.seconds("RATCHET_IDLE_SECONDS", 2_592_000, 1, 31_536_000),
+                absolute: reader.seconds("RATCHET_ABSOLUTE_SECONDS", 7_776_000, 1, 157_680_000),
+                retry_window: reader.seconds("RATCHET_RETRY_WINDOW_SECONDS", 60, 5, 600),
+            },
+            max_sessions: usize::try_from(reader.number("RATCHET_MAX_SESSIONS", 50, 1, 1_000))
+                .unwrap_or(usize::MAX),
+            convergence_from_elsewhere: reader.choice(
+                "RATCHET_CONVERGENCE_FROM_ELSEWHERE",
+                &[("allow", Convergence::Allow), ("refuse", Convergence::Refuse)],
+                Convergence::Allow,
+            ),
+            hash_cost: HashCost {
+                memory_kib: reader.small_number(
+                    "RATCHET_ARGON2_MEMORY_KIB",
+                    HashCost::DEFAULT.memory_kib,
+                    8,
+                    HashCost::CAP.memory_kib,
+                ),
+                iterations: reader.small_number(
+                    "RATCHET_ARGON2_ITERATIONS",
+                    HashCost::DEFAULT.iterations,
+                    1,
+                    HashCost::CAP.iterations,
+                ),
+                parallelism: reader.small_number(
+                    "RATCHET_ARGON2_PARALLELISM",
+                    HashCost::DEFAULT.parallelism,
+                    1,
+                    HashCost::CAP.parallelism,
+                ),
+            },
+            require_confirmed_email: reader.choice(
+                "RATCHET_REQUIRE_CONFIRMED_EMAIL",
+                &[("true", true), ("false", false)],
+                true,
+            ),
+            cors_origins: reader.origins("RATCHET_CORS_ORIGINS"),
+            log_level: reader.choice(
+                "RATCHET_LOG_LEVEL",
+                &[("info", LogLevel::Info), ("warn", LogLevel::Warn), ("error", LogLevel::Error)],
+                LogLevel::Info,
+            ),
+        };
+        if config.session.idle > config.session.absolute {
+            reader.errors.push(
+                "RATCHET_IDLE_SECONDS must not be more than RATCHET_ABSOLUTE_SECONDS".to_owned(),
+            );
+        }
+        if config.hash_cost.memory_kib < 8 * config.hash_cost.parallelism {
+            reader.errors.push(
+                "RATCHET_ARGON2_MEMORY_KIB must be at least 8 times RATCHET_ARGON2_PARALLELISM"
+                    .to_owned(),
+            );
+        }
+        if reader.errors.is_empty() { Ok(config) } else { Err(ConfigError(reader.errors)) }
+    }
+}
+
+struct Reader<F> {
+    variable: F,
+    errors: Vec<String>,
+}
+
+impl<F: Fn(&str) -> Option<String>> Reader<F> {
+    fn required(&mut self, name: &str) -> String {
+        match (self.variable)(name) {
+            Some(value) if !value.is_empty() => value,
+            _ => {
+                self.errors.push(format!("{name} is not set"));
+                String::new()
+            }
+        }
+    }
+
+    fn text(&self, name: &str, default: &str) -> String {
+        (self.variable)(name)
+            .filter(|value| !value.is_empty())
+            .unwrap_or_else(|| default.to_owned())
+    }
+
+    fn url(&mut self, name: &str) -> String {
+        let url = self.required(name);
+        let has_scheme = url.starts_with("https://") || url.starts_with("http://");
+        if !url.is_empty() && !has_scheme {
+            self.errors.push(format!("{name} is {url:?}, expected an https URL"));
+        }
+        url
+    }
+
+    fn number(&mut self, name: &str, default: u64, min: u64, max: u64) -> u64 {
+        let Some(value) = (self.variable)(name).filter(|value| !value.is_empty()) else {
+            return default;
+        };
+        match value.parse() {
+            Ok(number) if (min..=max).contains(&number) => number,
+            _ => {
+                self.errors.push(format!("{name} is {value:?}, expected {min} to {max}"));
+                default
+            }
+        }
+    }
+
+    fn small_number(&mut self, name: &str, default: u32, min: u32, max: u32) -> u32 {
+        let number = self.number(name, default.into(), min.into(), max.into());
+        u32::try_from(number).unwrap_or(default)
+    }
+
+    fn seconds(&mut self, name: &str, default: u64, min: u64, max: u64) -> Duration {
+        Duration::from_secs(self.number(name, default, min, max))
+    }
+
+    fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)], default: T) -> T {
+        let Some(value) = (self.variable)(name).filter(|value| !value.is_empty()) else {
+            return default;
+        };
+        if let Some((_, choice)) = choices.iter().find(|(text, _)| *text == value) {
+            return *choice;
+        }
+        let names: Vec<_> = choices.iter().map(|(text, _)| *text).collect();
+        self.errors.push(format!("{name} is {value:?}, expected {}", names.join(" or ")));
+        default
+    }
+
+    fn origins(&mut self, name: &str) -> Vec<String> {
+        let value = (self.variable)(name).unwrap_or_default();
+        let origins: Vec<String> =
+            value.split(',').map(str::trim).filter(|o| !o.is_empty()).map(str::to_owned).collect();
+        for origin in &origins {
+            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+            if !host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@', '?'])) {
+                self.errors.push(format!(
+                    "{name} has {origin:?}, expected origins such as https://app.example.com"
+                ));
+            }
+        }
+        origins
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn read(extra: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let mut variables = HashMap::from([
+            ("RATCHET_USERS_TABLE", "users"),
+            ("RATCHET_TOKENS_TABLE", "tokens"),
+            ("RATCHET_KEY_RING_SECRET", "ring"),
+            ("RATCHET_ISSUER", "https://issuer.example"),
+        ]);
+        variables.extend(extra.iter().copied());
+        Config::read(|name| variables.get(name).map(|value| (*value).to_owned()))
+    }
+
+    #[test]
+    fn what_is_not_set_has_its_documented_default() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.access_token.life, Duration::from_secs(300));
+        assert_eq!(config.access_token.clock_skew, Duration::ZERO);
+        assert_eq!(config.session.idle, Duration::from_secs(30 * 86_400));
+        assert_eq!(config.session.absolute, Duration::from_secs(90 * 86_400));
+        assert_eq!(config.session.retry_window, Duration::from_secs(60));
+        assert_eq!(config.hash_cost, HashCost::DEFAULT);
+        assert!(config.require_confirmed_email);
+        assert!(config.cors_origins.is_empty());
+    }
+
+    #[test]
+    fn every_bad_value_is_reported_at_once_with_its_name() {
+        let bad = [
+            ("RATCHET_ISSUER", "issuer.example"),
+            ("RATCHET_ACCESS_TOKEN_SECONDS", "0"),
+            ("RATCHET_CLOCK_SKEW_SECONDS", "-1"),
+            ("RATCHET_IDLE_SECONDS", "soon"),
+            ("RATCHET_ABSOLUTE_SECONDS", "1e9"),
+            ("RATCHET_RETRY_WINDOW_SECONDS", "4"),
+            ("RATCHET_MAX_SESSIONS", "0"),
+            ("RATCHET_CONVERGENCE_FROM_ELSEWHERE", "maybe"),
+            ("RATCHET_ARGON2_MEMORY_KIB", "4194304"),
+            ("RATCHET_ARGON2_ITERATIONS", "0"),
+            ("RATCHET_ARGON2_PARALLELISM", "x"),
+            ("RATCHET_REQUIRE_CONFIRMED_EMAIL", "yes"),
+            ("RATCHET_CORS_ORIGINS", "https://ok.example, *"),
+            ("RATCHET_LOG_LEVEL", "trace"),
+            ("RATCHET_USERS_TABLE", ""),
+        ];
+        let message = read(&bad).unwrap_err().to_string();
+        for (name, _) in bad {
+            assert!(message.contains(name), "{name} in {message}");
+        }
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_reported() {
+        let message = read(&[("RATCHET_ABSOLUTE_SECONDS", "60")]).unwrap_err().to_string();
+        assert!(message.contains("RATCHET_IDLE_SECONDS"), "{message}");
+    }
+}

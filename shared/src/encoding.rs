@@ -1,0 +1,40 @@
+//! base64url without padding (RFC 4648 §5), strict: one text for one value.
+
+use base64::{
+    Engine as _,
+    alphabet::URL_SAFE,
+    engine::{GeneralPurpose, GeneralPurposeConfig},
+};
+
+// The default configuration refuses padding bits that are not zero, so no two texts decode alike.
+const BASE64URL: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(base64::engine::DecodePaddingMode::RequireNone),
+);
+
+/// Encodes without padding.
+#[must_use]
+pub fn to_base64url(bytes: &[u8]) -> String {
+    BASE64URL.encode(bytes)
+}
+
+/// Decodes; `None` for anything that [`to_base64url`] would not have written.
+#[must_use]
+pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
+    BASE64URL.decode(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_is_not_canonical_is_refused() {
+        assert_eq!(from_base64url("_w").as_deref(), Some(&[0xff][..]));
+        for text in ["_x", "_w==", "/w", "_w\n", "_", "_ w"] {
+            assert_eq!(from_base64url(text), None, "{text:?}");
+        }
+    }
+}

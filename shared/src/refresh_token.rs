@@ -1,0 +1,249 @@
+//! The refresh token, version 1: `rt1_` and 84 bytes in base64url.
+//!
+//! ```text
+//! user id (16) ‖ session id (16) ‖ generation (4, big endian) ‖ secret (32) ‖ tag (16)
+//! ```
+//!
+//! The tag is HMAC-SHA-256 over the prefix and the 68 bytes before it, cut to 16 bytes, under the
+//! key ring's tag key. It keeps garbage away from the database and tells 'genuine but old' from
+//! 'forged'. Possession is proved by the secret alone, whose SHA-256 the session holds.
+
+use std::fmt;
+
+use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::{
+    encoding::{from_base64url, to_base64url},
+    ids::{SessionId, UserId},
+    key_ring::TagKey,
+    secret::TokenSecret,
+};
+
+/// The prefix of every version 1 token, by which secret scanners can know one.
+pub const PREFIX: &str = "rt1_";
+
+const SIGNED: usize = 16 + 16 + 4 + 32;
+const TAG: usize = 16;
+const TEXT: usize = PREFIX.len() + (SIGNED + TAG) / 3 * 4;
+
+/// A genuine refresh token: our tag was on it, or we are about to put it there.
+#[derive(Debug)]
+pub struct RefreshToken {
+    /// Whose session it is.
+    pub user_id: UserId,
+    /// Which session it refreshes.
+    pub session_id: SessionId,
+    /// How many rotations the session had seen when this token was issued.
+    pub generation: u32,
+    /// What proves possession.
+    pub secret: TokenSecret,
+}
+
+/// Why a text is no refresh token of ours.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RefreshTokenError {
+    /// Not `rt1_` followed by 84 bytes in canonical base64url.
+    #[error("the refresh token is malformed")]
+    Malformed,
+    /// Well-formed, but no tag key of the ring made its tag.
+    #[error("the refresh token's tag is not ours")]
+    Forged,
+}
+
+impl RefreshToken {
+    /// The token as clients get it.
+    #[must_use]
+    pub fn encode(&self, key: &TagKey) -> EncodedRefreshToken {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(SIGNED + TAG));
+        bytes.extend_from_slice(self.user_id.as_bytes());
+        bytes.extend_from_slice(self.session_id.as_bytes());
+        bytes.extend_from_slice(&self.generation.to_be_bytes());
+        bytes.extend_from_slice(self.secret.expose());
+        let tag = tag(key, &bytes);
+        bytes.extend_from_slice(&tag);
+        let encoded = Zeroizing::new(to_base64url(&bytes));
+        EncodedRefreshToken([PREFIX, encoded.as_str()].concat())
+    }
+
+    /// Reads a token that a client presented and checks its tag against every tag key.
+    ///
+    /// # Errors
+    /// [`RefreshTokenError`]: the text is refused without looking anything up.
+    pub fn parse<'k>(
+        text: &str,
+        keys: impl IntoIterator<Item = &'k TagKey>,
+    ) -> Result<Self, RefreshTokenError> {
+        if text.len() != TEXT {
+            return Err(RefreshTokenError::Malformed);
+        }
+        let encoded = text.strip_prefix(PREFIX).ok_or(RefreshTokenError::Malformed)?;
+        let bytes = Zeroizing::new(from_base64url(encoded).ok_or(RefreshTokenError::Malformed)?);
+        let (signed, presented_tag) =
+            bytes.split_at_checked(SIGNED).ok_or(RefreshTokenError::Malformed)?;
+        let genuine = keys
+            .into_iter()
+            .any(|key| verify_slices_are_equal(&tag(key, signed), presented_tag).is_ok());
+        if !genuine {
+            return Err(RefreshTokenError::Forged);
+        }
+        Self::from_signed_bytes(signed).ok_or(RefreshTokenError::Malformed)
+    }
+
+    fn from_signed_bytes(signed: &[u8]) -> Option<Self> {
+        let (user_id, rest) = signed.split_first_chunk()?;
+        let (session_id, rest) = rest.split_first_chunk()?;
+        let (generation, rest) = rest.split_first_chunk()?;
+        let (secret, _) = rest.split_first_chunk()?;
+        Some(Self {
+            user_id: UserId::from_bytes(*user_id),
+            session_id: SessionId::from_bytes(*session_id),
+            generation: u32::from_be_bytes(*generation),
+            secret: TokenSecret::new(*secret),
+        })
+    }
+}
+
+fn tag(key: &TagKey, signed: &[u8]) -> [u8; TAG] {
+    let mut context = hmac::Context::with_key(key.hmac());
+    context.update(PREFIX.as_bytes());
+    context.update(signed);
+    let full = context.sign();
+    let mut tag = [0; TAG];
+    for (to, from) in tag.iter_mut().zip(full.as_ref()) {
+        *to = *from;
+    }
+    tag
+}
+
+/// A refresh token's text on its way to the client.
+///
+/// # Security
+/// Prints as a placeholder and is wiped when dropped.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct EncodedRefreshToken(String);
+
+impl EncodedRefreshToken {
+    /// The text: only for the line that sends it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for EncodedRefreshToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EncodedRefreshToken(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(byte: u8) -> TagKey {
+        TagKey::new(&[byte; 32])
+    }
+
+    fn token(generation: u32, byte: u8) -> RefreshToken {
+        RefreshToken {
+            user_id: UserId::from_bytes([byte; 16]),
+            session_id: SessionId::from_bytes([byte.wrapping_add(1); 16]),
+            generation,
+            secret: TokenSecret::new([byte.wrapping_add(2); 32]),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_reads_back_as_it_was_written(generation: u32, byte: u8) {
+            let text = token(generation, byte).encode(&key(7));
+            let read = RefreshToken::parse(text.expose(), &[key(9), key(7)]).unwrap();
+            prop_assert_eq!(read.generation, generation);
+            prop_assert_eq!(read.user_id, UserId::from_bytes([byte; 16]));
+            prop_assert_eq!(read.session_id, SessionId::from_bytes([byte.wrapping_add(1); 16]));
+            prop_assert_eq!(read.secret.expose(), &[byte.wrapping_add(2); 32]);
+        }
+
+        #[test]
+        fn any_text_is_read_without_a_panic_and_refused(text: String) {
+            prop_assert!(RefreshToken::parse(&text, &[key(7)]).is_err());
+        }
+
+        #[test]
+        fn any_changed_character_is_refused(position in 0..TEXT, with in "[A-Za-z0-9_-]") {
+            let text = token(3, 5).encode(&key(7)).expose().to_owned();
+            let mut changed = text.clone();
+            changed.replace_range(position..=position, &with);
+            prop_assume!(changed != text);
+            prop_assert!(RefreshToken::parse(&changed, &[key(7)]).is_err());
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_refused() {
+        let text = token(3, 5).encode(&key(7));
+        let bytes = from_base64url(text.expose().strip_prefix(PREFIX).unwrap()).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let text = format!("{PREFIX}{}", to_base64url(&flipped));
+            assert_eq!(
+                RefreshToken::parse(&text, &[key(7)]).unwrap_err(),
+                RefreshTokenError::Forged,
+                "bit {bit}"
+            );
+        }
+    }
+
+    #[test]
+    fn truncated_extended_and_renamed_tokens_are_malformed() {
+        let text = token(3, 5).encode(&key(7)).expose().to_owned();
+        let body = &text[PREFIX.len()..];
+        for other in [
+            String::new(),
+            text[..text.len() - 1].to_owned(),
+            format!("{text}A"),
+            format!("{text}="),
+            format!(" {text}"),
+            format!("rt2_{body}"),
+            format!("RT1_{body}"),
+            body.to_owned(),
+        ] {
+            assert_eq!(
+                RefreshToken::parse(&other, &[key(7)]).unwrap_err(),
+                RefreshTokenError::Malformed,
+                "{other}"
+            );
+        }
+        let other_case: String = text
+            .chars()
+            .map(|c| {
+                if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() }
+            })
+            .collect();
+        assert!(RefreshToken::parse(&other_case, &[key(7)]).is_err());
+    }
+
+    #[test]
+    fn a_tag_of_another_ring_is_forged() {
+        let text = token(3, 5).encode(&key(7));
+        assert_eq!(
+            RefreshToken::parse(text.expose(), &[key(8)]).unwrap_err(),
+            RefreshTokenError::Forged
+        );
+        assert_eq!(RefreshToken::parse(text.expose(), &[]).unwrap_err(), RefreshTokenError::Forged);
+    }
+
+    #[test]
+    fn nothing_prints_the_secret() {
+        let token = token(3, b'x');
+        let encoded = token.encode(&key(7));
+        let secret = to_base64url(token.secret.expose());
+        for printed in [format!("{token:?}"), format!("{encoded:?}"), format!("{:?}", key(7))] {
+            assert!(!printed.contains(&secret) && !printed.contains("122"), "{printed}");
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The decision table: what becomes of a genuine refresh token.
+//!
+//! [`decide`] is the whole of it. A rotation is one conditional write whose condition is the
+//! [`Decision::Rotate`] row; when the write finds another state, the item it found is put through
+//! the same function and the other rows say what to answer. The model checker and the property
+//! tests explore this function, not a copy.
+//!
+//! With a retry window `w`, a token is
+//! * *live*: of the session's generation, with its hash;
+//! * *recent*: superseded less than `w` ago;
+//! * *old*: superseded longer ago. Only a thief, or the victim of one, still presents it
+//!   (RFC 9700 §4.14.2).
+
+use std::time::Duration;
+
+use crate::{
+    ids::SessionId,
+    refresh_token::RefreshToken,
+    seal::{self, SealContext, SealError, SealedSecret},
+    secret::{SecretHash, TokenSecret},
+    session::{Ended, Origin, REGISTER_SLOTS, Session, Superseded},
+    time::{UnixMillis, UnixSeconds},
+};
+
+/// The lifetimes that rotation obeys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionPolicy {
+    /// A session ends this long after its last rotation.
+    pub idle: Duration,
+    /// A session ends this long after the password was proved.
+    pub absolute: Duration,
+    /// A superseded token leads to the live one for this long.
+    pub retry_window: Duration,
+}
+
+impl SessionPolicy {
+    /// When a session ends at the latest under this policy.
+    #[must_use]
+    pub fn absolute_expires_at(&self, session_id: SessionId) -> UnixSeconds {
+        session_id.created_at().seconds().plus(self.absolute)
+    }
+
+    /// When a session last refreshed at `now` ends: the earlier of idle and absolute.
+    #[must_use]
+    pub fn expires_at(&self, session_id: SessionId, now: UnixMillis) -> UnixSeconds {
+        now.seconds().plus(self.idle).min(self.absolute_expires_at(session_id))
+    }
+}
+
+/// What of a presented token the decision needs. Its tag has been checked: it is genuine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Presented {
+    /// The generation it was issued as.
+    pub generation: u32,
+    /// The hash of its secret.
+    pub hash: SecretHash,
+}
+
+impl From<&RefreshToken> for Presented {
+    fn from(token: &RefreshToken) -> Self {
+        Self { generation: token.generation, hash: token.secret.hash() }
+    }
+}
+
+/// What becomes of a presented token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// It is live and the register has room: supersede it. This row is the write's condition.
+    Rotate,
+    /// It is live, but the register is full of recent generations: answer with this same token.
+    AnswerLive,
+    /// It is recent: walk to the live token and answer with that.
+    AnswerSuccessor,
+    /// It is of no use, and nobody did anything wrong.
+    Refuse(Refusal),
+    /// It is old: end the session.
+    Theft(Reuse),
+}
+
+/// Why a genuine token is of no use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// There is no such session.
+    Unknown,
+    /// The session is over.
+    Ended(Ended),
+    /// The session has not reached the token's generation: its table was restored from a backup.
+    Ahead,
+}
+
+/// How a token gave itself away as old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reuse {
+    /// It was superseded, longer ago than the retry window.
+    Superseded,
+    /// Its generation is remembered with another secret: two histories of one session.
+    Diverged,
+}
+
+impl Reuse {
+    /// The name in events.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Superseded => "superseded",
+            Self::Diverged => "diverged",
+        }
+    }
+}
+
+/// Decides what becomes of a genuine token, given the item that a consistent read or a failed
+/// write found.
+///
+/// # Security
+/// Every refusal by generation or time comes before [`Decision::Theft`] only if it needs no
+/// secret to be right: a token that is genuine and fits nowhere is theft.
+#[must_use]
+pub fn decide(
+    presented: &Presented,
+    session: Option<&Session>,
+    now: UnixMillis,
+    retry_window: Duration,
+) -> Decision {
+    let Some(session) = session else {
+        return Decision::Refuse(Refusal::Unknown);
+    };
+    if let Some(ended) = session.ended(now) {
+        return Decision::Refuse(Refusal::Ended(ended));
+    }
+    let Some(generations_ago) = session.generation.checked_sub(presented.generation) else {
+        return Decision::Refuse(Refusal::Ahead);
+    };
+    let Some(slot) = generations_ago.checked_sub(1) else {
+        return match (
+            session.token_hash == presented.hash,
+            register_has_room(session, now, retry_window),
+        ) {
+            (true, true) => Decision::Rotate,
+            (true, false) => Decision::AnswerLive,
+            (false, _) => Decision::Theft(Reuse::Diverged),
+        };
+    };
+    let remembered = usize::try_from(slot).ok().and_then(|slot| session.superseded.get(slot));
+    match remembered {
+        Some(Some(superseded)) if superseded.hash != presented.hash => {
+            Decision::Theft(Reuse::Diverged)
+        }
+        Some(Some(superseded)) if superseded.is_recent(now, retry_window) => {
+            Decision::AnswerSuccessor
+        }
+        _ => Decision::Theft(Reuse::Superseded),
+    }
+}
+
+impl Superseded {
+    /// Whether it was superseded less than `retry_window` ago. A clock that stepped back makes
+    /// nothing older.
+    #[must_use]
+    pub fn is_recent(&self, now: UnixMillis, retry_window: Duration) -> bool {
+        now < self.superseded_at.plus(retry_window)
+    }
+}
+
+/// Whether a rotation would push nothing recent out of the register.
+fn register_has_room(session: &Session, now: UnixMillis, retry_window: Duration) -> bool {
+    let [.., oldest] = &session.superseded;
+    !oldest.as_ref().is_some_and(|oldest| oldest.is_recent(now, retry_window))
+}
+
+/// A rotation ready to be written: everything the write sets.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    /// The hash of the next secret.
+    pub next_hash: SecretHash,
+    /// The next secret, sealed for the holder of the presented one.
+    pub sealed_successor: SealedSecret,
+    /// When the presented token is superseded.
+    pub now: UnixMillis,
+    /// When the session ends if this is its last rotation.
+    pub expires_at: UnixSeconds,
+    /// Where the request came from.
+    pub origin: Origin,
+}
+
+impl Rotation {
+    /// Prepares the rotation from `token` to `next`. `nonce` is twelve fresh random bytes.
+    ///
+    /// # Errors
+    /// [`SealError`] if the successor can not be sealed; nothing may be written then.
+    pub fn prepare(
+        token: &RefreshToken,
+        next: &TokenSecret,
+        nonce: [u8; 12],
+        now: UnixMillis,
+        policy: &SessionPolicy,
+        origin: Origin,
+    ) -> Result<Self, SealError> {
+        Ok(Self {
+            next_hash: next.hash(),
+            sealed_successor: seal::seal(
+                &token.secret,
+                next,
+                &context(token, token.generation),
+                nonce,
+            )?,
+            now,
+            expires_at: policy.expires_at(token.session_id, now),
+            origin,
+        })
+    }
+}
+
+impl Session {
+    /// The session after `rotation` has been written: what the store's `UpdateItem` does.
+    #[must_use]
+    pub fn rotated(&self, rotation: &Rotation) -> Self {
+        let [first, second, third, _] = self.superseded;
+        let superseded = Superseded {
+            hash: self.token_hash,
+            sealed_successor: rotation.sealed_successor,
+            superseded_at: rotation.now,
+        };
+        Self {
+            generation: self.generation.saturating_add(1),
+            token_hash: rotation.next_hash,
+            superseded: [Some(superseded), first, second, third],
+            expires_at: rotation.expires_at,
+            origin: rotation.origin.clone(),
+            ..self.clone()
+        }
+    }
+}
+
+/// Walks from a recent token, seal by seal, to the live secret of `session`.
+///
+/// # Errors
+/// [`SealError`] if a seal does not open or what it holds is not what the session says: a damaged
+/// item.
+pub fn walk(token: &RefreshToken, session: &Session) -> Result<TokenSecret, SealError> {
+    let generations_ago = session.generation.checked_sub(token.generation).ok_or(SealError)?;
+    let steps = usize::try_from(generations_ago).map_err(|_| SealError)?;
+    if steps > REGISTER_SLOTS {
+        return Err(SealError);
+    }
+    let mut secret = TokenSecret::new(*token.secret.expose());
+    let mut generation = token.generation;
+    for slot in (0..steps).rev() {
+        let superseded = session.superseded.get(slot).and_then(Option::as_ref).ok_or(SealError)?;
+        if superseded.hash != secret.hash() {
+            return Err(SealError);
+        }
+        secret = seal::open(&secret, &superseded.sealed_successor, &context(token, generation))?;
+        generation = generation.checked_add(1).ok_or(SealError)?;
+    }
+    if secret.hash() == session.token_hash { Ok(secret) } else { Err(SealError) }
+}
+
+const fn context(token: &RefreshToken, generation: u32) -> SealContext {
+    SealContext { user_id: token.user_id, session_id: token.session_id, generation }
+}
+
+#[cfg(test)]
+mod tests;

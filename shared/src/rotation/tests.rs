@@ -1,0 +1,231 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    ids::UserId,
+    session::{RevocationReason, Revoked},
+};
+
+const WINDOW: Duration = Duration::from_secs(60);
+const START: UnixMillis = UnixMillis::new(1_780_000_000_000);
+const POLICY: SessionPolicy = SessionPolicy {
+    idle: Duration::from_secs(3_600),
+    absolute: Duration::from_secs(7_200),
+    retry_window: WINDOW,
+};
+
+/// A session together with the tokens that its clients were ever given.
+struct Chain {
+    session: Session,
+    tokens: Vec<RefreshToken>,
+}
+
+impl Chain {
+    fn start() -> Self {
+        let user_id = UserId::generate(START, &[1; 10]);
+        let session_id = SessionId::generate(START, &[2; 10]);
+        let secret = TokenSecret::new([0; 32]);
+        let session = Session {
+            user_id,
+            session_id,
+            generation: 0,
+            token_hash: secret.hash(),
+            superseded: [None; REGISTER_SLOTS],
+            auth_time: START,
+            absolute_expires_at: POLICY.absolute_expires_at(session_id),
+            expires_at: POLICY.expires_at(session_id, START),
+            origin: origin(),
+            source_ip: String::new(),
+            device: None,
+            revoked: None,
+        };
+        Self { session, tokens: vec![RefreshToken { user_id, session_id, generation: 0, secret }] }
+    }
+
+    /// A chain rotated once at each of `seconds` after the start.
+    fn rotated_at(seconds: &[u64]) -> Self {
+        let mut chain = Self::start();
+        for second in seconds {
+            chain.rotate(after(*second));
+        }
+        chain
+    }
+
+    fn rotate(&mut self, now: UnixMillis) {
+        let live = self.tokens.last().unwrap();
+        let generation = live.generation + 1;
+        let secret = TokenSecret::new([u8::try_from(generation).unwrap(); 32]);
+        let rotation = Rotation::prepare(live, &secret, [7; 12], now, &POLICY, origin()).unwrap();
+        self.session = self.session.rotated(&rotation);
+        self.tokens.push(RefreshToken { generation, secret, ..*live });
+    }
+
+    fn decide(&self, generation: usize, now: UnixMillis) -> Decision {
+        decide(&Presented::from(&self.tokens[generation]), Some(&self.session), now, WINDOW)
+    }
+}
+
+fn origin() -> Origin {
+    Origin { network: String::new(), user_agent: String::new() }
+}
+
+fn after(seconds: u64) -> UnixMillis {
+    START.plus(Duration::from_secs(seconds))
+}
+
+#[test]
+fn the_live_token_rotates() {
+    assert_eq!(Chain::start().decide(0, after(1)), Decision::Rotate);
+    assert_eq!(Chain::rotated_at(&[1, 2, 3]).decide(3, after(4)), Decision::Rotate);
+}
+
+#[test]
+fn the_live_token_is_answered_with_itself_after_four_rotations_in_one_window() {
+    let chain = Chain::rotated_at(&[1, 2, 3, 4]);
+    assert_eq!(chain.decide(4, after(5)), Decision::AnswerLive);
+    assert_eq!(chain.decide(4, START.plus(Duration::from_millis(60_999))), Decision::AnswerLive);
+    assert_eq!(chain.decide(4, after(61)), Decision::Rotate);
+}
+
+#[test]
+fn a_token_superseded_within_the_window_leads_to_the_live_one() {
+    let chain = Chain::rotated_at(&[1, 2, 3, 4]);
+    for generation in 0..4 {
+        assert_eq!(chain.decide(generation, after(5)), Decision::AnswerSuccessor);
+        let walked = walk(&chain.tokens[generation], &chain.session).unwrap();
+        assert_eq!(walked.hash(), chain.session.token_hash);
+    }
+}
+
+#[test]
+fn a_token_superseded_a_window_ago_is_theft() {
+    let chain = Chain::rotated_at(&[1]);
+    assert_eq!(
+        chain.decide(0, START.plus(Duration::from_millis(60_999))),
+        Decision::AnswerSuccessor
+    );
+    assert_eq!(chain.decide(0, after(61)), Decision::Theft(Reuse::Superseded));
+}
+
+#[test]
+fn a_token_that_left_the_register_is_theft() {
+    let chain = Chain::rotated_at(&[1, 100, 200, 300, 400]);
+    assert_eq!(chain.decide(0, after(401)), Decision::Theft(Reuse::Superseded));
+}
+
+#[test]
+fn a_remembered_generation_with_another_secret_is_theft() {
+    let mut chain = Chain::rotated_at(&[1]);
+    for token in &mut chain.tokens {
+        token.secret = TokenSecret::new([99; 32]);
+    }
+    for generation in 0..2 {
+        assert_eq!(chain.decide(generation, after(2)), Decision::Theft(Reuse::Diverged));
+    }
+}
+
+#[test]
+fn a_generation_ahead_of_the_item_is_refused_without_alarm() {
+    let ahead = Chain::rotated_at(&[1, 2]);
+    let restored = Chain::rotated_at(&[1]);
+    assert_eq!(
+        decide(&Presented::from(&ahead.tokens[2]), Some(&restored.session), after(3), WINDOW),
+        Decision::Refuse(Refusal::Ahead)
+    );
+}
+
+#[test]
+fn a_token_of_no_session_is_refused() {
+    let chain = Chain::start();
+    assert_eq!(
+        decide(&Presented::from(&chain.tokens[0]), None, after(1), WINDOW),
+        Decision::Refuse(Refusal::Unknown)
+    );
+}
+
+#[test]
+fn every_token_of_an_ended_session_is_refused_with_the_reason() {
+    let live = Chain::rotated_at(&[1, 2]);
+    let revoked = Revoked { at: after(3), reason: RevocationReason::LoggedOut };
+    let cases = [
+        (
+            Session { revoked: Some(revoked), ..live.session.clone() },
+            after(4),
+            Ended::Revoked(RevocationReason::LoggedOut),
+        ),
+        (live.session.clone(), after(3_602), Ended::ExpiredIdle),
+        (live.session.clone(), after(7_200), Ended::ExpiredAbsolute),
+        (
+            Session { revoked: Some(revoked), ..live.session.clone() },
+            after(7_200),
+            Ended::Revoked(RevocationReason::LoggedOut),
+        ),
+    ];
+    for (session, now, ended) in cases {
+        for token in &live.tokens {
+            assert_eq!(
+                decide(&Presented::from(token), Some(&session), now, WINDOW),
+                Decision::Refuse(Refusal::Ended(ended))
+            );
+        }
+    }
+}
+
+#[test]
+fn lifetimes_hold_to_the_second() {
+    let chain = Chain::start();
+    assert_eq!(chain.decide(0, START.plus(Duration::from_millis(3_599_999))), Decision::Rotate);
+    assert_eq!(chain.decide(0, after(3_600)), Decision::Refuse(Refusal::Ended(Ended::ExpiredIdle)));
+}
+
+#[test]
+fn rotation_never_slides_the_absolute_end() {
+    let mut chain = Chain::start();
+    for second in (1_000..7_000).step_by(1_000) {
+        chain.rotate(after(second));
+    }
+    assert_eq!(chain.session.expires_at, after(7_200).seconds());
+    assert_eq!(
+        chain.decide(6, after(7_200)),
+        Decision::Refuse(Refusal::Ended(Ended::ExpiredAbsolute))
+    );
+}
+
+#[test]
+fn a_damaged_seal_is_an_error_and_not_another_token() {
+    let mut chain = Chain::rotated_at(&[1, 2]);
+    if let Some(superseded) = &mut chain.session.superseded[0] {
+        let mut bytes = *superseded.sealed_successor.as_bytes();
+        bytes[20] ^= 1;
+        superseded.sealed_successor = SealedSecret::from_bytes(bytes);
+    }
+    assert!(walk(&chain.tokens[0], &chain.session).is_err());
+}
+
+proptest! {
+    /// Whatever the pace of rotation: at most four fit into a window, and whoever holds a token
+    /// superseded within the window is led to the live one, while every older one is theft.
+    #[test]
+    fn recent_is_safe_and_old_is_theft_at_any_pace(pauses in prop::collection::vec(0..40_000_u64, 1..30)) {
+        let mut chain = Chain::start();
+        let mut superseded_at = Vec::new();
+        let mut now = START;
+        for pause in pauses {
+            now = now.plus(Duration::from_millis(pause));
+            let live = chain.tokens.len() - 1;
+            if chain.decide(live, now) == Decision::Rotate {
+                chain.rotate(now);
+                superseded_at.push(now);
+            }
+            for (generation, at) in superseded_at.iter().enumerate() {
+                if now < at.plus(WINDOW) {
+                    prop_assert_eq!(chain.decide(generation, now), Decision::AnswerSuccessor);
+                    let walked = walk(&chain.tokens[generation], &chain.session).unwrap();
+                    prop_assert_eq!(walked.hash(), chain.session.token_hash);
+                } else {
+                    prop_assert_eq!(chain.decide(generation, now), Decision::Theft(Reuse::Superseded));
+                }
+            }
+        }
+    }
+}

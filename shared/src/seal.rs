@@ -1,0 +1,177 @@
+//! Sealing a secret for whoever holds the one before it.
+//!
+//! When a token is superseded, the session keeps its successor's secret encrypted under a key
+//! that only the *superseded* secret yields. A client that lost the answer can be walked forward,
+//! seal by seal, to the live token; the tables and the key ring alone open nothing.
+//!
+//! AES-256-GCM with a random nonce; the key is HKDF-SHA-256 (RFC 5869) of the superseded secret;
+//! user id, session id and the superseded generation are associated data.
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hkdf::{HKDF_SHA256, Salt},
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    ids::{SessionId, UserId},
+    secret::TokenSecret,
+};
+
+const SECRET: usize = 32;
+const GCM_TAG: usize = 16;
+/// Length in bytes of a [`SealedSecret`]: nonce, ciphertext and authentication tag.
+pub const SEALED_LEN: usize = NONCE_LEN + SECRET + GCM_TAG;
+
+/// The secret that followed a superseded one, sealed for its holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SealedSecret([u8; SEALED_LEN]);
+
+impl SealedSecret {
+    /// A sealed secret as the session item holds it.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; SEALED_LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes that the session item holds.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; SEALED_LEN] {
+        &self.0
+    }
+}
+
+/// Where in which chain a seal belongs: what it is bound to.
+#[derive(Debug, Clone, Copy)]
+pub struct SealContext {
+    /// Whose session it is.
+    pub user_id: UserId,
+    /// Which session it is.
+    pub session_id: SessionId,
+    /// The generation of the superseded secret.
+    pub generation: u32,
+}
+
+impl SealContext {
+    fn associated_data(&self) -> [u8; 36] {
+        let mut data = [0; 36];
+        let parts = self.user_id.as_bytes().iter().chain(self.session_id.as_bytes());
+        let generation = self.generation.to_be_bytes();
+        for (to, from) in data.iter_mut().zip(parts.chain(&generation)) {
+            *to = *from;
+        }
+        data
+    }
+}
+
+/// A seal could not be made or opened.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the successor could not be sealed or its seal does not open")]
+pub struct SealError;
+
+/// Seals `successor` for whoever holds `superseded`. `nonce` is twelve fresh random bytes.
+///
+/// # Errors
+/// [`SealError`] if the cryptographic library refuses, which valid input never causes.
+pub fn seal(
+    superseded: &TokenSecret,
+    successor: &TokenSecret,
+    context: &SealContext,
+    nonce: [u8; NONCE_LEN],
+) -> Result<SealedSecret, SealError> {
+    let mut in_out = Zeroizing::new(*successor.expose());
+    let tag = key_of(superseded)?
+        .seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(context.associated_data()),
+            in_out.as_mut_slice(),
+        )
+        .map_err(|_| SealError)?;
+    let mut sealed = [0; SEALED_LEN];
+    for (to, from) in sealed.iter_mut().zip(nonce.iter().chain(in_out.iter()).chain(tag.as_ref())) {
+        *to = *from;
+    }
+    Ok(SealedSecret(sealed))
+}
+
+/// Opens what [`seal`] made, with the superseded secret.
+///
+/// # Errors
+/// [`SealError`] for another secret, another context or altered bytes.
+pub fn open(
+    superseded: &TokenSecret,
+    sealed: &SealedSecret,
+    context: &SealContext,
+) -> Result<TokenSecret, SealError> {
+    let (nonce, ciphertext) = sealed.0.split_first_chunk::<NONCE_LEN>().ok_or(SealError)?;
+    let mut in_out = Zeroizing::new(ciphertext.to_vec());
+    let opened = key_of(superseded)?
+        .open_in_place(
+            Nonce::assume_unique_for_key(*nonce),
+            Aad::from(context.associated_data()),
+            &mut in_out,
+        )
+        .map_err(|_| SealError)?;
+    let secret = opened.first_chunk::<SECRET>().ok_or(SealError)?;
+    Ok(TokenSecret::new(*secret))
+}
+
+fn key_of(superseded: &TokenSecret) -> Result<LessSafeKey, SealError> {
+    let extracted = Salt::new(HKDF_SHA256, b"ratchet").extract(superseded.expose());
+    let expanded =
+        extracted.expand(&[b"sealed successor v1"], &AES_256_GCM).map_err(|_| SealError)?;
+    Ok(LessSafeKey::new(UnboundKey::from(expanded)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context() -> SealContext {
+        SealContext {
+            user_id: UserId::from_bytes([1; 16]),
+            session_id: SessionId::from_bytes([2; 16]),
+            generation: 3,
+        }
+    }
+
+    fn sealed() -> SealedSecret {
+        seal(&TokenSecret::new([4; 32]), &TokenSecret::new([5; 32]), &context(), [6; 12]).unwrap()
+    }
+
+    #[test]
+    fn the_superseded_secret_opens_the_seal() {
+        let opened = open(&TokenSecret::new([4; 32]), &sealed(), &context()).unwrap();
+        assert_eq!(opened.expose(), &[5; 32]);
+    }
+
+    #[test]
+    fn no_other_secret_opens_it_not_even_the_successor() {
+        for other in [[5; 32], [0; 32]] {
+            assert_eq!(
+                open(&TokenSecret::new(other), &sealed(), &context()).unwrap_err(),
+                SealError
+            );
+        }
+    }
+
+    #[test]
+    fn a_seal_opens_only_where_it_belongs() {
+        let held = TokenSecret::new([4; 32]);
+        for elsewhere in [
+            SealContext { user_id: UserId::from_bytes([9; 16]), ..context() },
+            SealContext { session_id: SessionId::from_bytes([9; 16]), ..context() },
+            SealContext { generation: 4, ..context() },
+        ] {
+            assert_eq!(open(&held, &sealed(), &elsewhere).unwrap_err(), SealError);
+        }
+        for byte in 0..SEALED_LEN {
+            let mut altered = *sealed().as_bytes();
+            altered[byte] ^= 1;
+            assert_eq!(
+                open(&held, &SealedSecret::from_bytes(altered), &context()).unwrap_err(),
+                SealError
+            );
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The 32 random bytes at the heart of a refresh token, and what may be kept of them.
+
+use std::fmt;
+
+use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
+use zeroize::ZeroizeOnDrop;
+
+/// The secret of one generation of one session. Whoever knows it holds the token.
+///
+/// # Security
+/// Has no `Display`, `Serialize` or `Clone`, prints as a placeholder and is wiped when dropped.
+#[derive(ZeroizeOnDrop)]
+pub struct TokenSecret([u8; 32]);
+
+impl TokenSecret {
+    /// Takes 32 bytes of randomness, or those of a token that a client presented.
+    #[must_use]
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes: only for the lines that hash, seal or send them.
+    #[must_use]
+    pub const fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// What the session keeps instead of the secret.
+    #[must_use]
+    pub fn hash(&self) -> SecretHash {
+        let mut hash = [0; 32];
+        // SHA-256 yields exactly 32 bytes, so both sides have one length.
+        hash.copy_from_slice(digest::digest(&digest::SHA256, &self.0).as_ref());
+        SecretHash(hash)
+    }
+}
+
+impl fmt::Debug for TokenSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenSecret(..)")
+    }
+}
+
+/// SHA-256 of a [`TokenSecret`]. The secret has 256 bits of entropy, so no salt and no stretching
+/// are needed to keep it from being guessed.
+///
+/// # Security
+/// Equality takes the same time wherever the difference is.
+#[derive(Clone, Copy)]
+pub struct SecretHash([u8; 32]);
+
+impl SecretHash {
+    /// A hash as the session item holds it.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes that the session item holds.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl PartialEq for SecretHash {
+    fn eq(&self, other: &Self) -> bool {
+        verify_slices_are_equal(&self.0, &other.0).is_ok()
+    }
+}
+
+impl Eq for SecretHash {}
+
+impl std::hash::Hash for SecretHash {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretHash(..)")
+    }
+}

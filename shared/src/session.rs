@@ -1,0 +1,160 @@
+//! A session, as the tokens table keeps it: one item for its whole life.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{SessionId, UserId},
+    seal::SealedSecret,
+    secret::SecretHash,
+    time::{UnixMillis, UnixSeconds},
+};
+
+/// How many superseded generations a session remembers.
+///
+/// # Security
+/// At most this many rotations fit into one retry window (the rotation's condition sees to that),
+/// so whatever was superseded within the window is still remembered. Invariant 'recent is safe'
+/// rests on this number being the same here, in the item and in the condition.
+pub const REGISTER_SLOTS: usize = 4;
+
+/// One session of one user.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Session {
+    /// Whose session it is: the partition key.
+    pub user_id: UserId,
+    /// Which session it is: the sort key.
+    pub session_id: SessionId,
+    /// How many rotations there have been.
+    pub generation: u32,
+    /// The hash of the live secret.
+    pub token_hash: SecretHash,
+    /// The most recently superseded generations, the youngest first.
+    pub superseded: [Option<Superseded>; REGISTER_SLOTS],
+    /// When the password was proved.
+    pub auth_time: UnixMillis,
+    /// When the session ends however often it is refreshed.
+    pub absolute_expires_at: UnixSeconds,
+    /// When the session ends if it is not refreshed before, never much after
+    /// `absolute_expires_at`: DynamoDB's TTL attribute.
+    pub expires_at: UnixSeconds,
+    /// Where the last rotation came from.
+    pub origin: Origin,
+    /// The address that signed in.
+    pub source_ip: String,
+    /// What the client called the device when it signed in.
+    pub device: Option<String>,
+    /// Set once the session has been ended.
+    pub revoked: Option<Revoked>,
+}
+
+/// A generation that has been superseded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Superseded {
+    /// The hash of its secret.
+    pub hash: SecretHash,
+    /// The secret that followed, for whoever still holds this one.
+    pub sealed_successor: SealedSecret,
+    /// When it was superseded.
+    pub superseded_at: UnixMillis,
+}
+
+/// Where a request came from, as far as a session remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The network prefix in text form; empty when the gateway did not tell.
+    pub network: String,
+    /// The `User-Agent` header, cut to [`Origin::USER_AGENT_BYTES`].
+    pub user_agent: String,
+}
+
+impl Origin {
+    /// The longest user agent that is kept, in bytes: the item must stay below 1 KiB, which is
+    /// one write unit.
+    pub const USER_AGENT_BYTES: usize = 100;
+}
+
+/// When and why a session was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Revoked {
+    /// When.
+    pub at: UnixMillis,
+    /// Why.
+    pub reason: RevocationReason,
+}
+
+/// Why a session was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevocationReason {
+    /// A token superseded before the retry window was presented.
+    ReuseDetected,
+    /// The client logged out.
+    LoggedOut,
+    /// The user ended this session from another one.
+    EndedByUser,
+    /// The user ended all sessions, or all but one.
+    EndedEverywhere,
+    /// The user is disabled or deleted.
+    UserDisabled,
+}
+
+impl RevocationReason {
+    const NAMES: [(Self, &'static str); 5] = [
+        (Self::ReuseDetected, "reuse_detected"),
+        (Self::LoggedOut, "logged_out"),
+        (Self::EndedByUser, "ended_by_user"),
+        (Self::EndedEverywhere, "ended_everywhere"),
+        (Self::UserDisabled, "user_disabled"),
+    ];
+
+    /// The name in items, events and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.iter().find(|(reason, _)| *reason == self).map_or("", |(_, name)| name)
+    }
+
+    /// The reason of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(reason, _)| *reason)
+    }
+}
+
+/// Why a session is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ended {
+    /// Somebody or something ended it.
+    Revoked(RevocationReason),
+    /// Its absolute lifetime is over.
+    ExpiredAbsolute,
+    /// It was not refreshed in time.
+    ExpiredIdle,
+}
+
+impl Session {
+    /// Why the session is over at `now`; `None` while it lives.
+    ///
+    /// DynamoDB deletes expired items days late, so expiry is decided here, on every read, to the
+    /// second.
+    #[must_use]
+    pub fn ended(&self, now: UnixMillis) -> Option<Ended> {
+        if let Some(revoked) = self.revoked {
+            Some(Ended::Revoked(revoked.reason))
+        } else if self.absolute_expires_at <= now.seconds() {
+            Some(Ended::ExpiredAbsolute)
+        } else if self.expires_at <= now.seconds() {
+            Some(Ended::ExpiredIdle)
+        } else {
+            None
+        }
+    }
+
+    /// When the session was last refreshed, or made.
+    #[must_use]
+    pub fn refreshed_at(&self) -> UnixMillis {
+        match &self.superseded {
+            [Some(youngest), ..] => youngest.superseded_at,
+            _ => self.auth_time,
+        }
+    }
+}
