@@ -1,0 +1,12 @@
+//! Ratchet's local stack: DynamoDB Local, a Secrets Manager (moto) and the functions under
+//! `cargo lambda`, on loopback, from what `template.yaml` says.
+//!
+//! `cargo local` is the command; tests and benchmarks use [`Stack`](stack::Stack).
+
+pub mod prerequisites;
+pub mod process;
+pub mod progress;
+pub mod run;
+pub mod template;
+pub mod toolbox;
+pub mod workspace;

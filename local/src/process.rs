@@ -1,0 +1,181 @@
+//! Child processes that never outlive us.
+//!
+//! `Drop` is not enough: a test run may be interrupted, a terminal closed, a process killed. Every
+//! program therefore runs under a small shell script (`process/supervise.sh`) that holds the other
+//! end of a pipe of ours. The kernel closes the pipe when we are gone, and the script then ends the
+//! program and everything below it.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+};
+
+#[cfg(unix)]
+use std::os::unix::process::CommandExt;
+
+const SUPERVISE: &str = include_str!("process/supervise.sh");
+
+/// A signal for a running program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Ends the program at once, without a chance to finish anything.
+    Kill,
+    /// Asks the program to end.
+    Terminate,
+    /// Freezes the program, as Lambda does between two invocations.
+    Stop,
+    /// Thaws a frozen program.
+    Continue,
+}
+
+impl Signal {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "KILL",
+            Self::Terminate => "TERM",
+            Self::Stop => "STOP",
+            Self::Continue => "CONT",
+        }
+    }
+}
+
+/// A running program that ends, with all its descendants, when this value is dropped or when our
+/// own process ends.
+pub struct Process {
+    name: String,
+    id: u32,
+    supervisor: Child,
+    control: Option<ChildStdin>,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command`, whose output is appended to the file `log`.
+    ///
+    /// # Errors
+    /// If there is no `sh`, or the log file can not be written. That the program itself does not
+    /// exist shows as its early end ([`Process::exit_status`]) and in its log.
+    pub fn spawn(name: &str, command: &Command, log: &Path) -> io::Result<Self> {
+        let errors = File::options().create(true).append(true).open(log)?;
+        let mut supervisor = Command::new("sh");
+        supervisor
+            .args(["-c", SUPERVISE, "supervise"])
+            .arg(log)
+            .arg(command.get_program())
+            .args(command.get_args())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(errors);
+        // Ctrl-C in a terminal is for us alone: we stop the programs in our own order.
+        #[cfg(unix)]
+        supervisor.process_group(0);
+        if let Some(folder) = command.get_current_dir() {
+            supervisor.current_dir(folder);
+        }
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => supervisor.env(name, value),
+                None => supervisor.env_remove(name),
+            };
+        }
+
+        let mut supervisor = supervisor.spawn()?;
+        let control = supervisor.stdin.take();
+        let mut id = String::new();
+        if let Some(output) = supervisor.stdout.take() {
+            BufReader::new(output).read_line(&mut id)?;
+        }
+        let id = id.trim().parse().map_err(|_| {
+            io::Error::other(format!("the supervisor of {name} did not report a process id"))
+        })?;
+        Ok(Self { name: name.to_owned(), id, supervisor, control, log: log.to_path_buf() })
+    }
+
+    /// What the program is called in messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The process id of the program.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The file that the program's output goes to.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// How the program ended, or `None` while it runs.
+    ///
+    /// # Errors
+    /// If the operating system does not tell.
+    pub fn exit_status(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.supervisor.try_wait()
+    }
+
+    /// Sends a signal to the program. A program that has ended already takes no notice.
+    ///
+    /// # Errors
+    /// If the supervisor can not be reached although it runs.
+    pub fn signal(&mut self, signal: Signal) -> io::Result<()> {
+        let Some(control) = &mut self.control else { return Ok(()) };
+        match writeln!(control, "{}", signal.name()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Kills the program and waits until it is gone.
+    ///
+    /// # Errors
+    /// As [`Process::signal`].
+    pub fn kill(&mut self) -> io::Result<ExitStatus> {
+        self.signal(Signal::Kill)?;
+        // Not `Child::wait`: it would close the pipe, which ends the descendants as well.
+        loop {
+            if let Some(status) = self.supervisor.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    }
+
+    /// The last lines of the program's output.
+    #[must_use]
+    pub fn log_tail(&self, lines: usize) -> String {
+        tail(&self.log, lines)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.control.take());
+        if let Err(error) = self.supervisor.wait() {
+            eprintln!("local: can not wait for {} to end: {error}", self.name);
+        }
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process").field("name", &self.name).field("id", &self.id).finish()
+    }
+}
+
+/// The last lines of a file; empty if it can not be read.
+pub(crate) fn tail(file: &Path, lines: usize) -> String {
+    let text = std::fs::read(file).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let all: Vec<&str> = text.lines().collect();
+    all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+# Runs a program until it ends or until standard input closes, which happens when whoever started
+# us is gone, by whatever cause, SIGKILL included. Then the program ends too, with everything that
+# it started, also what moved into a process group of its own (`cargo lambda watch` does that to
+# the functions).
+#
+#   sh -c <this> supervise LOG PROGRAM ARGUMENTS…
+#
+# Prints the program's process id. Every line of standard input is a signal for the program.
+
+children_of() {
+    if [ -r /proc/self/stat ]; then
+        for stat in /proc/[0-9]*/stat; do
+            { read -r line <"$stat"; } 2>/dev/null || continue
+            rest=${line##*) }  # the name, in parentheses, may hold anything
+            rest=${rest#* }
+            if [ "${rest%% *}" = "$1" ]; then echo "${line%% *}"; fi
+        done
+    else
+        ps -A -o pid= -o ppid= | while read -r pid parent; do
+            if [ "$parent" = "$1" ]; then echo "$pid"; fi
+        done
+    fi
+}
+
+# A stopped process starts no further children while we look for those that it has.
+end() {
+    kill -STOP "$1" 2>/dev/null
+    for child in $(children_of "$1"); do end "$child"; done
+    kill -KILL "$1" 2>/dev/null
+}
+
+log=$1
+shift
+exec 3<&0
+"$@" </dev/null >>"$log" 2>&1 3<&- &
+program=$!
+echo "$program"
+exec >&-
+
+{
+    while read -r signal; do kill -"$signal" "$program" 2>/dev/null; done
+    end "$program"
+} <&3 &
+listener=$!
+exec 3<&- </dev/null
+
+# The program is killed last, so this does not cut `end` short.
+wait "$program"
+status=$?
+kill "$listener" 2>/dev/null
+exit "$status"

@@ -1,0 +1,103 @@
+use std::{path::PathBuf, process::Command, thread::sleep, time::Duration};
+
+use super::*;
+use crate::{run::Run, workspace::Workspace};
+
+fn log() -> PathBuf {
+    Run::begin(&Workspace::locate()).unwrap().log("program")
+}
+
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]);
+    command
+}
+
+fn runs(id: u32) -> bool {
+    let status = Command::new("sh").args(["-c", &format!("kill -0 {id} 2>/dev/null")]).status();
+    status.unwrap().success()
+}
+
+fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if condition() {
+            return;
+        }
+        sleep(Duration::from_millis(10));
+    }
+    panic!("not within five seconds: {what}");
+}
+
+#[test]
+fn output_goes_to_the_log() {
+    let log = log();
+    let mut process =
+        Process::spawn("echo", shell("echo out; echo \"$WORD\" >&2").env("WORD", "err"), &log)
+            .unwrap();
+    eventually("the program ends", || process.exit_status().unwrap().is_some());
+    assert_eq!(process.log_tail(10), "out\nerr");
+}
+
+#[test]
+fn the_exit_status_is_the_programs_own() {
+    let mut process = Process::spawn("seven", &shell("exit 7"), &log()).unwrap();
+    eventually("the program ends", || process.exit_status().unwrap().is_some());
+    assert_eq!(process.exit_status().unwrap().unwrap().code(), Some(7));
+}
+
+#[test]
+fn a_missing_program_shows_in_status_and_log() {
+    let command = Command::new("no-such-program-here");
+    let mut process = Process::spawn("missing", &command, &log()).unwrap();
+    eventually("the program ends", || process.exit_status().unwrap().is_some());
+    assert_eq!(process.exit_status().unwrap().unwrap().code(), Some(127));
+    assert!(process.log_tail(5).contains("no-such-program-here"), "{}", process.log_tail(5));
+}
+
+#[test]
+fn dropping_ends_grandchildren_in_process_groups_of_their_own() {
+    let log = log();
+    // `set -m` gives every background job its own process group.
+    let process =
+        Process::spawn("tree", &shell("set -m; sleep 600 & echo $!; wait"), &log).unwrap();
+    eventually("the grandchild starts", || !process.log_tail(1).is_empty());
+    let (child, grandchild) = (process.id(), process.log_tail(1).parse().unwrap());
+    assert!(runs(child) && runs(grandchild));
+    drop(process);
+    assert!(!runs(child));
+    eventually("the grandchild ends", || !runs(grandchild));
+}
+
+/// Plays the parent in the next test: this test binary again, as a process of its own.
+#[test]
+#[ignore = "runs only as a process of `a_killed_parent_takes_its_programs_along`"]
+fn parent() {
+    let log = PathBuf::from(std::env::var_os("PARENT_LOG").unwrap());
+    let _process = Process::spawn("tree", &shell("sleep 600 & echo $!; wait"), &log).unwrap();
+    sleep(Duration::from_secs(600));
+}
+
+#[test]
+fn a_killed_parent_takes_its_programs_along() {
+    let log = log();
+    let mut parent = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "process::tests::parent"])
+        .env("PARENT_LOG", &log)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("the grandchild starts", || !tail(&log, 1).is_empty());
+    let grandchild = tail(&log, 1).parse().unwrap();
+    assert!(runs(grandchild));
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    eventually("the grandchild ends", || !runs(grandchild));
+}
+
+#[test]
+fn a_killed_program_is_gone_when_kill_returns() {
+    let mut process = Process::spawn("sleep", &shell("exec sleep 600"), &log()).unwrap();
+    let id = process.id();
+    process.kill().unwrap();
+    assert!(!runs(id));
+}

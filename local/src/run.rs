@@ -1,0 +1,76 @@
+//! One run of the stack: the folder for its logs and temporary files.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use crate::workspace::Workspace;
+
+/// How many folders of earlier runs are kept.
+const KEPT: usize = 20;
+/// A folder that was written to this recently may belong to a stack that is up.
+const PERHAPS_IN_USE: Duration = Duration::from_hours(24);
+
+/// `target/local/runs/<process id>-<number>`.
+#[derive(Clone, Debug)]
+pub struct Run {
+    folder: PathBuf,
+}
+
+impl Run {
+    /// Makes a new folder, and removes those of long ago.
+    ///
+    /// # Errors
+    /// If the folder can not be written.
+    pub fn begin(workspace: &Workspace) -> io::Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let runs = workspace.local().join("runs");
+        fs::create_dir_all(&runs)?;
+        remove_old(&runs);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = runs.join(format!("{}-{number}", std::process::id()));
+        // Process ids come round again.
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(folder.join("tmp"))?;
+        Ok(Self { folder })
+    }
+
+    /// The folder with the logs.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The log file of a program.
+    #[must_use]
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.log"))
+    }
+
+    /// A folder for temporary files.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.folder.join("tmp")
+    }
+}
+
+/// Best effort: a folder that can not be removed now is tried again at the next run.
+fn remove_old(runs: &Path) {
+    let Ok(entries) = fs::read_dir(runs) else { return };
+    let mut folders: Vec<_> = entries
+        .filter_map(Result::ok)
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    folders.sort();
+    let surplus = folders.len().saturating_sub(KEPT);
+    for (modified, folder) in folders.into_iter().take(surplus) {
+        let in_use = modified.elapsed().map_or(true, |age| age < PERHAPS_IN_USE);
+        if !in_use && let Err(error) = fs::remove_dir_all(&folder) {
+            eprintln!("local: can not remove {}: {error}", folder.display());
+        }
+    }
+}

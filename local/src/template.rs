@@ -1,0 +1,130 @@
+//! What `template.yaml` says, as far as the local stack imitates it.
+//!
+//! The tables, the secret, the routes and the defaults of the configuration are read from the
+//! deployment's own description, so that a laptop and the cloud can not drift apart.
+
+mod document;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+/// Why the template can not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// The file can not be read.
+    #[error("can not read template.yaml: {0}")]
+    Read(#[from] io::Error),
+    /// The file is not YAML.
+    #[error("template.yaml is not valid YAML: {0}")]
+    Syntax(String),
+    /// Something that the local stack needs is missing or of another kind.
+    #[error("template.yaml: {place} should be {expected}")]
+    Shape {
+        /// Where, as a path of keys.
+        place: String,
+        /// What is expected there.
+        expected: &'static str,
+    },
+}
+
+/// The parts of a deployment that exist locally too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// Tables by logical id (`UsersTable`, `TokensTable`).
+    pub tables: BTreeMap<String, Table>,
+    /// How the key ring secret is generated.
+    pub key_ring: GeneratedSecret,
+    /// Environment of every function: the defaults of the parameters, `None` where the value
+    /// exists only in a deployment (names, ARNs, URLs).
+    pub environment: BTreeMap<String, Option<String>>,
+    /// Functions by the name of their binary.
+    pub functions: BTreeMap<String, Function>,
+    /// Parameters by name.
+    pub parameters: BTreeMap<String, Parameter>,
+}
+
+/// A table of DynamoDB.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Partition key, then sort key if there is one.
+    pub key: Vec<Key>,
+    /// Global secondary indexes.
+    pub indexes: Vec<Index>,
+    /// Name of the attribute with the time to live.
+    pub time_to_live: Option<String>,
+}
+
+/// A key attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Name of the attribute.
+    pub attribute: String,
+    /// `S`, `N` or `B`.
+    pub kind: String,
+}
+
+/// A global secondary index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Index {
+    /// Name of the index.
+    pub name: String,
+    /// Partition key, then sort key if there is one.
+    pub key: Vec<Key>,
+    /// `ALL`, `KEYS_ONLY` or `INCLUDE`.
+    pub projection: String,
+    /// What `INCLUDE` adds to the keys.
+    pub included: Vec<String>,
+}
+
+/// `GenerateSecretString` of a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GeneratedSecret {
+    /// JSON object that the generated string is put into.
+    pub template: String,
+    /// Under this key.
+    pub key: String,
+    /// Characters of the generated string.
+    pub length: i64,
+    /// Whether punctuation is left out.
+    pub exclude_punctuation: bool,
+    /// Whether the space is among the characters.
+    pub include_space: bool,
+}
+
+/// A function and what leads to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Memory, in MiB.
+    pub memory_mib: u32,
+    /// Paths of its routes, all of them for any method, sorted.
+    pub paths: Vec<String>,
+}
+
+/// A parameter of the deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// `String`, `Number`, …
+    pub kind: String,
+    /// Every parameter has a default: a deployment asks nothing.
+    pub default: String,
+    /// Smallest number allowed.
+    pub minimum: Option<i64>,
+    /// Largest number allowed.
+    pub maximum: Option<i64>,
+    /// The values allowed; empty if there is no such list.
+    pub allowed: Vec<String>,
+    /// What it means.
+    pub description: String,
+}
+
+impl Template {
+    /// Reads a template file.
+    ///
+    /// # Errors
+    /// If it can not be read, is not YAML, or lacks what the local stack needs.
+    pub fn read(path: &Path) -> Result<Self, TemplateError> {
+        fs::read_to_string(path)?.parse()
+    }
+}

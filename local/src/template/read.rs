@@ -1,0 +1,210 @@
+//! From the document to the typed template.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use super::{
+    Function, GeneratedSecret, Index, Key, Parameter, Table, Template, TemplateError,
+    document::{Place, load},
+};
+
+impl FromStr for Template {
+    type Err = TemplateError;
+
+    fn from_str(text: &str) -> Result<Self, TemplateError> {
+        let document = load(text)?;
+        let root = Place::root(&document);
+        let parameters = named(&root.load("Parameters")?, parameter)?;
+        let resources = Resources::read(&root.load("Resources")?)?;
+        let variables = root
+            .load("Globals")?
+            .load("Function")?
+            .load("Environment")?
+            .load("Variables")?;
+        Ok(Self {
+            tables: resources
+                .of_type("AWS::DynamoDB::Table")
+                .map(|(id, place)| Ok((id.to_owned(), table(place)?)))
+                .collect::<Result<_, TemplateError>>()?,
+            key_ring: secret(&resources.properties("KeyRingSecret", &root)?)?,
+            environment: named(&variables, |place| Ok(value(place, &parameters)))?,
+            functions: functions(&resources)?,
+            parameters,
+        })
+    }
+}
+
+fn named<T>(
+    place: &Place<'_>,
+    read: impl Fn(&Place<'_>) -> Result<T, TemplateError>,
+) -> Result<BTreeMap<String, T>, TemplateError> {
+    place.entries()?.into_iter().map(|(name, place)| Ok((name, read(&place)?))).collect()
+}
+
+/// Resources by logical id: type, whole resource, properties.
+struct Resources<'a>(BTreeMap<String, (String, Place<'a>, Place<'a>)>);
+
+impl<'a> Resources<'a> {
+    fn read(place: &Place<'a>) -> Result<Self, TemplateError> {
+        let resources = place.entries()?.into_iter().map(|(id, resource)| {
+            let kind = resource.load("Type")?.text()?;
+            let properties = resource.load("Properties")?;
+            Ok((id, (kind, resource, properties)))
+        });
+        Ok(Self(resources.collect::<Result<_, TemplateError>>()?))
+    }
+
+    fn of_type(&self, wanted: &'static str) -> impl Iterator<Item = (&str, &Place<'a>)> {
+        self.0
+            .iter()
+            .filter(move |(_, (kind, _, _))| kind == wanted)
+            .map(|(id, (_, _, properties))| (id.as_str(), properties))
+    }
+
+    fn properties(&self, id: &str, root: &Place<'a>) -> Result<Place<'a>, TemplateError> {
+        match self.0.get(id) {
+            Some((_, _, properties)) => Ok(properties.clone()),
+            None => root.load("Resources")?.load(id),
+        }
+    }
+}
+
+fn parameter(place: &Place<'_>) -> Result<Parameter, TemplateError> {
+    let number = |key| place.find(key).map(|place| place.number()).transpose();
+    Ok(Parameter {
+        kind: place.load("Type")?.text()?,
+        default: place.load("Default")?.text()?,
+        minimum: number("MinValue")?,
+        maximum: number("MaxValue")?,
+        allowed: texts(place.find("AllowedValues"))?,
+        description: place.load("Description")?.text()?,
+    })
+}
+
+/// What a value is before a deployment: a literal, or a parameter's default.
+fn value(place: &Place<'_>, parameters: &BTreeMap<String, Parameter>) -> Option<String> {
+    match place.intrinsic() {
+        None => place.text().ok(),
+        Some(("Ref", name)) => {
+            parameters.get(&name.text().ok()?).map(|parameter| parameter.default.clone())
+        }
+        // Lists are passed on joined, as their defaults are written.
+        Some(("Join", arguments)) => value(arguments.items().ok()?.get(1)?, parameters),
+        Some(_) => None,
+    }
+}
+
+fn table(place: &Place<'_>) -> Result<Table, TemplateError> {
+    let kinds: BTreeMap<String, String> = place
+        .load("AttributeDefinitions")?
+        .items()?
+        .iter()
+        .map(|item| {
+            Ok((item.load("AttributeName")?.text()?, item.load("AttributeType")?.text()?))
+        })
+        .collect::<Result<_, TemplateError>>()?;
+    let indexes = match place.find("GlobalSecondaryIndexes") {
+        None => Vec::new(),
+        Some(list) => list
+            .items()?
+            .iter()
+            .map(|item| {
+                let projection = item.load("Projection")?;
+                Ok(Index {
+                    name: item.load("IndexName")?.text()?,
+                    key: key(item, &kinds)?,
+                    projection: projection.load("ProjectionType")?.text()?,
+                    included: texts(projection.find("NonKeyAttributes"))?,
+                })
+            })
+            .collect::<Result<_, TemplateError>>()?,
+    };
+    let time_to_live = match place.find("TimeToLiveSpecification") {
+        Some(ttl) if ttl.load("Enabled")?.is_true()? => Some(ttl.load("AttributeName")?.text()?),
+        _ => None,
+    };
+    Ok(Table { key: key(place, &kinds)?, indexes, time_to_live })
+}
+
+/// The attributes of a `KeySchema`; CloudFormation demands HASH before RANGE.
+fn key(
+    place: &Place<'_>,
+    kinds: &BTreeMap<String, String>,
+) -> Result<Vec<Key>, TemplateError> {
+    let schema = place.load("KeySchema")?;
+    schema
+        .items()?
+        .iter()
+        .map(|item| {
+            let attribute = item.load("AttributeName")?.text()?;
+            let kind = kinds
+                .get(&attribute)
+                .cloned()
+                .ok_or_else(|| item.shape("a key that AttributeDefinitions defines"))?;
+            Ok(Key { attribute, kind })
+        })
+        .collect()
+}
+
+fn secret(place: &Place<'_>) -> Result<GeneratedSecret, TemplateError> {
+    let generate = place.load("GenerateSecretString")?;
+    Ok(GeneratedSecret {
+        template: generate.load("SecretStringTemplate")?.text()?,
+        key: generate.load("GenerateStringKey")?.text()?,
+        length: generate.load("PasswordLength")?.number()?,
+        exclude_punctuation: generate.load("ExcludePunctuation")?.is_true()?,
+        include_space: generate.load("IncludeSpace")?.is_true()?,
+    })
+}
+
+fn functions(resources: &Resources<'_>) -> Result<BTreeMap<String, Function>, TemplateError> {
+    // Function → its binary, integration → its function, route → its integration.
+    let mut functions = BTreeMap::new();
+    let mut binary_of_function = BTreeMap::new();
+    for (id, (kind, resource, properties)) in &resources.0 {
+        if kind == "AWS::Serverless::Function" {
+            let metadata = resource.load("Metadata")?.load("BuildProperties")?;
+            let binary = metadata.load("Binary")?.text()?;
+            let memory_mib = properties.load("MemorySize")?.number()?;
+            functions.insert(binary.clone(), Function { memory_mib, paths: Vec::new() });
+            binary_of_function.insert(id.clone(), binary);
+        }
+    }
+    let mut binary_of_integration = BTreeMap::new();
+    for (id, properties) in resources.of_type("AWS::ApiGatewayV2::Integration") {
+        let uri = properties.load("IntegrationUri")?;
+        let binary = uri
+            .intrinsic()
+            .filter(|(name, _)| *name == "GetAtt")
+            .and_then(|(_, target)| target.text().ok())
+            .and_then(|target| binary_of_function.get(target.strip_suffix(".Arn")?))
+            .ok_or_else(|| uri.shape("!GetAtt <a function>.Arn"))?;
+        binary_of_integration.insert(id, binary);
+    }
+    for (_, properties) in resources.of_type("AWS::ApiGatewayV2::Route") {
+        let route = properties.load("RouteKey")?;
+        let text = route.text()?;
+        let path = text.strip_prefix("ANY ").ok_or_else(|| route.shape("`ANY <path>`"))?;
+        let target = properties.load("Target")?;
+        let function = target
+            .intrinsic()
+            .filter(|(name, _)| *name == "Sub")
+            .and_then(|(_, target)| target.text().ok())
+            .and_then(|target| {
+                let id = target.strip_prefix("integrations/${")?.strip_suffix('}')?;
+                functions.get_mut(*binary_of_integration.get(id)?)
+            })
+            .ok_or_else(|| target.shape("!Sub integrations/${<an integration>}"))?;
+        function.paths.push(path.to_owned());
+    }
+    for function in functions.values_mut() {
+        function.paths.sort();
+    }
+    Ok(functions)
+}
+
+fn texts(place: Option<Place<'_>>) -> Result<Vec<String>, TemplateError> {
+    match place {
+        None => Ok(Vec::new()),
+        Some(list) => list.items()?.iter().map(Place::text).collect(),
+    }
+}

@@ -1,0 +1,41 @@
+//! Where things are in the checkout.
+
+use std::path::{Path, PathBuf};
+
+/// The checkout: its root, and the folder below `target/` that the local stack owns.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    root: PathBuf,
+}
+
+impl Workspace {
+    /// The checkout that this crate was compiled in.
+    #[must_use]
+    pub fn locate() -> Self {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        Self { root: package.parent().unwrap_or(package).to_path_buf() }
+    }
+
+    /// The folder of the workspace's `Cargo.toml`.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `template.yaml`, the deployment that the local stack imitates.
+    #[must_use]
+    pub fn template(&self) -> PathBuf {
+        self.root.join("template.yaml")
+    }
+
+    /// `target/local`: tools, logs and temporary files; nothing is written elsewhere.
+    #[must_use]
+    pub fn local(&self) -> PathBuf {
+        self.root.join("target").join("local")
+    }
+
+    /// A file that belongs to this crate.
+    pub(crate) fn package_file(&self, name: &str) -> PathBuf {
+        self.root.join("local").join(name)
+    }
+}
