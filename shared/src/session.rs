@@ -132,6 +132,9 @@ pub enum Ended {
 }
 
 impl Session {
+    /// The longest device label, in bytes, for the same reason as [`Origin::USER_AGENT_BYTES`].
+    pub const DEVICE_BYTES: usize = 40;
+
     /// Why the session is over at `now`; `None` while it lives.
     ///
     /// DynamoDB deletes expired items days late, so expiry is decided here, on every read, to the

@@ -1,0 +1,16 @@
+//! Ratchet's items in DynamoDB and its key ring in Secrets Manager.
+//!
+//! One method per atomic operation; what an operation means is decided in `ratchet`, not here. A
+//! failed condition is a result, not an error; every error says whether another try may help.
+
+pub mod aws;
+mod error;
+mod item;
+pub mod key_ring;
+pub mod sessions;
+pub mod users;
+
+pub use error::StoreError;
+pub use key_ring::{KeyRingCache, LoadError};
+pub use sessions::{RotateResult, Sessions};
+pub use users::{Credentials, NewUser, Users};

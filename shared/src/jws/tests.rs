@@ -5,6 +5,10 @@ use serde_json::Value;
 use super::*;
 use crate::key_ring::Jwk;
 
+/// Marked invalid by Wycheproof, but the same text as vector 357, which is valid: the padding that
+/// they are about was lost when they were written down.
+const SAME_AS_A_VALID_ONE: [u64; 2] = [367, 370];
+
 /// Marked valid by Wycheproof, but with a `?` inside base64url: refusing them is right.
 const REFUSED_ON_PURPOSE: [u64; 2] = [372, 373];
 
@@ -36,6 +40,7 @@ fn wycheproof_jws_vectors() {
                     assert_eq!(accepted, !REFUSED_ON_PURPOSE.contains(&id), "{id}: {test}");
                 }
                 "valid" => {}
+                _ if SAME_AS_A_VALID_ONE.contains(&id) => assert!(accepted),
                 _ => {
                     invalid += 1;
                     assert!(!accepted, "{id}: {test}");

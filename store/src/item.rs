@@ -1,0 +1,78 @@
+//! Reading and writing attribute values.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+
+use crate::StoreError;
+
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+pub(crate) fn string(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(crate) fn number(value: impl Into<u64>) -> AttributeValue {
+    AttributeValue::N(value.into().to_string())
+}
+
+pub(crate) fn binary(bytes: &[u8]) -> AttributeValue {
+    AttributeValue::B(Blob::new(bytes))
+}
+
+/// An item on its way in. Attributes are `optional` only if items without them are right.
+pub(crate) struct Reader<'i>(pub &'i Item);
+
+impl<'i> Reader<'i> {
+    pub(crate) fn string(&self, name: &'static str) -> Result<&'i str, StoreError> {
+        self.optional_string(name)?.ok_or(StoreError::MalformedItem(name))
+    }
+
+    pub(crate) fn optional_string(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<&'i str>, StoreError> {
+        self.0
+            .get(name)
+            .map(|value| {
+                value.as_s().map(String::as_str).map_err(|_| StoreError::MalformedItem(name))
+            })
+            .transpose()
+    }
+
+    pub(crate) fn number(&self, name: &'static str) -> Result<u64, StoreError> {
+        self.optional_number(name)?.ok_or(StoreError::MalformedItem(name))
+    }
+
+    pub(crate) fn optional_number(&self, name: &'static str) -> Result<Option<u64>, StoreError> {
+        self.0
+            .get(name)
+            .map(|value| {
+                let digits = value.as_n().map_err(|_| StoreError::MalformedItem(name))?;
+                digits.parse().map_err(|_| StoreError::MalformedItem(name))
+            })
+            .transpose()
+    }
+
+    pub(crate) fn bytes<const N: usize>(&self, name: &'static str) -> Result<[u8; N], StoreError> {
+        self.optional_bytes(name)?.ok_or(StoreError::MalformedItem(name))
+    }
+
+    pub(crate) fn optional_bytes<const N: usize>(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<[u8; N]>, StoreError> {
+        self.0
+            .get(name)
+            .map(|value| {
+                let blob = value.as_b().map_err(|_| StoreError::MalformedItem(name))?;
+                blob.as_ref().try_into().map_err(|_| StoreError::MalformedItem(name))
+            })
+            .transpose()
+    }
+
+    pub(crate) fn map(&self, name: &'static str) -> Result<Reader<'i>, StoreError> {
+        let value = self.0.get(name).ok_or(StoreError::MalformedItem(name))?;
+        value.as_m().map(Reader).map_err(|_| StoreError::MalformedItem(name))
+    }
+}

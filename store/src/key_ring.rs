@@ -1,0 +1,134 @@
+//! The key ring as functions hold it: loaded once, looked after from time to time.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_secretsmanager::{Client, operation::get_secret_value::GetSecretValueError};
+use ratchet::{
+    key_ring::{KeyRing, KeyRingError},
+    time::UnixMillis,
+};
+use tokio::{sync::Mutex, time::timeout};
+
+use crate::StoreError;
+
+/// A ring older than this is loaded anew.
+pub const RELOAD_AFTER: Duration = Duration::from_secs(300);
+
+/// However many tokens with unknown key ids come in, and however often loading fails, one try in
+/// this time is all that a ring in use costs.
+pub const COOL_DOWN: Duration = Duration::from_secs(30);
+
+/// A request whose ring is merely old does not wait longer than this for a new one.
+const RELOAD_PATIENCE: Duration = Duration::from_millis(1_000);
+
+/// No ring can be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Secrets Manager could not be asked; the next request tries again.
+    #[error("the key ring could not be loaded")]
+    Unavailable(#[from] StoreError),
+    /// There is no such secret, or it has no string.
+    #[error("there is no key ring in the secret {0:?}")]
+    Missing(String),
+    /// The secret's string is no key ring.
+    #[error(transparent)]
+    Invalid(#[from] KeyRingError),
+}
+
+/// The key ring of one execution environment.
+#[derive(Debug)]
+pub struct KeyRingCache {
+    client: Client,
+    secret_id: String,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ring: Option<Arc<KeyRing>>,
+    loaded_at: Option<UnixMillis>,
+    tried_at: Option<UnixMillis>,
+}
+
+impl KeyRingCache {
+    /// A cache of the ring in the secret `secret_id`, empty yet.
+    #[must_use]
+    pub fn new(client: Client, secret_id: impl Into<String>) -> Self {
+        Self { client, secret_id: secret_id.into(), state: Mutex::default() }
+    }
+
+    /// The ring: the cached one while it is fresh, or while no newer one can be had.
+    ///
+    /// # Errors
+    /// [`LoadError`] if there is none at all.
+    pub async fn current(&self, now: UnixMillis) -> Result<Arc<KeyRing>, LoadError> {
+        let mut state = self.state.lock().await;
+        match &state.ring {
+            None => self.load(&mut state, now).await,
+            Some(ring) if !state.is_due(now) => Ok(Arc::clone(ring)),
+            Some(ring) => {
+                let stale = Arc::clone(ring);
+                Ok(self.reload(&mut state, now).await.unwrap_or(stale))
+            }
+        }
+    }
+
+    /// The ring after a token named a key that `current` did not have: loaded anew, but for the
+    /// cool-down. `None` if there is nothing newer.
+    pub async fn after_unknown_key(&self, now: UnixMillis) -> Option<Arc<KeyRing>> {
+        let mut state = self.state.lock().await;
+        if state.is_cooling_down(now) {
+            return None;
+        }
+        self.reload(&mut state, now).await
+    }
+
+    async fn reload(&self, state: &mut State, now: UnixMillis) -> Option<Arc<KeyRing>> {
+        state.tried_at = Some(now);
+        match timeout(RELOAD_PATIENCE, self.load(state, now)).await {
+            Ok(Ok(ring)) => Some(ring),
+            Ok(Err(error)) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "the key ring was not reloaded; the one in use stays");
+                None
+            }
+            Err(_) => {
+                tracing::warn!("loading the key ring took too long; the one in use stays");
+                None
+            }
+        }
+    }
+
+    async fn load(&self, state: &mut State, now: UnixMillis) -> Result<Arc<KeyRing>, LoadError> {
+        state.tried_at = Some(now);
+        let result = self.client.get_secret_value().secret_id(&self.secret_id).send().await;
+        let output = match result {
+            Ok(output) => output,
+            Err(error) => {
+                return Err(match error.as_service_error() {
+                    Some(GetSecretValueError::ResourceNotFoundException(_)) => {
+                        LoadError::Missing(self.secret_id.clone())
+                    }
+                    _ => StoreError::new("GetSecretValue", error).into(),
+                });
+            }
+        };
+        let Some(secret) = output.secret_string() else {
+            return Err(LoadError::Missing(self.secret_id.clone()));
+        };
+        let ring = Arc::new(KeyRing::parse(secret, now.seconds())?);
+        state.ring = Some(Arc::clone(&ring));
+        state.loaded_at = Some(now);
+        Ok(ring)
+    }
+}
+
+impl State {
+    fn is_due(&self, now: UnixMillis) -> bool {
+        self.loaded_at.is_none_or(|at| at.plus(RELOAD_AFTER) <= now) && !self.is_cooling_down(now)
+    }
+
+    fn is_cooling_down(&self, now: UnixMillis) -> bool {
+        self.tried_at.is_some_and(|at| now < at.plus(COOL_DOWN))
+    }
+}

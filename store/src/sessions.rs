@@ -1,0 +1,228 @@
+//! The tokens table: one item per session.
+
+use aws_sdk_dynamodb::{
+    Client,
+    operation::update_item::UpdateItemError,
+    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+use ratchet::{
+    ids::{SessionId, UserId},
+    rotation::{Presented, Rotation},
+    session::{RevocationReason, Session},
+    time::UnixMillis,
+};
+
+use crate::{
+    StoreError,
+    item::{binary, number, string},
+};
+
+mod item;
+
+/// The tokens table.
+#[derive(Debug, Clone)]
+pub struct Sessions {
+    client: Client,
+    table: String,
+}
+
+/// What became of a rotation.
+#[derive(Debug)]
+pub enum RotateResult {
+    /// It was written; this is the session after it.
+    Rotated(Session),
+    /// Its condition did not hold; this is the session as it is, if there is one. The decision
+    /// table says what that means.
+    Unmet(Option<Session>),
+}
+
+/// A session is live: the first half of what every write to a live session requires.
+const LIVE: &str = "attribute_not_exists(revoked_at) AND expires_at > :now_seconds \
+                    AND absolute_expires_at > :now_seconds";
+
+impl Sessions {
+    /// The table called `table`.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// Keeps a new session. Written twice, it is the same session.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn create(&self, session: &Session) -> Result<(), StoreError> {
+        let put = self.client.put_item().table_name(&self.table);
+        let put = put.set_item(Some(item::from_session(session)));
+        put.send().await.map_err(|error| StoreError::new("PutItem", error))?;
+        Ok(())
+    }
+
+    /// Supersedes the presented token, if and only if the decision table says
+    /// [`Rotate`](ratchet::rotation::Decision::Rotate): one conditional write, without a read.
+    ///
+    /// The right-hand sides of the update see the item as it was, which is what shifts the
+    /// register. `recent_since` is where the retry window began.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the write may have happened all the same, and the register then leads the
+    /// presented token to what this rotation wrote.
+    pub async fn rotate(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        presented: &Presented,
+        rotation: &Rotation,
+        recent_since: UnixMillis,
+    ) -> Result<RotateResult, StoreError> {
+        let [first, second, third, fourth] = item::SLOTS;
+        let superseded = ratchet::session::Superseded {
+            hash: presented.hash,
+            sealed_successor: rotation.sealed_successor,
+            superseded_at: rotation.now,
+        };
+        let result = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(item::key(user_id, session_id)))
+            .update_expression(format!(
+                "SET generation = :next_generation, token_hash = :next_hash, \
+                 expires_at = :expires_at, network = :network, user_agent = :user_agent, \
+                 {fourth} = {third}, {third} = {second}, {second} = {first}, {first} = :superseded"
+            ))
+            .condition_expression(format!(
+                "generation = :generation AND token_hash = :hash AND {LIVE} \
+                 AND (attribute_not_exists({fourth}.at) \
+                 OR {fourth}.at <= :recent_since) \
+                 AND attribute_type(auth_time, :number)"
+            ))
+            .expression_attribute_values(":generation", number(presented.generation))
+            .expression_attribute_values(":hash", binary(presented.hash.as_bytes()))
+            .expression_attribute_values(
+                ":next_generation",
+                number(presented.generation.saturating_add(1)),
+            )
+            .expression_attribute_values(":next_hash", binary(rotation.next_hash.as_bytes()))
+            .expression_attribute_values(":superseded", item::superseded(Some(&superseded)))
+            .expression_attribute_values(":expires_at", number(rotation.expires_at.get()))
+            .expression_attribute_values(":network", string(&rotation.origin.network))
+            .expression_attribute_values(":user_agent", string(&rotation.origin.user_agent))
+            .expression_attribute_values(":now_seconds", number(rotation.now.seconds().get()))
+            .expression_attribute_values(":recent_since", number(recent_since.get()))
+            .expression_attribute_values(":number", string("N"))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match result {
+            Ok(output) => {
+                let item = output.attributes.ok_or(StoreError::MalformedItem("attributes"))?;
+                Ok(RotateResult::Rotated(item::to_session(&item)?))
+            }
+            Err(error) => match unmet(error)? {
+                Some(item) => Ok(RotateResult::Unmet(Some(item::to_session(&item)?))),
+                None => Ok(RotateResult::Unmet(None)),
+            },
+        }
+    }
+
+    /// Ends a session, whatever generation it has reached meanwhile. Returns whether this call
+    /// was the one that did; `false` if it was over already or never was.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn revoke(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        reason: RevocationReason,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let result = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(item::key(user_id, session_id)))
+            .update_expression("SET revoked_at = :now, revoked_reason = :reason")
+            .condition_expression(
+                "attribute_exists(session_id) AND attribute_not_exists(revoked_at)",
+            )
+            .expression_attribute_values(":now", number(now.get()))
+            .expression_attribute_values(":reason", string(reason.as_str()))
+            .send()
+            .await;
+        match result {
+            Ok(_) => Ok(true),
+            Err(error) => unmet(error).map(|_| false),
+        }
+    }
+
+    /// Reads one session, consistently.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+    ) -> Result<Option<Session>, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let get = get.set_key(Some(item::key(user_id, session_id)));
+        let output = get.send().await.map_err(|error| StoreError::new("GetItem", error))?;
+        output.item.as_ref().map(item::to_session).transpose()
+    }
+
+    /// All sessions of a user that the table still has, ended ones among them, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list(&self, user_id: UserId) -> Result<Vec<Session>, StoreError> {
+        let mut sessions = Vec::new();
+        let mut start = None;
+        loop {
+            let output = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .consistent_read(true)
+                .key_condition_expression("user_id = :user_id")
+                .expression_attribute_values(":user_id", binary(user_id.as_bytes()))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| StoreError::new("Query", error))?;
+            for item in output.items.unwrap_or_default() {
+                sessions.push(item::to_session(&item)?);
+            }
+            start = output.last_evaluated_key;
+            if start.is_none() {
+                return Ok(sessions);
+            }
+        }
+    }
+
+    /// Forgets a session altogether. Its tokens are refused as those of no session.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn delete(&self, user_id: UserId, session_id: SessionId) -> Result<(), StoreError> {
+        let delete = self.client.delete_item().table_name(&self.table);
+        let delete = delete.set_key(Some(item::key(user_id, session_id)));
+        delete.send().await.map_err(|error| StoreError::new("DeleteItem", error))?;
+        Ok(())
+    }
+}
+
+/// The item that a failed condition found, or the error if that is not what happened.
+fn unmet(
+    error: aws_sdk_dynamodb::error::SdkError<
+        UpdateItemError,
+        aws_sdk_dynamodb::config::http::HttpResponse,
+    >,
+) -> Result<Option<crate::item::Item>, StoreError> {
+    match error.as_service_error() {
+        Some(UpdateItemError::ConditionalCheckFailedException(failure)) => Ok(failure.item.clone()),
+        _ => Err(StoreError::new("UpdateItem", error)),
+    }
+}

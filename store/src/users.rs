@@ -1,0 +1,221 @@
+//! The users table: profiles, and the items that keep names and addresses unique.
+
+use aws_sdk_dynamodb::{
+    Client,
+    operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
+    types::{Put, TransactWriteItem},
+};
+use ratchet::{
+    ids::UserId,
+    password::PhcHash,
+    user::{NameKey, SessionsCut, User},
+};
+
+use crate::{
+    StoreError,
+    item::{Reader, number, string},
+};
+
+mod item;
+
+/// The users table.
+#[derive(Debug, Clone)]
+pub struct Users {
+    client: Client,
+    table: String,
+}
+
+/// A user together with what proves the password.
+#[derive(Debug)]
+pub struct Credentials {
+    /// The user.
+    pub user: User,
+    /// The stored password hash.
+    pub password_hash: PhcHash,
+}
+
+/// A user who is to be kept.
+#[derive(Debug)]
+pub struct NewUser {
+    /// The user. `id` must never have been used.
+    pub user: User,
+    /// The name in the form that is unique.
+    pub name_key: NameKey,
+    /// The e-mail address in the form that is unique.
+    pub email: String,
+    /// The password's hash.
+    pub password_hash: PhcHash,
+}
+
+/// One line of the list of users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedUser {
+    /// Who it is.
+    pub id: UserId,
+    /// The user name.
+    pub name: String,
+    /// The name by which the list is ordered, and where the next page starts.
+    pub name_key: String,
+}
+
+/// The index that lists users in name order.
+const NAMES_INDEX: &str = "names";
+
+impl Users {
+    /// The table called `table`.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// Keeps a new user, in one transaction with the name and the address. Returns `false` if one
+    /// of them is taken.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn create(&self, new: &NewUser) -> Result<bool, StoreError> {
+        let mut transaction = self.client.transact_write_items();
+        for item in item::from_new_user(new) {
+            let put = Put::builder()
+                .table_name(&self.table)
+                .set_item(Some(item))
+                .condition_expression("attribute_not_exists(pk)")
+                .build()
+                .map_err(|_| StoreError::MalformedItem("put"))?;
+            transaction = transaction.transact_items(TransactWriteItem::builder().put(put).build());
+        }
+        match transaction.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled))
+                    if cancelled
+                        .cancellation_reasons()
+                        .iter()
+                        .any(|reason| reason.code() == Some("ConditionalCheckFailed")) =>
+                {
+                    Ok(false)
+                }
+                _ => Err(StoreError::new("TransactWriteItems", error)),
+            },
+        }
+    }
+
+    /// The user of that name with the password's hash.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find_credentials(
+        &self,
+        name: &NameKey,
+    ) -> Result<Option<Credentials>, StoreError> {
+        let Some(pointer) = self.get(item::name_pk(name)).await? else { return Ok(None) };
+        let id = Reader(&pointer).string("user_id")?;
+        let Some(user) = self.get(format!("user#{id}")).await? else { return Ok(None) };
+        Ok(Some(Credentials {
+            user: item::to_user(&user)?,
+            password_hash: PhcHash::new(Reader(&user).string("password_hash")?.to_owned()),
+        }))
+    }
+
+    /// The user with that id, read consistently.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.get(item::user_pk(id)).await?.as_ref().map(item::to_user).transpose()
+    }
+
+    /// Up to `limit` users in name order, from the first one after `after`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list(
+        &self,
+        after: Option<&str>,
+        limit: i32,
+    ) -> Result<Vec<ListedUser>, StoreError> {
+        let query =
+            self.client.query().table_name(&self.table).index_name(NAMES_INDEX).limit(limit);
+        let query = query.expression_attribute_values(":listing", string(item::LISTING));
+        let query = match after {
+            None => query.key_condition_expression("listing = :listing"),
+            Some(after) => query
+                .key_condition_expression("listing = :listing AND name_key > :after")
+                .expression_attribute_values(":after", string(after)),
+        };
+        let output = query.send().await.map_err(|error| StoreError::new("Query", error))?;
+        output.items.unwrap_or_default().iter().map(item::to_listed_user).collect()
+    }
+
+    /// Replaces a password hash by a dearer one of the same password, unless it has changed
+    /// meanwhile. Returns whether it was replaced.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn rehash(
+        &self,
+        id: UserId,
+        old: &PhcHash,
+        new: &PhcHash,
+    ) -> Result<bool, StoreError> {
+        let update = self.client.update_item().table_name(&self.table);
+        let result = update
+            .key("pk", string(item::user_pk(id)))
+            .update_expression("SET password_hash = :new")
+            .condition_expression("password_hash = :old")
+            .expression_attribute_values(":new", string(new.expose()))
+            .expression_attribute_values(":old", string(old.expose()))
+            .send()
+            .await;
+        applied(result.map(drop))
+    }
+
+    /// Ends all sessions of a user, but for a spared one, in one write. A later cut stays.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn cut_sessions(&self, id: UserId, cut: SessionsCut) -> Result<(), StoreError> {
+        let update = self.client.update_item().table_name(&self.table);
+        let update = update
+            .key("pk", string(item::user_pk(id)))
+            .condition_expression(
+                "attribute_exists(pk) AND (attribute_not_exists(sessions_valid_after) \
+                 OR sessions_valid_after <= :valid_after)",
+            )
+            .expression_attribute_values(":valid_after", number(cut.valid_after.get()));
+        let update = match cut.spared {
+            None => update
+                .update_expression("SET sessions_valid_after = :valid_after REMOVE spared_session"),
+            Some(spared) => update
+                .update_expression(
+                    "SET sessions_valid_after = :valid_after, spared_session = :spared",
+                )
+                .expression_attribute_values(":spared", string(spared.to_string())),
+        };
+        applied(update.send().await.map(drop)).map(drop)
+    }
+
+    async fn get(&self, pk: String) -> Result<Option<crate::item::Item>, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let get = get.key("pk", string(pk));
+        Ok(get.send().await.map_err(|error| StoreError::new("GetItem", error))?.item)
+    }
+}
+
+fn applied(
+    result: Result<
+        (),
+        aws_sdk_dynamodb::error::SdkError<
+            UpdateItemError,
+            aws_sdk_dynamodb::config::http::HttpResponse,
+        >,
+    >,
+) -> Result<bool, StoreError> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+            _ => Err(StoreError::new("UpdateItem", error)),
+        },
+    }
+}

@@ -1,0 +1,150 @@
+//! The items of the users table.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use ratchet::{
+    ids::{SessionId, UserId},
+    time::UnixMillis,
+    user::{NameKey, SessionsCut, User, UserStatus},
+};
+
+use super::{ListedUser, NewUser};
+use crate::{
+    StoreError,
+    item::{Item, Reader, number, string},
+};
+
+/// The partition of the index that holds every listed user.
+pub(super) const LISTING: &str = "users";
+
+pub(super) fn user_pk(id: UserId) -> String {
+    format!("user#{id}")
+}
+
+pub(super) fn name_pk(name: &NameKey) -> String {
+    format!("name#{name}")
+}
+
+/// The user's item, and the two that keep name and address unique.
+pub(super) fn from_new_user(new: &NewUser) -> [Item; 3] {
+    let id = new.user.id.to_string();
+    let pointer = |pk: String| {
+        HashMap::from([("pk".to_owned(), string(pk)), ("user_id".to_owned(), string(&id))])
+    };
+    let mut item = pointer(user_pk(new.user.id));
+    let mut set = |name: &str, value| item.insert(name.to_owned(), value);
+    set("listing", string(LISTING));
+    set("name_key", string(new.name_key.as_str()));
+    set("name", string(&new.user.name));
+    set("email", string(&new.email));
+    set("email_confirmed", AttributeValue::Bool(new.user.email_confirmed));
+    set("status", string(status_name(new.user.status)));
+    set("roles", AttributeValue::L(new.user.roles.iter().map(string).collect()));
+    set("password_hash", string(new.password_hash.expose()));
+    if let Some(cut) = new.user.cut {
+        set("sessions_valid_after", number(cut.valid_after.get()));
+    }
+    [item, pointer(name_pk(&new.name_key)), pointer(format!("email#{}", new.email))]
+}
+
+const fn status_name(status: UserStatus) -> &'static str {
+    match status {
+        UserStatus::Active => "active",
+        UserStatus::Disabled => "disabled",
+    }
+}
+
+pub(super) fn to_user(item: &Item) -> Result<User, StoreError> {
+    let item = Reader(item);
+    let confirmed = item.0.get("email_confirmed").and_then(|value| value.as_bool().ok());
+    let status = match item.string("status")? {
+        "active" => UserStatus::Active,
+        "disabled" => UserStatus::Disabled,
+        _ => return Err(StoreError::MalformedItem("status")),
+    };
+    Ok(User {
+        id: user_id(&item)?,
+        name: item.string("name")?.to_owned(),
+        status,
+        email_confirmed: *confirmed.ok_or(StoreError::MalformedItem("email_confirmed"))?,
+        roles: roles(&item)?,
+        cut: cut(&item)?,
+    })
+}
+
+pub(super) fn to_listed_user(item: &Item) -> Result<ListedUser, StoreError> {
+    let item = Reader(item);
+    Ok(ListedUser {
+        id: user_id(&item)?,
+        name: item.string("name")?.to_owned(),
+        name_key: item.string("name_key")?.to_owned(),
+    })
+}
+
+fn user_id(item: &Reader<'_>) -> Result<UserId, StoreError> {
+    item.string("user_id")?.parse().map_err(|_| StoreError::MalformedItem("user_id"))
+}
+
+fn roles(item: &Reader<'_>) -> Result<Vec<String>, StoreError> {
+    let Some(roles) = item.0.get("roles") else { return Ok(Vec::new()) };
+    let malformed = StoreError::MalformedItem("roles");
+    let Ok(roles) = roles.as_l() else { return Err(malformed) };
+    let roles: Result<_, _> = roles.iter().map(|role| role.as_s().cloned()).collect();
+    roles.map_err(|_| malformed)
+}
+
+fn cut(item: &Reader<'_>) -> Result<Option<SessionsCut>, StoreError> {
+    let Some(valid_after) = item.optional_number("sessions_valid_after")? else { return Ok(None) };
+    let spared: Option<SessionId> = item
+        .optional_string("spared_session")?
+        .map(|id| id.parse().map_err(|_| StoreError::MalformedItem("spared_session")))
+        .transpose()?;
+    Ok(Some(SessionsCut { valid_after: UnixMillis::new(valid_after), spared }))
+}
+
+#[cfg(test)]
+mod tests {
+    use ratchet::password::PhcHash;
+
+    use super::*;
+
+    fn new_user() -> NewUser {
+        NewUser {
+            user: User {
+                id: UserId::from_bytes([7; 16]),
+                name: "Ada".to_owned(),
+                status: UserStatus::Active,
+                email_confirmed: true,
+                roles: vec!["admin".to_owned()],
+                cut: None,
+            },
+            name_key: NameKey::parse("Ada").unwrap(),
+            email: "ada@example.com".to_owned(),
+            password_hash: PhcHash::new("$argon2id$".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_user_reads_back_as_written() {
+        let new = new_user();
+        let [item, name, email] = from_new_user(&new);
+        assert_eq!(to_user(&item).unwrap(), new.user);
+        assert_eq!(name["pk"], string("name#ada"));
+        assert_eq!(email["pk"], string("email#ada@example.com"));
+    }
+
+    #[test]
+    fn only_the_user_itself_is_listed() {
+        let [item, name, email] = from_new_user(&new_user());
+        assert_eq!(to_listed_user(&item).unwrap().name_key, "ada");
+        assert!(!name.contains_key("listing") && !email.contains_key("listing"));
+    }
+
+    #[test]
+    fn an_item_with_an_unknown_status_is_malformed() {
+        let [mut item, ..] = from_new_user(&new_user());
+        item.insert("status".to_owned(), string("dormant"));
+        assert!(to_user(&item).is_err());
+    }
+}
