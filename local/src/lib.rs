@@ -3,10 +3,18 @@
 //!
 //! `cargo local` is the command; tests and benchmarks use [`Stack`](stack::Stack).
 
+pub mod binaries;
+pub mod demo_users;
+pub mod dynamodb;
+pub mod functions;
 pub mod prerequisites;
 pub mod process;
 pub mod progress;
 pub mod run;
+pub mod secrets;
+pub mod services;
+pub mod stack;
+pub mod starting;
 pub mod template;
 pub mod toolbox;
 pub mod workspace;

@@ -1,1 +1,32 @@
-fn main() {}
+//! `cargo local`: the whole stack on loopback, and a walk through it.
+
+mod command;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use command::{Arguments, Command, demo, up};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // The walk makes one request at a time, the stack waits for Ctrl-C: one thread is enough.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("local: can not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = match &arguments.command {
+        None => up::run(&runtime, &arguments.up),
+        Some(Command::Demo(options)) => demo::run(&runtime, options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

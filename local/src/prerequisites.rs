@@ -181,9 +181,9 @@ fn version_of(program: &Path, arguments: &[&str]) -> Option<Version> {
 
 /// The first `major.minor` in a text; a version like Java's `17` or `21-ea` has minor 0.
 fn parse_version(text: &str) -> Option<Version> {
-    let number = text.split(|c: char| !c.is_ascii_digit() && c != '.').find(|word| {
-        word.starts_with(|c: char| c.is_ascii_digit())
-    })?;
+    let number = text
+        .split(|c: char| !c.is_ascii_digit() && c != '.')
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
     let mut parts = number.split('.').map(str::parse::<u32>);
     let major = parts.next()?.ok()?;
     let minor = parts.next().and_then(Result::ok).unwrap_or(0);

@@ -1,26 +1,26 @@
 //! What the developer sees while the stack is prepared.
 
-/// Whether the steps are told on standard error.
+/// Which steps are told on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Progress {
-    /// Installing and building are told, because they take long: for tests.
+    /// Those that take long, installing and compiling: for tests.
     #[default]
-    OnlyLongSteps,
-    /// Every step is told: for people who wait.
+    LongSteps,
+    /// Every one: for people who wait.
     EveryStep,
 }
 
 impl Progress {
-    /// Tells a step that takes long, or that somebody must know of.
-    pub(crate) fn long_step(self, text: &str) {
-        eprintln!("local: {text}");
-    }
-
     /// Tells a step that takes a moment.
     pub(crate) fn step(self, text: &str) {
         match self {
-            Self::OnlyLongSteps => {}
-            Self::EveryStep => eprintln!("local: {text}"),
+            Self::LongSteps => {}
+            Self::EveryStep => tell(text),
         }
     }
+}
+
+/// Tells a step that takes long.
+pub(crate) fn tell(text: &str) {
+    eprintln!("local: {text}");
 }

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     prerequisites::{Java, MissingPrerequisites, Prerequisites},
-    progress::Progress,
+    progress::tell,
     workspace::Workspace,
 };
 
@@ -68,11 +68,7 @@ impl Toolbox {
     /// # Errors
     /// If the machine lacks a prerequisite, or the installation fails. Half an installation is
     /// never used: the next call starts over.
-    pub fn install(
-        workspace: &Workspace,
-        with_dynamodb: bool,
-        progress: Progress,
-    ) -> Result<Self, ToolboxError> {
+    pub fn install(workspace: &Workspace, with_dynamodb: bool) -> Result<Self, ToolboxError> {
         let folder = workspace.local();
         let python = Part {
             folder: folder.join("python"),
@@ -91,13 +87,13 @@ impl Toolbox {
         let mut prerequisites = None;
         if !(python.is_installed() && (!with_dynamodb || dynamodb.is_installed())) {
             let found = Prerequisites::check(java(dynamodb.is_installed()))?;
-            let _lock = lock(&folder, progress)?;
+            let _lock = lock(&folder)?;
             // Somebody else may have installed them while we waited.
             if !python.is_installed() {
-                install_python(&python, workspace, &found, progress)?;
+                install_python(&python, workspace, &found)?;
             }
             if with_dynamodb && !dynamodb.is_installed() {
-                install_dynamodb(&dynamodb, workspace, &found, progress)?;
+                install_dynamodb(&dynamodb, workspace, &found)?;
             }
             prerequisites = Some(found);
         }
@@ -166,10 +162,9 @@ fn install_python(
     part: &Part,
     workspace: &Workspace,
     found: &Prerequisites,
-    progress: Progress,
 ) -> Result<(), ToolboxError> {
     let what = "cargo-lambda, Zig and moto";
-    progress.long_step(&format!("installing {what} into target/local/python (once) …"));
+    tell(&format!("installing {what} into target/local/python (once) …"));
     part.begin()?;
     let failed = |output| ToolboxError::Install { tool: "pip", what, output };
     let mut venv = Command::new(&found.python);
@@ -180,7 +175,7 @@ fn install_python(
         .arg(workspace.package_file("requirements.txt"));
     run(&mut pip, |line| {
         if let Some(package) = line.trim_start().strip_prefix("Downloading ") {
-            progress.long_step(&format!("  {package}"));
+            tell(&format!("  {package}"));
         }
     })
     .map_err(failed)?;
@@ -191,10 +186,9 @@ fn install_dynamodb(
     part: &Part,
     workspace: &Workspace,
     found: &Prerequisites,
-    progress: Progress,
 ) -> Result<(), ToolboxError> {
     let what = "DynamoDB Local";
-    progress.long_step(&format!("installing {what} into target/local/dynamodb (once) …"));
+    tell(&format!("installing {what} into target/local/dynamodb (once) …"));
     part.begin()?;
     let maven = found.maven.clone().unwrap_or_else(|| PathBuf::from("mvn"));
     let mut maven = Command::new(maven);
@@ -207,8 +201,11 @@ fn install_dynamodb(
         .arg("dependency:copy-dependencies")
         .arg("-DincludeTypes=jar")
         .arg(joined("-DoutputDirectory=", &part.folder.join("jars")));
-    run(&mut maven, |_| ())
-        .map_err(|output| ToolboxError::Install { tool: "mvn", what, output })?;
+    run(&mut maven, |_| ()).map_err(|output| ToolboxError::Install {
+        tool: "mvn",
+        what,
+        output,
+    })?;
     part.finish()
 }
 
@@ -219,14 +216,14 @@ fn joined(option: &str, path: &Path) -> OsString {
 }
 
 /// Waits for other installations. The lock ends with the file, at the latest with the process.
-fn lock(folder: &Path, progress: Progress) -> Result<File, ToolboxError> {
+fn lock(folder: &Path) -> Result<File, ToolboxError> {
     let path = folder.join("install.lock");
     fs::create_dir_all(folder).map_err(files(folder))?;
     let file = File::create(&path).map_err(files(&path))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            progress.long_step("waiting for another process that installs the tools …");
+            tell("waiting for another process that installs the tools …");
             file.lock().map_err(files(&path))?;
         }
         Err(TryLockError::Error(cause)) => return Err(ToolboxError::Files { path, cause }),

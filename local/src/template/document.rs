@@ -1,4 +1,4 @@
-//! A YAML document with CloudFormation's short tags (`!Ref`, `!Sub`, …), and paths into it.
+//! A YAML document with `CloudFormation`'s short tags (`!Ref`, `!Sub`, …), and paths into it.
 
 use saphyr::{LoadableYamlNode, ScalarOwned, YamlOwned};
 
@@ -6,8 +6,8 @@ use super::TemplateError;
 
 /// Reads the first document of a text.
 pub(super) fn load(text: &str) -> Result<YamlOwned, TemplateError> {
-    let documents = YamlOwned::load_from_str(text)
-        .map_err(|error| TemplateError::Syntax(error.to_string()))?;
+    let documents =
+        YamlOwned::load_from_str(text).map_err(|error| TemplateError::Syntax(error.to_string()))?;
     documents.into_iter().next().ok_or_else(|| TemplateError::Syntax("it is empty".to_owned()))
 }
 
@@ -101,10 +101,11 @@ impl TemplateError {
 
 fn scalar(node: &YamlOwned) -> Option<String> {
     match node {
-        YamlOwned::Value(ScalarOwned::String(text)) => Some(text.clone()),
+        YamlOwned::Value(ScalarOwned::String(text)) | YamlOwned::Representation(text, _, None) => {
+            Some(text.clone())
+        }
         YamlOwned::Value(ScalarOwned::Integer(number)) => Some(number.to_string()),
         YamlOwned::Value(ScalarOwned::Boolean(truth)) => Some(truth.to_string()),
-        YamlOwned::Representation(text, _, None) => Some(text.clone()),
         _ => None,
     }
 }

@@ -15,11 +15,8 @@ impl FromStr for Template {
         let root = Place::root(&document);
         let parameters = named(&root.load("Parameters")?, parameter)?;
         let resources = Resources::read(&root.load("Resources")?)?;
-        let variables = root
-            .load("Globals")?
-            .load("Function")?
-            .load("Environment")?
-            .load("Variables")?;
+        let variables =
+            root.load("Globals")?.load("Function")?.load("Environment")?.load("Variables")?;
         Ok(Self {
             tables: resources
                 .of_type("AWS::DynamoDB::Table")
@@ -98,9 +95,7 @@ fn table(place: &Place<'_>) -> Result<Table, TemplateError> {
         .load("AttributeDefinitions")?
         .items()?
         .iter()
-        .map(|item| {
-            Ok((item.load("AttributeName")?.text()?, item.load("AttributeType")?.text()?))
-        })
+        .map(|item| Ok((item.load("AttributeName")?.text()?, item.load("AttributeType")?.text()?)))
         .collect::<Result<_, TemplateError>>()?;
     let indexes = match place.find("GlobalSecondaryIndexes") {
         None => Vec::new(),
@@ -125,11 +120,8 @@ fn table(place: &Place<'_>) -> Result<Table, TemplateError> {
     Ok(Table { key: key(place, &kinds)?, indexes, time_to_live })
 }
 
-/// The attributes of a `KeySchema`; CloudFormation demands HASH before RANGE.
-fn key(
-    place: &Place<'_>,
-    kinds: &BTreeMap<String, String>,
-) -> Result<Vec<Key>, TemplateError> {
+/// The attributes of a `KeySchema`; `CloudFormation` demands HASH before RANGE.
+fn key(place: &Place<'_>, kinds: &BTreeMap<String, String>) -> Result<Vec<Key>, TemplateError> {
     let schema = place.load("KeySchema")?;
     schema
         .items()?

@@ -1,5 +1,7 @@
 use std::{collections::BTreeMap, process::Command};
 
+use ratchet::config::{Config, ConfigError};
+
 use super::*;
 use crate::workspace::Workspace;
 
@@ -65,7 +67,12 @@ fn only_names_of_resources_are_unknown_before_a_deployment() {
         environment.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
     assert_eq!(
         unknown,
-        ["RATCHET_ISSUER", "RATCHET_KEY_RING_SECRET", "RATCHET_TOKENS_TABLE", "RATCHET_USERS_TABLE"]
+        [
+            "RATCHET_ISSUER",
+            "RATCHET_KEY_RING_SECRET",
+            "RATCHET_TOKENS_TABLE",
+            "RATCHET_USERS_TABLE"
+        ]
     );
     assert_eq!(environment["RATCHET_RETRY_WINDOW_SECONDS"].as_deref(), Some("60"));
     assert_eq!(environment["RATCHET_CORS_ORIGINS"].as_deref(), Some(""));
@@ -83,6 +90,51 @@ fn every_default_is_within_its_bounds() {
             assert!(minimum <= default && default <= maximum, "{name}");
         }
     }
+}
+
+/// The template's values as a deployment would pass them, with one changed.
+fn configuration(changed: Option<(&str, &str)>) -> Result<Config, ConfigError> {
+    let environment = template().environment;
+    Config::read(|name| match changed {
+        Some((other, value)) if other == name => Some(value.to_owned()),
+        _ => environment[name].clone().or_else(|| Some("https://example.com".to_owned())),
+    })
+}
+
+#[test]
+fn the_defaults_are_those_of_the_functions() {
+    let named = ["USERS_TABLE", "TOKENS_TABLE", "KEY_RING_SECRET", "ISSUER"];
+    let without = Config::read(|name| {
+        let known = named.iter().any(|known| name == format!("RATCHET_{known}"));
+        known.then(|| "https://example.com".to_owned())
+    });
+    assert_eq!(configuration(None).unwrap(), without.unwrap());
+}
+
+#[test]
+fn what_the_template_allows_the_functions_accept() {
+    for (name, parameter) in template().parameters {
+        let Some(variable) = variable_of(&name) else { continue };
+        let bounds = [parameter.minimum, parameter.maximum].into_iter().flatten();
+        for value in bounds.map(|bound| bound.to_string()).chain(parameter.allowed) {
+            let complaint = configuration(Some((&variable, &value))).err().map(|e| e.to_string());
+            let about_it = format!("{variable} is {value:?}");
+            let refused = complaint.is_some_and(|complaint| complaint.contains(&about_it));
+            assert!(!refused, "{about_it}");
+        }
+    }
+}
+
+/// `RetryWindowSeconds` sets `RATCHET_RETRY_WINDOW_SECONDS`.
+fn variable_of(parameter: &str) -> Option<String> {
+    let mut variable = "RATCHET".to_owned();
+    for letter in parameter.chars() {
+        if letter.is_ascii_uppercase() {
+            variable.push('_');
+        }
+        variable.push(letter.to_ascii_uppercase());
+    }
+    template().environment.contains_key(&variable).then_some(variable)
 }
 
 #[test]

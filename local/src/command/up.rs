@@ -1,0 +1,91 @@
+//! `cargo local`: the stack, up until Ctrl-C.
+
+use std::{fmt::Write, future};
+
+use local::{
+    demo_users::{self, DemoUser},
+    functions::Mode,
+    progress::Progress,
+    stack::{Stack, StackOptions},
+};
+use tokio::runtime::Runtime;
+
+use super::{Failure, with_stack};
+
+/// How to start the stack.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Port of the API on 127.0.0.1
+    #[arg(long, default_value_t = 9000, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+    /// Life of an access token; 300 if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    access_token_seconds: Option<u32>,
+    /// Instances of each function that may run at the same time
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
+    concurrency: u8,
+}
+
+/// Starts the stack and waits for the end.
+pub fn run(runtime: &Runtime, options: &Options) -> Result<(), Failure> {
+    let mut stack_options = StackOptions {
+        name: "local".to_owned(),
+        port: options.port,
+        mode: Mode::Watched,
+        concurrency: options.concurrency.into(),
+        progress: Progress::EveryStep,
+        ..StackOptions::default()
+    };
+    if let Some(seconds) = options.access_token_seconds {
+        stack_options = stack_options.with("RATCHET_ACCESS_TOKEN_SECONDS", seconds);
+    }
+    with_stack(runtime, stack_options, async |stack: &Stack| {
+        demo_users::create(stack).await?;
+        println!("{}", welcome(stack)?);
+        future::pending().await
+    })
+}
+
+/// What the developer reads when the stack is up.
+fn welcome(stack: &Stack) -> Result<String, std::fmt::Error> {
+    let url = stack.base_url();
+    let mut text = format!("\nRatchet is up at {url}\n\n");
+    for DemoUser { name, password, email_confirmed } in demo_users::DEMO_USERS {
+        let remark = if email_confirmed { "" } else { "   (e-mail address not confirmed)" };
+        writeln!(text, "  {name:<6} {password}{remark}")?;
+    }
+    writeln!(text, "\nFive steps, to copy into another terminal:\n")?;
+    let DemoUser { name, password, .. } = demo_users::ADA;
+    let json = "-H 'content-type: application/json'";
+    let take = |key| {
+        format!(
+            "$(printf %s \"$answer\" | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"{key}\"])')"
+        )
+    };
+    writeln!(text, "# 1. A password for a pair of tokens")?;
+    writeln!(
+        text,
+        "answer=$(curl -sS {url}/authenticate {json} -d '{{\"name\":\"{name}\",\"password\":\"{password}\"}}'); echo \"$answer\""
+    )?;
+    writeln!(text, "access={}; refresh={}", take("access_token"), take("refresh_token"))?;
+    writeln!(text, "# 2. What the access token opens")?;
+    writeln!(text, "curl -sS {url}/users -H \"authorization: Bearer $access\"; echo")?;
+    writeln!(text, "# 3. The same when it has expired: 401 with IS-TOKEN-EXPIRED: true")?;
+    writeln!(text, "curl -sSi {url}/users -H \"authorization: Bearer $access\"; echo")?;
+    writeln!(text, "# 4. The refresh token, with the expired access token, for the next pair")?;
+    writeln!(
+        text,
+        "answer=$(curl -sS {url}/refresh {json} -d \"{{\\\"access_token\\\":\\\"$access\\\",\\\"refresh_token\\\":\\\"$refresh\\\"}}\"); echo \"$answer\""
+    )?;
+    writeln!(text, "access={}; refresh={}", take("access_token"), take("refresh_token"))?;
+    writeln!(text, "# 5. It works again")?;
+    writeln!(text, "curl -sS {url}/users -H \"authorization: Bearer $access\"; echo")?;
+    writeln!(text, "\nAn access token lives {} seconds.", access_token_seconds(stack))?;
+    writeln!(text, "Logs: {}", stack.services().run().folder().display())?;
+    write!(text, "Ctrl-C stops everything.")?;
+    Ok(text)
+}
+
+fn access_token_seconds(stack: &Stack) -> &str {
+    stack.environment().variables().get("RATCHET_ACCESS_TOKEN_SECONDS").map_or("?", String::as_str)
+}

@@ -1,0 +1,184 @@
+//! DynamoDB Local, or the developer's own, and the tables of the template in it.
+
+use std::{env, process::Command, time::Duration};
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{BehaviorVersion, Credentials, Region},
+    error::DisplayErrorContext,
+    types::{
+        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
+        Projection, TimeToLiveSpecification,
+    },
+};
+
+use crate::{
+    process::Process,
+    run::Run,
+    starting::{StartError, http_client, on_a_free_port, until_ready},
+    template::{Key, Table, Template},
+    toolbox::Toolbox,
+};
+
+/// The developer's own DynamoDB, for example the Docker image `amazon/dynamodb-local`.
+pub const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+/// The only region of the local stack.
+pub const REGION: &str = "us-east-1";
+/// Access key id and secret of the local stack. DynamoDB Local keeps apart what belongs to
+/// different ones.
+pub const CREDENTIAL: &str = "local";
+
+/// A DynamoDB that answers.
+#[derive(Debug)]
+pub struct DynamoDb {
+    endpoint: String,
+    /// Ours to end; absent if the developer has one.
+    _process: Option<Process>,
+    is_ours: bool,
+}
+
+/// The endpoint that the developer has set, if any.
+#[must_use]
+pub fn developers_endpoint() -> Option<String> {
+    env::var(ENDPOINT_VARIABLE).ok().filter(|endpoint| !endpoint.is_empty())
+}
+
+impl DynamoDb {
+    /// Uses the developer's DynamoDB, or starts one in memory.
+    ///
+    /// DynamoDB Local has no option to bind to one address: its port is open on all of them.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn start(toolbox: &Toolbox, run: &Run) -> Result<Self, StartError> {
+        let http = http_client()?;
+        // Without a signature the answer is a refusal, but an answer.
+        let answers = async |endpoint: &str| http.get(endpoint).send().await.is_ok();
+        let Some(installed) = toolbox.dynamodb() else {
+            let endpoint = developers_endpoint().unwrap_or_default();
+            if !answers(&endpoint).await {
+                return Err(StartError::NoDynamoDb { endpoint });
+            }
+            return Ok(Self { endpoint, _process: None, is_ours: false });
+        };
+        on_a_free_port("DynamoDB Local", async |port| {
+            let mut java = Command::new(&installed.java);
+            // Quick to start rather than quick for ever; no files but in our own folder.
+            java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"])
+                .arg(format!("-Djava.io.tmpdir={}", run.temporary().display()))
+                .arg("-cp")
+                .arg(installed.jars.join("*"))
+                .arg("software.amazon.dynamodb.services.local.main.ServerRunner")
+                .args(["-inMemory", "-disableTelemetry", "-port", &port.to_string()])
+                .current_dir(run.folder());
+            let name = "DynamoDB Local";
+            let mut process = Process::spawn(name, &java, &run.log("dynamodb"))
+                .map_err(StartError::spawn(name))?;
+            let endpoint = format!("http://127.0.0.1:{port}");
+            until_ready(&mut process, Duration::from_secs(60), async || answers(&endpoint).await)
+                .await?;
+            Ok(Self { endpoint, _process: Some(process), is_ours: true })
+        })
+        .await
+    }
+
+    /// Where it answers.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Whether it ends with us, and all tables with it.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.is_ours
+    }
+
+    /// A client for it.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        let credentials = Credentials::new(CREDENTIAL, CREDENTIAL, None, None, "local stack");
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .credentials_provider(credentials)
+            .endpoint_url(&self.endpoint)
+            .build();
+        Client::from_conf(config)
+    }
+
+    /// Creates every table of the template, as `<prefix>-<logical id>`.
+    ///
+    /// # Errors
+    /// If DynamoDB refuses one.
+    pub async fn create_tables(&self, template: &Template, prefix: &str) -> Result<(), StartError> {
+        let client = self.client();
+        for (id, table) in &template.tables {
+            let name = format!("{prefix}-{id}");
+            create(&client, &name, table)
+                .await
+                .map_err(StartError::create(&format!("the table {name}")))?;
+        }
+        Ok(())
+    }
+}
+
+async fn create(client: &Client, name: &str, table: &Table) -> Result<(), String> {
+    let mut request = client
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_key_schema(Some(schema(&table.key)?));
+    let mut keys: Vec<&Key> = table.key.iter().collect();
+    for index in &table.indexes {
+        keys.extend(&index.key);
+        let included = Some(index.included.clone()).filter(|names| !names.is_empty());
+        let projection = Projection::builder()
+            .projection_type(index.projection.as_str().into())
+            .set_non_key_attributes(included)
+            .build();
+        let index = GlobalSecondaryIndex::builder()
+            .index_name(&index.name)
+            .set_key_schema(Some(schema(&index.key)?))
+            .projection(projection);
+        request = request.global_secondary_indexes(text_error(index.build())?);
+    }
+    keys.sort_by_key(|key| &key.attribute);
+    keys.dedup();
+    for key in keys {
+        let definition = AttributeDefinition::builder()
+            .attribute_name(&key.attribute)
+            .attribute_type(key.kind.as_str().into());
+        request = request.attribute_definitions(text_error(definition.build())?);
+    }
+    sdk_error(request.send().await)?;
+
+    if let Some(attribute) = &table.time_to_live {
+        let specification =
+            TimeToLiveSpecification::builder().enabled(true).attribute_name(attribute);
+        let request = client
+            .update_time_to_live()
+            .table_name(name)
+            .time_to_live_specification(text_error(specification.build())?);
+        sdk_error(request.send().await)?;
+    }
+    Ok(())
+}
+
+fn schema(keys: &[Key]) -> Result<Vec<KeySchemaElement>, String> {
+    keys.iter()
+        .zip([KeyType::Hash, KeyType::Range])
+        .map(|(key, kind)| {
+            let element = KeySchemaElement::builder().attribute_name(&key.attribute).key_type(kind);
+            text_error(element.build())
+        })
+        .collect()
+}
+
+fn text_error<T>(result: Result<T, aws_sdk_dynamodb::error::BuildError>) -> Result<T, String> {
+    result.map_err(|error| error.to_string())
+}
+
+pub(crate) fn sdk_error<T, E: std::error::Error>(result: Result<T, E>) -> Result<T, String> {
+    result.map_err(|error| DisplayErrorContext(error).to_string())
+}

@@ -1,0 +1,220 @@
+//! The functions behind an emulator of Lambda and its HTTP gateway: `cargo lambda watch`.
+//!
+//! Either `watch` starts them itself, rebuilds them when a file changes and starts more of them
+//! under load; or it only emulates and we start a fixed number of them, which tests can freeze,
+//! kill and start again one by one.
+
+mod environment;
+mod instance;
+
+use std::{path::PathBuf, process::Command, sync::Mutex, time::Duration};
+
+use crate::{
+    process::{Process, Signal},
+    services::{Preparation, Services},
+    starting::{StartError, free_port, http_client, is_free, until_ready},
+};
+
+pub use environment::Environment;
+use instance::Instance;
+pub(crate) use instance::locked;
+
+/// Who starts the functions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// We do, from the programs as they were built.
+    #[default]
+    Spawned,
+    /// `cargo lambda watch` does, and again after every change of a file.
+    Watched,
+}
+
+/// Running functions and the emulator before them.
+#[derive(Debug)]
+pub(crate) struct Functions {
+    // Fields are dropped in this order.
+    instances: Vec<Mutex<Instance>>,
+    emulator: Process,
+    base_url: String,
+}
+
+/// The longest that functions may take to their first answer.
+const FIRST_ANSWER: Duration = Duration::from_secs(60);
+
+impl Functions {
+    /// Starts the emulator on a port and `concurrency` instances of each function (with
+    /// [`Mode::Watched`]: up to so many, as requests come).
+    pub(crate) async fn start(
+        services: &Services,
+        name: &str,
+        mode: Mode,
+        port: u16,
+        concurrency: usize,
+        environment: &Environment,
+    ) -> Result<Self, StartError> {
+        let preparation = services.preparation();
+        let command = emulator(preparation, mode, port, concurrency, environment);
+        let log = services.run().log(&format!("{name}-emulator"));
+        let title = "cargo lambda watch";
+        let mut emulator =
+            Process::spawn(title, &command, &log).map_err(StartError::spawn(title))?;
+        let base_url = format!("http://127.0.0.1:{port}");
+        until_listening(&mut emulator, port).await?;
+
+        let mut instances = Vec::new();
+        if mode == Mode::Spawned {
+            for (function, described) in &preparation.template().functions {
+                let program = preparation
+                    .binaries()
+                    .get(function)
+                    .map_or_else(|| PathBuf::from(function), std::path::Path::to_path_buf);
+                for number in 1..=concurrency {
+                    let mut command = Command::new(&program);
+                    environment.apply(&mut command);
+                    command
+                        .env("AWS_LAMBDA_RUNTIME_API", format!("{base_url}/.rt/{function}"))
+                        .env("AWS_LAMBDA_FUNCTION_NAME", function)
+                        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+                        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", described.memory_mib.to_string())
+                        .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+                        .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{function}"))
+                        .env("AWS_LAMBDA_LOG_STREAM_NAME", number.to_string());
+                    let log = services.run().log(&format!("{name}-{function}-{number}"));
+                    instances.push(Mutex::new(Instance::start(function, number, command, &log)?));
+                }
+            }
+        }
+        let mut functions = Self { instances, emulator, base_url };
+        functions.until_each_answers(preparation).await?;
+        Ok(functions)
+    }
+
+    pub(crate) fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    pub(crate) fn instances(&self) -> &[Mutex<Instance>] {
+        &self.instances
+    }
+
+    /// The logs of the emulator and of the instances.
+    pub(crate) fn logs(&self) -> Vec<PathBuf> {
+        let of_instances = self.instances.iter().map(|instance| locked(instance).log());
+        std::iter::once(self.emulator.log().to_path_buf()).chain(of_instances).collect()
+    }
+
+    async fn until_each_answers(&mut self, preparation: &Preparation) -> Result<(), StartError> {
+        let http = http_client()?;
+        for (function, described) in &preparation.template().functions {
+            let Some(path) = described.paths.iter().find(|path| !path.contains('{')) else {
+                continue;
+            };
+            let url = format!("{}{path}", self.base_url);
+            let first_answer = async {
+                loop {
+                    // 404 and 5xx may come from the emulator; every other status is the function's.
+                    if let Ok(answer) = http.get(&url).send().await
+                        && answer.status() != reqwest::StatusCode::NOT_FOUND
+                        && !answer.status().is_server_error()
+                    {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            };
+            let instances = &self.instances;
+            let one_ended = async {
+                loop {
+                    for instance in instances {
+                        if let Some(error) = locked(instance).early_end() {
+                            return error;
+                        }
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            let outcome = tokio::time::timeout(FIRST_ANSWER, async {
+                tokio::select! {
+                    () = first_answer => Ok(()),
+                    error = one_ended => Err(error),
+                }
+            });
+            let log = self.emulator.log().to_path_buf();
+            outcome.await.unwrap_or_else(|_| {
+                Err(StartError::Silent {
+                    name: format!("the function {function}"),
+                    seconds: FIRST_ANSWER.as_secs(),
+                    tail: crate::process::tail(&log, 20),
+                    log,
+                })
+            })?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn signal(
+        &self,
+        function: &str,
+        number: usize,
+        signal: Signal,
+    ) -> std::io::Result<()> {
+        self.instance(function, number, |instance| instance.signal(signal))
+    }
+
+    pub(crate) fn restart(&self, function: &str, number: usize) -> std::io::Result<()> {
+        self.instance(function, number, Instance::restart)
+    }
+
+    fn instance(
+        &self,
+        function: &str,
+        number: usize,
+        act: impl FnOnce(&mut Instance) -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
+        let found =
+            self.instances.iter().map(locked).find(|instance| instance.is(function, number));
+        match found {
+            Some(mut instance) => act(&mut instance),
+            None => Err(std::io::Error::other(format!("there is no {function} {number} of ours"))),
+        }
+    }
+}
+
+/// Port 0 stands for a free one.
+pub(crate) fn choose_port(port: u16) -> Result<u16, StartError> {
+    match port {
+        0 => free_port().map_err(StartError::spawn("cargo lambda watch")),
+        port if is_free(port) => Ok(port),
+        port => Err(StartError::PortInUse(port)),
+    }
+}
+
+fn emulator(
+    preparation: &Preparation,
+    mode: Mode,
+    port: u16,
+    concurrency: usize,
+    environment: &Environment,
+) -> Command {
+    let toolbox = &preparation.toolbox;
+    let mut watch = Command::new(toolbox.bin().join("cargo-lambda"));
+    crate::binaries::remove_cargos_variables(&mut watch);
+    environment.apply(&mut watch);
+    watch
+        .args(["lambda", "watch", "--disable-cors", "--invoke-address", "127.0.0.1"])
+        .args(["--invoke-port", &port.to_string(), "--color", "never"])
+        .env("PATH", toolbox.path_variable())
+        .current_dir(preparation.workspace.root());
+    match mode {
+        Mode::Spawned => watch.args(["--only-lambda-apis", "--ignore-changes"]),
+        Mode::Watched => watch.args(["--concurrency", &concurrency.to_string()]),
+    };
+    watch
+}
+
+async fn until_listening(emulator: &mut Process, port: u16) -> Result<(), StartError> {
+    until_ready(emulator, Duration::from_secs(30), async || {
+        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+    })
+    .await
+}

@@ -1,0 +1,102 @@
+//! A local Secrets Manager (moto), and the key ring secret of the template in it.
+
+use std::{process::Command, time::Duration};
+
+use aws_sdk_secretsmanager::{
+    Client,
+    config::{BehaviorVersion, Credentials, Region},
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    dynamodb::{CREDENTIAL, REGION, sdk_error},
+    process::Process,
+    run::Run,
+    starting::{StartError, http_client, on_a_free_port, until_ready},
+    template::GeneratedSecret,
+    toolbox::Toolbox,
+};
+
+/// A Secrets Manager that answers.
+#[derive(Debug)]
+pub struct SecretsManager {
+    endpoint: String,
+    _process: Process,
+}
+
+impl SecretsManager {
+    /// Starts moto on a free port of the loopback interface.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn start(toolbox: &Toolbox, run: &Run) -> Result<Self, StartError> {
+        let http = http_client()?;
+        on_a_free_port("moto", async |port| {
+            let name = "moto";
+            // With Python itself: a script's first line, which names the interpreter, is cut off
+            // where the path of the checkout is long.
+            let mut moto = Command::new(toolbox.bin().join("python"));
+            moto.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
+                .env("TMPDIR", run.temporary())
+                .current_dir(run.folder());
+            let mut process =
+                Process::spawn(name, &moto, &run.log("moto")).map_err(StartError::spawn(name))?;
+            let endpoint = format!("http://127.0.0.1:{port}");
+            let status_page = format!("{endpoint}/moto-api/data.json");
+            until_ready(&mut process, Duration::from_secs(60), async || {
+                http.get(&status_page).send().await.is_ok()
+            })
+            .await?;
+            Ok(Self { endpoint, _process: process })
+        })
+        .await
+    }
+
+    /// Where it answers.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// A client for it.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        let credentials = Credentials::new(CREDENTIAL, CREDENTIAL, None, None, "local stack");
+        let config = aws_sdk_secretsmanager::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .credentials_provider(credentials)
+            .endpoint_url(&self.endpoint)
+            .build();
+        Client::from_conf(config)
+    }
+
+    /// Creates a secret as `CloudFormation` does from `GenerateSecretString`; its ARN.
+    ///
+    /// # Errors
+    /// If the template of the secret is not a JSON object, or moto refuses.
+    pub async fn create(
+        &self,
+        name: &str,
+        generated: &GeneratedSecret,
+    ) -> Result<String, StartError> {
+        let create = async {
+            let client = self.client();
+            let password = client
+                .get_random_password()
+                .password_length(generated.length)
+                .exclude_punctuation(generated.exclude_punctuation)
+                .include_space(generated.include_space)
+                .send()
+                .await;
+            let password = sdk_error(password)?.random_password.unwrap_or_default();
+            let mut object: Map<String, Value> =
+                serde_json::from_str(&generated.template).map_err(|error| error.to_string())?;
+            object.insert(generated.key.clone(), Value::String(password));
+            let secret = Value::Object(object).to_string();
+            let created = client.create_secret().name(name).secret_string(secret).send().await;
+            sdk_error(created)?.arn.ok_or_else(|| "there is no ARN in the answer".to_owned())
+        };
+        create.await.map_err(StartError::create(&format!("the secret {name}")))
+    }
+}

@@ -1,0 +1,190 @@
+//! The whole stack.
+
+use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc};
+
+use crate::{
+    functions::{Environment, Functions, Mode, choose_port},
+    process::Signal,
+    progress::Progress,
+    services::{Data, Preparation, Services},
+    starting::StartError,
+};
+
+/// How a stack is started. The default is for tests: spawned functions on a free port, with
+/// services and data of their own.
+#[derive(Clone, Debug)]
+pub struct StackOptions {
+    /// Names the logs, below the folder of the run.
+    pub name: String,
+    /// Port of the API on 127.0.0.1; 0 for a free one.
+    pub port: u16,
+    /// Who starts the functions.
+    pub mode: Mode,
+    /// Instances of each function; with [`Mode::Watched`] the most there will be.
+    pub concurrency: usize,
+    /// Variables of the functions that differ from the template's defaults or, with the endpoints
+    /// (`AWS_ENDPOINT_URL_…`), from the services': for example a proxy that injects faults.
+    pub environment: BTreeMap<String, String>,
+    /// Services to share with other stacks; `None` starts new ones.
+    pub services: Option<Arc<Services>>,
+    /// Tables and secret to share with another stack on the same services; `None` creates new ones.
+    pub data: Option<Data>,
+    /// What is told on standard error.
+    pub progress: Progress,
+}
+
+impl Default for StackOptions {
+    fn default() -> Self {
+        Self {
+            name: "stack".to_owned(),
+            port: 0,
+            mode: Mode::Spawned,
+            concurrency: 2,
+            environment: BTreeMap::new(),
+            services: None,
+            data: None,
+            progress: Progress::LongSteps,
+        }
+    }
+}
+
+impl StackOptions {
+    /// Another stack on the same services, tables and keys, with the same issuer: what a second
+    /// Availability Zone would be. Its own `environment` can differ.
+    #[must_use]
+    pub fn beside(stack: &Stack, name: &str) -> Self {
+        let issuer = stack.environment.variables().get("RATCHET_ISSUER").cloned();
+        Self {
+            name: name.to_owned(),
+            environment: issuer.map(|url| ("RATCHET_ISSUER".to_owned(), url)).into_iter().collect(),
+            services: Some(Arc::clone(&stack.services)),
+            data: Some(stack.data.clone()),
+            ..Self::default()
+        }
+    }
+
+    /// Sets a variable of the functions.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "callers write literals")]
+    pub fn with(mut self, variable: &str, value: impl ToString) -> Self {
+        self.environment.insert(variable.to_owned(), value.to_string());
+        self
+    }
+}
+
+/// A stack that answers HTTP. Dropping it stops all that it started.
+#[derive(Debug)]
+pub struct Stack {
+    // Fields are dropped in this order: the functions before what they use.
+    functions: Functions,
+    environment: Environment,
+    data: Data,
+    services: Arc<Services>,
+}
+
+impl Stack {
+    /// Starts a stack, and installs and builds before that what is missing.
+    ///
+    /// `cargo lambda watch` 1.9.2 stops for ever when more than 100 requests wait for one function:
+    /// keep fewer in flight per stack, or put a second stack [beside](StackOptions::beside) it.
+    ///
+    /// # Errors
+    /// If any part does not start; the message has the end of that part's log.
+    pub async fn start(options: StackOptions) -> Result<Self, StartError> {
+        let port = choose_port(options.port)?;
+        let services = match options.services {
+            Some(services) => services,
+            None => Services::start(Preparation::complete("dev", options.progress)?).await?,
+        };
+        let data = match options.data {
+            Some(data) => data,
+            None => Data::create(&services).await?,
+        };
+        let url = format!("http://127.0.0.1:{port}");
+        let environment = Environment::new(&services, &data, &url, &options.environment)?;
+        options.progress.step("starting the functions …");
+        let (mode, concurrency) = (options.mode, options.concurrency.max(1));
+        let functions =
+            Functions::start(&services, &options.name, mode, port, concurrency, &environment)
+                .await?;
+        Ok(Self { functions, environment, data, services })
+    }
+
+    /// The API's URL, without a slash at the end; also the issuer, unless overridden.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        self.functions.base_url()
+    }
+
+    /// DynamoDB and Secrets Manager.
+    #[must_use]
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    /// Names of the tables and the secret.
+    #[must_use]
+    pub fn data(&self) -> &Data {
+        &self.data
+    }
+
+    /// The functions' environment.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// A client for the tables.
+    #[must_use]
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        self.services.dynamodb().client()
+    }
+
+    /// The log files of the emulator and of the functions. With [`Mode::Watched`] the emulator's
+    /// log has the functions' lines too.
+    #[must_use]
+    pub fn logs(&self) -> Vec<PathBuf> {
+        self.functions.logs()
+    }
+
+    /// The process ids of a function's instances, from instance 1 on; none with [`Mode::Watched`].
+    #[must_use]
+    pub fn process_ids(&self, function: &str) -> Vec<u32> {
+        self.functions
+            .instances()
+            .iter()
+            .map(crate::functions::locked)
+            .filter(|instance| instance.function() == function)
+            .map(|instance| instance.id())
+            .collect()
+    }
+
+    /// Sends a signal to an instance of a function; instances count from 1.
+    ///
+    /// A request that the instance was working on when it was killed is never answered: the
+    /// emulator waits for it as long as the client does.
+    ///
+    /// # Errors
+    /// If there is no such instance.
+    pub fn signal(&self, function: &str, number: usize, signal: Signal) -> io::Result<()> {
+        self.functions.signal(function, number, signal)
+    }
+
+    /// Kills an instance of a function if it runs, and starts it anew.
+    ///
+    /// # Errors
+    /// If there is no such instance, or it does not start.
+    pub fn restart(&self, function: &str, number: usize) -> io::Result<()> {
+        self.functions.restart(function, number)
+    }
+
+    /// Stops the stack, and removes its tables from a DynamoDB that is the developer's.
+    ///
+    /// # Errors
+    /// If the tables can not be removed.
+    pub async fn stop(self) -> Result<(), StartError> {
+        let Self { functions, data, services, .. } = self;
+        drop(functions);
+        if services.dynamodb().is_ours() { Ok(()) } else { data.delete(&services).await }
+    }
+}

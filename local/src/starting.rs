@@ -1,0 +1,156 @@
+//! Starting something and waiting until it answers; what can go wrong with that.
+
+use std::{io, net::TcpListener, path::PathBuf, time::Duration};
+
+use crate::{process::Process, template::TemplateError, toolbox::ToolboxError};
+
+/// Why the stack, or a part of it, did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The tools can not be installed.
+    #[error(transparent)]
+    Toolbox(#[from] ToolboxError),
+    /// `template.yaml` can not be used.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The functions do not build; cargo has said why.
+    #[error("the functions do not build ({0}); cargo's messages are above")]
+    Build(String),
+    /// A program can not be started, or its log not be written.
+    #[error("can not start {name}: {cause}")]
+    Spawn {
+        /// The program.
+        name: String,
+        /// What the operating system says.
+        cause: io::Error,
+    },
+    /// A program ended instead of answering.
+    #[error("{name} ended ({status}) instead of answering. The end of {}:\n{tail}", log.display())]
+    Ended {
+        /// The program.
+        name: String,
+        /// Its exit status.
+        status: String,
+        /// Its log.
+        log: PathBuf,
+        /// The last lines of its log.
+        tail: String,
+    },
+    /// A program runs but does not answer.
+    #[error("{name} did not answer within {seconds} seconds. The end of {}:\n{tail}", log.display())]
+    Silent {
+        /// The program.
+        name: String,
+        /// How long we waited.
+        seconds: u64,
+        /// Its log.
+        log: PathBuf,
+        /// The last lines of its log.
+        tail: String,
+    },
+    /// The developer's own endpoint does not answer.
+    #[error(
+        "no DynamoDB answers at {endpoint}. Start one there, or unset AWS_ENDPOINT_URL_DYNAMODB to use the local one"
+    )]
+    NoDynamoDb {
+        /// What `AWS_ENDPOINT_URL_DYNAMODB` says.
+        endpoint: String,
+    },
+    /// The port that was asked for is taken.
+    #[error("port {0} is in use. End what uses it, or choose another with --port")]
+    PortInUse(u16),
+    /// A table or secret can not be created.
+    #[error("can not create {what}: {cause}")]
+    Create {
+        /// Which.
+        what: String,
+        /// What the service says.
+        cause: String,
+    },
+    /// An override of a variable that the template does not give to the functions.
+    #[error("the functions have no variable {0}: template.yaml does not name it")]
+    UnknownVariable(String),
+}
+
+impl StartError {
+    pub(crate) fn spawn(name: &str) -> impl FnOnce(io::Error) -> Self + use<> {
+        let name = name.to_owned();
+        move |cause| Self::Spawn { name, cause }
+    }
+
+    pub(crate) fn create(what: &str) -> impl FnOnce(String) -> Self + use<> {
+        let what = what.to_owned();
+        move |cause| Self::Create { what, cause }
+    }
+}
+
+/// A port of the loopback interface that nobody listens on now.
+///
+/// Somebody else may take it before we do; starting is tried again in that case.
+pub(crate) fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// Whether nobody listens on a port of the loopback interface.
+pub(crate) fn is_free(port: u16) -> bool {
+    TcpListener::bind(("127.0.0.1", port)).is_ok()
+}
+
+/// A client for loopback: no proxy, and no waiting for ever.
+pub(crate) fn http_client() -> Result<reqwest::Client, StartError> {
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(30))
+        .build()
+        .map_err(|error| StartError::create("an HTTP client")(error.to_string()))
+}
+
+/// Waits until `ready` says so, `process` ends, or time is up.
+pub(crate) async fn until_ready(
+    process: &mut Process,
+    within: Duration,
+    ready: impl AsyncFn() -> bool,
+) -> Result<(), StartError> {
+    let name = process.name().to_owned();
+    let log = process.log().to_path_buf();
+    let waiting = async {
+        loop {
+            if let Some(status) = process.exit_status().map_err(StartError::spawn(&name))? {
+                return Err(StartError::Ended {
+                    name: name.clone(),
+                    status: status.to_string(),
+                    log: log.clone(),
+                    tail: process.log_tail(20),
+                });
+            }
+            if ready().await {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    match tokio::time::timeout(within, waiting).await {
+        Ok(result) => result,
+        Err(_) => Err(StartError::Silent {
+            name: name.clone(),
+            seconds: within.as_secs(),
+            tail: crate::process::tail(&log, 20),
+            log,
+        }),
+    }
+}
+
+/// Tries again if the program ended early: another one may have taken its port.
+pub(crate) async fn on_a_free_port<T>(
+    name: &str,
+    start: impl AsyncFn(u16) -> Result<T, StartError>,
+) -> Result<T, StartError> {
+    let mut attempts = 3_u8;
+    loop {
+        attempts -= 1;
+        match start(free_port().map_err(StartError::spawn(name))?).await {
+            Err(StartError::Ended { .. }) if attempts > 0 => {}
+            result => return result,
+        }
+    }
+}
