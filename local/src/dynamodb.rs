@@ -1,6 +1,6 @@
 //! DynamoDB Local, or the developer's own, and the tables of the template in it.
 
-use std::{env, process::Command, time::Duration};
+use std::{env, path::Path, process::Command, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -32,9 +32,8 @@ pub const CREDENTIAL: &str = "local";
 #[derive(Debug)]
 pub struct DynamoDb {
     endpoint: String,
-    /// Ours to end; absent if the developer has one.
-    _process: Option<Process>,
-    is_ours: bool,
+    /// Absent if the developer has one.
+    process: Option<Process>,
 }
 
 /// The endpoint that the developer has set, if any.
@@ -50,7 +49,7 @@ impl DynamoDb {
     ///
     /// # Errors
     /// If it does not answer.
-    pub async fn start(toolbox: &Toolbox, run: &Run) -> Result<Self, StartError> {
+    pub async fn start(toolbox: &Toolbox, run: &Run, temporary: &Path) -> Result<Self, StartError> {
         let http = http_client()?;
         // Without a signature the answer is a refusal, but an answer.
         let answers = async |endpoint: &str| http.get(endpoint).send().await.is_ok();
@@ -59,25 +58,25 @@ impl DynamoDb {
             if !answers(&endpoint).await {
                 return Err(StartError::NoDynamoDb { endpoint });
             }
-            return Ok(Self { endpoint, _process: None, is_ours: false });
+            return Ok(Self { endpoint, process: None });
         };
         on_a_free_port("DynamoDB Local", async |port| {
             let mut java = Command::new(&installed.java);
             // Quick to start rather than quick for ever; no files but in our own folder.
             java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"])
-                .arg(format!("-Djava.io.tmpdir={}", run.temporary().display()))
+                .arg(format!("-Djava.io.tmpdir={}", temporary.display()))
                 .arg("-cp")
                 .arg(installed.jars.join("*"))
                 .arg("software.amazon.dynamodb.services.local.main.ServerRunner")
                 .args(["-inMemory", "-disableTelemetry", "-port", &port.to_string()])
                 .current_dir(run.folder());
             let name = "DynamoDB Local";
-            let mut process = Process::spawn(name, &java, &run.log("dynamodb"))
+            let process = Process::spawn(name, &java, &run.log("dynamodb"))
                 .map_err(StartError::spawn(name))?;
             let endpoint = format!("http://127.0.0.1:{port}");
-            until_ready(&mut process, Duration::from_secs(60), async || answers(&endpoint).await)
+            until_ready(&process, Duration::from_secs(60), async || answers(&endpoint).await)
                 .await?;
-            Ok(Self { endpoint, _process: Some(process), is_ours: true })
+            Ok(Self { endpoint, process: Some(process) })
         })
         .await
     }
@@ -91,7 +90,11 @@ impl DynamoDb {
     /// Whether it ends with us, and all tables with it.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        self.is_ours
+        self.process.is_some()
+    }
+
+    pub(crate) fn early_end(&self) -> Option<StartError> {
+        self.process.as_ref().and_then(StartError::if_ended)
     }
 
     /// A client for it.

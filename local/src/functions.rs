@@ -10,14 +10,13 @@ mod instance;
 use std::{path::PathBuf, process::Command, sync::Mutex, time::Duration};
 
 use crate::{
-    process::{Process, Signal},
+    process::{Process, Signal, locked},
     services::{Preparation, Services},
     starting::{StartError, free_port, http_client, is_free, until_ready},
 };
 
 pub use environment::Environment;
 use instance::Instance;
-pub(crate) use instance::locked;
 
 /// Who starts the functions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,10 +55,9 @@ impl Functions {
         let command = emulator(preparation, mode, port, concurrency, environment);
         let log = services.run().log(&format!("{name}-emulator"));
         let title = "cargo lambda watch";
-        let mut emulator =
-            Process::spawn(title, &command, &log).map_err(StartError::spawn(title))?;
+        let emulator = Process::spawn(title, &command, &log).map_err(StartError::spawn(title))?;
         let base_url = format!("http://127.0.0.1:{port}");
-        until_listening(&mut emulator, port).await?;
+        until_listening(&emulator, port).await?;
 
         let mut instances = Vec::new();
         if mode == Mode::Spawned {
@@ -84,7 +82,7 @@ impl Functions {
                 }
             }
         }
-        let mut functions = Self { instances, emulator, base_url };
+        let functions = Self { instances, emulator, base_url };
         functions.until_each_answers(preparation).await?;
         Ok(functions)
     }
@@ -103,7 +101,7 @@ impl Functions {
         std::iter::once(self.emulator.log().to_path_buf()).chain(of_instances).collect()
     }
 
-    async fn until_each_answers(&mut self, preparation: &Preparation) -> Result<(), StartError> {
+    async fn until_each_answers(&self, preparation: &Preparation) -> Result<(), StartError> {
         let http = http_client()?;
         for (function, described) in &preparation.template().functions {
             let Some(path) = described.paths.iter().find(|path| !path.contains('{')) else {
@@ -150,6 +148,11 @@ impl Functions {
             })?;
         }
         Ok(())
+    }
+
+    /// Why the emulator ended, if it did.
+    pub(crate) fn early_end(&self) -> Option<StartError> {
+        StartError::if_ended(&self.emulator)
     }
 
     pub(crate) fn signal(
@@ -212,7 +215,7 @@ fn emulator(
     watch
 }
 
-async fn until_listening(emulator: &mut Process, port: u16) -> Result<(), StartError> {
+async fn until_listening(emulator: &Process, port: u16) -> Result<(), StartError> {
     until_ready(emulator, Duration::from_secs(30), async || {
         tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
     })

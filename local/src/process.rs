@@ -11,6 +11,9 @@ use std::{
     io::{self, BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread::sleep,
+    time::Duration,
 };
 
 #[cfg(unix)]
@@ -47,8 +50,8 @@ impl Signal {
 pub struct Process {
     name: String,
     id: u32,
-    supervisor: Child,
-    control: Option<ChildStdin>,
+    supervisor: Mutex<Child>,
+    control: Mutex<Option<ChildStdin>>,
     log: PathBuf,
 }
 
@@ -91,7 +94,13 @@ impl Process {
         let id = id.trim().parse().map_err(|_| {
             io::Error::other(format!("the supervisor of {name} did not report a process id"))
         })?;
-        Ok(Self { name: name.to_owned(), id, supervisor, control, log: log.to_path_buf() })
+        Ok(Self {
+            name: name.to_owned(),
+            id,
+            supervisor: Mutex::new(supervisor),
+            control: Mutex::new(control),
+            log: log.to_path_buf(),
+        })
     }
 
     /// What the program is called in messages.
@@ -116,16 +125,17 @@ impl Process {
     ///
     /// # Errors
     /// If the operating system does not tell.
-    pub fn exit_status(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.supervisor.try_wait()
+    pub fn exit_status(&self) -> io::Result<Option<ExitStatus>> {
+        locked(&self.supervisor).try_wait()
     }
 
     /// Sends a signal to the program. A program that has ended already takes no notice.
     ///
     /// # Errors
     /// If the supervisor can not be reached although it runs.
-    pub fn signal(&mut self, signal: Signal) -> io::Result<()> {
-        let Some(control) = &mut self.control else { return Ok(()) };
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        let mut control = locked(&self.control);
+        let Some(control) = control.as_mut() else { return Ok(()) };
         match writeln!(control, "{}", signal.name()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             result => result,
@@ -136,14 +146,14 @@ impl Process {
     ///
     /// # Errors
     /// As [`Process::signal`].
-    pub fn kill(&mut self) -> io::Result<ExitStatus> {
+    pub fn kill(&self) -> io::Result<ExitStatus> {
         self.signal(Signal::Kill)?;
         // Not `Child::wait`: it would close the pipe, which ends the descendants as well.
         loop {
-            if let Some(status) = self.supervisor.try_wait()? {
+            if let Some(status) = self.exit_status()? {
                 return Ok(status);
             }
-            std::thread::sleep(std::time::Duration::from_millis(2));
+            sleep(Duration::from_millis(2));
         }
     }
 
@@ -156,8 +166,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        drop(self.control.take());
-        if let Err(error) = self.supervisor.wait() {
+        // Closes the pipe, and the script ends the program.
+        drop(locked(&self.control).take());
+        if let Err(error) = locked(&self.supervisor).wait() {
             eprintln!("local: can not wait for {} to end: {error}", self.name);
         }
     }
@@ -170,6 +181,11 @@ impl fmt::Debug for Process {
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
+}
+
+/// A panic elsewhere leaves a handle on a process as usable as before.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The last lines of a file; empty if it can not be read.

@@ -36,7 +36,7 @@ impl Run {
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
-        fs::create_dir_all(folder.join("tmp"))?;
+        fs::create_dir_all(&folder)?;
         Ok(Self { folder })
     }
 
@@ -52,9 +52,30 @@ impl Run {
         self.folder.join(format!("{name}.log"))
     }
 
-    /// A folder for temporary files.
-    pub(crate) fn temporary(&self) -> PathBuf {
-        self.folder.join("tmp")
+    /// Makes the folder for temporary files.
+    pub(crate) fn temporary(&self) -> io::Result<Temporary> {
+        let folder = self.folder.join("tmp");
+        fs::create_dir_all(&folder)?;
+        Ok(Temporary(folder))
+    }
+}
+
+/// A folder that is removed when this value is dropped. If we are killed it stays until the run's
+/// folder is removed.
+#[derive(Debug)]
+pub(crate) struct Temporary(PathBuf);
+
+impl Temporary {
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("local: can not remove {}: {error}", self.0.display());
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A local Secrets Manager (moto), and the key ring secret of the template in it.
 
-use std::{process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use aws_sdk_secretsmanager::{
     Client,
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub struct SecretsManager {
     endpoint: String,
-    _process: Process,
+    process: Process,
 }
 
 impl SecretsManager {
@@ -29,7 +29,7 @@ impl SecretsManager {
     ///
     /// # Errors
     /// If it does not answer.
-    pub async fn start(toolbox: &Toolbox, run: &Run) -> Result<Self, StartError> {
+    pub async fn start(toolbox: &Toolbox, run: &Run, temporary: &Path) -> Result<Self, StartError> {
         let http = http_client()?;
         on_a_free_port("moto", async |port| {
             let name = "moto";
@@ -37,17 +37,17 @@ impl SecretsManager {
             // where the path of the checkout is long.
             let mut moto = Command::new(toolbox.bin().join("python"));
             moto.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
-                .env("TMPDIR", run.temporary())
+                .env("TMPDIR", temporary)
                 .current_dir(run.folder());
-            let mut process =
+            let process =
                 Process::spawn(name, &moto, &run.log("moto")).map_err(StartError::spawn(name))?;
             let endpoint = format!("http://127.0.0.1:{port}");
             let status_page = format!("{endpoint}/moto-api/data.json");
-            until_ready(&mut process, Duration::from_secs(60), async || {
+            until_ready(&process, Duration::from_secs(60), async || {
                 http.get(&status_page).send().await.is_ok()
             })
             .await?;
-            Ok(Self { endpoint, _process: process })
+            Ok(Self { endpoint, process })
         })
         .await
     }
@@ -56,6 +56,10 @@ impl SecretsManager {
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    pub(crate) fn early_end(&self) -> Option<StartError> {
+        StartError::if_ended(&self.process)
     }
 
     /// A client for it.

@@ -8,7 +8,7 @@ use crate::{
     binaries::Binaries,
     dynamodb::{DynamoDb, developers_endpoint},
     progress::Progress,
-    run::Run,
+    run::{Run, Temporary},
     secrets::SecretsManager,
     starting::StartError,
     template::Template,
@@ -68,6 +68,8 @@ pub struct Services {
     secrets: SecretsManager,
     run: Run,
     preparation: Preparation,
+    /// Dropped, and removed, after the programs that use it.
+    _temporary: Temporary,
 }
 
 impl Services {
@@ -77,12 +79,13 @@ impl Services {
     /// If one of them does not answer.
     pub async fn start(preparation: Preparation) -> Result<Arc<Self>, StartError> {
         let run = Run::begin(&preparation.workspace).map_err(StartError::spawn("a run"))?;
+        let temporary = run.temporary().map_err(StartError::spawn("a run"))?;
         preparation.progress.step("starting DynamoDB Local and moto …");
         let (dynamodb, secrets) = tokio::try_join!(
-            DynamoDb::start(&preparation.toolbox, &run),
-            SecretsManager::start(&preparation.toolbox, &run),
+            DynamoDb::start(&preparation.toolbox, &run, temporary.folder()),
+            SecretsManager::start(&preparation.toolbox, &run, temporary.folder()),
         )?;
-        Ok(Arc::new(Self { dynamodb, secrets, run, preparation }))
+        Ok(Arc::new(Self { dynamodb, secrets, run, preparation, _temporary: temporary }))
     }
 
     /// The DynamoDB.
@@ -101,6 +104,10 @@ impl Services {
     #[must_use]
     pub fn run(&self) -> &Run {
         &self.run
+    }
+
+    pub(crate) fn early_end(&self) -> Option<StartError> {
+        self.dynamodb.early_end().or_else(|| self.secrets.early_end())
     }
 
     /// What they were started from.

@@ -1,10 +1,10 @@
 //! The whole stack.
 
-use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     functions::{Environment, Functions, Mode, choose_port},
-    process::Signal,
+    process::{Signal, locked},
     progress::Progress,
     services::{Data, Preparation, Services},
     starting::StartError,
@@ -153,7 +153,7 @@ impl Stack {
         self.functions
             .instances()
             .iter()
-            .map(crate::functions::locked)
+            .map(locked)
             .filter(|instance| instance.function() == function)
             .map(|instance| instance.id())
             .collect()
@@ -176,6 +176,17 @@ impl Stack {
     /// If there is no such instance, or it does not start.
     pub fn restart(&self, function: &str, number: usize) -> io::Result<()> {
         self.functions.restart(function, number)
+    }
+
+    /// Completes with the reason when DynamoDB, Secrets Manager or the emulator has ended, which
+    /// none of them does on its own account.
+    pub async fn broken(&self) -> StartError {
+        loop {
+            if let Some(error) = self.services.early_end().or_else(|| self.functions.early_end()) {
+                return error;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 
     /// Stops the stack, and removes its tables from a DynamoDB that is the developer's.

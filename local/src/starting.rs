@@ -24,8 +24,8 @@ pub enum StartError {
         /// What the operating system says.
         cause: io::Error,
     },
-    /// A program ended instead of answering.
-    #[error("{name} ended ({status}) instead of answering. The end of {}:\n{tail}", log.display())]
+    /// A program ended that should run.
+    #[error("{name} has ended ({status}), but it should run. The end of {}:\n{tail}", log.display())]
     Ended {
         /// The program.
         name: String,
@@ -78,6 +78,21 @@ impl StartError {
         move |cause| Self::Spawn { name, cause }
     }
 
+    /// Why a program that should run does not, or `None` if it does.
+    pub(crate) fn if_ended(process: &Process) -> Option<Self> {
+        let status = match process.exit_status() {
+            Ok(None) => return None,
+            Ok(Some(status)) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        Some(Self::Ended {
+            name: process.name().to_owned(),
+            status,
+            log: process.log().to_path_buf(),
+            tail: process.log_tail(20),
+        })
+    }
+
     pub(crate) fn create(what: &str) -> impl FnOnce(String) -> Self + use<> {
         let what = what.to_owned();
         move |cause| Self::Create { what, cause }
@@ -107,21 +122,14 @@ pub(crate) fn http_client() -> Result<reqwest::Client, StartError> {
 
 /// Waits until `ready` says so, `process` ends, or time is up.
 pub(crate) async fn until_ready(
-    process: &mut Process,
+    process: &Process,
     within: Duration,
     ready: impl AsyncFn() -> bool,
 ) -> Result<(), StartError> {
-    let name = process.name().to_owned();
-    let log = process.log().to_path_buf();
     let waiting = async {
         loop {
-            if let Some(status) = process.exit_status().map_err(StartError::spawn(&name))? {
-                return Err(StartError::Ended {
-                    name: name.clone(),
-                    status: status.to_string(),
-                    log: log.clone(),
-                    tail: process.log_tail(20),
-                });
+            if let Some(error) = StartError::if_ended(process) {
+                return Err(error);
             }
             if ready().await {
                 return Ok(());
@@ -132,10 +140,10 @@ pub(crate) async fn until_ready(
     match tokio::time::timeout(within, waiting).await {
         Ok(result) => result,
         Err(_) => Err(StartError::Silent {
-            name: name.clone(),
+            name: process.name().to_owned(),
             seconds: within.as_secs(),
-            tail: crate::process::tail(&log, 20),
-            log,
+            log: process.log().to_path_buf(),
+            tail: process.log_tail(20),
         }),
     }
 }

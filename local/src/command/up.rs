@@ -1,6 +1,6 @@
 //! `cargo local`: the stack, up until Ctrl-C.
 
-use std::{fmt::Write, future};
+use std::fmt::Write;
 
 use local::{
     demo_users::{self, DemoUser},
@@ -42,7 +42,7 @@ pub fn run(runtime: &Runtime, options: &Options) -> Result<(), Failure> {
     with_stack(runtime, stack_options, async |stack: &Stack| {
         demo_users::create(stack).await?;
         println!("{}", welcome(stack)?);
-        future::pending().await
+        Err(stack.broken().await.into())
     })
 }
 

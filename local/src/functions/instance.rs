@@ -4,7 +4,6 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
@@ -28,7 +27,7 @@ impl Instance {
         command: Command,
         log: &Path,
     ) -> Result<Self, StartError> {
-        let name = format!("{function} {number}");
+        let name = format!("the function {function} (instance {number})");
         let process = Process::spawn(&name, &command, log).map_err(StartError::spawn(&name))?;
         Ok(Self { function: function.to_owned(), number, command, process })
     }
@@ -50,22 +49,12 @@ impl Instance {
     }
 
     /// Why it ended, if it did: during the start there is no good reason.
-    pub(crate) fn early_end(&mut self) -> Option<StartError> {
-        let status = match self.process.exit_status() {
-            Ok(None) => return None,
-            Ok(Some(status)) => status.to_string(),
-            Err(error) => error.to_string(),
-        };
-        Some(StartError::Ended {
-            name: format!("the function {}", self.function),
-            status,
-            log: self.log(),
-            tail: self.process.log_tail(20),
-        })
+    pub(crate) fn early_end(&self) -> Option<StartError> {
+        StartError::if_ended(&self.process)
     }
 
     /// Sends a signal; after [`Signal::Kill`] the process is gone.
-    pub(crate) fn signal(&mut self, signal: Signal) -> io::Result<()> {
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         match signal {
             Signal::Kill => self.process.kill().map(|_| ()),
             Signal::Terminate | Signal::Stop | Signal::Continue => self.process.signal(signal),
@@ -79,9 +68,4 @@ impl Instance {
         self.process = Process::spawn(self.process.name(), &self.command, &log)?;
         Ok(())
     }
-}
-
-/// A panic elsewhere leaves a handle on a process as usable as before.
-pub(crate) fn locked(instance: &Mutex<Instance>) -> MutexGuard<'_, Instance> {
-    instance.lock().unwrap_or_else(PoisonError::into_inner)
 }

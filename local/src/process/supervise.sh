@@ -45,7 +45,7 @@ listener=$!
 exec 3<&- </dev/null
 
 # The program is killed last, so this does not cut `end` short.
-wait "$program"
+wait "$program" 2>/dev/null  # some shells say "Killed"
 status=$?
 kill "$listener" 2>/dev/null
 exit "$status"

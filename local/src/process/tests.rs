@@ -1,4 +1,4 @@
-use std::{path::PathBuf, process::Command, thread::sleep, time::Duration};
+use std::{path::PathBuf, process::Command};
 
 use super::*;
 use crate::{run::Run, workspace::Workspace};
@@ -31,7 +31,7 @@ fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 #[test]
 fn output_goes_to_the_log() {
     let log = log();
-    let mut process =
+    let process =
         Process::spawn("echo", shell("echo out; echo \"$WORD\" >&2").env("WORD", "err"), &log)
             .unwrap();
     eventually("the program ends", || process.exit_status().unwrap().is_some());
@@ -40,7 +40,7 @@ fn output_goes_to_the_log() {
 
 #[test]
 fn the_exit_status_is_the_programs_own() {
-    let mut process = Process::spawn("seven", &shell("exit 7"), &log()).unwrap();
+    let process = Process::spawn("seven", &shell("exit 7"), &log()).unwrap();
     eventually("the program ends", || process.exit_status().unwrap().is_some());
     assert_eq!(process.exit_status().unwrap().unwrap().code(), Some(7));
 }
@@ -48,7 +48,7 @@ fn the_exit_status_is_the_programs_own() {
 #[test]
 fn a_missing_program_shows_in_status_and_log() {
     let command = Command::new("no-such-program-here");
-    let mut process = Process::spawn("missing", &command, &log()).unwrap();
+    let process = Process::spawn("missing", &command, &log()).unwrap();
     eventually("the program ends", || process.exit_status().unwrap().is_some());
     assert_eq!(process.exit_status().unwrap().unwrap().code(), Some(127));
     assert!(process.log_tail(5).contains("no-such-program-here"), "{}", process.log_tail(5));
@@ -96,7 +96,7 @@ fn a_killed_parent_takes_its_programs_along() {
 
 #[test]
 fn a_killed_program_is_gone_when_kill_returns() {
-    let mut process = Process::spawn("sleep", &shell("exec sleep 600"), &log()).unwrap();
+    let process = Process::spawn("sleep", &shell("exec sleep 600"), &log()).unwrap();
     let id = process.id();
     process.kill().unwrap();
     assert!(!runs(id));
