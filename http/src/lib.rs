@@ -1,0 +1,25 @@
+//! What every function of Ratchet does at its HTTP edge.
+//!
+//! * [`run`] – start-up: configuration, clients, key ring, then the runtime
+//! * [`App`] – what the handlers of a function share
+//! * [`Problem`] – every refusal, as RFC 9457 problem details
+//! * [`body`], [`bearer`], [`caller`] – what requests carry
+//! * [`tokens`] – the answer that carries a token pair
+//! * [`edge`] – deadline, headers, CORS and the one log line around every route
+//! * [`events`] – security events
+
+pub mod app;
+pub mod bearer;
+pub mod body;
+pub mod caller;
+pub mod clock;
+pub mod edge;
+pub mod events;
+pub mod problem;
+mod start;
+mod telemetry;
+pub mod tokens;
+
+pub use app::App;
+pub use problem::Problem;
+pub use start::{StartError, run};

@@ -161,3 +161,70 @@ impl Session {
         }
     }
 }
+
+/// The sessions that make room for a new one: of all that the table still has, so many that no
+/// more than `max` are left with the new one. Those that are over go first, then the oldest.
+#[must_use]
+pub fn to_evict(
+    sessions: &[Session],
+    new: SessionId,
+    now: UnixMillis,
+    max: usize,
+) -> Vec<SessionId> {
+    let mut others: Vec<_> = sessions.iter().filter(|session| session.session_id != new).collect();
+    let excess = (others.len() + 1).saturating_sub(max);
+    others.sort_by_key(|session| (session.ended(now).is_none(), session.auth_time));
+    others.into_iter().take(excess).map(|session| session.session_id).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(made: u64, ended: bool) -> Session {
+        let at = UnixMillis::new(made);
+        Session {
+            user_id: UserId::from_bytes([1; 16]),
+            session_id: SessionId::generate(at, &[0; 10]),
+            generation: 0,
+            token_hash: SecretHash::from_bytes([0; 32]),
+            superseded: [None; REGISTER_SLOTS],
+            auth_time: at,
+            absolute_expires_at: UnixSeconds::new(1_000),
+            expires_at: UnixSeconds::new(1_000),
+            origin: Origin { network: String::new(), user_agent: String::new() },
+            source_ip: String::new(),
+            device: None,
+            revoked: ended.then_some(Revoked { at, reason: RevocationReason::LoggedOut }),
+        }
+    }
+
+    #[test]
+    fn the_oldest_session_makes_room_but_an_ended_one_goes_first() {
+        let sessions = [session(1, false), session(2, false), session(3, true), session(4, false)];
+        let new = session(5, false).session_id;
+        let now = UnixMillis::new(6);
+        assert_eq!(to_evict(&sessions, new, now, 5), []);
+        assert_eq!(to_evict(&sessions, new, now, 4), [sessions[2].session_id]);
+        assert_eq!(
+            to_evict(&sessions, new, now, 3),
+            [sessions[2].session_id, sessions[0].session_id]
+        );
+    }
+
+    #[test]
+    fn the_new_session_never_makes_room_for_itself() {
+        let sessions = [session(1, false), session(2, false)];
+        let evicted = to_evict(&sessions, sessions[0].session_id, UnixMillis::new(3), 1);
+        assert_eq!(evicted, [sessions[1].session_id]);
+    }
+
+    #[test]
+    fn every_reason_is_read_back_by_its_name() {
+        for (reason, name) in RevocationReason::NAMES {
+            assert_eq!(reason.as_str(), name);
+            assert_eq!(RevocationReason::from_name(name), Some(reason));
+        }
+        assert_eq!(RevocationReason::from_name(""), None);
+    }
+}

@@ -67,8 +67,8 @@ impl KeyRingCache {
             None => self.load(&mut state, now).await,
             Some(ring) if !state.is_due(now) => Ok(Arc::clone(ring)),
             Some(ring) => {
-                let stale = Arc::clone(ring);
-                Ok(self.reload(&mut state, now).await.unwrap_or(stale))
+                let in_use = Arc::clone(ring);
+                Ok(self.reload(&mut state, now).await.unwrap_or(in_use))
             }
         }
     }

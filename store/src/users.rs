@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
 use ratchet::{
     ids::UserId,
     password::PhcHash,
-    user::{NameKey, SessionsCut, User},
+    user::{NameKey, SessionsCut, User, UserStatus},
 };
 
 use crate::{
@@ -32,6 +32,14 @@ pub struct Credentials {
     pub user: User,
     /// The stored password hash.
     pub password_hash: PhcHash,
+}
+
+impl Credentials {
+    /// Whether the user may sign in once the password is proved.
+    #[must_use]
+    pub fn may_sign_in(&self) -> bool {
+        self.user.status == UserStatus::Active
+    }
 }
 
 /// A user who is to be kept.

@@ -1,1 +1,8 @@
-fn main() {}
+//! The `users` function: wiring only.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    ratchet_http::run(users::routes).await
+}

@@ -1,0 +1,23 @@
+//! `POST /authenticate`: a password in, a token pair out.
+//!
+//! The one function that hashes, and so the one that gets a whole CPU.
+
+mod routes;
+
+use std::{error::Error, sync::Arc};
+
+use axum::{Extension, Router, routing::post};
+use ratchet::password::PasswordHasher;
+use ratchet_http::App;
+
+/// The routes of this function. The memory for the hash is allocated here, before the first
+/// request.
+///
+/// # Errors
+/// If the memory can not be had.
+pub fn routes(app: &App) -> Result<Router<Arc<App>>, Box<dyn Error + Send + Sync>> {
+    let hasher = Arc::new(PasswordHasher::new(app.config.hash_cost)?);
+    Ok(Router::new()
+        .route("/authenticate", post(routes::authenticate::handle))
+        .layer(Extension(hasher)))
+}

@@ -1,0 +1,211 @@
+//! `POST /authenticate`.
+
+use std::{fmt, sync::Arc};
+
+use axum::{Extension, extract::State};
+use ratchet::{
+    entropy::random,
+    ids::SessionId,
+    key_ring::KeyRing,
+    password::{HashError, Password, PasswordHasher, Verdict},
+    refresh_token::RefreshToken,
+    secret::TokenSecret,
+    session::{REGISTER_SLOTS, Session, to_evict},
+    time::UnixMillis,
+    user::{NameKey, User, UserStatus},
+};
+use ratchet_http::{
+    App, Problem,
+    body::{Describe, Json},
+    caller::Caller,
+    clock,
+    events::{SecurityEvent, record},
+    tokens::TokenPair,
+};
+use ratchet_store::Credentials;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+/// What the client sends.
+#[derive(Deserialize)]
+pub(crate) struct Request {
+    #[serde(alias = "Name")]
+    name: String,
+    #[serde(alias = "Password")]
+    password: Zeroizing<String>,
+    /// What the user calls this device, for the list of sessions.
+    device: Option<String>,
+}
+
+impl Describe for Request {
+    const EXPECTED: &'static str = r#"{"name": "…", "password": "…"}, the password of 1 to 256 characters without control characters, and if you like a "device" of at most 40 bytes"#;
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").finish_non_exhaustive()
+    }
+}
+
+/// Signs a user in.
+pub(crate) async fn handle(
+    State(app): State<Arc<App>>,
+    Extension(hasher): Extension<Arc<PasswordHasher>>,
+    caller: Caller,
+    Json(request): Json<Request>,
+) -> Result<TokenPair, Problem> {
+    // The session dates from before the user is read: whatever ends the user's sessions after
+    // that read is younger, and ends this one too.
+    let now = clock::now();
+    let malformed = Problem::MalformedRequest { expected: Request::EXPECTED };
+    let password = Password::parse(&request.password).map_err(|_| malformed.clone())?;
+    if request.device.as_ref().is_some_and(|device| device.len() > Session::DEVICE_BYTES) {
+        return Err(malformed);
+    }
+    // What is needed to answer is at hand before anything is kept.
+    let ring = app.key_ring(now).await?;
+    let user = prove(&app, hasher, &request.name, password).await?;
+    start_session(&app, &ring, &user, caller, request.device, now).await
+}
+
+/// Finds the user whose name and password these are.
+async fn prove(
+    app: &App,
+    hasher: Arc<PasswordHasher>,
+    name: &str,
+    password: Password,
+) -> Result<User, Problem> {
+    let credentials = match NameKey::parse(name) {
+        Ok(name) => app.users.find_credentials(&name).await?,
+        // A name that nobody can have is one that nobody has.
+        Err(_) => None,
+    };
+    let (credentials, check) = check(credentials, hasher, password).await?;
+    let failed = |user: Option<&User>, reason| {
+        record(SecurityEvent::LoginFailed { reason }, user.map(|user| user.id), None);
+    };
+    let Some(Credentials { user, password_hash }) = credentials else {
+        failed(None, "unknown_user");
+        return Err(Problem::InvalidCredentials);
+    };
+    match check.verdict {
+        Verdict::Wrong => {
+            failed(Some(&user), "wrong_password");
+            return Err(Problem::InvalidCredentials);
+        }
+        Verdict::Right | Verdict::RightButCheap => {}
+    }
+    if user.status == UserStatus::Disabled {
+        failed(Some(&user), "disabled");
+        return Err(Problem::InvalidCredentials);
+    }
+    if app.config.require_confirmed_email && !user.email_confirmed {
+        failed(Some(&user), "email_not_confirmed");
+        return Err(Problem::EmailNotConfirmed);
+    }
+    if let Some(dearer) = check.rehashed {
+        // Whoever loses this write tries again at the next sign-in; this one goes on.
+        if let Err(error) = app.users.rehash(user.id, &password_hash, &dearer).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "a password could not be hashed anew");
+        }
+    }
+    Ok(user)
+}
+
+struct Check {
+    verdict: Verdict,
+    rehashed: Option<ratchet::password::PhcHash>,
+}
+
+/// Verifies the password, with the same work whether or not there is such a user.
+async fn check(
+    credentials: Option<Credentials>,
+    hasher: Arc<PasswordHasher>,
+    password: Password,
+) -> Result<(Option<Credentials>, Check), Problem> {
+    // Hashing takes milliseconds of CPU: on a thread of its own it holds up nobody else whom this
+    // environment serves at the same time.
+    let hashing = tokio::task::spawn_blocking(move || {
+        let check = match &credentials {
+            None => hasher.verify_nobody(&password).map(|()| Check::wrong()),
+            Some(credentials) => match hasher.verify(&password, &credentials.password_hash) {
+                Err(error @ HashError::Unusable) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(error, user_id = %credentials.user.id, "a stored hash is refused");
+                    hasher.verify_nobody(&password).map(|()| Check::wrong())
+                }
+                Err(error) => Err(error),
+                Ok(verdict @ Verdict::RightButCheap) if credentials.may_sign_in() => {
+                    hasher.hash(&password).map(|hash| Check { verdict, rehashed: Some(hash) })
+                }
+                Ok(verdict) => Ok(Check { verdict, rehashed: None }),
+            },
+        };
+        check.map(|check| (credentials, check))
+    });
+    let Ok(result) = hashing.await else { return Err(Problem::Internal) };
+    Ok(result?)
+}
+
+impl Check {
+    const fn wrong() -> Self {
+        Self { verdict: Verdict::Wrong, rehashed: None }
+    }
+}
+
+/// Makes a session, keeps it, and answers with its first token pair.
+async fn start_session(
+    app: &App,
+    ring: &KeyRing,
+    user: &User,
+    caller: Caller,
+    device: Option<String>,
+    now: UnixMillis,
+) -> Result<TokenPair, Problem> {
+    let session_id = SessionId::generate(now, &random()?);
+    let token = RefreshToken {
+        user_id: user.id,
+        session_id,
+        generation: 0,
+        secret: TokenSecret::new(random()?),
+    };
+    let session = Session {
+        user_id: user.id,
+        session_id,
+        generation: 0,
+        token_hash: token.secret.hash(),
+        superseded: [None; REGISTER_SLOTS],
+        auth_time: now,
+        absolute_expires_at: app.config.session.absolute_expires_at(session_id),
+        expires_at: app.config.session.expires_at(session_id, now),
+        origin: caller.origin,
+        source_ip: caller.source_ip.map(|ip| ip.to_string()).unwrap_or_default(),
+        device,
+        revoked: None,
+    };
+    // Access tokens are dated by when they are issued, not by when the request came in.
+    let issued_at = clock::now();
+    let pair = TokenPair::issue(user, &session, &token, &app.config.access_token, ring, issued_at)?;
+    let (created, others) = tokio::join!(app.sessions.create(&session), app.sessions.list(user.id));
+    created?;
+    for evicted in to_evict(&others?, session_id, now, app.config.max_sessions) {
+        app.sessions.delete(user.id, evicted).await?;
+        record(SecurityEvent::SessionEvicted, Some(user.id), Some(evicted));
+    }
+    record(SecurityEvent::SessionCreated, Some(user.id), Some(session_id));
+    Ok(pair)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_prints_a_password() {
+        let request: Request =
+            serde_json::from_str(r#"{"Name":"ada","Password":"canary-1f"}"#).unwrap();
+        assert_eq!(request.password.as_str(), "canary-1f");
+        assert!(!format!("{request:?}").contains("canary"));
+    }
+}

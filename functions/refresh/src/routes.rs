@@ -1,0 +1,4 @@
+pub(crate) mod logout;
+pub(crate) mod oauth2_revoke;
+pub(crate) mod oauth2_token;
+pub(crate) mod refresh;

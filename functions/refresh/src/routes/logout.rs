@@ -1,0 +1,59 @@
+//! `POST /logout`, and the revocation that it shares with `POST /oauth2/revoke`.
+
+use std::{fmt, sync::Arc};
+
+use axum::extract::State;
+use http::StatusCode;
+use ratchet::{refresh_token::RefreshToken, session::RevocationReason};
+use ratchet_http::{
+    App, Problem,
+    body::{Describe, Json},
+    clock,
+    events::{SecurityEvent, record},
+};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+/// What the client sends.
+#[derive(Deserialize)]
+pub(crate) struct Request {
+    #[serde(alias = "Refresh_Token")]
+    refresh_token: Zeroizing<String>,
+}
+
+impl Describe for Request {
+    const EXPECTED: &'static str = r#"{"refresh_token": "…"}, a refresh token of this service"#;
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").finish_non_exhaustive()
+    }
+}
+
+/// Ends the session of a refresh token, whichever of the session's tokens it is.
+pub(crate) async fn handle(
+    State(app): State<Arc<App>>,
+    Json(request): Json<Request>,
+) -> Result<StatusCode, Problem> {
+    if end_session(&app, &request.refresh_token).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::MalformedRequest { expected: Request::EXPECTED })
+    }
+}
+
+/// Ends the session of a token. `false` if it is no token of ours; dead ones are as good as ended.
+pub(crate) async fn end_session(app: &App, refresh_token: &str) -> Result<bool, Problem> {
+    let now = clock::now();
+    let ring = app.key_ring(now).await?;
+    let Ok(token) = RefreshToken::parse(refresh_token, ring.tag_keys(now.seconds())) else {
+        return Ok(false);
+    };
+    let reason = RevocationReason::LoggedOut;
+    if app.sessions.revoke(token.user_id, token.session_id, reason, now).await? {
+        let event = SecurityEvent::SessionRevoked { reason };
+        record(event, Some(token.user_id), Some(token.session_id));
+    }
+    Ok(true)
+}

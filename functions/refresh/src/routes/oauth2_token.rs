@@ -1,0 +1,76 @@
+//! `POST /oauth2/token`: the same refresh for libraries that speak OAuth (RFC 6749 §6).
+
+use std::{fmt, sync::Arc};
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use ratchet_http::{
+    App, Problem,
+    body::{Describe, Form},
+    caller::Caller,
+    tokens::json,
+};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::rotate::rotate;
+
+/// What the client sends (RFC 6749 §6). `scope` and `client_id` are neither needed nor read.
+#[derive(Deserialize)]
+pub(crate) struct Request {
+    grant_type: Option<String>,
+    refresh_token: Option<Zeroizing<String>>,
+}
+
+impl Describe for Request {
+    const EXPECTED: &'static str = "grant_type=refresh_token&refresh_token=…";
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").finish_non_exhaustive()
+    }
+}
+
+/// An error answer (RFC 6749 §5.2).
+#[derive(Serialize)]
+struct OAuthError {
+    error: &'static str,
+    error_description: &'static str,
+}
+
+/// Exchanges a refresh token for the next token pair. The password grant is refused with every
+/// other one: RFC 9700 §2.4 forbids it, and `/authenticate` is for the first party alone.
+pub(crate) async fn handle(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    request: Result<Form<Request>, Problem>,
+) -> Response {
+    let invalid_request = || error("invalid_request", Request::EXPECTED);
+    let request = match request {
+        Ok(Form(request)) => request,
+        Err(Problem::MalformedRequest { .. }) => return invalid_request(),
+        Err(problem) => return problem.into_response(),
+    };
+    match (request.grant_type.as_deref(), request.refresh_token) {
+        (Some("refresh_token"), Some(refresh_token)) => {
+            match rotate(&app, &refresh_token, None, caller.origin).await {
+                Ok(pair) => pair.into_response(),
+                Err(problem @ Problem::InvalidAttempt(_)) => error("invalid_grant", problem.code()),
+                Err(problem) => problem.into_response(),
+            }
+        }
+        (Some("refresh_token") | None, _) => invalid_request(),
+        (Some(_), _) => error("unsupported_grant_type", "only refresh_token is supported"),
+    }
+}
+
+fn error(error: &'static str, error_description: &'static str) -> Response {
+    let mut response = json(StatusCode::BAD_REQUEST, &OAuthError { error, error_description });
+    // RFC 6749 §5.1 asks for it beside `no-store`.
+    response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}

@@ -1,0 +1,60 @@
+//! `POST /refresh`.
+
+use std::{fmt, sync::Arc};
+
+use axum::extract::State;
+use ratchet_http::{
+    App, Problem,
+    body::{Describe, Json},
+    caller::Caller,
+    tokens::TokenPair,
+};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::rotate::rotate;
+
+/// What the client sends.
+#[derive(Deserialize)]
+pub(crate) struct Request {
+    #[serde(alias = "Refresh_Token")]
+    refresh_token: Zeroizing<String>,
+    /// The access token that goes with it; an expired one is welcome.
+    #[serde(alias = "Access_Token")]
+    access_token: Option<Zeroizing<String>>,
+}
+
+impl Describe for Request {
+    const EXPECTED: &'static str =
+        r#"{"refresh_token": "…"}, and if you like the "access_token" that goes with it"#;
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").finish_non_exhaustive()
+    }
+}
+
+/// Exchanges a refresh token for the next token pair.
+pub(crate) async fn handle(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Json(request): Json<Request>,
+) -> Result<TokenPair, Problem> {
+    let access_token = request.access_token.as_ref().map(|token| token.as_str());
+    rotate(&app, &request.refresh_token, access_token, caller.origin).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_prints_a_token() {
+        let request: Request =
+            serde_json::from_str(r#"{"Access_Token":"canary-1","Refresh_Token":"canary-2"}"#)
+                .unwrap();
+        assert_eq!(request.refresh_token.as_str(), "canary-2");
+        assert!(!format!("{request:?}").contains("canary"));
+    }
+}

@@ -1,0 +1,22 @@
+//! What an access token opens: the list of users, and the caller's own sessions.
+
+mod routes;
+
+use std::{error::Error, sync::Arc};
+
+use axum::{
+    Router,
+    routing::{delete, get},
+};
+use ratchet_http::App;
+
+/// The routes of this function.
+///
+/// # Errors
+/// None; there is nothing to prepare.
+pub fn routes(_: &App) -> Result<Router<Arc<App>>, Box<dyn Error + Send + Sync>> {
+    Ok(Router::new()
+        .route("/users", get(routes::users::list))
+        .route("/users/me/sessions", get(routes::sessions::list).delete(routes::sessions::end_all))
+        .route("/users/me/sessions/{id}", delete(routes::sessions::end)))
+}

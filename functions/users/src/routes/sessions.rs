@@ -1,0 +1,145 @@
+//! `/users/me/sessions`: what a user can see and end.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, Query, State, rejection::QueryRejection},
+    response::Response,
+};
+use http::StatusCode;
+use ratchet::{
+    access_token::Claims,
+    ids::SessionId,
+    session::{RevocationReason, Session},
+    time::{UnixMillis, UnixSeconds},
+    user::{SessionsCut, User},
+};
+use ratchet_http::{
+    App, Problem,
+    bearer::Bearer,
+    clock,
+    events::{SecurityEvent, record},
+    tokens::json,
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize)]
+struct Body {
+    sessions: Vec<Entry>,
+}
+
+/// One session. Points in time are in Unix seconds, as in JWTs.
+#[derive(Serialize)]
+struct Entry {
+    id: SessionId,
+    current: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
+    user_agent: String,
+    network: String,
+    signed_in_at: UnixSeconds,
+    refreshed_at: UnixSeconds,
+    idle_expires_at: UnixSeconds,
+    absolute_expires_at: UnixSeconds,
+}
+
+/// Lists the caller's live sessions, the one refreshed last first.
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Bearer(claims): Bearer,
+) -> Result<Response, Problem> {
+    let (_, mut sessions) = live_sessions(&app, &claims, clock::now()).await?;
+    sessions.sort_by_key(|session| std::cmp::Reverse(session.refreshed_at()));
+    let entry = |session: Session| Entry {
+        id: session.session_id,
+        current: session.session_id == claims.sid,
+        refreshed_at: session.refreshed_at().seconds(),
+        device: session.device,
+        user_agent: session.origin.user_agent,
+        network: session.origin.network,
+        signed_in_at: session.auth_time.seconds(),
+        idle_expires_at: session.expires_at,
+        absolute_expires_at: session.absolute_expires_at,
+    };
+    Ok(json(StatusCode::OK, &Body { sessions: sessions.into_iter().map(entry).collect() }))
+}
+
+/// Ends one session of the caller's. Somebody else's id is as unknown as one that never was.
+pub(crate) async fn end(
+    State(app): State<Arc<App>>,
+    Bearer(claims): Bearer,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let now = clock::now();
+    let id: SessionId = id.parse().map_err(|_| Problem::NotFound)?;
+    let (_, sessions) = live_sessions(&app, &claims, now).await?;
+    if !sessions.iter().any(|session| session.session_id == id) {
+        return Err(Problem::NotFound);
+    }
+    revoke(&app, &claims, id, RevocationReason::EndedByUser, now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Scope {
+    except: Option<String>,
+}
+
+/// Ends all sessions of the caller's, or with `?except=current` all others.
+///
+/// The cut is one write and takes effect at once, also for what is in flight: a session that is
+/// refreshed after it sees the cut, and one that was made before it is older than the cut. The
+/// clean-up only makes sure that no rotation that began before the cut ends after this answer.
+pub(crate) async fn end_all(
+    State(app): State<Arc<App>>,
+    Bearer(claims): Bearer,
+    scope: Result<Query<Scope>, QueryRejection>,
+) -> Result<StatusCode, Problem> {
+    let now = clock::now();
+    let spared = match scope.as_ref().map(|Query(scope)| scope.except.as_deref()) {
+        Ok(None) => None,
+        Ok(Some("current")) => Some(claims.sid),
+        _ => return Err(Problem::MalformedRequest { expected: "no query, or except=current" }),
+    };
+    live_sessions(&app, &claims, now).await?;
+    app.users.cut_sessions(claims.sub, SessionsCut { valid_after: now, spared }).await?;
+    for session in app.sessions.list(claims.sub).await? {
+        // A session that was signed in to after the cut lives.
+        let cut = SessionsCut { valid_after: now, spared };
+        if session.ended(now).is_none() && cut.ends(session.session_id, session.auth_time) {
+            let reason = RevocationReason::EndedEverywhere;
+            revoke(&app, &claims, session.session_id, reason, now).await?;
+        }
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The caller's live sessions. The one that the access token is of must be among them: an access
+/// token outlives its session by a few minutes, and must not be able to manage sessions then.
+async fn live_sessions(
+    app: &App,
+    claims: &Claims,
+    now: UnixMillis,
+) -> Result<(User, Vec<Session>), Problem> {
+    let (user, sessions) = tokio::join!(app.users.find(claims.sub), app.sessions.list(claims.sub));
+    let (user, mut sessions) = (user?.ok_or(Problem::SessionEnded)?, sessions?);
+    sessions.retain(|session| session.ended(now).is_none() && user.allows(session));
+    if sessions.iter().any(|session| session.session_id == claims.sid) {
+        Ok((user, sessions))
+    } else {
+        Err(Problem::SessionEnded)
+    }
+}
+
+async fn revoke(
+    app: &App,
+    claims: &Claims,
+    id: SessionId,
+    reason: RevocationReason,
+    now: UnixMillis,
+) -> Result<(), Problem> {
+    if app.sessions.revoke(claims.sub, id, reason, now).await? {
+        record(SecurityEvent::SessionRevoked { reason }, Some(claims.sub), Some(id));
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! What the handlers of a function share.
+
+use std::sync::Arc;
+
+use ratchet::{
+    access_token::{self, AccessTokenError, Verified},
+    config::{Config, ConfigError},
+    key_ring::KeyRing,
+    time::UnixMillis,
+};
+use ratchet_store::{
+    KeyRingCache, LoadError, Sessions, Users,
+    aws::{AwsSettings, MissingVariable},
+};
+
+use crate::Problem;
+
+/// Configuration, tables and key ring of one execution environment.
+#[derive(Debug)]
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The key ring.
+    pub key_ring: KeyRingCache,
+    /// The users table.
+    pub users: Users,
+    /// The tokens table.
+    pub sessions: Sessions,
+}
+
+/// The environment does not say what a function needs to know.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvironmentError {
+    /// A setting is missing or out of its bounds.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A variable of Lambda's own is missing.
+    #[error(transparent)]
+    Aws(#[from] MissingVariable),
+}
+
+/// No verdict on an access token.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The token is not ours.
+    #[error(transparent)]
+    Invalid(#[from] AccessTokenError),
+    /// There is no key ring to verify it with.
+    #[error(transparent)]
+    NoKeyRing(#[from] LoadError),
+}
+
+impl App {
+    /// Reads the environment through `variable` and makes the clients; calls nobody yet.
+    ///
+    /// # Errors
+    /// [`EnvironmentError`].
+    pub fn new(variable: impl Fn(&str) -> Option<String>) -> Result<Self, EnvironmentError> {
+        let config = Config::read(&variable)?;
+        let aws = AwsSettings::read(&variable)?;
+        let dynamodb = aws.dynamodb();
+        Ok(Self {
+            key_ring: KeyRingCache::new(aws.secrets_manager(), &config.key_ring_secret),
+            users: Users::new(dynamodb.clone(), &config.users_table),
+            sessions: Sessions::new(dynamodb, &config.tokens_table),
+            config,
+        })
+    }
+
+    /// The key ring.
+    ///
+    /// # Errors
+    /// [`Problem::Unavailable`] while none can be had.
+    pub async fn key_ring(&self, now: UnixMillis) -> Result<Arc<KeyRing>, Problem> {
+        Ok(self.key_ring.current(now).await?)
+    }
+
+    /// Verifies an access token; a key id that the ring does not have makes it look for a newer
+    /// ring, once in a cool-down.
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub async fn verify(&self, token: &str, now: UnixMillis) -> Result<Verified, VerifyError> {
+        let ring = self.key_ring.current(now).await?;
+        let policy = &self.config.access_token;
+        match access_token::verify(token, policy, &ring, now.seconds()) {
+            Err(AccessTokenError::UnknownKey) => match self.key_ring.after_unknown_key(now).await {
+                Some(ring) => Ok(access_token::verify(token, policy, &ring, now.seconds())?),
+                None => Err(AccessTokenError::UnknownKey.into()),
+            },
+            verdict => Ok(verdict?),
+        }
+    }
+}

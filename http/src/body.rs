@@ -1,0 +1,152 @@
+//! Request bodies: capped, of the one type that the route takes, and never echoed.
+
+use axum::{
+    body::to_bytes,
+    extract::{FromRequest, Request},
+};
+use http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+
+use crate::Problem;
+
+/// The longest body that is read, in bytes.
+pub const MAX_BODY: usize = 16 * 1024;
+
+/// A request body's own description, for the answer to a malformed one.
+pub trait Describe {
+    /// What a right body looks like.
+    const EXPECTED: &'static str;
+}
+
+/// A JSON body (RFC 8259).
+///
+/// # Security
+/// A parser's own message may quote the value that it stumbled over, a password for example; the
+/// answer only says what is expected.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned + Describe, S: Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let body = read(request, "application/json").await?;
+        let value = serde_json::from_slice(&body)
+            .map_err(|_| Problem::MalformedRequest { expected: T::EXPECTED })?;
+        Ok(Self(value))
+    }
+}
+
+/// A form body (RFC 6749 appendix B). A parameter that comes twice is an error (RFC 6749 §3.2).
+#[derive(Debug)]
+pub struct Form<T>(pub T);
+
+impl<T: DeserializeOwned + Describe, S: Sync> FromRequest<S> for Form<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let body = read(request, "application/x-www-form-urlencoded").await?;
+        let value = serde_urlencoded::from_bytes(&body)
+            .map_err(|_| Problem::MalformedRequest { expected: T::EXPECTED })?;
+        Ok(Self(value))
+    }
+}
+
+async fn read(request: Request, content_type: &'static str) -> Result<bytes::Bytes, Problem> {
+    if !is_of_type(request.headers(), content_type) {
+        return Err(Problem::UnsupportedMediaType { expected: content_type });
+    }
+    to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| Problem::PayloadTooLarge)
+}
+
+fn is_of_type(headers: &HeaderMap, expected: &str) -> bool {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case(expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Login {
+        #[serde(alias = "Password")]
+        password: String,
+    }
+
+    impl Describe for Login {
+        const EXPECTED: &'static str = "a login";
+    }
+
+    async fn json(content_type: &str, body: impl Into<Body>) -> Result<Json<Login>, Problem> {
+        let request =
+            Request::builder().header("content-type", content_type).body(body.into()).unwrap();
+        Json::from_request(request, &()).await
+    }
+
+    #[tokio::test]
+    async fn both_spellings_are_read() {
+        for body in [r#"{"password":"x"}"#, r#"{"Password":"x"}"#] {
+            assert_eq!(json("application/json", body).await.unwrap().0.password, "x");
+        }
+        assert!(json("Application/JSON; charset=utf-8", r#"{"password":"x"}"#).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn malformed_bodies_are_refused_without_quoting_them() {
+        let malformed = Problem::MalformedRequest { expected: "a login" };
+        let deep = "[".repeat(10_000);
+        for body in [
+            "",
+            "{",
+            "[]",
+            "null",
+            r#"{"password":1}"#,
+            r#"{"password":"x","Password":"y"}"#,
+            r#"{"password":"x"} trailing"#,
+            "{\"password\":\"\u{0}\"}",
+            &deep,
+        ] {
+            let refusal = json("application/json", body.to_owned()).await.unwrap_err();
+            assert_eq!(refusal, malformed, "{body:.40}");
+        }
+        let refusal = json("application/json", vec![b'"', 0xff, b'"']).await.unwrap_err();
+        assert_eq!(refusal, malformed);
+    }
+
+    #[tokio::test]
+    async fn other_types_are_refused_unread() {
+        for content_type in ["", "text/plain", "application/jsonp", "application/problem+json"] {
+            assert_eq!(
+                json(content_type, r#"{"password":"x"}"#).await.unwrap_err(),
+                Problem::UnsupportedMediaType { expected: "application/json" }
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_over_the_cap_is_refused() {
+        let body = format!(r#"{{"password":"{}"}}"#, "x".repeat(MAX_BODY));
+        assert_eq!(json("application/json", body).await.unwrap_err(), Problem::PayloadTooLarge);
+    }
+
+    #[tokio::test]
+    async fn a_form_parameter_that_comes_twice_is_refused() {
+        let form = |body: &'static str| {
+            Form::<Login>::from_request(
+                Request::builder()
+                    .header("content-type", "application/x-www-form-urlencoded")
+                    .body(body.into())
+                    .unwrap(),
+                &(),
+            )
+        };
+        assert_eq!(form("password=a%20b+c").await.unwrap().0.password, "a b c");
+        assert!(form("password=a&password=b").await.is_err());
+    }
+}

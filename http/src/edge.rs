@@ -1,0 +1,106 @@
+//! What is around every route: deadline, headers, CORS, and one log line per request.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderName, HeaderValue, Method, header};
+use lambda_http::Context;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowOrigin, CorsLayer},
+};
+
+use crate::{App, Problem, clock, events, problem::ProblemCode};
+
+/// An answer that is not there by then is a 503. Clients and gateways give up later than that.
+pub const DEADLINE: Duration = Duration::from_millis(2_800);
+
+/// The headers that a browser may show to a web application.
+pub const EXPOSED_HEADERS: [&str; 3] = ["is-token-expired", "www-authenticate", "retry-after"];
+
+/// The methods that a web application may use.
+pub const METHODS: [Method; 3] = [Method::GET, Method::POST, Method::DELETE];
+
+/// The headers that a web application may send.
+pub const REQUEST_HEADERS: [HeaderName; 2] = [header::AUTHORIZATION, header::CONTENT_TYPE];
+
+/// Puts the edge around the routes of a function.
+pub fn around(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
+    let cors = cors(&app.config.cors_origins);
+    let router = routes
+        .fallback(|| async { Problem::NotFound })
+        .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
+        .with_state(app)
+        .layer(CatchPanicLayer::custom(|_| Problem::Internal.into_response()))
+        .layer(middleware::from_fn(deadline));
+    let router = match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    router.layer(middleware::from_fn(headers)).layer(middleware::from_fn(log))
+}
+
+/// Configured origins only; without any there are no CORS headers at all. Tokens travel in bodies
+/// and headers, never in cookies, so credentials are not allowed.
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    if origins.is_empty() {
+        return None;
+    }
+    let origins = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+    Some(
+        CorsLayer::new()
+            .allow_origin(AllowOrigin::list(origins))
+            .allow_methods(METHODS)
+            .allow_headers(REQUEST_HEADERS)
+            .expose_headers(EXPOSED_HEADERS.map(HeaderName::from_static))
+            .max_age(Duration::from_secs(600)),
+    )
+}
+
+async fn deadline(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(DEADLINE, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::Unavailable.into_response(),
+    }
+}
+
+/// Nothing that this service says may be stored or sniffed; errors are no exception.
+async fn headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// One line per request: no path (it may hold an id), no query, no header, no body.
+async fn log(request: Request, next: Next) -> Response {
+    let begun = clock::now();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let method = request.method().clone();
+    let request_id = request
+        .extensions()
+        .get::<Context>()
+        .map(|context| context.request_id.clone())
+        .unwrap_or_default();
+    let response = next.run(request).await;
+    tracing::info!(
+        request_id,
+        method = method.as_str(),
+        route = route.as_ref().map_or("", MatchedPath::as_str),
+        status = response.status().as_u16(),
+        code = response.extensions().get::<ProblemCode>().map(|code| code.0),
+        milliseconds = clock::now().get().saturating_sub(begun.get()),
+        "request"
+    );
+    events::flush(&request_id);
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! Security events: one log line and one CloudWatch metric each.
+//!
+//! The line has `"event"`, the ids of whom it is about and, depending on the event, `kind`,
+//! `reason`, `network` or `user_agent`. No token, name or password is ever in it. The metric has
+//! the event's name, in the namespace `Ratchet`, by way of the embedded metric format.
+
+use std::{io, sync::OnceLock};
+
+use metrics_cloudwatch_embedded::{Builder, Collector};
+use ratchet::{
+    ids::{SessionId, UserId},
+    rotation::Reuse,
+    session::{Origin, RevocationReason},
+};
+
+static COLLECTOR: OnceLock<&'static Collector> = OnceLock::new();
+
+/// Something that whoever watches over users' sessions wants to know.
+#[derive(Debug, Clone, Copy)]
+pub enum SecurityEvent<'a> {
+    /// A password was right and a session was made.
+    SessionCreated,
+    /// A password was wrong, or the user unknown, disabled or unconfirmed.
+    LoginFailed {
+        /// Which of them: for the operator only.
+        reason: &'static str,
+    },
+    /// A recent token led to the live one.
+    RefreshedInRetryWindow,
+    /// An old token was presented.
+    ReuseDetected {
+        /// How it gave itself away.
+        kind: Reuse,
+    },
+    /// A session was ended.
+    SessionRevoked {
+        /// By what.
+        reason: RevocationReason,
+    },
+    /// A session made room for another one.
+    SessionEvicted,
+    /// A recent token led to the live one from another network or user agent than the one that
+    /// rotated last: perhaps a thief and the owner share a chain.
+    SuspiciousConvergence {
+        /// Where the last rotation came from.
+        last: &'a Origin,
+        /// Where this request came from.
+        now: &'a Origin,
+    },
+}
+
+impl SecurityEvent<'_> {
+    /// The event's name, in log lines and as a metric.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::SessionCreated => "session_created",
+            Self::LoginFailed { .. } => "login_failed",
+            Self::RefreshedInRetryWindow => "refreshed_in_retry_window",
+            Self::ReuseDetected { .. } => "reuse_detected",
+            Self::SessionRevoked { .. } => "session_revoked",
+            Self::SessionEvicted => "session_evicted",
+            Self::SuspiciousConvergence { .. } => "suspicious_convergence",
+        }
+    }
+}
+
+/// Records an event about a user, or about nobody known.
+pub fn record(event: SecurityEvent<'_>, user_id: Option<UserId>, session_id: Option<SessionId>) {
+    let name = event.name();
+    let user_id = user_id.map(tracing::field::display);
+    let session_id = session_id.map(tracing::field::display);
+    match event {
+        SecurityEvent::SessionCreated
+        | SecurityEvent::RefreshedInRetryWindow
+        | SecurityEvent::SessionEvicted => {
+            tracing::info!(target: "security", event = name, user_id, session_id);
+        }
+        SecurityEvent::LoginFailed { reason } => {
+            tracing::info!(target: "security", event = name, user_id, reason);
+        }
+        SecurityEvent::SessionRevoked { reason } => {
+            let reason = reason.as_str();
+            tracing::info!(target: "security", event = name, user_id, session_id, reason);
+        }
+        SecurityEvent::ReuseDetected { kind } => {
+            let kind = kind.as_str();
+            tracing::warn!(target: "security", event = name, user_id, session_id, kind);
+        }
+        SecurityEvent::SuspiciousConvergence { last, now } => {
+            tracing::warn!(
+                target: "security", event = name, user_id, session_id,
+                last_network = last.network, network = now.network,
+                last_user_agent = last.user_agent, user_agent = now.user_agent,
+            );
+        }
+    }
+    metrics::counter!(name).increment(1);
+}
+
+/// Begins to collect metrics. Called once, at start.
+///
+/// # Errors
+/// If a collector has been installed before.
+pub(crate) fn collect() -> Result<(), metrics_cloudwatch_embedded::Error> {
+    let collector = Builder::new().cloudwatch_namespace("Ratchet").init()?;
+    COLLECTOR.get_or_init(|| collector);
+    Ok(())
+}
+
+/// Writes the metrics of one request to the log, where CloudWatch finds them.
+pub(crate) fn flush(request_id: &str) {
+    let Some(collector) = COLLECTOR.get() else { return };
+    let result = collector.set_property("request_id", request_id.to_owned()).flush(io::stdout());
+    if let Err(error) = result {
+        let error: &dyn std::error::Error = &error;
+        tracing::warn!(error, "metrics could not be written");
+    }
+}

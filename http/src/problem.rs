@@ -1,0 +1,283 @@
+//! Every refusal, as RFC 9457 problem details with a stable `code`.
+
+use std::error::Error;
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use ratchet::{access_token::IssueError, entropy::RandomUnavailable};
+use ratchet_store::{LoadError, StoreError};
+use serde::Serialize;
+
+/// Set to `true` on the 401 of an access token that is genuine but expired: time to refresh.
+pub const IS_TOKEN_EXPIRED: &str = "is-token-expired";
+
+/// How long a client should wait before it asks again after a fault, in seconds.
+const RETRY_AFTER_FAULT: HeaderValue = HeaderValue::from_static("1");
+
+/// Everything that a client can be told instead of what it asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// The request can not be understood; `expected` says what would be.
+    MalformedRequest {
+        /// What the route takes.
+        expected: &'static str,
+    },
+    /// The body is longer than [`crate::body::MAX_BODY`].
+    PayloadTooLarge,
+    /// The body is of a type that the route does not take.
+    UnsupportedMediaType {
+        /// The type that it takes.
+        expected: &'static str,
+    },
+    /// There is nothing at this path, or nothing that the caller may know of.
+    NotFound,
+    /// The path takes other methods.
+    MethodNotAllowed,
+    /// Unknown name, wrong password or disabled user: nobody learns which.
+    InvalidCredentials,
+    /// The password was right, but the e-mail address has not been confirmed.
+    EmailNotConfirmed,
+    /// A refresh token that leads nowhere.
+    InvalidAttempt(InvalidAttempt),
+    /// No access token came along.
+    MissingAccessToken,
+    /// The access token is not ours.
+    InvalidAccessToken,
+    /// The access token is genuine and expired.
+    ExpiredAccessToken,
+    /// The access token is genuine, but its session is over.
+    SessionEnded,
+    /// Something that is needed can not be reached; nothing is wrong with the request.
+    Unavailable,
+    /// A defect or a damaged item. What it is goes to the log only.
+    Internal,
+}
+
+/// Why a refresh token leads nowhere: the `code` beside 'Invalid attempt!'.
+///
+/// All but `Malformed` and `AccessTokenMismatch` are told to somebody who holds a genuine token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvalidAttempt {
+    /// Not a refresh token of ours.
+    Malformed,
+    /// The access token beside it is not ours, or of another user or session.
+    AccessTokenMismatch,
+    /// The session was not refreshed in time.
+    ExpiredIdle,
+    /// The session's absolute lifetime is over.
+    ExpiredAbsolute,
+    /// An old token was presented; the session has been ended.
+    ReuseDetected,
+    /// The session has been ended.
+    Revoked,
+    /// The user is disabled or deleted.
+    UserDisabled,
+    /// There is no such session, or not yet: it ended long ago, or its table was restored.
+    Unknown,
+    /// The live token was led to from another network or user agent, and the configuration
+    /// forbids that.
+    Elsewhere,
+}
+
+impl InvalidAttempt {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::AccessTokenMismatch => "access_token_mismatch",
+            Self::ExpiredIdle => "expired_idle",
+            Self::ExpiredAbsolute => "expired_absolute",
+            Self::ReuseDetected => "reuse_detected",
+            Self::Revoked => "revoked",
+            Self::UserDisabled => "user_disabled",
+            Self::Unknown => "unknown",
+            Self::Elsewhere => "elsewhere",
+        }
+    }
+}
+
+/// The `code` of a problem on its way through the layers to the log line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProblemCode(pub &'static str);
+
+#[derive(Serialize)]
+struct Details {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    code: &'static str,
+}
+
+impl Problem {
+    /// The stable name: contract, log field and metric dimension at once.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::MalformedRequest { .. } => "malformed_request",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::UnsupportedMediaType { .. } => "unsupported_media_type",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::InvalidCredentials => "invalid_credentials",
+            Self::EmailNotConfirmed => "email_not_confirmed",
+            Self::InvalidAttempt(attempt) => attempt.code(),
+            Self::MissingAccessToken => "missing_access_token",
+            Self::InvalidAccessToken => "invalid_access_token",
+            Self::ExpiredAccessToken => "expired_access_token",
+            Self::SessionEnded => "session_ended",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The status of the answer.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::MalformedRequest { .. } => StatusCode::BAD_REQUEST,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::InvalidCredentials
+            | Self::EmailNotConfirmed
+            | Self::InvalidAttempt(_)
+            | Self::MissingAccessToken
+            | Self::InvalidAccessToken
+            | Self::ExpiredAccessToken
+            | Self::SessionEnded => StatusCode::UNAUTHORIZED,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    const fn title(&self) -> &'static str {
+        match self {
+            Self::MalformedRequest { .. } => "The request is malformed.",
+            Self::PayloadTooLarge => "The body is too large.",
+            Self::UnsupportedMediaType { .. } => "The body is of an unsupported type.",
+            Self::NotFound => "There is nothing here.",
+            Self::MethodNotAllowed => "This path takes other methods.",
+            Self::InvalidCredentials => "Incorrect username or password!",
+            Self::EmailNotConfirmed => "The e-mail address has not been confirmed yet.",
+            Self::InvalidAttempt(_) => "Invalid attempt!",
+            Self::MissingAccessToken => "An access token is needed.",
+            Self::InvalidAccessToken => "The access token is invalid.",
+            Self::ExpiredAccessToken => "The access token has expired.",
+            Self::SessionEnded => "The session is over.",
+            Self::Unavailable => "The service is not available at the moment.",
+            Self::Internal => "Something went wrong.",
+        }
+    }
+
+    fn detail(&self) -> Option<String> {
+        match self {
+            Self::MalformedRequest { expected } => Some(format!("Expected {expected}.")),
+            Self::UnsupportedMediaType { expected } => {
+                Some(format!("Send it with 'Content-Type: {expected}'."))
+            }
+            Self::PayloadTooLarge => {
+                Some(format!("At most {} bytes are read.", crate::body::MAX_BODY))
+            }
+            Self::MissingAccessToken => {
+                Some("Send it as 'Authorization: Bearer <access token>'.".to_owned())
+            }
+            Self::ExpiredAccessToken => Some("Get a new one by POST /refresh.".to_owned()),
+            Self::Unavailable => Some("Try again with the same request.".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// The challenge of a 401 (RFC 9110 §11.6.1, RFC 6750 §3).
+    const fn challenge(&self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::ExpiredAccessToken => {
+                r#"Bearer realm="ratchet", error="invalid_token", error_description="expired""#
+            }
+            Self::InvalidAccessToken | Self::SessionEnded => {
+                r#"Bearer realm="ratchet", error="invalid_token""#
+            }
+            _ => r#"Bearer realm="ratchet""#,
+        })
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let details = Details {
+            r#type: format!("urn:ratchet:problem:{}", self.code()),
+            title: self.title(),
+            status: status.as_u16(),
+            detail: self.detail(),
+            code: self.code(),
+        };
+        let body = serde_json::to_vec(&details).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        response.extensions_mut().insert(ProblemCode(self.code()));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, self.challenge());
+        }
+        if self == Self::ExpiredAccessToken {
+            headers.insert(IS_TOKEN_EXPIRED, HeaderValue::from_static("true"));
+        }
+        if self == Self::Unavailable {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER_FAULT);
+        }
+        response
+    }
+}
+
+/// Logs a fault, once and with the chain of its causes, on its way to the client.
+fn fault(error: &(dyn Error + 'static), problem: Problem) -> Problem {
+    let code = problem.code();
+    tracing::error!(error, code, "a request could not be served");
+    problem
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let problem = match error {
+            StoreError::Unavailable { .. } => Self::Unavailable,
+            StoreError::Rejected { .. } | StoreError::MalformedItem(_) => Self::Internal,
+        };
+        fault(&error, problem)
+    }
+}
+
+impl From<LoadError> for Problem {
+    fn from(error: LoadError) -> Self {
+        // Whatever is wrong with the ring, nothing is wrong with the client's token.
+        fault(&error, Self::Unavailable)
+    }
+}
+
+impl From<IssueError> for Problem {
+    fn from(error: IssueError) -> Self {
+        fault(&error, Self::Unavailable)
+    }
+}
+
+impl From<RandomUnavailable> for Problem {
+    fn from(error: RandomUnavailable) -> Self {
+        fault(&error, Self::Unavailable)
+    }
+}
+
+impl From<ratchet::seal::SealError> for Problem {
+    fn from(error: ratchet::seal::SealError) -> Self {
+        fault(&error, Self::Internal)
+    }
+}
+
+impl From<ratchet::password::HashError> for Problem {
+    fn from(error: ratchet::password::HashError) -> Self {
+        fault(&error, Self::Unavailable)
+    }
+}
+
+#[cfg(test)]
+mod tests;

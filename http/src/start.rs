@@ -1,0 +1,85 @@
+//! Start-up: everything that can be done before the first request is done before it.
+
+use std::{env, error::Error, process::ExitCode, sync::Arc};
+
+use axum::Router;
+use ratchet::{config::LogLevel, entropy::random, ids::UserId};
+use ratchet_store::LoadError;
+
+use crate::{App, app::EnvironmentError, clock, edge, events, telemetry};
+
+/// A function can not start, and should not be tried again before somebody has looked.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The environment does not say what is needed.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    /// The key ring is missing or can not be used.
+    #[error(transparent)]
+    KeyRing(LoadError),
+    /// The random source does not work.
+    #[error(transparent)]
+    Random(#[from] ratchet::entropy::RandomUnavailable),
+    /// The function's own part of the start failed.
+    #[error(transparent)]
+    Function(Box<dyn Error + Send + Sync>),
+    /// Metrics can not be collected.
+    #[error("metrics can not be collected")]
+    Metrics(#[source] Box<dyn Error + Send + Sync>),
+    /// The Lambda runtime ended.
+    #[error("the Lambda runtime ended")]
+    Runtime(#[source] lambda_http::Error),
+}
+
+/// Runs a function until its environment ends. `routes` gets what it needs to prepare.
+pub async fn run<F>(routes: F) -> ExitCode
+where
+    F: FnOnce(&App) -> Result<Router<Arc<App>>, Box<dyn Error + Send + Sync>>,
+{
+    match try_run(routes).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Before the configuration is read there is no logging; an environment error says
+            // everything in its own text.
+            telemetry::init(LogLevel::Info);
+            let error: &dyn Error = &error;
+            tracing::error!(target: "ratchet", error, "the function can not start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn try_run<F>(routes: F) -> Result<(), StartError>
+where
+    F: FnOnce(&App) -> Result<Router<Arc<App>>, Box<dyn Error + Send + Sync>>,
+{
+    let app = App::new(|name| env::var(name).ok())?;
+    telemetry::init(app.config.log_level);
+    events::collect().map_err(StartError::Metrics)?;
+    let routes = routes(&app).map_err(StartError::Function)?;
+    warm(&app).await?;
+    let router = edge::around(routes, Arc::new(app));
+    lambda_http::run(router).await.map_err(StartError::Runtime)
+}
+
+/// Loads the key ring and opens a connection to DynamoDB, at the same time: both are mostly TLS
+/// handshakes, and the first request should not wait for them.
+async fn warm(app: &App) -> Result<(), StartError> {
+    let nobody = UserId::generate(clock::now(), &random()?);
+    let (ring, connection) =
+        tokio::join!(app.key_ring.current(clock::now()), app.users.find(nobody));
+    if let Err(error) = connection {
+        let error: &dyn Error = &error;
+        tracing::warn!(error, "DynamoDB could not be reached at start");
+    }
+    match ring {
+        Ok(_) => Ok(()),
+        // A fault of the moment: requests try again and say 503 until it is over.
+        Err(error @ LoadError::Unavailable(_)) => {
+            let error: &dyn Error = &error;
+            tracing::warn!(error, "the key ring could not be loaded at start");
+            Ok(())
+        }
+        Err(error) => Err(StartError::KeyRing(error)),
+    }
+}

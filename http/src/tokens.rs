@@ -1,0 +1,121 @@
+//! The answer that carries a token pair (RFC 6749 §5.1).
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use ratchet::{
+    access_token::{self, AccessTokenPolicy, Subject},
+    entropy::random,
+    key_ring::KeyRing,
+    refresh_token::{EncodedRefreshToken, RefreshToken},
+    session::Session,
+    time::UnixMillis,
+    user::User,
+};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::Problem;
+
+/// A token pair on its way to the client.
+#[derive(Debug)]
+pub struct TokenPair {
+    access_token: Zeroizing<String>,
+    refresh_token: EncodedRefreshToken,
+    expires_in: u64,
+    refresh_token_expires_in: u64,
+    session_expires_in: u64,
+    refresh_after: u64,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_in: u64,
+    refresh_token: &'a str,
+    refresh_token_expires_in: u64,
+    session_expires_in: u64,
+    refresh_after: u64,
+}
+
+impl TokenPair {
+    /// Issues the pair for `session`, whose live token is `refresh_token`.
+    ///
+    /// # Errors
+    /// [`Problem::Unavailable`] if nothing can be signed or drawn.
+    pub fn issue(
+        user: &User,
+        session: &Session,
+        refresh_token: &RefreshToken,
+        policy: &AccessTokenPolicy,
+        ring: &KeyRing,
+        now: UnixMillis,
+    ) -> Result<Self, Problem> {
+        let seconds = now.seconds();
+        let subject = Subject {
+            user_id: user.id,
+            session_id: session.session_id,
+            auth_time: session.auth_time.seconds(),
+            name: user.name.clone(),
+            roles: user.roles.clone(),
+        };
+        let tag_key = ring.tagger(seconds).ok_or(Problem::Unavailable)?;
+        let [jitter] = random()?;
+        Ok(Self {
+            access_token: access_token::issue(&subject, policy, ring, seconds, random()?)?,
+            refresh_token: refresh_token.encode(tag_key),
+            expires_in: policy.life.as_secs(),
+            refresh_token_expires_in: session.expires_at.seconds_since(seconds),
+            session_expires_in: session.absolute_expires_at.seconds_since(seconds),
+            refresh_after: refresh_after(policy.life, jitter),
+        })
+    }
+}
+
+/// When a client should refresh, in seconds from now: somewhere between 60 and 90 percent of the
+/// access token's life, so that clients which signed in together do not refresh together.
+fn refresh_after(life: Duration, jitter: u8) -> u64 {
+    let thousandths = 600 + u64::from(jitter) * 300 / 255;
+    life.as_secs().saturating_mul(thousandths) / 1000
+}
+
+impl IntoResponse for TokenPair {
+    fn into_response(self) -> Response {
+        let body = Body {
+            access_token: &self.access_token,
+            token_type: "Bearer",
+            expires_in: self.expires_in,
+            refresh_token: self.refresh_token.expose(),
+            refresh_token_expires_in: self.refresh_token_expires_in,
+            session_expires_in: self.session_expires_in,
+            refresh_after: self.refresh_after,
+        };
+        json(StatusCode::OK, &body)
+    }
+}
+
+/// A JSON answer.
+#[must_use]
+pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let Ok(body) = serde_json::to_vec(body) else {
+        return Problem::Internal.into_response();
+    };
+    let content_type = HeaderValue::from_static("application/json");
+    (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refreshing_is_spread_over_the_last_third_of_the_life() {
+        let life = Duration::from_secs(300);
+        assert_eq!(refresh_after(life, 0), 180);
+        assert_eq!(refresh_after(life, 255), 270);
+        assert!((180..=270).contains(&refresh_after(life, 100)));
+        assert_eq!(refresh_after(Duration::from_secs(1), 255), 0);
+    }
+}
