@@ -9,6 +9,8 @@ mod instance;
 
 use std::{path::PathBuf, process::Command, sync::Mutex, time::Duration};
 
+use tokio::task::JoinSet;
+
 use crate::{
     process::{Process, Signal, locked},
     services::{Preparation, Services},
@@ -103,51 +105,39 @@ impl Functions {
 
     async fn until_each_answers(&self, preparation: &Preparation) -> Result<(), StartError> {
         let http = http_client()?;
-        for (function, described) in &preparation.template().functions {
-            let Some(path) = described.paths.iter().find(|path| !path.contains('{')) else {
-                continue;
-            };
-            let url = format!("{}{path}", self.base_url);
-            let first_answer = async {
-                loop {
-                    // 404 and 5xx may come from the emulator; every other status is the function's.
-                    if let Ok(answer) = http.get(&url).send().await
-                        && answer.status() != reqwest::StatusCode::NOT_FOUND
-                        && !answer.status().is_server_error()
-                    {
-                        return;
-                    }
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            };
-            let instances = &self.instances;
-            let one_ended = async {
-                loop {
-                    for instance in instances {
-                        if let Some(error) = locked(instance).early_end() {
-                            return error;
-                        }
-                    }
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            };
-            let outcome = tokio::time::timeout(FIRST_ANSWER, async {
-                tokio::select! {
-                    () = first_answer => Ok(()),
-                    error = one_ended => Err(error),
-                }
-            });
-            let log = self.emulator.log().to_path_buf();
-            outcome.await.unwrap_or_else(|_| {
-                Err(StartError::Silent {
-                    name: format!("the function {function}"),
-                    seconds: FIRST_ANSWER.as_secs(),
-                    tail: crate::process::tail(&log, 20),
-                    log,
-                })
-            })?;
+        // At the same time: each of them may take a moment to start.
+        let mut waiting = JoinSet::new();
+        for described in preparation.template().functions.values() {
+            if let Some(path) = described.paths.iter().find(|path| !path.contains('{')) {
+                let url = format!("{}{path}", self.base_url);
+                waiting.spawn(first_answer(http.clone(), url));
+            }
         }
-        Ok(())
+        let outcome = tokio::time::timeout(FIRST_ANSWER, async {
+            tokio::select! {
+                () = async { while waiting.join_next().await.is_some() {} } => Ok(()),
+                error = self.one_ended() => Err(error),
+            }
+        });
+        outcome.await.unwrap_or_else(|_| {
+            Err(StartError::Silent {
+                name: "one of the functions".to_owned(),
+                seconds: FIRST_ANSWER.as_secs(),
+                log: self.emulator.log().to_path_buf(),
+                tail: self.emulator.log_tail(20),
+            })
+        })
+    }
+
+    /// Completes when the emulator or one of our instances has ended.
+    async fn one_ended(&self) -> StartError {
+        loop {
+            let ended = self.instances.iter().find_map(|instance| locked(instance).early_end());
+            if let Some(error) = ended.or_else(|| self.early_end()) {
+                return error;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Why the emulator ended, if it did.
@@ -213,6 +203,20 @@ fn emulator(
         Mode::Watched => watch.args(["--concurrency", &concurrency.to_string()]),
     };
     watch
+}
+
+/// Asks until a function has answered.
+async fn first_answer(http: reqwest::Client, url: String) {
+    loop {
+        // 404 and 5xx may come from the emulator; every other status is the function's own.
+        if let Ok(answer) = http.get(&url).send().await
+            && answer.status() != reqwest::StatusCode::NOT_FOUND
+            && !answer.status().is_server_error()
+        {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 async fn until_listening(emulator: &Process, port: u16) -> Result<(), StartError> {

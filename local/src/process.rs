@@ -10,7 +10,7 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
     thread::sleep,
     time::Duration,
@@ -51,8 +51,14 @@ pub struct Process {
     name: String,
     id: u32,
     supervisor: Mutex<Child>,
-    control: Mutex<Option<ChildStdin>>,
+    control: Mutex<Option<Control>>,
     log: PathBuf,
+}
+
+/// The pipes to the supervisor.
+struct Control {
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
 }
 
 impl Process {
@@ -86,11 +92,12 @@ impl Process {
         }
 
         let mut supervisor = supervisor.spawn()?;
-        let control = supervisor.stdin.take();
+        let mut control = match (supervisor.stdin.take(), supervisor.stdout.take()) {
+            (Some(input), Some(output)) => Control { input, output: BufReader::new(output) },
+            _ => return Err(io::Error::other("there is no pipe to the supervisor")),
+        };
         let mut id = String::new();
-        if let Some(output) = supervisor.stdout.take() {
-            BufReader::new(output).read_line(&mut id)?;
-        }
+        control.output.read_line(&mut id)?;
         let id = id.trim().parse().map_err(|_| {
             io::Error::other(format!("the supervisor of {name} did not report a process id"))
         })?;
@@ -98,7 +105,7 @@ impl Process {
             name: name.to_owned(),
             id,
             supervisor: Mutex::new(supervisor),
-            control: Mutex::new(control),
+            control: Mutex::new(Some(control)),
             log: log.to_path_buf(),
         })
     }
@@ -129,16 +136,19 @@ impl Process {
         locked(&self.supervisor).try_wait()
     }
 
-    /// Sends a signal to the program. A program that has ended already takes no notice.
+    /// Sends a signal to the program, before it returns. A program that has ended already takes no
+    /// notice.
     ///
     /// # Errors
     /// If the supervisor can not be reached although it runs.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         let mut control = locked(&self.control);
         let Some(control) = control.as_mut() else { return Ok(()) };
-        match writeln!(control, "{}", signal.name()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result,
+        let sent = writeln!(control.input, "{}", signal.name())
+            .and_then(|()| control.output.read_line(&mut String::new()));
+        match sent {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
         }
     }
 

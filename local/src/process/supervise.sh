@@ -5,7 +5,8 @@
 #
 #   sh -c <this> supervise LOG PROGRAM ARGUMENTS…
 #
-# Prints the program's process id. Every line of standard input is a signal for the program.
+# Prints the program's process id. Every line of standard input is a signal for the program, and is
+# printed when it has been sent.
 
 children_of() {
     if [ -r /proc/self/stat ]; then
@@ -35,10 +36,12 @@ exec 3<&0
 "$@" </dev/null >>"$log" 2>&1 3<&- &
 program=$!
 echo "$program"
-exec >&-
 
 {
-    while read -r signal; do kill -"$signal" "$program" 2>/dev/null; done
+    while read -r signal; do
+        kill -"$signal" "$program" 2>/dev/null
+        echo "$signal"
+    done
     end "$program"
 } <&3 &
 listener=$!

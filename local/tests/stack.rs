@@ -1,0 +1,87 @@
+//! Stacks of the real functions.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{process::Command, time::Duration};
+
+use local::{
+    process::Signal,
+    stack::{Stack, StackOptions},
+    starting::StartError,
+};
+
+fn runs(id: u32) -> bool {
+    let script = format!("kill -0 {id} 2>/dev/null");
+    Command::new("sh").args(["-c", &script]).status().unwrap().success()
+}
+
+/// The status of `GET /refresh`, or `None` if there is no answer within a moment.
+async fn status(stack: &Stack) -> Option<u16> {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = client.get(format!("{}/refresh", stack.base_url()));
+    let answer = request.timeout(Duration::from_secs(3)).send().await.ok()?;
+    Some(answer.status().as_u16())
+}
+
+#[tokio::test]
+async fn stacks_share_services_and_data_and_end_when_dropped() {
+    let options = StackOptions { concurrency: 1, ..StackOptions::default() };
+    let first = Stack::start(options).await.unwrap();
+    let beside = StackOptions { concurrency: 1, ..StackOptions::beside(&first, "second") }
+        .with("RATCHET_RETRY_WINDOW_SECONDS", 5);
+    let second = Stack::start(beside).await.unwrap();
+
+    assert_eq!(first.data(), second.data());
+    assert_ne!(first.base_url(), second.base_url());
+    let issuer = |stack: &Stack| stack.environment().variables()["RATCHET_ISSUER"].clone();
+    assert_eq!(issuer(&second), first.base_url());
+    assert_eq!((status(&first).await, status(&second).await), (Some(405), Some(405)));
+    let logs = second.logs();
+    assert!(logs.len() == 4 && logs.iter().all(|log| log.exists()), "{logs:?}");
+
+    let ids: Vec<u32> = ["authenticate", "refresh", "users"]
+        .iter()
+        .flat_map(|function| second.process_ids(function))
+        .collect();
+    assert!(ids.len() == 3 && ids.iter().all(|id| runs(*id)));
+    drop(second);
+    assert!(!ids.iter().any(|id| runs(*id)));
+    assert_eq!(status(&first).await, Some(405));
+}
+
+#[tokio::test]
+async fn an_instance_can_be_frozen_killed_and_started_again() {
+    let options = StackOptions { concurrency: 1, ..StackOptions::default() };
+    let stack = Stack::start(options).await.unwrap();
+
+    stack.signal("refresh", 1, Signal::Stop).unwrap();
+    assert_eq!(status(&stack).await, None);
+    stack.signal("refresh", 1, Signal::Continue).unwrap();
+    assert_eq!(status(&stack).await, Some(405));
+
+    let before = stack.process_ids("refresh");
+    stack.signal("refresh", 1, Signal::Kill).unwrap();
+    assert!(!runs(before[0]));
+    stack.restart("refresh", 1).unwrap();
+    assert_eq!(status(&stack).await, Some(405));
+    assert_ne!(stack.process_ids("refresh"), before);
+
+    assert!(stack.signal("refresh", 2, Signal::Kill).is_err());
+}
+
+#[tokio::test]
+async fn functions_that_refuse_their_configuration_say_so() {
+    let options = StackOptions { concurrency: 1, ..StackOptions::default() }
+        .with("RATCHET_RETRY_WINDOW_SECONDS", 4);
+    let error = Stack::start(options).await.unwrap_err();
+    assert!(matches!(error, StartError::Ended { .. }), "{error}");
+    assert!(error.to_string().contains("RATCHET_RETRY_WINDOW_SECONDS"), "{error}");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told() {
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let error = Stack::start(StackOptions { port, ..StackOptions::default() }).await.unwrap_err();
+    assert!(matches!(error, StartError::PortInUse(_)), "{error}");
+}
