@@ -8,25 +8,35 @@
 # Prints the program's process id. Every line of standard input is a signal for the program, and is
 # printed when it has been sent.
 
+# Process ids of the children of process $1 that have not ended.
 children_of() {
     if [ -r /proc/self/stat ]; then
         for stat in /proc/[0-9]*/stat; do
             { read -r line <"$stat"; } 2>/dev/null || continue
-            rest=${line##*) }  # the name, in parentheses, may hold anything
+            rest=${line##*) } # the name, in parentheses, may hold anything
+            state=${rest%% *}
             rest=${rest#* }
-            if [ "${rest%% *}" = "$1" ]; then echo "${line%% *}"; fi
+            if [ "${rest%% *}" = "$1" ] && [ "$state" != Z ]; then echo "${line%% *}"; fi
         done
     else
-        ps -A -o pid= -o ppid= | while read -r pid parent; do
-            if [ "$parent" = "$1" ]; then echo "$pid"; fi
+        ps -A -o pid= -o ppid= -o stat= | while read -r pid parent state; do
+            case $parent/$state in
+            "$1"/Z*) ;;
+            "$1"/*) echo "$pid" ;;
+            esac
         done
     fi
 }
 
-# A stopped process starts no further children while we look for those that it has.
+# Ends process $1 and all below it. A stopped process starts no further children while we look for
+# those that it has; should something have continued it, the next look finds them.
 end() {
-    kill -STOP "$1" 2>/dev/null
-    for child in $(children_of "$1"); do end "$child"; done
+    for look in 1 2 3 4 5; do
+        kill -STOP "$1" 2>/dev/null
+        children=$(children_of "$1")
+        if [ -z "$children" ]; then break; fi
+        for child in $children; do end "$child"; done
+    done
     kill -KILL "$1" 2>/dev/null
 }
 
@@ -35,6 +45,9 @@ shift
 exec 3<&0
 "$@" </dev/null >>"$log" 2>&1 3<&- &
 program=$!
+# When our parent dies while the program is stopped, the kernel hangs up on our process group and
+# continues it (POSIX: a newly orphaned group with a stopped member). That must not end us first.
+trap '' HUP
 echo "$program"
 
 {

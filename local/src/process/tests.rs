@@ -73,25 +73,29 @@ fn dropping_ends_grandchildren_in_process_groups_of_their_own() {
 #[ignore = "runs only as a process of `a_killed_parent_takes_its_programs_along`"]
 fn parent() {
     let log = PathBuf::from(std::env::var_os("PARENT_LOG").unwrap());
-    let _process = Process::spawn("tree", &shell("sleep 600 & echo $!; wait"), &log).unwrap();
+    let script = "trap '' HUP; sleep 600 & echo $!; wait";
+    let _process = Process::spawn("tree", &shell(script), &log).unwrap();
     sleep(Duration::from_secs(600));
 }
 
 #[test]
 fn a_killed_parent_takes_its_programs_along() {
-    let log = log();
-    let mut parent = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "process::tests::parent"])
-        .env("PARENT_LOG", &log)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    eventually("the grandchild starts", || !tail(&log, 1).is_empty());
-    let grandchild = tail(&log, 1).parse().unwrap();
-    assert!(runs(grandchild));
-    parent.kill().unwrap();
-    parent.wait().unwrap();
-    eventually("the grandchild ends", || !runs(grandchild));
+    // The kernel's hang-up to orphaned process groups made this fail one time in fifteen.
+    for _ in 0..20 {
+        let log = log();
+        let mut parent = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "process::tests::parent"])
+            .env("PARENT_LOG", &log)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        eventually("the grandchild starts", || !tail(&log, 1).is_empty());
+        let grandchild = tail(&log, 1).parse().unwrap();
+        assert!(runs(grandchild));
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        eventually("the grandchild ends", || !runs(grandchild));
+    }
 }
 
 #[test]
