@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{process::Command, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use local::{
     process::Signal,
@@ -10,9 +10,17 @@ use local::{
     starting::StartError,
 };
 
+/// Whether a process is there and not merely waiting for its parent to take notice of its end.
 fn runs(id: u32) -> bool {
-    let script = format!("kill -0 {id} 2>/dev/null");
-    Command::new("sh").args(["-c", &script]).status().unwrap().success()
+    let state = match fs::read_to_string(format!("/proc/{id}/stat")) {
+        Ok(stat) => stat.rsplit(") ").next().map(str::to_owned),
+        Err(_) if Path::new("/proc/self/stat").exists() => None,
+        Err(_) => {
+            let output = Command::new("ps").args(["-o", "stat=", "-p", &id.to_string()]).output();
+            String::from_utf8(output.unwrap().stdout).ok()
+        }
+    };
+    state.is_some_and(|state| !state.trim().is_empty() && !state.starts_with('Z'))
 }
 
 /// The status of `GET /refresh`, or `None` if there is no answer within a moment.

@@ -1,4 +1,8 @@
-use std::{path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use super::*;
 use crate::{run::Run, workspace::Workspace};
@@ -13,9 +17,17 @@ fn shell(script: &str) -> Command {
     command
 }
 
+/// Whether a process is there and not merely waiting for its parent to take notice of its end.
 fn runs(id: u32) -> bool {
-    let status = Command::new("sh").args(["-c", &format!("kill -0 {id} 2>/dev/null")]).status();
-    status.unwrap().success()
+    let state = match fs::read_to_string(format!("/proc/{id}/stat")) {
+        Ok(stat) => stat.rsplit(") ").next().map(str::to_owned),
+        Err(_) if Path::new("/proc/self/stat").exists() => None,
+        Err(_) => {
+            let output = Command::new("ps").args(["-o", "stat=", "-p", &id.to_string()]).output();
+            String::from_utf8(output.unwrap().stdout).ok()
+        }
+    };
+    state.is_some_and(|state| !state.trim().is_empty() && !state.starts_with('Z'))
 }
 
 fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
