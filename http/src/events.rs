@@ -8,6 +8,7 @@ use std::{io, sync::OnceLock};
 
 use metrics_cloudwatch_embedded::{Builder, Collector};
 use ratchet::{
+    error_chain::ErrorChain,
     ids::{SessionId, UserId},
     rotation::Reuse,
     session::{Origin, RevocationReason},
@@ -113,7 +114,7 @@ pub(crate) fn flush(request_id: &str) {
     let Some(collector) = COLLECTOR.get() else { return };
     let result = collector.set_property("request_id", request_id.to_owned()).flush(io::stdout());
     if let Err(error) = result {
-        let error: &dyn std::error::Error = &error;
+        let error = tracing::field::display(ErrorChain(&error));
         tracing::warn!(error, "metrics could not be written");
     }
 }

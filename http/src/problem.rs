@@ -4,7 +4,7 @@ use std::error::Error;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use ratchet::{access_token::IssueError, entropy::RandomUnavailable};
+use ratchet::{access_token::IssueError, entropy::RandomUnavailable, error_chain::ErrorChain};
 use ratchet_store::{LoadError, StoreError};
 use serde::Serialize;
 
@@ -233,7 +233,7 @@ impl IntoResponse for Problem {
 
 /// Logs a fault, once and with the chain of its causes, on its way to the client.
 fn fault(error: &(dyn Error + 'static), problem: Problem) -> Problem {
-    let code = problem.code();
+    let (error, code) = (tracing::field::display(ErrorChain(error)), problem.code());
     tracing::error!(error, code, "a request could not be served");
     problem
 }

@@ -3,7 +3,7 @@
 use std::{env, error::Error, process::ExitCode, sync::Arc};
 
 use axum::Router;
-use ratchet::{config::LogLevel, entropy::random, ids::UserId};
+use ratchet::{config::LogLevel, entropy::random, error_chain::ErrorChain, ids::UserId};
 use ratchet_store::LoadError;
 
 use crate::{App, app::EnvironmentError, clock, edge, events, telemetry};
@@ -42,7 +42,7 @@ where
             // Before the configuration is read there is no logging; an environment error says
             // everything in its own text.
             telemetry::init(LogLevel::Info);
-            let error: &dyn Error = &error;
+            let error = tracing::field::display(ErrorChain(&error));
             tracing::error!(target: "ratchet", error, "the function can not start");
             ExitCode::FAILURE
         }
@@ -69,14 +69,14 @@ async fn warm(app: &App) -> Result<(), StartError> {
     let (ring, connection) =
         tokio::join!(app.key_ring.current(clock::now()), app.users.find(nobody));
     if let Err(error) = connection {
-        let error: &dyn Error = &error;
+        let error = tracing::field::display(ErrorChain(&error));
         tracing::warn!(error, "DynamoDB could not be reached at start");
     }
     match ring {
         Ok(_) => Ok(()),
         // A fault of the moment: requests try again and say 503 until it is over.
         Err(error @ LoadError::Unavailable(_)) => {
-            let error: &dyn Error = &error;
+            let error = tracing::field::display(ErrorChain(&error));
             tracing::warn!(error, "the key ring could not be loaded at start");
             Ok(())
         }

@@ -15,6 +15,7 @@ pub mod access_token;
 pub mod config;
 pub mod encoding;
 pub mod entropy;
+pub mod error_chain;
 pub mod ids;
 pub mod jws;
 pub mod key_ring;

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_sdk_secretsmanager::{Client, operation::get_secret_value::GetSecretValueError};
 use ratchet::{
+    error_chain::ErrorChain,
     key_ring::{KeyRing, KeyRingError},
     time::UnixMillis,
 };
@@ -88,7 +89,7 @@ impl KeyRingCache {
         match timeout(RELOAD_PATIENCE, self.load(state, now)).await {
             Ok(Ok(ring)) => Some(ring),
             Ok(Err(error)) => {
-                let error: &dyn std::error::Error = &error;
+                let error = tracing::field::display(ErrorChain(&error));
                 tracing::warn!(error, "the key ring was not reloaded; the one in use stays");
                 None
             }

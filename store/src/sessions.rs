@@ -62,7 +62,8 @@ impl Sessions {
     /// [`Rotate`](ratchet::rotation::Decision::Rotate): one conditional write, without a read.
     ///
     /// The right-hand sides of the update see the item as it was, which is what shifts the
-    /// register. `recent_since` is where the retry window began.
+    /// register. `recent_since` is where the retry window began. The types are part of the
+    /// condition so that a damaged item is found before it is written to.
     ///
     /// # Errors
     /// [`StoreError`]; the write may have happened all the same, and the register then leads the
@@ -93,9 +94,10 @@ impl Sessions {
             ))
             .condition_expression(format!(
                 "generation = :generation AND token_hash = :hash AND {LIVE} \
-                 AND (attribute_not_exists({fourth}.at) \
-                 OR {fourth}.at <= :recent_since) \
-                 AND attribute_type(auth_time, :number)"
+                 AND (attribute_not_exists({fourth}.at_ms) \
+                 OR {fourth}.at_ms <= :recent_since) \
+                 AND attribute_type(auth_time, :number) AND attribute_type({first}, :map) \
+                 AND attribute_type({second}, :map) AND attribute_type({third}, :map)"
             ))
             .expression_attribute_values(":generation", number(presented.generation))
             .expression_attribute_values(":hash", binary(presented.hash.as_bytes()))
@@ -111,6 +113,7 @@ impl Sessions {
             .expression_attribute_values(":now_seconds", number(rotation.now.seconds().get()))
             .expression_attribute_values(":recent_since", number(recent_since.get()))
             .expression_attribute_values(":number", string("N"))
+            .expression_attribute_values(":map", string("M"))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()

@@ -33,7 +33,7 @@ pub(super) fn superseded(slot: Option<&Superseded>) -> AttributeValue {
         HashMap::from([
             ("hash".to_owned(), binary(slot.hash.as_bytes())),
             ("successor".to_owned(), binary(slot.sealed_successor.as_bytes())),
-            ("at".to_owned(), number(slot.superseded_at.get())),
+            ("at_ms".to_owned(), number(slot.superseded_at.get())),
         ])
     }))
 }
@@ -95,7 +95,7 @@ fn to_superseded(slot: &Reader<'_>) -> Result<Option<Superseded>, StoreError> {
     Ok(Some(Superseded {
         hash: SecretHash::from_bytes(slot.bytes("hash")?),
         sealed_successor: SealedSecret::from_bytes(slot.bytes("successor")?),
-        superseded_at: UnixMillis::new(slot.number("at")?),
+        superseded_at: UnixMillis::new(slot.number("at_ms")?),
     }))
 }
 

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use axum::{Extension, extract::State};
 use ratchet::{
     entropy::random,
+    error_chain::ErrorChain,
     ids::SessionId,
     key_ring::KeyRing,
     password::{HashError, Password, PasswordHasher, Verdict},
@@ -106,7 +107,7 @@ async fn prove(
     if let Some(dearer) = check.rehashed {
         // Whoever loses this write tries again at the next sign-in; this one goes on.
         if let Err(error) = app.users.rehash(user.id, &password_hash, &dearer).await {
-            let error: &dyn std::error::Error = &error;
+            let error = tracing::field::display(ErrorChain(&error));
             tracing::warn!(error, "a password could not be hashed anew");
         }
     }
@@ -131,7 +132,7 @@ async fn check(
             None => hasher.verify_nobody(&password).map(|()| Check::wrong()),
             Some(credentials) => match hasher.verify(&password, &credentials.password_hash) {
                 Err(error @ HashError::Unusable) => {
-                    let error: &dyn std::error::Error = &error;
+                    let error = tracing::field::display(ErrorChain(&error));
                     tracing::error!(error, user_id = %credentials.user.id, "a stored hash is refused");
                     hasher.verify_nobody(&password).map(|()| Check::wrong())
                 }

@@ -1,0 +1,318 @@
+//! Dependencies that fail: every cell of the matrix. A fault is a 503 with `Retry-After` within
+//! three seconds, never a 401; what was asked for works as soon as the fault is over.
+
+use std::time::Duration;
+
+use ratchet::time::UnixMillis;
+use ratchet_store::{KeyRingCache, aws::AwsSettings};
+
+use crate::support::{
+    Answer, World,
+    items::ids,
+    people::now,
+    proxy::{Fault, Proxy},
+    ring::known,
+    run,
+};
+
+struct Faulty {
+    world: World,
+    dynamodb: Proxy,
+}
+
+async fn faulty(name: &str) -> Faulty {
+    let dynamodb =
+        Proxy::before(World::shared().await.stack().services().dynamodb().endpoint()).await;
+    let endpoint = dynamodb.endpoint();
+    let world = World::beside(name, &[("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)]).await;
+    Faulty { world, dynamodb }
+}
+
+/// Everything that can be wrong for good while it lasts.
+const LASTING: [Fault; 11] = [
+    Fault::Refuse,
+    Fault::Swallow,
+    Fault::INTERNAL,
+    Fault::Truncate,
+    Fault::THROTTLED,
+    Fault::CONFLICT,
+    Fault::DENIED,
+    Fault::EXPIRED_CREDENTIALS,
+    Fault::Delay(Duration::from_secs(1)),
+    Fault::Delay(Duration::from_secs(5)),
+    Fault::Delay(Duration::from_secs(10)),
+];
+
+/// Faults that a second try gets over.
+const PASSING: [Fault; 6] = [
+    Fault::Refuse,
+    Fault::Swallow,
+    Fault::INTERNAL,
+    Fault::THROTTLED,
+    Fault::CONFLICT,
+    Fault::Delay(Duration::from_secs(1)),
+];
+
+/// The answer while a fault lasts.
+async fn unavailable(
+    faulty: &Faulty,
+    operation: &str,
+    fault: Fault,
+    request: impl Future<Output = Answer>,
+) {
+    faulty.dynamodb.break_all(operation, fault);
+    let begun = now();
+    let answer = request.await;
+    let took = now().get() - begun.get();
+    faulty.dynamodb.heal();
+    assert_eq!(answer.problem(), (503, "unavailable".to_owned()), "{operation}: {fault:?}");
+    assert_eq!(answer.header("retry-after"), "1");
+    // The deadline of an answer is 2.8 s; the rest is for a busy machine.
+    assert!(took < 4_000, "{operation}: {fault:?} took {took} ms");
+}
+
+#[test]
+fn rotation_survives_every_fault_of_the_write() {
+    run(async {
+        let faulty = faulty("faults-rotate").await;
+        let api = faulty.world.api();
+        for fault in LASTING {
+            let (_, tokens) = faulty.world.signed_in().await;
+            unavailable(&faulty, "UpdateItem", fault, api.refresh(&tokens.refresh)).await;
+            let next = api.refresh(&tokens.refresh).await.tokens();
+            let session = faulty.world.session(&next.refresh).await.unwrap();
+            assert_eq!(ids(&next.refresh).generation, session.generation, "{fault:?}");
+            assert_eq!(session.revoked, None, "{fault:?}");
+        }
+        for fault in PASSING {
+            let (_, tokens) = faulty.world.signed_in().await;
+            faulty.dynamodb.break_next("UpdateItem", 1, fault);
+            let next = api.refresh(&tokens.refresh).await.tokens();
+            assert_eq!(ids(&next.refresh).generation, 1, "{fault:?}");
+        }
+    });
+}
+
+#[test]
+fn a_write_whose_answer_was_lost_leads_to_what_it_wrote() {
+    run(async {
+        let faulty = faulty("faults-applied").await;
+        let api = faulty.world.api();
+        // The SDK's own second try finds the first one applied.
+        let (_, tokens) = faulty.world.signed_in().await;
+        faulty.dynamodb.break_next("UpdateItem", 1, Fault::ApplyAndDrop);
+        let next = api.refresh(&tokens.refresh).await.tokens();
+        assert_eq!(ids(&next.refresh).generation, 1);
+        assert_eq!(api.refresh(&tokens.refresh).await.tokens().refresh, next.refresh);
+        assert_eq!(api.refresh(&next.refresh).await.status, 200);
+        // All tries are applied or find it applied, and no answer ever comes.
+        let (_, tokens) = faulty.world.signed_in().await;
+        let request = api.refresh(&tokens.refresh);
+        unavailable(&faulty, "UpdateItem", Fault::ApplyAndDrop, request).await;
+        assert_eq!(faulty.world.session(&tokens.refresh).await.unwrap().generation, 1);
+        let next = api.refresh(&tokens.refresh).await.tokens();
+        assert_eq!(ids(&next.refresh).generation, 1);
+        assert_eq!(api.refresh(&next.refresh).await.status, 200);
+    });
+}
+
+#[test]
+fn no_user_no_answer_but_the_token_stays_good() {
+    run(async {
+        let faulty = faulty("faults-user").await;
+        let api = faulty.world.api();
+        let person = faulty.world.person().await;
+        for fault in LASTING {
+            let tokens = faulty.world.sign_in(&person).await;
+            unavailable(&faulty, "GetItem", fault, api.refresh(&tokens.refresh)).await;
+            let next = api.refresh(&tokens.refresh).await.tokens();
+            assert_eq!(ids(&next.refresh).generation, 1, "{fault:?}: at most one write");
+            let sign_in = faulty.world.try_sign_in(&person);
+            unavailable(&faulty, "GetItem", fault, sign_in).await;
+        }
+        // Only writes meet transactions.
+        for fault in PASSING.into_iter().filter(|fault| *fault != Fault::CONFLICT) {
+            faulty.dynamodb.break_next("GetItem", 1, fault);
+            assert_eq!(faulty.world.try_sign_in(&person).await.status, 200, "{fault:?}");
+        }
+    });
+}
+
+#[test]
+fn no_session_kept_no_token_out() {
+    run(async {
+        let faulty = faulty("faults-put").await;
+        let person = faulty.world.person().await;
+        for fault in LASTING.into_iter().chain([Fault::ApplyAndDrop]) {
+            unavailable(&faulty, "PutItem", fault, faulty.world.try_sign_in(&person)).await;
+            assert_eq!(faulty.world.try_sign_in(&person).await.status, 200, "{fault:?}");
+        }
+        for fault in PASSING.into_iter().chain([Fault::ApplyAndDrop]) {
+            faulty.dynamodb.break_next("PutItem", 1, fault);
+            let tokens = faulty.world.sign_in(&person).await;
+            assert_eq!(faulty.world.api().refresh(&tokens.refresh).await.status, 200, "{fault:?}");
+        }
+    });
+}
+
+#[test]
+fn log_out_never_says_done_when_it_is_not() {
+    run(async {
+        let faulty = faulty("faults-revoke").await;
+        let api = faulty.world.api();
+        for fault in LASTING.into_iter().chain([Fault::ApplyAndDrop]) {
+            let (_, tokens) = faulty.world.signed_in().await;
+            unavailable(&faulty, "UpdateItem", fault, api.logout(&tokens.refresh)).await;
+            assert_eq!(api.logout(&tokens.refresh).await.status, 204, "{fault:?}");
+            assert_eq!(api.refresh(&tokens.refresh).await.code(), "revoked", "{fault:?}");
+        }
+        for fault in PASSING.into_iter().chain([Fault::ApplyAndDrop]) {
+            let (_, tokens) = faulty.world.signed_in().await;
+            faulty.dynamodb.break_next("UpdateItem", 1, fault);
+            assert_eq!(api.logout(&tokens.refresh).await.status, 204, "{fault:?}");
+            assert_eq!(api.refresh(&tokens.refresh).await.code(), "revoked", "{fault:?}");
+        }
+    });
+}
+
+#[test]
+fn a_theft_that_can_not_be_acted_upon_is_a_fault_and_is_acted_upon_next_time() {
+    run(async {
+        let faulty = faulty("faults-theft").await;
+        let api = faulty.world.api();
+        let (_, tokens) = faulty.world.signed_in().await;
+        let next = api.refresh(&tokens.refresh).await.tokens();
+        faulty.world.age_superseded(&tokens.refresh, Duration::from_secs(60)).await;
+        // The rotation's own write finds the old item; the second write can not revoke it.
+        faulty.dynamodb.break_all("UpdateItem", Fault::THROTTLED);
+        assert_eq!(api.refresh(&tokens.refresh).await.status, 503);
+        faulty.dynamodb.heal();
+        assert_eq!(api.refresh(&tokens.refresh).await.code(), "reuse_detected");
+        assert_eq!(api.refresh(&next.refresh).await.code(), "reuse_detected");
+    });
+}
+
+#[test]
+fn without_a_key_ring_at_start_requests_are_503_until_it_can_be_had() {
+    run(async {
+        let shared = World::shared().await;
+        let secrets = Proxy::before(shared.stack().services().secrets().endpoint()).await;
+        for (name, fault) in [
+            ("ring-refused", Fault::Refuse),
+            ("ring-denied", Fault::DENIED),
+            ("ring-500", Fault::INTERNAL),
+            ("ring-truncated", Fault::Truncate),
+        ] {
+            secrets.break_all("GetSecretValue", fault);
+            let endpoint = secrets.endpoint();
+            let world =
+                World::beside(name, &[("AWS_ENDPOINT_URL_SECRETS_MANAGER", &endpoint)]).await;
+            let (_, tokens) = shared.signed_in().await;
+            for answer in [
+                world.api().refresh(&tokens.refresh).await,
+                world.api().logout(&tokens.refresh).await,
+                world.api().get("/users", &tokens.access).await,
+                world.api().authenticate("nobody", "canary").await,
+            ] {
+                assert_eq!(answer.problem(), (503, "unavailable".to_owned()), "{name}");
+                assert_eq!(answer.header("retry-after"), "1");
+            }
+            secrets.heal();
+            assert_eq!(world.api().refresh(&tokens.refresh).await.status, 200, "{name}");
+        }
+    });
+}
+
+/// A cache of a known ring behind a proxy.
+async fn cache(name: &str) -> (KeyRingCache, Proxy, String) {
+    let shared = World::shared().await;
+    let secrets = Proxy::before(shared.stack().services().secrets().endpoint()).await;
+    let secret = shared.secret(name, &known(&[]).to_string()).await;
+    let endpoint = secrets.endpoint();
+    let settings = AwsSettings::read(|variable| {
+        Some(match variable {
+            "AWS_REGION" => "us-east-1".to_owned(),
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER" => endpoint.clone(),
+            _ => "local".to_owned(),
+        })
+    });
+    (KeyRingCache::new(settings.unwrap().secrets_manager(), &secret), secrets, secret)
+}
+
+fn after(begun: UnixMillis, seconds: u64) -> UnixMillis {
+    begun.plus(Duration::from_secs(seconds))
+}
+
+#[test]
+fn a_ring_is_loaded_once_in_five_minutes() {
+    run(async {
+        let (cache, secrets, _) = cache("ring-life").await;
+        let begun = now();
+        for seconds in [0, 1, 100, 299] {
+            cache.current(after(begun, seconds)).await.unwrap();
+        }
+        assert_eq!(secrets.calls("GetSecretValue"), 1);
+        cache.current(after(begun, 300)).await.unwrap();
+        assert_eq!(secrets.calls("GetSecretValue"), 2);
+    });
+}
+
+#[test]
+fn a_ring_in_use_stays_when_no_newer_one_can_be_had() {
+    run(async {
+        let (cache, secrets, secret) = cache("ring-stale").await;
+        let begun = now();
+        cache.current(begun).await.unwrap();
+        for (round, fault) in
+            [Fault::Refuse, Fault::Swallow, Fault::DENIED, Fault::Truncate].into_iter().enumerate()
+        {
+            secrets.break_all("GetSecretValue", fault);
+            let later = after(begun, 400 + 100 * u64::try_from(round).unwrap());
+            assert!(cache.current(later).await.is_ok(), "{fault:?}");
+            let calls = secrets.calls("GetSecretValue");
+            assert!(cache.current(after(later, 1)).await.is_ok());
+            assert_eq!(secrets.calls("GetSecretValue"), calls, "not tried again at once");
+            secrets.heal();
+        }
+        for garbage in ["", "{}", r#"{"keys":[]}"#] {
+            World::shared().await.replace_secret(&secret, &format!("{garbage} ")).await;
+            assert!(cache.current(after(begun, 2_000)).await.is_ok(), "{garbage:?}");
+        }
+    });
+}
+
+#[test]
+fn unknown_key_ids_cost_one_load_in_a_cool_down() {
+    run(async {
+        let (cache, secrets, _) = cache("ring-unknown").await;
+        let begun = now();
+        cache.current(begun).await.unwrap();
+        assert!(cache.after_unknown_key(after(begun, 1)).await.is_none(), "just loaded");
+        assert!(cache.after_unknown_key(after(begun, 30)).await.is_some());
+        for seconds in 31..59 {
+            assert!(cache.after_unknown_key(after(begun, seconds)).await.is_none());
+        }
+        assert_eq!(secrets.calls("GetSecretValue"), 2);
+    });
+}
+
+#[test]
+fn a_ring_that_can_not_be_used_keeps_the_functions_from_starting() {
+    run(async {
+        let shared = World::shared().await;
+        for (name, ring, message) in [
+            ("ring-garbage", "garbage", "no JWK Set"),
+            ("ring-empty", r#"{"keys":[]}"#, "may sign access tokens"),
+            ("ring-short", r#"{"keys":[{"kty":"oct","use":"sig","k":"c2hvcnQ"}]}"#, "too short"),
+        ] {
+            let secret = shared.secret(name, ring).await;
+            let options = local::stack::StackOptions {
+                concurrency: 1,
+                ..local::stack::StackOptions::beside(shared.stack(), name)
+            };
+            let options = options.with("RATCHET_KEY_RING_SECRET", &secret);
+            let error = local::stack::Stack::start(options).await.unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    });
+}

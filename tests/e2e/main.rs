@@ -1,0 +1,29 @@
+//! End-to-end tests over HTTP: the real functions under the emulator of `cargo lambda`, DynamoDB
+//! Local and moto, started once for all tests of this program.
+//!
+//! One module per route or concern. After every test the logs of everything that runs are searched
+//! for secrets.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what a test can not go on with ends it"
+)]
+
+mod support;
+
+mod attacks;
+mod authenticate;
+mod convergence;
+mod edge;
+mod events;
+mod faults;
+mod histories;
+mod killed;
+mod logout;
+mod oauth2;
+mod parallel;
+mod refresh;
+mod sessions;
+mod users;

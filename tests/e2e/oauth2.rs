@@ -1,0 +1,71 @@
+//! `POST /oauth2/token` and `POST /oauth2/revoke`, for libraries that speak OAuth.
+
+use crate::support::{Answer, World, run};
+
+async fn post(world: &World, path: &str, form: &[(&str, &str)]) -> Answer {
+    Answer::of(world.api().request("POST", path).form(form)).await
+}
+
+#[test]
+fn the_refresh_grant_is_the_same_refresh() {
+    run(async {
+        let world = World::shared().await;
+        let (_, tokens) = world.signed_in().await;
+        let form = [("grant_type", "refresh_token"), ("refresh_token", &tokens.refresh)];
+        let answer = post(world, "/oauth2/token", &form).await;
+        assert_eq!(answer.json()["token_type"], "Bearer");
+        let next = answer.tokens();
+        assert_eq!(world.api().refresh(&tokens.refresh).await.tokens().refresh, next.refresh);
+    });
+}
+
+#[test]
+fn refusals_are_those_of_rfc_6749() {
+    run(async {
+        let world = World::shared().await;
+        let (_, tokens) = world.signed_in().await;
+        world.api().logout(&tokens.refresh).await;
+        let revoked = [("grant_type", "refresh_token"), ("refresh_token", &*tokens.refresh)];
+        let cases: [(&[(&str, &str)], &str, &str); 7] = [
+            (&revoked, "invalid_grant", "revoked"),
+            (
+                &[("grant_type", "refresh_token"), ("refresh_token", "x")],
+                "invalid_grant",
+                "malformed",
+            ),
+            (&[("grant_type", "refresh_token")], "invalid_request", ""),
+            (&[], "invalid_request", ""),
+            (&[revoked[0], revoked[1], revoked[1]], "invalid_request", ""),
+            (
+                &[("grant_type", "password"), ("username", "x"), ("password", "y")],
+                "unsupported_grant_type",
+                "",
+            ),
+            (&[("grant_type", "client_credentials")], "unsupported_grant_type", ""),
+        ];
+        for (form, error, description) in cases {
+            let refusal = post(world, "/oauth2/token", form).await;
+            assert_eq!(refusal.status, 400, "{refusal:?}");
+            assert_eq!(refusal.header("cache-control"), "no-store");
+            assert_eq!(refusal.json()["error"], error);
+            if !description.is_empty() {
+                assert_eq!(refusal.json()["error_description"], description);
+            }
+        }
+    });
+}
+
+#[test]
+fn revocation_ends_the_session_and_says_200_to_any_token() {
+    run(async {
+        let world = World::shared().await;
+        let (_, tokens) = world.signed_in().await;
+        for token in [&*tokens.refresh, &tokens.refresh, "x", &tokens.access] {
+            let form = [("token", token), ("token_type_hint", "refresh_token")];
+            assert_eq!(post(world, "/oauth2/revoke", &form).await.status, 200);
+        }
+        assert_eq!(world.api().refresh(&tokens.refresh).await.code(), "revoked");
+        let refusal = post(world, "/oauth2/revoke", &[("x", "y")]).await;
+        assert_eq!(refusal.problem(), (400, "malformed_request".to_owned()));
+    });
+}

@@ -1,0 +1,12 @@
+//! What the tests share: one runtime, one stack, clients, users and a look at the tables.
+
+pub(crate) mod api;
+pub(crate) mod items;
+pub(crate) mod logs;
+pub(crate) mod people;
+pub(crate) mod proxy;
+pub(crate) mod ring;
+pub(crate) mod world;
+
+pub(crate) use api::{Answer, Api, Tokens};
+pub(crate) use world::{World, run};

@@ -1,0 +1,29 @@
+//! Looking for secrets in logs.
+
+use std::{fs, path::Path};
+
+/// Every test password has this in it.
+pub(crate) const CANARY: &str = "canary";
+
+/// What must never be logged: passwords of the tests, refresh tokens (`rt1_…`), JWTs (`eyJ…` is
+/// `{"` in base64url), password hashes, and the key ring.
+const SECRETS: [&str; 6] = [CANARY, "rt1_", "eyJ", "$argon2", "\"seed\"", "\"keys\""];
+
+/// The line with a secret in it, if there is one.
+pub(crate) fn secret_in(file: &Path) -> Option<String> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let line = text.lines().find(|line| SECRETS.iter().any(|secret| line.contains(secret)))?;
+    Some(line.to_owned())
+}
+
+#[test]
+fn a_secret_in_a_log_is_found() {
+    let file = std::env::temp_dir().join(format!("ratchet-log-{}", std::process::id()));
+    for secret in SECRETS {
+        fs::write(&file, format!("{{\"a\":1}}\n{{\"message\":\"x {secret}y\"}}\n")).unwrap();
+        assert!(secret_in(&file).is_some(), "{secret}");
+    }
+    fs::write(&file, "{\"a\":1}\n").unwrap();
+    assert_eq!(secret_in(&file), None);
+    fs::remove_file(&file).unwrap();
+}

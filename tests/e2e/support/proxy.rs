@@ -1,0 +1,257 @@
+//! A proxy between the functions and DynamoDB or Secrets Manager that goes wrong on demand.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The connection is closed before the call gets anywhere.
+    Refuse,
+    /// The call arrives so much later.
+    Delay(Duration),
+    /// The call is never answered and never arrives.
+    Swallow,
+    /// The call is applied and its answer is lost.
+    ApplyAndDrop,
+    /// An error that the service answers with.
+    Error(u16, &'static str),
+    /// A 200 whose body is cut short.
+    Truncate,
+}
+
+impl Fault {
+    pub(crate) const THROTTLED: Self = Self::Error(400, "ProvisionedThroughputExceededException");
+    pub(crate) const CONFLICT: Self = Self::Error(400, "TransactionConflictException");
+    pub(crate) const INTERNAL: Self = Self::Error(500, "InternalServerError");
+    pub(crate) const DENIED: Self = Self::Error(400, "AccessDeniedException");
+    pub(crate) const EXPIRED_CREDENTIALS: Self = Self::Error(400, "ExpiredTokenException");
+}
+
+/// What goes wrong with which calls of an operation.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    fault: Fault,
+    /// How many calls are still to be hit; `None` for all.
+    left: Option<usize>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    plans: HashMap<String, Plan>,
+    calls: HashMap<String, usize>,
+}
+
+/// A running proxy.
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Proxy {
+    /// A proxy before the service at `endpoint` (`http://host:port`).
+    pub(crate) async fn before(endpoint: &str) -> Self {
+        let upstream = endpoint.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = Arc::clone(&state);
+        let task = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (upstream, state) = (upstream.clone(), Arc::clone(&shared));
+                // A connection ends by an error when either side hangs up; that is its business.
+                tokio::spawn(async move { serve(client, &upstream, &state).await.unwrap_or(()) });
+            }
+        });
+        Self { address, state, task }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// From now on, every call of `operation` (`UpdateItem`, …; `*` for all) goes wrong.
+    pub(crate) fn break_all(&self, operation: &str, fault: Fault) {
+        self.plan(operation, Plan { fault, left: None });
+    }
+
+    /// The next `count` calls of `operation` go wrong.
+    pub(crate) fn break_next(&self, operation: &str, count: usize, fault: Fault) {
+        self.plan(operation, Plan { fault, left: Some(count) });
+    }
+
+    /// Nothing goes wrong any more.
+    pub(crate) fn heal(&self) {
+        self.state().plans.clear();
+    }
+
+    /// How many calls of `operation` there were; `*` for all.
+    pub(crate) fn calls(&self, operation: &str) -> usize {
+        let state = self.state();
+        if operation == "*" {
+            state.calls.values().sum()
+        } else {
+            state.calls.get(operation).copied().unwrap_or_default()
+        }
+    }
+
+    fn plan(&self, operation: &str, plan: Plan) {
+        self.state().plans.insert(operation.to_owned(), plan);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Notes a call and says what goes wrong with it.
+fn next_fault(state: &Mutex<State>, operation: &str) -> Option<Fault> {
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    *state.calls.entry(operation.to_owned()).or_default() += 1;
+    let name = if state.plans.contains_key(operation) { operation } else { "*" };
+    let plan = state.plans.get_mut(name)?;
+    match &mut plan.left {
+        None => Some(plan.fault),
+        Some(0) => None,
+        Some(left) => {
+            *left -= 1;
+            Some(plan.fault)
+        }
+    }
+}
+
+async fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> io::Result<()> {
+    let mut upstream_connection = None;
+    let mut buffer = Vec::new();
+    loop {
+        let Some(request) = read_message(&mut client, &mut buffer, false).await? else {
+            return Ok(());
+        };
+        match next_fault(state, &operation(&request)) {
+            None => {}
+            Some(Fault::Refuse) => return Ok(()),
+            Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
+            Some(Fault::Swallow) => {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                return Ok(());
+            }
+            Some(Fault::ApplyAndDrop) => {
+                forward(&mut upstream_connection, upstream, &request).await?;
+                return Ok(());
+            }
+            Some(Fault::Error(status, code)) => {
+                let body = format!(r#"{{"__type":"com.amazonaws#{code}","message":"injected"}}"#);
+                let head = format!(
+                    "HTTP/1.1 {status} Injected\r\ncontent-type: application/x-amz-json-1.0\r\n\
+                     content-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                client.write_all(head.as_bytes()).await?;
+                continue;
+            }
+            Some(Fault::Truncate) => {
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\n\
+                    content-length: 9\r\n\r\n{\"Item\":{";
+                client.write_all(answer).await?;
+                continue;
+            }
+        }
+        let response = forward(&mut upstream_connection, upstream, &request).await?;
+        client.write_all(&response).await?;
+    }
+}
+
+/// The operation of a request: what stands behind the dot in `x-amz-target`.
+fn operation(request: &[u8]) -> String {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut parsed = httparse::Request::new(&mut headers);
+    if parsed.parse(request).is_err() {
+        return String::new();
+    }
+    let target = parsed.headers.iter().find(|h| h.name.eq_ignore_ascii_case("x-amz-target"));
+    let target = target.map(|header| String::from_utf8_lossy(header.value).into_owned());
+    target.unwrap_or_default().rsplit('.').next().unwrap_or_default().to_owned()
+}
+
+async fn forward(
+    connection: &mut Option<TcpStream>,
+    upstream: &str,
+    request: &[u8],
+) -> io::Result<Vec<u8>> {
+    let mut stream = match connection.take() {
+        Some(stream) => stream,
+        None => TcpStream::connect(upstream).await?,
+    };
+    stream.write_all(request).await?;
+    let response = read_message(&mut stream, &mut Vec::new(), true).await?;
+    let response = response.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+    *connection = Some(stream);
+    Ok(response)
+}
+
+/// Reads one whole HTTP/1.1 message with a content length or a chunked body.
+async fn read_message(
+    stream: &mut TcpStream,
+    buffer: &mut Vec<u8>,
+    is_response: bool,
+) -> io::Result<Option<Vec<u8>>> {
+    loop {
+        if let Some(length) = message_length(buffer, is_response)? {
+            let rest = buffer.split_off(length);
+            return Ok(Some(std::mem::replace(buffer, rest)));
+        }
+        let mut chunk = [0; 16 * 1024];
+        let read = stream.read(&mut chunk).await?;
+        if read == 0 {
+            return Ok(None);
+        }
+        buffer.extend_from_slice(&chunk[..read]);
+    }
+}
+
+/// The length of the message at the beginning of `buffer`, once it is all there.
+fn message_length(buffer: &[u8], is_response: bool) -> io::Result<Option<usize>> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let invalid = |_| io::Error::from(io::ErrorKind::InvalidData);
+    let (head, headers) = if is_response {
+        let mut response = httparse::Response::new(&mut headers);
+        (response.parse(buffer).map_err(invalid)?, response.headers)
+    } else {
+        let mut request = httparse::Request::new(&mut headers);
+        (request.parse(buffer).map_err(invalid)?, request.headers)
+    };
+    let httparse::Status::Complete(head) = head else { return Ok(None) };
+    let value = |name: &str| {
+        let header = headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(header.value).ok()
+    };
+    let length = match value("content-length").and_then(|length| length.parse::<usize>().ok()) {
+        Some(length) => head + length,
+        None if value("transfer-encoding").is_some() => {
+            match buffer[head..].windows(5).position(|end| end == b"0\r\n\r\n") {
+                Some(end) => head + end + 5,
+                None => return Ok(None),
+            }
+        }
+        None => head,
+    };
+    Ok((buffer.len() >= length).then_some(length))
+}

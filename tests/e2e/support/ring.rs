@@ -1,0 +1,84 @@
+//! Key rings whose keys the tests know, and tokens forged with them.
+
+use jsonwebtoken::{Algorithm, EncodingKey};
+use ratchet::{
+    encoding::{from_base64url, to_base64url},
+    key_ring::TAG_USE,
+};
+use serde_json::{Value, json};
+
+use super::World;
+
+/// The key of the known ring's first signing key.
+pub(crate) fn signing_secret() -> Vec<u8> {
+    (100..140).collect()
+}
+
+/// The id of that key.
+pub(crate) const KID: &str = "known";
+
+/// A ring with a known signing key and any further keys.
+pub(crate) fn known(further: &[Value]) -> Value {
+    let tag: Vec<u8> = (50..90).collect();
+    let mut keys = vec![
+        json!({"kty": "oct", "use": "sig", "alg": "HS256", "kid": KID,
+               "k": to_base64url(&signing_secret())}),
+        json!({"kty": "oct", "use": TAG_USE, "k": to_base64url(&tag)}),
+    ];
+    keys.extend_from_slice(further);
+    json!({"keys": keys})
+}
+
+impl World {
+    /// Keeps a secret in this world's Secrets Manager; its name.
+    pub(crate) async fn secret(&self, name: &str, value: &str) -> String {
+        let client = self.stack().services().secrets().client();
+        client.create_secret().name(name).secret_string(value).send().await.expect("a secret");
+        name.to_owned()
+    }
+
+    /// Replaces a secret.
+    pub(crate) async fn replace_secret(&self, name: &str, value: &str) {
+        let client = self.stack().services().secrets().client();
+        let put = client.put_secret_value().secret_id(name).secret_string(value);
+        put.send().await.expect("a replaced secret");
+    }
+}
+
+/// Takes a JWT's header and claims apart.
+pub(crate) fn parts(token: &str) -> (Value, Value) {
+    let mut parts = token.split('.').map(|part| {
+        let bytes = from_base64url(part).expect("base64url");
+        serde_json::from_slice(&bytes).unwrap_or(Value::Null)
+    });
+    (parts.next().expect("a header"), parts.next().expect("claims"))
+}
+
+/// A JWT of any header and claims, signed with a secret whatever its header says.
+pub(crate) fn forge(header: &Value, claims: &Value, secret: &[u8]) -> String {
+    let part = |value: &Value| to_base64url(value.to_string().as_bytes());
+    sign(&format!("{}.{}", part(header), part(claims)), secret)
+}
+
+/// Signs what stands before the signature.
+pub(crate) fn sign(input: &str, secret: &[u8]) -> String {
+    let key = EncodingKey::from_secret(secret);
+    let signature = jsonwebtoken::crypto::sign(input.as_bytes(), &key, Algorithm::HS256);
+    format!("{input}.{}", signature.expect("a signature"))
+}
+
+/// `token` with members of its header and its claims replaced; `null` takes one away.
+pub(crate) fn altered(token: &str, header: &Value, claims: &Value, secret: &[u8]) -> String {
+    let (mut own_header, mut own_claims) = parts(token);
+    for (to, from) in [(&mut own_header, header), (&mut own_claims, claims)] {
+        let to = to.as_object_mut().expect("an object");
+        for (name, value) in from.as_object().expect("an object") {
+            if value.is_null() {
+                to.remove(name);
+            } else {
+                to.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    forge(&own_header, &own_claims, secret)
+}

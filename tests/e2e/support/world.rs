@@ -1,0 +1,93 @@
+//! The stack that the tests share, and others beside it.
+
+use std::{
+    future::Future,
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
+use local::stack::{Stack, StackOptions};
+use tokio::{runtime::Runtime, sync::OnceCell};
+
+use super::{Api, logs};
+
+/// All tests run on one runtime: connections belong to the runtime that opened them.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Runtime::new().expect("a runtime for all tests"));
+
+static SHARED: OnceCell<World> = OnceCell::const_new();
+
+/// Logs of all stacks that were ever started here.
+static LOGS: Mutex<Vec<std::path::PathBuf>> = Mutex::new(Vec::new());
+
+/// Runs a test, and then looks for secrets in all logs there are.
+pub(crate) fn run<F: Future>(test: F) -> F::Output {
+    let output = RUNTIME.block_on(test);
+    let files = LOGS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for file in files {
+        if let Some(found) = logs::secret_in(&file) {
+            panic!("a secret is in {}: {found}", file.display());
+        }
+    }
+    output
+}
+
+/// A running stack with its tables.
+pub(crate) struct World {
+    stack: Stack,
+}
+
+impl World {
+    /// The stack that all tests share which need nothing special.
+    pub(crate) async fn shared() -> &'static Self {
+        SHARED
+            .get_or_init(async || {
+                let options = StackOptions {
+                    name: "shared".to_owned(),
+                    concurrency: 3,
+                    ..StackOptions::default()
+                };
+                Self::start(cheap(options)).await
+            })
+            .await
+    }
+
+    /// A stack beside the shared one: its own functions and settings, the same tables and keys.
+    pub(crate) async fn beside(name: &str, settings: &[(&str, &str)]) -> Self {
+        let shared = Self::shared().await;
+        let options = StackOptions { concurrency: 1, ..StackOptions::beside(&shared.stack, name) };
+        let options = settings
+            .iter()
+            .fold(options, |options, (variable, value)| options.with(variable, value));
+        Self::start(cheap(options)).await
+    }
+
+    /// A stack with options of the caller's own.
+    pub(crate) async fn start(options: StackOptions) -> Self {
+        let stack = Stack::start(options).await.unwrap_or_else(|error| panic!("{error}"));
+        LOGS.lock().unwrap_or_else(PoisonError::into_inner).extend(stack.logs());
+        Self { stack }
+    }
+
+    pub(crate) const fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// A client that keeps nothing between requests.
+    pub(crate) fn api(&self) -> Api {
+        Api::new(self.stack.base_url())
+    }
+
+    /// The log lines of all functions of this stack.
+    pub(crate) fn log_text(&self) -> String {
+        self.stack.logs().iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect()
+    }
+}
+
+/// Hashes at the least cost there is: what they cost is the benchmark's business.
+pub(crate) fn cheap(options: StackOptions) -> StackOptions {
+    let explicit = options.environment.contains_key("RATCHET_ARGON2_MEMORY_KIB");
+    if explicit {
+        return options;
+    }
+    options.with("RATCHET_ARGON2_MEMORY_KIB", 64).with("RATCHET_ARGON2_ITERATIONS", 1)
+}
