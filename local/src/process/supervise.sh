@@ -42,18 +42,22 @@ end() {
 
 log=$1
 shift
+# When our parent dies, writing to it raises SIGPIPE; and if the program is stopped at that moment,
+# the kernel hangs up on our process group and continues it (POSIX: a newly orphaned group with a
+# stopped member). Neither must end us before the program.
+trap '' HUP PIPE
 exec 3<&0
-"$@" </dev/null >>"$log" 2>&1 3<&- &
+(
+    trap - HUP PIPE
+    exec "$@"
+) </dev/null >>"$log" 2>&1 3<&- &
 program=$!
-# When our parent dies while the program is stopped, the kernel hangs up on our process group and
-# continues it (POSIX: a newly orphaned group with a stopped member). That must not end us first.
-trap '' HUP
-echo "$program"
+echo "$program" 2>/dev/null
 
 {
     while read -r signal; do
         kill -"$signal" "$program" 2>/dev/null
-        echo "$signal"
+        echo "$signal" 2>/dev/null
     done
     end "$program"
 } <&3 &

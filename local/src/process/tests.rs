@@ -66,28 +66,47 @@ fn a_missing_program_shows_in_status_and_log() {
     assert!(process.log_tail(5).contains("no-such-program-here"), "{}", process.log_tail(5));
 }
 
+/// This test binary again, running one of the parts below as a process of its own.
+fn part(name: &str, file: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", &format!("process::tests::{name}")]);
+    command.env("PART_FILE", file);
+    command
+}
+
+fn part_file() -> PathBuf {
+    PathBuf::from(std::env::var_os("PART_FILE").unwrap())
+}
+
+/// Starts a child in a process group of its own, as `cargo lambda watch` does, and tells its id.
+#[test]
+#[ignore = "runs only as a process of another test"]
+fn part_with_a_child_in_another_group() {
+    let mut child = Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
+    fs::write(part_file(), format!("{}\n", child.id())).unwrap();
+    child.wait().unwrap();
+}
+
 #[test]
 fn dropping_ends_grandchildren_in_process_groups_of_their_own() {
     let log = log();
-    // `set -m` gives every background job its own process group.
-    let process =
-        Process::spawn("tree", &shell("set -m; sleep 600 & echo $!; wait"), &log).unwrap();
-    eventually("the grandchild starts", || !process.log_tail(1).is_empty());
-    let (child, grandchild) = (process.id(), process.log_tail(1).parse().unwrap());
+    let file = log.with_extension("id");
+    let command = part("part_with_a_child_in_another_group", &file);
+    let process = Process::spawn("part", &command, &log).unwrap();
+    eventually("the grandchild starts", || tail(&file, 1).parse::<u32>().is_ok());
+    let (child, grandchild) = (process.id(), tail(&file, 1).parse().unwrap());
     assert!(runs(child) && runs(grandchild));
     drop(process);
-    assert!(!runs(child));
-    eventually("the grandchild ends", || !runs(grandchild));
+    assert!(!runs(child) && !runs(grandchild));
 }
 
-/// Plays the parent in the next test: this test binary again, as a process of its own.
+/// Supervises a program that ignores hang-ups, with a child, until it is killed.
 #[test]
-#[ignore = "runs only as a process of `a_killed_parent_takes_its_programs_along`"]
-fn parent() {
-    let log = PathBuf::from(std::env::var_os("PARENT_LOG").unwrap());
+#[ignore = "runs only as a process of another test"]
+fn part_that_supervises() {
     let script = "trap '' HUP; sleep 600 & echo $!; wait";
-    let _process = Process::spawn("tree", &shell(script), &log).unwrap();
-    sleep(Duration::from_secs(600));
+    let _process = Process::spawn("tree", &shell(script), &part_file()).unwrap();
+    sleep(Duration::from_mins(10));
 }
 
 #[test]
@@ -95,13 +114,8 @@ fn a_killed_parent_takes_its_programs_along() {
     // The kernel's hang-up to orphaned process groups made this fail one time in fifteen.
     for _ in 0..20 {
         let log = log();
-        let mut parent = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "process::tests::parent"])
-            .env("PARENT_LOG", &log)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        eventually("the grandchild starts", || !tail(&log, 1).is_empty());
+        let mut parent = part("part_that_supervises", &log).stdout(Stdio::null()).spawn().unwrap();
+        eventually("the grandchild starts", || tail(&log, 1).parse::<u32>().is_ok());
         let grandchild = tail(&log, 1).parse().unwrap();
         assert!(runs(grandchild));
         parent.kill().unwrap();
