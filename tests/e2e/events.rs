@@ -1,1 +1,78 @@
-//!
+//! Every sample in `events/` through `cargo lambda invoke`, as CONTRIBUTING.md shows it.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::support::{World, run};
+
+/// What every sample is answered, by function and case.
+const EXPECTED: [(&str, u16, &str); 20] = [
+    ("authenticate/email-not-confirmed", 401, "email_not_confirmed"),
+    ("authenticate/ipv6-caller", 200, "access_token"),
+    ("authenticate/malformed", 400, "malformed_request"),
+    ("authenticate/older-spelling", 200, "access_token"),
+    ("authenticate/right-password", 200, "access_token"),
+    ("authenticate/unknown-user", 401, "invalid_credentials"),
+    ("authenticate/wrong-method", 405, "method_not_allowed"),
+    ("authenticate/wrong-password", 401, "invalid_credentials"),
+    ("refresh/forged-token", 401, "malformed"),
+    ("refresh/logout-forged-token", 400, "malformed_request"),
+    ("refresh/oauth2-revoke-unknown-token", 200, ""),
+    ("refresh/oauth2-token-password-grant", 400, "unsupported_grant_type"),
+    ("refresh/oauth2-token-refresh-grant", 400, "invalid_grant"),
+    ("refresh/wrong-content-type", 415, "unsupported_media_type"),
+    ("users/end-all-sessions-without-token", 401, "missing_access_token"),
+    ("users/end-one-session-without-token", 401, "missing_access_token"),
+    ("users/list-invalid-token", 401, "invalid_access_token"),
+    ("users/list-without-token", 401, "missing_access_token"),
+    ("users/sessions-without-token", 401, "missing_access_token"),
+    ("users/unknown-path", 404, "not_found"),
+];
+
+#[test]
+fn every_sample_event_is_answered_as_expected() {
+    run(async {
+        let world = World::beside("events", &[]).await;
+        local::demo_users::create(world.stack()).await.unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events");
+        let expected: BTreeMap<_, _> =
+            EXPECTED.iter().map(|(name, status, text)| (*name, (*status, *text))).collect();
+        let mut invoked = 0;
+        for function in ["authenticate", "refresh", "users"] {
+            for file in fs::read_dir(root.join(function)).unwrap() {
+                let file = file.unwrap().path();
+                let case = file.file_stem().unwrap().to_str().unwrap();
+                let name = format!("{function}/{case}");
+                let (status, text) = expected
+                    .get(name.as_str())
+                    .unwrap_or_else(|| panic!("say what {name} is to be answered"));
+                let answer = invoke(&world, function, &file).await;
+                assert_eq!(answer["statusCode"], *status, "{name}: {answer}");
+                assert!(
+                    answer["body"].as_str().unwrap_or_default().contains(text),
+                    "{name}: {answer}"
+                );
+                invoked += 1;
+            }
+        }
+        assert_eq!(invoked, EXPECTED.len());
+    });
+}
+
+async fn invoke(world: &World, function: &str, file: &Path) -> Value {
+    let toolbox = world.stack().services().preparation().toolbox();
+    let (_, port) = world.stack().base_url().rsplit_once(':').unwrap();
+    let output = Command::new(toolbox.bin().join("cargo-lambda"))
+        .args(["lambda", "invoke", "--invoke-address", "127.0.0.1", "--invoke-port", port])
+        .args([function, "--data-file"])
+        .arg(file)
+        .output()
+        .await
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    serde_json::from_str(&text).unwrap_or_else(|_| {
+        panic!("{}: {text} {}", file.display(), String::from_utf8_lossy(&output.stderr))
+    })
+}

@@ -1,1 +1,47 @@
+//! Histories of many concurrent clients, checked against the sequential specification.
 //!
+//! The handlers of the functions run in this process, hundreds at a time, against DynamoDB Local.
+//! Every operation is recorded with when it began and ended; what is checked afterwards is what a
+//! single server that does one thing after the other could have answered.
+
+mod check;
+mod clients;
+mod service;
+
+use std::sync::Arc;
+
+use crate::support::{World, run};
+use clients::Scenario;
+use service::Service;
+
+fn history(clients: usize) {
+    run(async move {
+        let world = World::shared().await;
+        let service = Arc::new(Service::new(world));
+        let seed = 0x5eed + u64::try_from(clients).unwrap();
+        let scenario = Scenario { clients, rounds: 100, sessions: clients.div_ceil(8), seed };
+        let history = clients::play(world, &service, scenario).await;
+        let summary = check::check(world, &service, &history).await;
+        eprintln!("{clients} clients × 100 rounds: {summary}");
+    });
+}
+
+#[test]
+fn two_clients_make_a_history_that_a_single_server_could_have_made() {
+    history(2);
+}
+
+#[test]
+fn ten_clients_make_a_history_that_a_single_server_could_have_made() {
+    history(10);
+}
+
+#[test]
+fn fifty_clients_make_a_history_that_a_single_server_could_have_made() {
+    history(50);
+}
+
+#[test]
+fn two_hundred_clients_make_a_history_that_a_single_server_could_have_made() {
+    history(200);
+}

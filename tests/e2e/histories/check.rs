@@ -1,0 +1,128 @@
+//! The sequential specification.
+
+use std::{collections::HashMap, fmt};
+
+use super::{
+    clients::{Act, History, Operation},
+    service::Service,
+};
+use crate::support::{World, items::ids};
+
+/// What a history was made of.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    operations: usize,
+    rotations: u64,
+    answers: usize,
+    refusals: usize,
+    faults: usize,
+    ended: usize,
+    thefts: usize,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} operations, {} answered with {} rotations, {} refused, {} sessions ended ({} by \
+             reuse), {} faults; 0 violations, 0 false revocations",
+            self.operations,
+            self.answers,
+            self.rotations,
+            self.refusals,
+            self.ended,
+            self.thefts,
+            self.faults
+        )
+    }
+}
+
+/// Checks every session of a history by itself.
+pub(super) async fn check(world: &World, service: &Service, history: &History) -> Summary {
+    let mut summary = Summary { operations: history.operations.len(), ..Summary::default() };
+    for (number, first) in history.firsts.iter().enumerate() {
+        let operations: Vec<_> =
+            history.operations.iter().filter(|operation| operation.session == number).collect();
+        let live = check_chain(&operations, &first.refresh);
+        check_ends(&operations);
+        let over = operations.iter().any(|operation| operation.ends_for_certain());
+        let maybe_over = operations.iter().any(|operation| operation.may_end());
+        let (status, _) = service.post("/refresh", &live).await;
+        if over {
+            assert_eq!(status, 401, "session {number} is dead and stays dead");
+        } else if !maybe_over {
+            assert_eq!(status, 200, "session {number}: its last token is good");
+        }
+        let session = world.session(&live).await;
+        let session = session.expect("an ended session leaves its tombstone");
+        assert!(session.generation >= ids(&live).generation, "session {number}");
+        assert_eq!(session.revoked.is_some(), status == 401, "session {number}");
+        summary.rotations += u64::from(session.generation);
+        summary.ended += usize::from(over);
+        summary.thefts += usize::from(
+            session.revoked.is_some_and(|revoked| revoked.reason.as_str() == "reuse_detected"),
+        );
+    }
+    let count = |status| history.operations.iter().filter(|o| o.status == status).count();
+    (summary.answers, summary.refusals, summary.faults) = (count(200), count(401), count(503));
+    summary
+}
+
+/// One chain: each generation has one token, and no answer goes back behind an earlier one.
+/// Returns the token of the highest generation.
+fn check_chain(operations: &[&Operation], first: &str) -> String {
+    let mut tokens = HashMap::from([(0, first.to_owned())]);
+    let answers: Vec<_> = operations
+        .iter()
+        .filter_map(|operation| Some((*operation, operation.token.as_deref()?)))
+        .collect();
+    for (operation, token) in &answers {
+        let known = tokens.entry(ids(token).generation).or_insert_with(|| (*token).to_owned());
+        assert_eq!(known, token, "a session never forks: {operation:?}");
+    }
+    for (earlier, earlier_token) in &answers {
+        for (later, later_token) in &answers {
+            if earlier.ended < later.began {
+                assert!(
+                    ids(earlier_token).generation <= ids(later_token).generation,
+                    "an answer goes back: {later:?} after {earlier:?}"
+                );
+            }
+        }
+    }
+    let highest = tokens.keys().max().copied().unwrap_or_default();
+    tokens.remove(&highest).unwrap_or_default()
+}
+
+/// Dead stays dead, and nobody is refused without a cause.
+fn check_ends(operations: &[&Operation]) {
+    for refresh in operations.iter().filter(|operation| operation.act == Act::Refresh) {
+        let dead = operations.iter().any(|end| end.ends_for_certain() && end.ended < refresh.began);
+        let cause = operations.iter().any(|end| end.may_end() && end.began < refresh.ended);
+        match refresh.status {
+            200 => assert!(!dead, "a dead session answers: {refresh:?}"),
+            401 => assert!(cause, "a false refusal: {refresh:?}"),
+            503 => {}
+            other => panic!("{other}: {refresh:?}"),
+        }
+    }
+    for theft in operations.iter().filter(|operation| operation.act == Act::Steal) {
+        assert!([401, 503].contains(&theft.status), "an old token is accepted: {theft:?}");
+    }
+}
+
+impl Operation {
+    /// The session may be over once this has begun.
+    fn may_end(&self) -> bool {
+        self.act != Act::Refresh
+    }
+
+    /// The session is over once this has ended.
+    fn ends_for_certain(&self) -> bool {
+        match self.act {
+            Act::Refresh => false,
+            Act::Steal => self.status == 401 && self.code == "reuse_detected",
+            Act::LogOut | Act::EndAll => self.status == 204,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Clients that share sessions and do what clients do.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use super::service::{Service, WINDOW_SECONDS};
+use crate::support::{Tokens, World, people::now};
+
+/// How many clients do how much, on how many sessions at a time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scenario {
+    pub(super) clients: usize,
+    pub(super) rounds: usize,
+    pub(super) sessions: usize,
+    pub(super) seed: u64,
+}
+
+/// What a client did to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Presented a token that it had every reason to believe in.
+    Refresh,
+    /// Presented a token that was superseded longer ago than the window.
+    Steal,
+    /// Logged the session out.
+    LogOut,
+    /// Ended all sessions of the user.
+    EndAll,
+}
+
+/// One operation: when it began and ended on a clock that ticks with every beginning and end.
+#[derive(Debug, Clone)]
+pub(super) struct Operation {
+    pub(super) act: Act,
+    /// The number of the session. Each session has a user of its own.
+    pub(super) session: usize,
+    pub(super) began: u64,
+    pub(super) ended: u64,
+    pub(super) status: u16,
+    pub(super) code: String,
+    /// The refresh token of a 200.
+    pub(super) token: Option<String>,
+}
+
+/// Everything that happened.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    pub(super) operations: Vec<Operation>,
+    /// The first token of every session, by its number.
+    pub(super) firsts: Vec<Tokens>,
+}
+
+/// What the clients of one session know: a token file, and when its tokens came in.
+struct Shared {
+    number: usize,
+    access: String,
+    tokens: Vec<(u64, String)>,
+}
+
+struct Stage {
+    clock: AtomicU64,
+    history: Mutex<History>,
+    sessions: Vec<Mutex<Shared>>,
+}
+
+/// Plays a scenario.
+pub(super) async fn play(
+    world: &'static World,
+    service: &Arc<Service>,
+    scenario: Scenario,
+) -> History {
+    let stage = Stage { clock: AtomicU64::new(0), history: Mutex::default(), sessions: Vec::new() };
+    let mut stage = stage;
+    for _ in 0..scenario.sessions {
+        let shared = new_session(world, &stage.history).await;
+        stage.sessions.push(Mutex::new(shared));
+    }
+    let stage = Arc::new(stage);
+    let clients: Vec<_> = (0..scenario.clients)
+        .map(|number| {
+            let (service, stage) = (Arc::clone(service), Arc::clone(&stage));
+            tokio::spawn(async move {
+                let seed = scenario.seed ^ (u64::try_from(number).unwrap_or(0) << 32);
+                let mut client = Client { service, stage, random: seed | 1, previous: None };
+                let slot = number % scenario.sessions;
+                for _ in 0..scenario.rounds {
+                    client.round(world, slot).await;
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.expect("a client");
+    }
+    let mut history = stage.history.lock().unwrap_or_else(PoisonError::into_inner);
+    std::mem::take(&mut *history)
+}
+
+async fn new_session(world: &World, history: &Mutex<History>) -> Shared {
+    let (_, tokens) = world.signed_in().await;
+    let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
+    history.firsts.push(tokens.clone());
+    let number = history.firsts.len() - 1;
+    let first = (now().get(), tokens.refresh);
+    Shared { number, access: tokens.access, tokens: vec![first] }
+}
+
+struct Client {
+    service: Arc<Service>,
+    stage: Arc<Stage>,
+    random: u64,
+    /// The token before the one in the file, as a slow process has it.
+    previous: Option<(usize, String)>,
+}
+
+impl Client {
+    /// A number below `below`, from a generator that only has to be reproducible.
+    fn random(&mut self, below: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random % below
+    }
+
+    async fn round(&mut self, world: &World, slot: usize) {
+        let dice = self.random(1_000);
+        let (session, act, token, access) = {
+            let stage = Arc::clone(&self.stage);
+            let shared = stage.sessions[slot].lock().unwrap_or_else(PoisonError::into_inner);
+            let (_, last) = shared.tokens.last().expect("a token").clone();
+            let old = old_token(&shared);
+            let (act, token) = match (dice, old) {
+                (0..5, _) => (Act::LogOut, last),
+                (5..8, _) => (Act::EndAll, last),
+                (8..14, Some(old)) => (Act::Steal, old),
+                (14..200, _) => match &self.previous {
+                    Some((session, token)) if *session == shared.number => {
+                        (Act::Refresh, token.clone())
+                    }
+                    _ => (Act::Refresh, last),
+                },
+                _ => (Act::Refresh, last),
+            };
+            (shared.number, act, token, shared.access.clone())
+        };
+        let began = self.stage.clock.fetch_add(1, Ordering::SeqCst);
+        let (status, body) = match act {
+            Act::Refresh | Act::Steal => self.service.post("/refresh", &token).await,
+            Act::LogOut => self.service.post("/logout", &token).await,
+            Act::EndAll => self.service.end_all(&access).await,
+        };
+        let ended = self.stage.clock.fetch_add(1, Ordering::SeqCst);
+        let text = |name: &str| body[name].as_str().map(str::to_owned);
+        let operation = Operation {
+            act,
+            session,
+            began,
+            ended,
+            status,
+            code: text("code").unwrap_or_default(),
+            token: text("refresh_token"),
+        };
+        self.learn(world, slot, &operation, token).await;
+    }
+
+    /// Writes the token file, and signs in anew where the session is over.
+    async fn learn(&mut self, world: &World, slot: usize, operation: &Operation, used: String) {
+        let stage = Arc::clone(&self.stage);
+        let lock = |history: &'_ Mutex<History>| {
+            history
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .operations
+                .push(operation.clone());
+        };
+        lock(&stage.history);
+        self.previous = Some((operation.session, used));
+        let over = operation.status == 401 || operation.status == 204;
+        if over {
+            let replacement = new_session(world, &stage.history).await;
+            let mut shared = stage.sessions[slot].lock().unwrap_or_else(PoisonError::into_inner);
+            if shared.number == operation.session {
+                *shared = replacement;
+            }
+        } else if let Some(token) = &operation.token {
+            let mut shared = stage.sessions[slot].lock().unwrap_or_else(PoisonError::into_inner);
+            let newer = shared.tokens.last().is_some_and(|(_, last)| {
+                let ids = crate::support::items::ids;
+                ids(token).generation > ids(last).generation
+            });
+            if shared.number == operation.session && newer {
+                shared.tokens.push((now().get(), token.clone()));
+            }
+        }
+    }
+}
+
+/// A token whose successor came in longer ago than the window, with a second to spare.
+fn old_token(shared: &Shared) -> Option<String> {
+    let long_ago = now().minus(Duration::from_secs(WINDOW_SECONDS + 1)).get();
+    let successors = shared.tokens.iter().skip(1);
+    let old = shared.tokens.iter().zip(successors).filter(|(_, (at, _))| *at < long_ago);
+    old.last().map(|((_, token), _)| token.clone())
+}
