@@ -40,6 +40,8 @@ pub struct Arguments {
 pub enum Command {
     /// Walks through sign-in, use, expiry and refresh, and prints each request and response.
     Demo(demo::Options),
+    /// Installs the tools into `target/` and starts nothing.
+    Install,
 }
 
 /// What a command fails with: a message for the developer.

@@ -6,7 +6,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use command::{Arguments, Command, demo, up};
+use command::{Arguments, Command, Failure, demo, up};
+use local::{dynamodb::developers_endpoint, toolbox::Toolbox, workspace::Workspace};
+
+fn install() -> Result<(), Failure> {
+    let with_dynamodb = developers_endpoint().is_none();
+    Toolbox::install(&Workspace::locate(), with_dynamodb)?;
+    Ok(())
+}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -21,6 +28,7 @@ fn main() -> ExitCode {
     let result = match &arguments.command {
         None => up::run(&runtime, &arguments.up),
         Some(Command::Demo(options)) => demo::run(&runtime, options),
+        Some(Command::Install) => install(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
