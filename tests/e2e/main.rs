@@ -5,9 +5,11 @@
 //! for secrets.
 
 #![allow(
+    clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::type_complexity,
     reason = "what a test can not go on with ends it"
 )]
 

@@ -204,6 +204,6 @@ impl Client {
 fn old_token(shared: &Shared) -> Option<String> {
     let long_ago = now().minus(Duration::from_secs(WINDOW_SECONDS + 1)).get();
     let successors = shared.tokens.iter().skip(1);
-    let old = shared.tokens.iter().zip(successors).filter(|(_, (at, _))| *at < long_ago);
-    old.last().map(|((_, token), _)| token.clone())
+    let mut old = shared.tokens.iter().zip(successors).filter(|(_, (at, _))| *at < long_ago);
+    old.next_back().map(|((_, token), _)| token.clone())
 }

@@ -218,7 +218,7 @@ async fn read_message(
             let rest = buffer.split_off(length);
             return Ok(Some(std::mem::replace(buffer, rest)));
         }
-        let mut chunk = [0; 16 * 1024];
+        let mut chunk = vec![0; 16 * 1024];
         let read = stream.read(&mut chunk).await?;
         if read == 0 {
             return Ok(None);
