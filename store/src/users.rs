@@ -116,7 +116,11 @@ impl Users {
         &self,
         name: &NameKey,
     ) -> Result<Option<Credentials>, StoreError> {
-        let Some(pointer) = self.get(item::name_pk(name)).await? else { return Ok(None) };
+        let Some(pointer) = self.get(item::name_pk(name)).await? else {
+            // Two reads whoever it is: the time that an answer takes must not tell who exists.
+            self.get(item::NOBODY.to_owned()).await?;
+            return Ok(None);
+        };
         let id = Reader(&pointer).string("user_id")?;
         let Some(user) = self.get(format!("user#{id}")).await? else { return Ok(None) };
         Ok(Some(Credentials {

@@ -18,6 +18,9 @@ use crate::{
 /// The partition of the index that holds every listed user.
 pub(super) const LISTING: &str = "users";
 
+/// A key that no user has.
+pub(super) const NOBODY: &str = "user#nobody";
+
 pub(super) fn user_pk(id: UserId) -> String {
     format!("user#{id}")
 }

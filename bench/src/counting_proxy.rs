@@ -1,0 +1,84 @@
+//! A proxy before DynamoDB that counts what is asked of it, by operation.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use crate::message::Requests;
+
+/// Operations that write: each call is a write request.
+pub const WRITES: [&str; 6] = [
+    "UpdateItem",
+    "PutItem",
+    "DeleteItem",
+    "TransactWriteItems",
+    "BatchWriteItem",
+    "ExecuteStatement",
+];
+
+/// How often each operation was called.
+pub type Counts = BTreeMap<String, u32>;
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct CountingProxy {
+    address: SocketAddr,
+    counts: Arc<Mutex<Counts>>,
+}
+
+impl CountingProxy {
+    /// Listens on a free port and passes everything on to `upstream`, an `http://` URL.
+    ///
+    /// # Errors
+    /// If there is no free port.
+    pub fn start(upstream: &str) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let counts = Arc::new(Mutex::new(Counts::new()));
+        let upstream = upstream.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let counting = Arc::clone(&counts);
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let (upstream, counts) = (upstream.clone(), Arc::clone(&counting));
+                // A connection that breaks is the function's to notice.
+                thread::spawn(move || pass_on(&client, &upstream, &counts).ok());
+            }
+        });
+        Ok(Self { address, counts })
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What has been counted since it was last asked.
+    pub fn take(&self) -> Counts {
+        std::mem::take(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn pass_on(client: &TcpStream, upstream: &str, counts: &Mutex<Counts>) -> io::Result<()> {
+    let server = TcpStream::connect(upstream)?;
+    server.set_nodelay(true)?;
+    client.set_nodelay(true)?;
+    let (mut answers, mut back) = (server.try_clone()?, client.try_clone()?);
+    thread::spawn(move || {
+        // Either end may close the connection at any time.
+        io::copy(&mut answers, &mut back).ok();
+        back.shutdown(Shutdown::Both).ok();
+    });
+    let mut server = server;
+    let mut requests = Requests::new(client);
+    while let Some(request) = requests.next()? {
+        let target = request.target.as_deref().unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        *counts.lock().unwrap_or_else(PoisonError::into_inner).entry(operation).or_default() += 1;
+        server.write_all(&request.raw)?;
+    }
+    server.shutdown(Shutdown::Both)
+}
