@@ -4,7 +4,10 @@ use std::error::Error;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use ratchet::{access_token::IssueError, entropy::RandomUnavailable, error_chain::ErrorChain};
+use ratchet::{
+    access_token::IssueError, entropy::RandomUnavailable, error_chain::ErrorChain,
+    password::PasswordRule,
+};
 use ratchet_store::{LoadError, StoreError};
 use serde::Serialize;
 
@@ -37,6 +40,8 @@ pub enum Problem {
     InvalidCredentials,
     /// The password was right, but the e-mail address has not been confirmed.
     EmailNotConfirmed,
+    /// A new password that misses rules of the policy: all of them, so that one more try is enough.
+    PasswordRefused(Vec<PasswordRule>),
     /// A refresh token that leads nowhere.
     InvalidAttempt(InvalidAttempt),
     /// No access token came along.
@@ -107,6 +112,15 @@ struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     code: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<MissedRule>,
+}
+
+/// A rule that a refused password misses, for the program and for the person.
+#[derive(Serialize)]
+struct MissedRule {
+    code: &'static str,
+    detail: String,
 }
 
 impl Problem {
@@ -121,6 +135,7 @@ impl Problem {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::InvalidCredentials => "invalid_credentials",
             Self::EmailNotConfirmed => "email_not_confirmed",
+            Self::PasswordRefused(_) => "password_refused",
             Self::InvalidAttempt(attempt) => attempt.code(),
             Self::MissingAccessToken => "missing_access_token",
             Self::InvalidAccessToken => "invalid_access_token",
@@ -140,6 +155,7 @@ impl Problem {
             Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::PasswordRefused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::InvalidCredentials
             | Self::EmailNotConfirmed
             | Self::InvalidAttempt(_)
@@ -161,6 +177,7 @@ impl Problem {
             Self::MethodNotAllowed => "This path takes other methods.",
             Self::InvalidCredentials => "Incorrect username or password!",
             Self::EmailNotConfirmed => "The e-mail address has not been confirmed yet.",
+            Self::PasswordRefused(_) => "This can not be the password.",
             Self::InvalidAttempt(_) => "Invalid attempt!",
             Self::MissingAccessToken => "An access token is needed.",
             Self::InvalidAccessToken => "The access token is invalid.",
@@ -189,6 +206,14 @@ impl Problem {
         }
     }
 
+    fn rules(&self) -> Vec<MissedRule> {
+        let Self::PasswordRefused(rules) = self else { return Vec::new() };
+        rules
+            .iter()
+            .map(|rule| MissedRule { code: rule.code(), detail: rule.to_string() })
+            .collect()
+    }
+
     /// The challenge of a 401 (RFC 9110 §11.6.1, RFC 6750 §3).
     const fn challenge(&self) -> HeaderValue {
         HeaderValue::from_static(match self {
@@ -212,6 +237,7 @@ impl IntoResponse for Problem {
             status: status.as_u16(),
             detail: self.detail(),
             code: self.code(),
+            rules: self.rules(),
         };
         let body = serde_json::to_vec(&details).unwrap_or_default();
         let mut response = (status, body).into_response();

@@ -2,7 +2,11 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{access_token::AccessTokenPolicy, password::HashCost, rotation::SessionPolicy};
+use crate::{
+    access_token::AccessTokenPolicy,
+    password::{HashCost, PasswordPolicy},
+    rotation::SessionPolicy,
+};
 
 /// The configuration of a function. README.md has the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub struct Config {
     pub convergence_from_elsewhere: Convergence,
     /// The cost of password hashes.
     pub hash_cost: HashCost,
+    /// What a new password has to be.
+    pub password_policy: PasswordPolicy,
     /// Whether only users with a confirmed e-mail address may sign in.
     pub require_confirmed_email: bool,
     /// Web origins that may call from a browser.
@@ -88,8 +94,7 @@ impl Config {
                 absolute: reader.seconds("RATCHET_ABSOLUTE_SECONDS", 7_776_000, 1, 157_680_000),
                 retry_window: reader.seconds("RATCHET_RETRY_WINDOW_SECONDS", 60, 5, 600),
             },
-            max_sessions: usize::try_from(reader.number("RATCHET_MAX_SESSIONS", 50, 1, 1_000))
-                .unwrap_or(usize::MAX),
+            max_sessions: reader.count("RATCHET_MAX_SESSIONS", 50, 1, 1_000),
             convergence_from_elsewhere: reader.choice(
                 "RATCHET_CONVERGENCE_FROM_ELSEWHERE",
                 &[("allow", Convergence::Allow), ("refuse", Convergence::Refuse)],
@@ -115,11 +120,18 @@ impl Config {
                     HashCost::CAP.parallelism,
                 ),
             },
-            require_confirmed_email: reader.choice(
-                "RATCHET_REQUIRE_CONFIRMED_EMAIL",
-                &[("true", true), ("false", false)],
-                true,
-            ),
+            password_policy: PasswordPolicy {
+                min_chars: reader.count(
+                    "RATCHET_PASSWORD_MIN_LENGTH",
+                    PasswordPolicy::DEFAULT_MIN_CHARS,
+                    PasswordPolicy::LEAST_MIN_CHARS,
+                    PasswordPolicy::MOST_MIN_CHARS,
+                ),
+                require_uppercase: reader.flag("RATCHET_PASSWORD_REQUIRE_UPPERCASE", false),
+                require_digit: reader.flag("RATCHET_PASSWORD_REQUIRE_DIGIT", false),
+                service_name: reader.text("RATCHET_SERVICE_NAME", "ratchet"),
+            },
+            require_confirmed_email: reader.flag("RATCHET_REQUIRE_CONFIRMED_EMAIL", true),
             cors_origins: reader.origins("RATCHET_CORS_ORIGINS"),
             log_level: reader.choice(
                 "RATCHET_LOG_LEVEL",
@@ -191,6 +203,16 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         u32::try_from(number).unwrap_or(default)
     }
 
+    fn count(&mut self, name: &str, default: usize, min: usize, max: usize) -> usize {
+        let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let number = self.number(name, wide(default), wide(min), wide(max));
+        usize::try_from(number).unwrap_or(default)
+    }
+
+    fn flag(&mut self, name: &str, default: bool) -> bool {
+        self.choice(name, &[("true", true), ("false", false)], default)
+    }
+
     fn seconds(&mut self, name: &str, default: u64, min: u64, max: u64) -> Duration {
         Duration::from_secs(self.number(name, default, min, max))
     }
@@ -249,6 +271,9 @@ mod tests {
         assert_eq!(config.session.absolute, Duration::from_secs(90 * 86_400));
         assert_eq!(config.session.retry_window, Duration::from_secs(60));
         assert_eq!(config.hash_cost, HashCost::DEFAULT);
+        assert_eq!(config.password_policy.min_chars, 15);
+        assert!(!config.password_policy.require_uppercase);
+        assert!(!config.password_policy.require_digit);
         assert!(config.require_confirmed_email);
         assert!(config.cors_origins.is_empty());
     }
@@ -267,6 +292,9 @@ mod tests {
             ("RATCHET_ARGON2_MEMORY_KIB", "4194304"),
             ("RATCHET_ARGON2_ITERATIONS", "0"),
             ("RATCHET_ARGON2_PARALLELISM", "x"),
+            ("RATCHET_PASSWORD_MIN_LENGTH", "7"),
+            ("RATCHET_PASSWORD_REQUIRE_UPPERCASE", "1"),
+            ("RATCHET_PASSWORD_REQUIRE_DIGIT", "no"),
             ("RATCHET_REQUIRE_CONFIRMED_EMAIL", "yes"),
             ("RATCHET_CORS_ORIGINS", "https://ok.example, *"),
             ("RATCHET_LOG_LEVEL", "trace"),

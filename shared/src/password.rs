@@ -11,11 +11,15 @@ use argon2::{
     password_hash::phc::{Output, PasswordHash, Salt},
 };
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use precis_core::profile::PrecisFastInvocation as _;
-use precis_profiles::OpaqueString;
+use unicode_normalization::{UnicodeNormalization as _, char::is_public_assigned};
 use zeroize::ZeroizeOnDrop;
 
 use crate::entropy::{RandomUnavailable, random};
+
+mod blocklist;
+pub mod policy;
+
+pub use policy::{PasswordPolicy, PasswordRule};
 
 /// The longest password, in characters: beyond it nothing is hashed.
 pub const PASSWORD_CHARS: usize = 256;
@@ -24,6 +28,11 @@ const HASH_LEN: usize = 32;
 const SALT_LEN: usize = 16;
 
 /// A password as it was typed, in PRECIS `OpaqueString` form (RFC 8265 §4.2).
+///
+/// The form is that of the RFC: spaces of any kind are ASCII spaces, the rest is NFC, and case and
+/// width stay. What is taken is more: the RFC's class of characters leaves out those that an emoji
+/// is composed with, and its published tables end at Unicode 6.3. Characters that the present
+/// version does not assign are refused, because a later one may give them another normal form.
 ///
 /// # Security
 /// Prints as a placeholder and is wiped when dropped.
@@ -47,9 +56,16 @@ impl Password {
         if typed.len() > PASSWORD_CHARS * 4 || typed.chars().count() > PASSWORD_CHARS {
             return Err(InvalidPassword);
         }
-        let normalised = OpaqueString::enforce(typed).map_err(|_| InvalidPassword)?;
-        Ok(Self(normalised.into_owned()))
+        if typed.is_empty() || typed.chars().any(|c| c.is_control() || !is_public_assigned(c)) {
+            return Err(InvalidPassword);
+        }
+        Ok(Self(opaque(typed)))
     }
+}
+
+/// The mapping and the normalisation of `OpaqueString` (RFC 8265 §4.2.2).
+fn opaque(text: &str) -> String {
+    text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).nfc().collect()
 }
 
 impl fmt::Debug for Password {
@@ -277,6 +293,9 @@ impl FromStr for Stored {
 
 #[cfg(test)]
 mod tests {
+    use precis_core::profile::PrecisFastInvocation as _;
+    use precis_profiles::OpaqueString;
+
     use super::*;
 
     const CHEAP: HashCost = HashCost { memory_kib: 64, iterations: 1, parallelism: 1 };
@@ -363,6 +382,25 @@ mod tests {
     fn spellings_of_one_password_are_one_password() {
         assert_eq!(password("a\u{30a} \u{a0}").0, password("\u{e5}  ").0);
         assert_ne!(password("A").0, password("a").0);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_the_precis_profile_takes_is_taken_in_the_same_form(typed in "\\PC{1,40}") {
+            if let Ok(enforced) = OpaqueString::enforce(typed.as_str()) {
+                proptest::prop_assert_eq!(&password(&typed).0, &enforced);
+            }
+        }
+    }
+
+    #[test]
+    fn emoji_and_characters_younger_than_the_profile_are_taken() {
+        for typed in ["\u{1f980}", "\u{2764}\u{fe0f}", "\u{1f468}\u{200d}\u{1f469}", "\u{1e900}"] {
+            assert_eq!(password(typed).0, typed);
+        }
+        for typed in ["\u{378}", "\u{fffe}", "\u{e000}", "\u{85}"] {
+            assert!(Password::parse(typed).is_err(), "{typed:?}");
+        }
     }
 
     #[test]

@@ -13,6 +13,10 @@ fn every_problem() -> Vec<Problem> {
         Problem::MethodNotAllowed,
         Problem::InvalidCredentials,
         Problem::EmailNotConfirmed,
+        Problem::PasswordRefused(vec![
+            PasswordRule::TooShort { min_chars: 15 },
+            PasswordRule::Common,
+        ]),
         Problem::MissingAccessToken,
         Problem::InvalidAccessToken,
         Problem::ExpiredAccessToken,
