@@ -15,7 +15,7 @@ use tower_http::{
     cors::{AllowOrigin, CorsLayer},
 };
 
-use crate::{App, Problem, clock, events, problem::ProblemCode};
+use crate::{App, Problem, clock, cookie, events, problem::ProblemCode};
 
 /// An answer that is not there by then is a 503. Clients and gateways give up later than that.
 pub const DEADLINE: Duration = Duration::from_millis(2_800);
@@ -27,7 +27,8 @@ pub const EXPOSED_HEADERS: [&str; 3] = ["is-token-expired", "www-authenticate", 
 pub const METHODS: [Method; 3] = [Method::GET, Method::POST, Method::DELETE];
 
 /// The headers that a web application may send.
-pub const REQUEST_HEADERS: [HeaderName; 2] = [header::AUTHORIZATION, header::CONTENT_TYPE];
+pub const REQUEST_HEADERS: [HeaderName; 3] =
+    [header::AUTHORIZATION, header::CONTENT_TYPE, cookie::CONFIRMATION];
 
 /// Puts the edge around the routes of a function.
 pub fn around(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
@@ -45,8 +46,8 @@ pub fn around(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
     router.layer(middleware::from_fn(headers)).layer(middleware::from_fn(log))
 }
 
-/// Configured origins only; without any there are no CORS headers at all. Tokens travel in bodies
-/// and headers, never in cookies, so credentials are not allowed.
+/// Configured origins only; without any there are no CORS headers at all. Credentials are allowed
+/// for the cookie of [`cookie`], to the same origins.
 fn cors(origins: &[String]) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;
@@ -55,6 +56,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     Some(
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins))
+            .allow_credentials(true)
             .allow_methods(METHODS)
             .allow_headers(REQUEST_HEADERS)
             .expose_headers(EXPOSED_HEADERS.map(HeaderName::from_static))

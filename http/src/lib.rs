@@ -4,6 +4,7 @@
 //! * [`App`] – what the handlers of a function share
 //! * [`Problem`] – every refusal, as RFC 9457 problem details
 //! * [`body`], [`bearer`], [`caller`] – what requests carry
+//! * [`cookie`] – refresh tokens of browser applications
 //! * [`tokens`] – the answer that carries a token pair
 //! * [`edge`] – deadline, headers, CORS and the one log line around every route
 //! * [`events`] – security events
@@ -13,6 +14,7 @@ pub mod bearer;
 pub mod body;
 pub mod caller;
 pub mod clock;
+pub mod cookie;
 pub mod edge;
 pub mod events;
 pub mod problem;

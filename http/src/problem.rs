@@ -44,6 +44,8 @@ pub enum Problem {
     PasswordRefused(Vec<PasswordRule>),
     /// A refresh token that leads nowhere.
     InvalidAttempt(InvalidAttempt),
+    /// A request for the cookie, or with it, from another site than a configured one.
+    ForbiddenOrigin,
     /// No access token came along.
     MissingAccessToken,
     /// The access token is not ours.
@@ -60,9 +62,11 @@ pub enum Problem {
 
 /// Why a refresh token leads nowhere: the `code` beside 'Invalid attempt!'.
 ///
-/// All but `Malformed` and `AccessTokenMismatch` are told to somebody who holds a genuine token.
+/// All but `Missing`, `Malformed` and `AccessTokenMismatch` are told to somebody who holds a genuine token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidAttempt {
+    /// Neither the body nor a cookie has a refresh token: nobody is signed in here.
+    Missing,
     /// Not a refresh token of ours.
     Malformed,
     /// The access token beside it is not ours, or of another user or session.
@@ -87,6 +91,7 @@ pub enum InvalidAttempt {
 impl InvalidAttempt {
     const fn code(self) -> &'static str {
         match self {
+            Self::Missing => "missing_refresh_token",
             Self::Malformed => "malformed",
             Self::AccessTokenMismatch => "access_token_mismatch",
             Self::ExpiredIdle => "expired_idle",
@@ -96,6 +101,23 @@ impl InvalidAttempt {
             Self::UserDisabled => "user_disabled",
             Self::Unknown => "unknown",
             Self::Elsewhere => "elsewhere",
+        }
+    }
+}
+
+impl InvalidAttempt {
+    const fn ends_session(self) -> bool {
+        match self {
+            Self::Missing
+            | Self::Malformed
+            | Self::ExpiredIdle
+            | Self::ExpiredAbsolute
+            | Self::ReuseDetected
+            | Self::Revoked
+            | Self::UserDisabled
+            | Self::Unknown => true,
+            // About the request, not the session: its live token may be in the browser already.
+            Self::AccessTokenMismatch | Self::Elsewhere => false,
         }
     }
 }
@@ -137,6 +159,7 @@ impl Problem {
             Self::EmailNotConfirmed => "email_not_confirmed",
             Self::PasswordRefused(_) => "password_refused",
             Self::InvalidAttempt(attempt) => attempt.code(),
+            Self::ForbiddenOrigin => "forbidden_origin",
             Self::MissingAccessToken => "missing_access_token",
             Self::InvalidAccessToken => "invalid_access_token",
             Self::ExpiredAccessToken => "expired_access_token",
@@ -163,9 +186,17 @@ impl Problem {
             | Self::InvalidAccessToken
             | Self::ExpiredAccessToken
             | Self::SessionEnded => StatusCode::UNAUTHORIZED,
+            Self::ForbiddenOrigin => StatusCode::FORBIDDEN,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+
+    /// Whether nothing can come of the refresh token any more that was refused with this. Nothing
+    /// but the verdict on a refresh token can say so.
+    #[must_use]
+    pub const fn ends_session(&self) -> bool {
+        matches!(self, Self::InvalidAttempt(attempt) if attempt.ends_session())
     }
 
     const fn title(&self) -> &'static str {
@@ -179,6 +210,7 @@ impl Problem {
             Self::EmailNotConfirmed => "The e-mail address has not been confirmed yet.",
             Self::PasswordRefused(_) => "This can not be the password.",
             Self::InvalidAttempt(_) => "Invalid attempt!",
+            Self::ForbiddenOrigin => "Cookies are for this service's own web applications.",
             Self::MissingAccessToken => "An access token is needed.",
             Self::InvalidAccessToken => "The access token is invalid.",
             Self::ExpiredAccessToken => "The access token has expired.",
@@ -199,6 +231,9 @@ impl Problem {
             }
             Self::MissingAccessToken => {
                 Some("Send it as 'Authorization: Bearer <access token>'.".to_owned())
+            }
+            Self::ForbiddenOrigin => {
+                Some("Expected a configured Origin, and the header 'X-Ratchet: 1'.".to_owned())
             }
             Self::ExpiredAccessToken => Some("Get a new one by POST /refresh.".to_owned()),
             Self::Unavailable => Some("Try again with the same request.".to_owned()),

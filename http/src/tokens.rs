@@ -34,7 +34,8 @@ struct Body<'a> {
     access_token: &'a str,
     token_type: &'static str,
     expires_in: u64,
-    refresh_token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
     refresh_token_expires_in: u64,
     session_expires_in: u64,
     refresh_after: u64,
@@ -81,18 +82,42 @@ fn refresh_after(life: Duration, jitter: u8) -> u64 {
     life.as_secs().saturating_mul(thousandths) / 1000
 }
 
-impl IntoResponse for TokenPair {
-    fn into_response(self) -> Response {
+impl TokenPair {
+    /// The refresh token, to be sent.
+    #[must_use]
+    pub fn refresh_token(&self) -> &str {
+        self.refresh_token.expose()
+    }
+
+    /// When the refresh token ends if it is not used before, in seconds from now.
+    #[must_use]
+    pub const fn refresh_token_expires_in(&self) -> u64 {
+        self.refresh_token_expires_in
+    }
+
+    /// The answer of a client whose refresh token travels in a cookie.
+    #[must_use]
+    pub fn without_refresh_token(&self) -> Response {
+        self.response(None)
+    }
+
+    fn response(&self, refresh_token: Option<&str>) -> Response {
         let body = Body {
             access_token: &self.access_token,
             token_type: "Bearer",
             expires_in: self.expires_in,
-            refresh_token: self.refresh_token.expose(),
+            refresh_token,
             refresh_token_expires_in: self.refresh_token_expires_in,
             session_expires_in: self.session_expires_in,
             refresh_after: self.refresh_after,
         };
         json(StatusCode::OK, &body)
+    }
+}
+
+impl IntoResponse for TokenPair {
+    fn into_response(self) -> Response {
+        self.response(Some(self.refresh_token.expose()))
     }
 }
 

@@ -62,12 +62,13 @@ fn only_configured_origins_may_call_from_a_browser() {
                 .request("OPTIONS", "/refresh")
                 .header("origin", origin)
                 .header("access-control-request-method", "POST")
-                .header("access-control-request-headers", "content-type");
+                .header("access-control-request-headers", "content-type,x-ratchet");
             let simple = api.request("GET", "/users").header("origin", origin);
             for answer in [Answer::of(preflight).await, Answer::of(simple).await] {
                 let header = answer.header("access-control-allow-origin");
                 assert_eq!(header, if allowed { origin } else { "" }, "{origin}");
-                assert_eq!(answer.header("access-control-allow-credentials"), "");
+                let credentials = answer.header("access-control-allow-credentials");
+                assert_eq!(credentials == "true" && !header.is_empty(), allowed, "{origin}");
             }
         }
         let answer =

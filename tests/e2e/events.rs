@@ -8,7 +8,7 @@ use tokio::process::Command;
 use crate::support::{World, run};
 
 /// What every sample is answered, by function and case.
-const EXPECTED: [(&str, u16, &str); 20] = [
+const EXPECTED: [(&str, u16, &str); 21] = [
     ("authenticate/email-not-confirmed", 401, "email_not_confirmed"),
     ("authenticate/ipv6-caller", 200, "access_token"),
     ("authenticate/malformed", 400, "malformed_request"),
@@ -17,6 +17,7 @@ const EXPECTED: [(&str, u16, &str); 20] = [
     ("authenticate/unknown-user", 401, "invalid_credentials"),
     ("authenticate/wrong-method", 405, "method_not_allowed"),
     ("authenticate/wrong-password", 401, "invalid_credentials"),
+    ("refresh/cookie-from-another-site", 403, "forbidden_origin"),
     ("refresh/forged-token", 401, "malformed"),
     ("refresh/logout-forged-token", 400, "malformed_request"),
     ("refresh/oauth2-revoke-unknown-token", 200, ""),

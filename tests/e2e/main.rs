@@ -18,6 +18,7 @@ mod support;
 mod attacks;
 mod authenticate;
 mod convergence;
+mod cookie;
 mod edge;
 mod events;
 mod faults;

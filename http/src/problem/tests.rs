@@ -17,6 +17,7 @@ fn every_problem() -> Vec<Problem> {
             PasswordRule::TooShort { min_chars: 15 },
             PasswordRule::Common,
         ]),
+        Problem::ForbiddenOrigin,
         Problem::MissingAccessToken,
         Problem::InvalidAccessToken,
         Problem::ExpiredAccessToken,
@@ -26,6 +27,7 @@ fn every_problem() -> Vec<Problem> {
     ];
     problems.extend(
         [
+            InvalidAttempt::Missing,
             InvalidAttempt::Malformed,
             InvalidAttempt::AccessTokenMismatch,
             InvalidAttempt::ExpiredIdle,

@@ -2,7 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use axum::{Extension, extract::State};
+use axum::{
+    Extension,
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use ratchet::{
     entropy::random,
     error_chain::ErrorChain,
@@ -20,6 +24,7 @@ use ratchet_http::{
     body::{Describe, Json},
     caller::Caller,
     clock,
+    cookie::{Browser, Mode},
     events::{SecurityEvent, record},
     tokens::TokenPair,
 };
@@ -36,10 +41,13 @@ pub(crate) struct Request {
     password: Zeroizing<String>,
     /// What the user calls this device, for the list of sessions.
     device: Option<String>,
+    /// Who keeps the refresh token.
+    #[serde(default)]
+    mode: Mode,
 }
 
 impl Describe for Request {
-    const EXPECTED: &'static str = r#"{"name": "…", "password": "…"}, the password of 1 to 256 characters without control characters, and if you like a "device" of at most 40 bytes"#;
+    const EXPECTED: &'static str = r#"{"name": "…", "password": "…"}, the password of 1 to 256 characters without control characters, and if you like a "device" of at most 40 bytes and a "mode", "token" or "cookie""#;
 }
 
 impl fmt::Debug for Request {
@@ -53,8 +61,13 @@ pub(crate) async fn handle(
     State(app): State<Arc<App>>,
     Extension(hasher): Extension<Arc<PasswordHasher>>,
     caller: Caller,
+    browser: Browser,
     Json(request): Json<Request>,
-) -> Result<TokenPair, Problem> {
+) -> Result<Response, Problem> {
+    // Before the password is looked at: another site could sign its visitors in as somebody.
+    if request.mode == Mode::Cookie {
+        browser.permit()?;
+    }
     // The session dates from before the user is read: whatever ends the user's sessions after
     // that read is younger, and ends this one too.
     let now = clock::now();
@@ -66,7 +79,11 @@ pub(crate) async fn handle(
     // What is needed to answer is at hand before anything is kept.
     let ring = app.key_ring(now).await?;
     let user = prove(&app, hasher, &request.name, password).await?;
-    start_session(&app, &ring, &user, caller, request.device, now).await
+    let pair = start_session(&app, &ring, &user, caller, request.device, now).await?;
+    Ok(match request.mode {
+        Mode::Token => pair.into_response(),
+        Mode::Cookie => browser.keep(&pair),
+    })
 }
 
 /// Finds the user whose name and password these are.

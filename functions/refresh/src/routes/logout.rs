@@ -2,13 +2,17 @@
 
 use std::{fmt, sync::Arc};
 
-use axum::extract::State;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use http::StatusCode;
 use ratchet::{refresh_token::RefreshToken, session::RevocationReason};
 use ratchet_http::{
     App, Problem,
     body::{Describe, Json},
     clock,
+    cookie::Browser,
     events::{SecurityEvent, record},
 };
 use serde::Deserialize;
@@ -18,7 +22,7 @@ use zeroize::Zeroizing;
 #[derive(Deserialize)]
 pub(crate) struct Request {
     #[serde(alias = "Refresh_Token")]
-    refresh_token: Zeroizing<String>,
+    refresh_token: Option<Zeroizing<String>>,
 }
 
 impl Describe for Request {
@@ -31,15 +35,28 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Ends the session of a refresh token, whichever of the session's tokens it is.
+/// Ends the session of a refresh token, of the body or else of the cookie, whichever of the
+/// session's tokens it is.
 pub(crate) async fn handle(
     State(app): State<Arc<App>>,
+    browser: Browser,
     Json(request): Json<Request>,
-) -> Result<StatusCode, Problem> {
-    if end_session(&app, &request.refresh_token).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(Problem::MalformedRequest { expected: Request::EXPECTED })
+) -> Result<Response, Problem> {
+    let malformed = Problem::MalformedRequest { expected: Request::EXPECTED };
+    match &request.refresh_token {
+        Some(token) if end_session(&app, token).await? => {
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        None if browser.counts_on_cookie() => {
+            match browser.refresh_token() {
+                // The browser is to forget whatever it is that it had.
+                Ok(token) => drop(end_session(&app, token).await?),
+                Err(problem) if problem.ends_session() => {}
+                Err(problem) => return Err(problem),
+            }
+            Ok(browser.forget(StatusCode::NO_CONTENT))
+        }
+        Some(_) | None => Err(malformed),
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::{fmt, sync::Arc};
 
-use axum::extract::State;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use ratchet_http::{
     App, Problem,
     body::{Describe, Json},
     caller::Caller,
-    tokens::TokenPair,
+    cookie::Browser,
 };
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -18,7 +21,7 @@ use crate::rotate::rotate;
 #[derive(Deserialize)]
 pub(crate) struct Request {
     #[serde(alias = "Refresh_Token")]
-    refresh_token: Zeroizing<String>,
+    refresh_token: Option<Zeroizing<String>>,
     /// The access token that goes with it; an expired one is welcome.
     #[serde(alias = "Access_Token")]
     access_token: Option<Zeroizing<String>>,
@@ -35,14 +38,25 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Exchanges a refresh token for the next token pair.
+/// Exchanges a refresh token, of the body or else of the cookie, for the next token pair.
 pub(crate) async fn handle(
     State(app): State<Arc<App>>,
     caller: Caller,
+    browser: Browser,
     Json(request): Json<Request>,
-) -> Result<TokenPair, Problem> {
+) -> Response {
     let access_token = request.access_token.as_ref().map(|token| token.as_str());
-    rotate(&app, &request.refresh_token, access_token, caller.origin).await
+    match &request.refresh_token {
+        Some(token) => rotate(&app, token, access_token, caller.origin).await.into_response(),
+        None if browser.counts_on_cookie() => {
+            let result = match browser.refresh_token() {
+                Ok(token) => rotate(&app, token, access_token, caller.origin).await,
+                Err(problem) => Err(problem),
+            };
+            browser.answer(result)
+        }
+        None => Problem::MalformedRequest { expected: Request::EXPECTED }.into_response(),
+    }
 }
 
 #[cfg(test)]
@@ -54,7 +68,7 @@ mod tests {
         let request: Request =
             serde_json::from_str(r#"{"Access_Token":"canary-1","Refresh_Token":"canary-2"}"#)
                 .unwrap();
-        assert_eq!(request.refresh_token.as_str(), "canary-2");
+        assert_eq!(request.refresh_token.as_ref().unwrap().as_str(), "canary-2");
         assert!(!format!("{request:?}").contains("canary"));
     }
 }
