@@ -1,18 +1,17 @@
 //! Access tokens: JWTs (RFC 7519) of the profile RFC 9068, issued and verified strictly.
 //!
-//! jsonwebtoken signs and checks signatures, and nothing else: every claim is checked here,
-//! against the one clock that the caller passes in (RFC 8725 §3).
+//! Signatures are [`jws`](crate::jws)'s business; every claim is checked here, against the one
+//! clock that the caller passes in (RFC 8725 §3).
 
 use std::time::Duration;
 
-use jsonwebtoken::{Header, encode};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
     encoding::to_base64url,
     ids::{SessionId, UserId},
-    jws::{JwsError, UnverifiedToken},
+    jws::{JwsError, SignError, UnverifiedToken},
     key_ring::KeyRing,
     time::UnixSeconds,
 };
@@ -92,7 +91,7 @@ pub enum IssueError {
     NoSigner,
     /// The cryptographic library refused.
     #[error("the access token could not be signed")]
-    Sign(#[source] jsonwebtoken::errors::Error),
+    Sign(#[from] SignError),
 }
 
 /// Issues an access token at `now`. `jti` is sixteen fresh random bytes.
@@ -108,11 +107,6 @@ pub fn issue(
     jti: [u8; 16],
 ) -> Result<Zeroizing<String>, IssueError> {
     let key = ring.signer(now).ok_or(IssueError::NoSigner)?;
-    let header = Header {
-        typ: Some(TYP.to_owned()),
-        kid: Some(key.kid().to_owned()),
-        ..Header::new(key.algorithm().jose())
-    };
     let claims = Claims {
         iss: policy.issuer.clone(),
         sub: subject.user_id,
@@ -127,7 +121,8 @@ pub fn issue(
         name: subject.name.clone(),
         roles: subject.roles.clone(),
     };
-    encode(&header, &claims, key.private()).map(Zeroizing::new).map_err(IssueError::Sign)
+    let payload = Zeroizing::new(serde_json::to_vec(&claims).map_err(|_| SignError)?);
+    Ok(key.sign(TYP, &payload)?)
 }
 
 /// Why a text is no access token of ours.

@@ -4,10 +4,17 @@
 //! header with nothing in it that we do not understand, then the key by `kid` alone, then the one
 //! algorithm that the key is for, then the signature. Nothing of the payload is looked at before.
 
-use jsonwebtoken::{Algorithm, DecodingKey};
-use serde::Deserialize;
+mod algorithm;
+mod keys;
 
-use crate::encoding::from_base64url;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+pub use self::{
+    algorithm::SignatureAlgorithm,
+    keys::{PrivateKey, SignError, VerificationKey},
+};
+use crate::encoding::{from_base64url, to_base64url};
 
 /// The longest token that is looked at, in bytes.
 pub const MAX_TOKEN_LEN: usize = 4096;
@@ -52,7 +59,7 @@ pub struct UnverifiedToken<'t> {
     header: Header,
     payload: Vec<u8>,
     signing_input: &'t str,
-    signature: &'t str,
+    signature: Vec<u8>,
 }
 
 impl<'t> UnverifiedToken<'t> {
@@ -68,9 +75,8 @@ impl<'t> UnverifiedToken<'t> {
         let (header, payload) = signing_input.split_once('.').ok_or(JwsError::Malformed)?;
         let decode = |part| from_base64url(part).ok_or(JwsError::Malformed);
         let header = serde_json::from_slice(&decode(header)?).map_err(|_| JwsError::Malformed)?;
-        // Decoded only for its strictness: `verify` takes the text.
-        decode(signature)?;
-        Ok(Self { header, payload: decode(payload)?, signing_input, signature })
+        let (payload, signature) = (decode(payload)?, decode(signature)?);
+        Ok(Self { header, payload, signing_input, signature })
     }
 
     /// The header: to choose the key by its `kid`, and for nothing else before [`Self::verify`].
@@ -84,16 +90,10 @@ impl<'t> UnverifiedToken<'t> {
     /// # Errors
     /// [`JwsError::WrongAlgorithm`] and [`JwsError::BadSignature`].
     pub fn verify(self, key: &VerificationKey) -> Result<(Header, Vec<u8>), JwsError> {
-        if self.header.alg != key.algorithm.name() {
+        if self.header.alg != key.algorithm().name() {
             return Err(JwsError::WrongAlgorithm);
         }
-        let genuine = jsonwebtoken::crypto::verify(
-            self.signature,
-            self.signing_input.as_bytes(),
-            &key.key,
-            key.algorithm.jose(),
-        );
-        if genuine == Ok(true) {
+        if key.verifies(self.signing_input.as_bytes(), &self.signature) {
             Ok((self.header, self.payload))
         } else {
             Err(JwsError::BadSignature)
@@ -101,59 +101,32 @@ impl<'t> UnverifiedToken<'t> {
     }
 }
 
-/// The algorithms that access tokens may be signed with (RFC 7518 §3.1, RFC 8037 §3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignatureAlgorithm {
-    /// HMAC with SHA-256.
-    Hs256,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-    /// Ed25519.
-    EdDsa,
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    Rs256,
+/// Signs `payload` and serialises it compactly, with a header of `typ`, `alg` and `kid`.
+///
+/// # Errors
+/// [`SignError`].
+pub(crate) fn sign(
+    typ: &str,
+    kid: &str,
+    payload: &[u8],
+    key: &PrivateKey,
+) -> Result<Zeroizing<String>, SignError> {
+    let header = IssuedHeader { typ, alg: key.algorithm().name(), kid };
+    let header = serde_json::to_vec(&header).map_err(|_| SignError)?;
+    let mut token = Zeroizing::new(to_base64url(&header));
+    token.push('.');
+    token.push_str(&to_base64url(payload));
+    let signature = to_base64url(&key.sign(token.as_bytes())?);
+    token.push('.');
+    token.push_str(&signature);
+    Ok(token)
 }
 
-impl SignatureAlgorithm {
-    /// The name in JOSE headers and JWKs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-            Self::Rs256 => "RS256",
-        }
-    }
-
-    pub(crate) const fn jose(self) -> Algorithm {
-        match self {
-            Self::Hs256 => Algorithm::HS256,
-            Self::Es256 => Algorithm::ES256,
-            Self::EdDsa => Algorithm::EdDSA,
-            Self::Rs256 => Algorithm::RS256,
-        }
-    }
-}
-
-/// A key that verifies signatures of one algorithm.
-pub struct VerificationKey {
-    algorithm: SignatureAlgorithm,
-    key: DecodingKey,
-}
-
-impl VerificationKey {
-    pub(crate) const fn new(algorithm: SignatureAlgorithm, key: DecodingKey) -> Self {
-        Self { algorithm, key }
-    }
-}
-
-impl std::fmt::Debug for VerificationKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("VerificationKey")
-            .field("algorithm", &self.algorithm)
-            .finish_non_exhaustive()
-    }
+#[derive(Serialize)]
+struct IssuedHeader<'a> {
+    typ: &'a str,
+    alg: &'static str,
+    kid: &'a str,
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 
 mod support;
 
+mod algorithms;
 mod attacks;
 mod authenticate;
 mod convergence;

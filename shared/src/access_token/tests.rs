@@ -64,9 +64,7 @@ fn signed(header: &Value, claims: &Value) -> String {
 fn sign(input: &str) -> String {
     let ring = ring("a");
     let key = ring.signer(NOW).unwrap();
-    let signature =
-        jsonwebtoken::crypto::sign(input.as_bytes(), key.private(), Algorithm::HS256).unwrap();
-    format!("{input}.{signature}")
+    format!("{input}.{}", to_base64url(&key.private().sign(input.as_bytes()).unwrap()))
 }
 
 #[test]

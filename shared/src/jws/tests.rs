@@ -48,14 +48,13 @@ fn wycheproof_jws_vectors() {
             }
         }
     }
-    assert!(valid >= 12 && invalid >= 69, "only {valid} valid and {invalid} invalid vectors ran");
+    assert!(valid >= 20 && invalid >= 350, "only {valid} valid and {invalid} invalid vectors ran");
     eprintln!("{valid} valid and {invalid} invalid vectors");
 }
 
-/// Whether the key is for one of our algorithms and for signing.
+/// Whether the key is for one of our algorithms.
 fn ours(key: &Value) -> bool {
-    let alg = key["alg"].as_str();
-    alg == Some("HS256") || alg == Some("ES256")
+    SignatureAlgorithm::ALL.iter().any(|algorithm| key["alg"] == algorithm.name())
 }
 
 #[test]
@@ -76,7 +75,7 @@ fn headers_with_anything_we_do_not_understand_are_malformed() {
         "",
         "\u{feff}{}",
     ] {
-        let token = format!("{}.e30.AA", crate::encoding::to_base64url(header.as_bytes()));
+        let token = format!("{}.e30.AA", to_base64url(header.as_bytes()));
         assert_eq!(UnverifiedToken::parse(&token).unwrap_err(), JwsError::Malformed, "{header}");
     }
 }
@@ -85,7 +84,7 @@ fn headers_with_anything_we_do_not_understand_are_malformed() {
 fn deep_nesting_and_invalid_utf8_are_malformed() {
     let deep = format!("{{\"alg\":{}{}}}", "[".repeat(1_000), "]".repeat(1_000));
     for header in [deep.as_bytes(), b"{\"alg\":\"\xff\"}"] {
-        let token = format!("{}.e30.AA", crate::encoding::to_base64url(header));
+        let token = format!("{}.e30.AA", to_base64url(header));
         assert_eq!(UnverifiedToken::parse(&token).unwrap_err(), JwsError::Malformed);
     }
 }

@@ -3,7 +3,8 @@
 use jsonwebtoken::{Algorithm, EncodingKey};
 use ratchet::{
     encoding::{from_base64url, to_base64url},
-    key_ring::TAG_USE,
+    jws::SignatureAlgorithm,
+    key_ring::{NewKey, TAG_USE},
 };
 use serde_json::{Value, json};
 
@@ -27,6 +28,13 @@ pub(crate) fn known(further: &[Value]) -> Value {
     ];
     keys.extend_from_slice(further);
     json!({"keys": keys})
+}
+
+/// A ring with one fresh key of an algorithm for access tokens; and that key.
+pub(crate) fn of_algorithm(algorithm: SignatureAlgorithm) -> (Value, Value) {
+    let key = NewKey::signing(algorithm).expect("a key").expose();
+    let tag = NewKey::tag().expect("a key").expose();
+    (json!({"keys": [key, tag]}), key)
 }
 
 impl World {
