@@ -166,10 +166,10 @@ fn functions(resources: &Resources<'_>) -> Result<BTreeMap<String, Function>, Te
         let uri = properties.load("IntegrationUri")?;
         let binary = uri
             .intrinsic()
-            .filter(|(name, _)| *name == "GetAtt")
+            .filter(|(name, _)| *name == "Ref")
             .and_then(|(_, target)| target.text().ok())
-            .and_then(|target| binary_of_function.get(target.strip_suffix(".Arn")?))
-            .ok_or_else(|| uri.shape("!GetAtt <a function>.Arn"))?;
+            .and_then(|target| binary_of_function.get(target.strip_suffix(".Alias")?))
+            .ok_or_else(|| uri.shape("!Ref <a function>.Alias"))?;
         binary_of_integration.insert(id, binary);
     }
     for (_, properties) in resources.of_type("AWS::ApiGatewayV2::Route") {

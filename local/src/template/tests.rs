@@ -5,6 +5,8 @@ use ratchet::config::{Config, ConfigError};
 use super::*;
 use crate::workspace::Workspace;
 
+mod operations;
+
 fn template() -> Template {
     Template::read(&Workspace::locate().template()).unwrap()
 }
