@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    str::FromStr,
     sync::{Mutex, PoisonError},
 };
 
@@ -12,14 +11,16 @@ use argon2::{
 };
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use unicode_normalization::{UnicodeNormalization as _, char::is_public_assigned};
-use zeroize::ZeroizeOnDrop;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::entropy::{RandomUnavailable, random};
 
 mod blocklist;
 pub mod policy;
+mod stored;
 
 pub use policy::{PasswordPolicy, PasswordRule};
+use stored::Stored;
 
 /// The longest password, in characters: beyond it nothing is hashed.
 pub const PASSWORD_CHARS: usize = 256;
@@ -99,13 +100,13 @@ impl HashCost {
             && self.parallelism <= cap.parallelism
     }
 
-    fn params(self) -> Result<Params, HashError> {
-        Params::new(self.memory_kib, self.iterations, self.parallelism, Some(HASH_LEN))
+    fn params(self, hash_len: usize) -> Result<Params, HashError> {
+        Params::new(self.memory_kib, self.iterations, self.parallelism, Some(hash_len))
             .map_err(|_| HashError::Unusable)
     }
 }
 
-/// An Argon2id hash in PHC string form, as the users table holds it.
+/// A password hash as the users table holds it: a PHC string, or a modular-crypt string of bcrypt.
 ///
 /// # Security
 /// Prints as a placeholder: a hash is material for guessing.
@@ -113,10 +114,19 @@ impl HashCost {
 pub struct PhcHash(String);
 
 impl PhcHash {
-    /// A stored PHC string. It is checked when a password is verified against it.
+    /// A stored hash. It is checked when a password is verified against it.
     #[must_use]
     pub const fn new(text: String) -> Self {
         Self(text)
+    }
+
+    /// A hash that another system made: Argon2id, bcrypt, scrypt or PBKDF2, within the caps.
+    ///
+    /// # Errors
+    /// [`HashError::Unusable`] if no password could ever be verified against it.
+    pub fn import(text: &str) -> Result<Self, HashError> {
+        text.parse::<Stored>()?;
+        Ok(Self(text.to_owned()))
     }
 
     /// The PHC string, for the store.
@@ -138,7 +148,7 @@ pub enum HashError {
     /// The memory for the hash could not be had; another try may succeed.
     #[error("no memory for the password hash")]
     OutOfMemory,
-    /// The stored hash is no Argon2id PHC string, or asks for more than [`HashCost::CAP`].
+    /// The stored hash is of no known kind, or asks for more than it may ([`HashCost::CAP`]).
     #[error("the stored password hash can not be used")]
     Unusable,
     /// No salt could be drawn.
@@ -153,7 +163,7 @@ pub enum Verdict {
     Wrong,
     /// It is, and the hash is as expensive as the configuration asks.
     Right,
-    /// It is, but the hash is cheaper than the configuration asks: hash anew.
+    /// It is, but the hash is cheaper than the configuration asks, or of another kind: hash anew.
     RightButCheap,
 }
 
@@ -175,7 +185,7 @@ impl PasswordHasher {
     /// # Errors
     /// [`HashError`] if the cost is out of Argon2's bounds or the memory can not be had.
     pub fn new(cost: HashCost) -> Result<Self, HashError> {
-        let memory = allocate(cost.params()?.block_count())?;
+        let memory = allocate(cost.params(HASH_LEN)?.block_count())?;
         Ok(Self { cost, idle_memory: Mutex::new(vec![memory]) })
     }
 
@@ -185,11 +195,12 @@ impl PasswordHasher {
     /// [`HashError`].
     pub fn hash(&self, password: &Password) -> Result<PhcHash, HashError> {
         let salt: [u8; SALT_LEN] = random()?;
-        let hash = self.derive(self.cost, password, &salt)?;
+        let params = self.cost.params(HASH_LEN)?;
+        let hash = self.derive(Version::V0x13, params.clone(), password, &salt)?;
         let phc = PasswordHash {
             algorithm: Algorithm::Argon2id.ident(),
             version: Some(Version::V0x13.into()),
-            params: (&self.cost.params()?).try_into().map_err(|_| HashError::Unusable)?,
+            params: (&params).try_into().map_err(|_| HashError::Unusable)?,
             salt: Some(Salt::new(&salt).map_err(|_| HashError::Unusable)?),
             hash: Some(Output::new(&hash).map_err(|_| HashError::Unusable)?),
         };
@@ -201,14 +212,24 @@ impl PasswordHasher {
     /// # Errors
     /// [`HashError`]; the password is neither right nor wrong then.
     pub fn verify(&self, password: &Password, stored: &PhcHash) -> Result<Verdict, HashError> {
-        let stored = Stored::from_str(&stored.0)?;
-        let hash = self.derive(stored.cost, password, stored.salt.as_ref())?;
-        if verify_slices_are_equal(&hash, stored.hash.as_bytes()).is_err() {
-            Ok(Verdict::Wrong)
-        } else if self.cost.within(stored.cost) {
-            Ok(Verdict::Right)
-        } else {
-            Ok(Verdict::RightButCheap)
+        match stored.0.parse()? {
+            Stored::Argon2id(stored) => {
+                let params = stored.cost.params(stored.hash.len())?;
+                let salt = stored.salt.as_ref();
+                let hash = self.derive(stored.version, params, password, salt)?;
+                let current = stored.version == Version::V0x13 && stored.hash.len() == HASH_LEN;
+                if verify_slices_are_equal(&hash, stored.hash.as_bytes()).is_err() {
+                    Ok(Verdict::Wrong)
+                } else if current && self.cost.within(stored.cost) {
+                    Ok(Verdict::Right)
+                } else {
+                    Ok(Verdict::RightButCheap)
+                }
+            }
+            Stored::Foreign(foreign) if foreign.matches(password.0.as_bytes())? => {
+                Ok(Verdict::RightButCheap)
+            }
+            Stored::Foreign(_) => Ok(Verdict::Wrong),
         }
     }
 
@@ -217,23 +238,24 @@ impl PasswordHasher {
     /// # Errors
     /// [`HashError`].
     pub fn verify_nobody(&self, password: &Password) -> Result<(), HashError> {
-        let hash = self.derive(self.cost, password, &[0; SALT_LEN])?;
+        let params = self.cost.params(HASH_LEN)?;
+        let hash = self.derive(Version::V0x13, params, password, &[0; SALT_LEN])?;
         std::hint::black_box(hash);
         Ok(())
     }
 
     fn derive(
         &self,
-        cost: HashCost,
+        version: Version,
+        params: Params,
         password: &Password,
         salt: &[u8],
-    ) -> Result<[u8; HASH_LEN], HashError> {
-        let params = cost.params()?;
+    ) -> Result<Zeroizing<Vec<u8>>, HashError> {
         let blocks = params.block_count();
         let mut memory = self.take_memory(blocks)?;
-        let mut hash = [0; HASH_LEN];
+        let mut hash = Zeroizing::new(vec![0; params.output_len().unwrap_or(HASH_LEN)]);
         let used = memory.get_mut(..blocks).ok_or(HashError::OutOfMemory)?;
-        let result = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        let result = Argon2::new(Algorithm::Argon2id, version, params)
             .hash_password_into_with_memory(password.0.as_bytes(), salt, &mut hash, used);
         self.put_back(memory);
         result.map_err(|_| HashError::Unusable)?;
@@ -263,32 +285,6 @@ fn allocate(blocks: usize) -> Result<Vec<Block>, HashError> {
     memory.try_reserve_exact(blocks).map_err(|_| HashError::OutOfMemory)?;
     memory.resize(blocks, Block::new());
     Ok(memory)
-}
-
-/// A stored hash whose demands have been checked.
-struct Stored {
-    cost: HashCost,
-    salt: Salt,
-    hash: Output,
-}
-
-impl FromStr for Stored {
-    type Err = HashError;
-
-    fn from_str(text: &str) -> Result<Self, HashError> {
-        let phc = PasswordHash::new(text).map_err(|_| HashError::Unusable)?;
-        let cost = |name| phc.params.get_decimal(name).ok_or(HashError::Unusable);
-        let cost =
-            HashCost { memory_kib: cost("m")?, iterations: cost("t")?, parallelism: cost("p")? };
-        let current = phc.algorithm == Algorithm::Argon2id.ident()
-            && phc.version == Some(Version::V0x13.into());
-        match (phc.salt, phc.hash) {
-            (Some(salt), Some(hash)) if current && cost.within(HashCost::CAP) => {
-                Ok(Self { cost, salt, hash })
-            }
-            _ => Err(HashError::Unusable),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -121,6 +121,28 @@ fn a_hash_cheaper_than_configured_is_replaced_at_sign_in() {
 }
 
 #[test]
+fn a_hash_of_another_system_opens_the_door_once_and_is_replaced() {
+    run(async {
+        let world = World::shared().await;
+        // By Python's bcrypt package.
+        let made_elsewhere = "$2b$04$t2hZJO738UQX3yVB7hn77e29pPTQYLs6R..6GBEbAFN/t/yBM1KSi";
+        let person = world
+            .person_with(|new| new.password_hash = PhcHash::import(made_elsewhere).unwrap())
+            .await;
+        let wrong = world.api().authenticate(&person.name, "correct horse battery stapler").await;
+        assert_eq!(wrong.problem(), (401, "invalid_credentials".to_owned()));
+        assert_eq!(world.user_text(person.id, "password_hash").await, made_elsewhere);
+        for _ in 0..2 {
+            let right =
+                world.api().authenticate(&person.name, "correct horse battery staple").await;
+            assert_eq!(right.status, 200, "{right:?}");
+            let stored = world.user_text(person.id, "password_hash").await;
+            assert!(stored.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{stored}");
+        }
+    });
+}
+
+#[test]
 fn a_planted_hash_that_asks_for_four_gibibytes_is_refused() {
     run(async {
         let world = World::shared().await;
