@@ -32,6 +32,9 @@ pub struct Session {
     pub superseded: [Option<Superseded>; REGISTER_SLOTS],
     /// When the password was proved.
     pub auth_time: UnixMillis,
+    /// The last cut of the user's sessions that the sign-in saw; zero if there had been none.
+    /// Every later one ends the session, whatever anybody's clock says.
+    pub cut_seen: UnixMillis,
     /// When the session ends however often it is refreshed.
     pub absolute_expires_at: UnixSeconds,
     /// When the session ends if it is not refreshed before, never much after
@@ -190,6 +193,7 @@ mod tests {
             token_hash: SecretHash::from_bytes([0; 32]),
             superseded: [None; REGISTER_SLOTS],
             auth_time: at,
+            cut_seen: UnixMillis::new(0),
             absolute_expires_at: UnixSeconds::new(1_000),
             expires_at: UnixSeconds::new(1_000),
             origin: Origin { network: String::new(), user_agent: String::new() },

@@ -1,6 +1,6 @@
 //! Users, as far as signing in and listing need them.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use precis_core::profile::PrecisFastInvocation as _;
 use precis_profiles::UsernameCaseMapped;
@@ -80,20 +80,31 @@ pub enum UserStatus {
 }
 
 /// A 'log out everywhere': one attribute of the user, so that it takes effect in one write.
+///
+/// # Security
+/// A cut is told from the one before by its number, which only grows, and a session remembers the
+/// cut that its sign-in read together with the password. So a sign-in that was under way with the
+/// old password when the cut came is ended, one that saw the cut is not, and no clock decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionsCut {
-    /// Sessions of passwords proved up to this moment are over.
+    /// When it was, but always later than the cut before.
     pub valid_after: UnixMillis,
-    /// The one session that is not, if the user ended all others.
+    /// The one session that goes on, if the user ended all others.
     pub spared: Option<SessionId>,
 }
 
 impl SessionsCut {
-    /// Whether the cut ended a session. A session made in the very millisecond of the cut counts
-    /// as ended: signing in again is the smaller harm.
+    /// Whether the cut ended a session: whether its sign-in had not seen it.
     #[must_use]
-    pub fn ends(&self, session_id: SessionId, auth_time: UnixMillis) -> bool {
-        self.spared != Some(session_id) && auth_time <= self.valid_after
+    pub fn ends(&self, session: &Session) -> bool {
+        self.spared != Some(session.session_id) && session.cut_seen < self.valid_after
+    }
+
+    /// This cut, made after `previous`: a clock that is behind must not hide it.
+    #[must_use]
+    pub fn following(self, previous: UnixMillis) -> Self {
+        let next = previous.plus(Duration::from_millis(1));
+        Self { valid_after: self.valid_after.max(next), ..self }
     }
 }
 
@@ -101,14 +112,24 @@ impl User {
     /// Whether this user may go on with `session`.
     #[must_use]
     pub fn allows(&self, session: &Session) -> bool {
-        self.status == UserStatus::Active
-            && !self.cut.is_some_and(|cut| cut.ends(session.session_id, session.auth_time))
+        self.status == UserStatus::Active && !self.cut.is_some_and(|cut| cut.ends(session))
+    }
+
+    /// What a session that is made for this user, as read, keeps as [`Session::cut_seen`].
+    #[must_use]
+    pub fn cut_seen(&self) -> UnixMillis {
+        self.cut.map_or(UnixMillis::new(0), |cut| cut.valid_after)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        secret::SecretHash,
+        session::{Origin, REGISTER_SLOTS},
+        time::UnixSeconds,
+    };
 
     #[test]
     fn names_are_compared_without_case_and_width() {
@@ -127,13 +148,63 @@ mod tests {
         }
     }
 
+    fn session(number: u64, cut_seen: u64) -> Session {
+        Session {
+            user_id: UserId::from_bytes([1; 16]),
+            session_id: SessionId::generate(UnixMillis::new(number), &[0; 10]),
+            generation: 0,
+            token_hash: SecretHash::from_bytes([0; 32]),
+            superseded: [None; REGISTER_SLOTS],
+            auth_time: UnixMillis::new(5_000),
+            cut_seen: UnixMillis::new(cut_seen),
+            absolute_expires_at: UnixSeconds::new(1_000),
+            expires_at: UnixSeconds::new(1_000),
+            origin: Origin { network: String::new(), user_agent: String::new() },
+            source_ip: String::new(),
+            device: None,
+            revoked: None,
+        }
+    }
+
     #[test]
-    fn a_cut_ends_what_was_there_and_spares_the_one_it_names() {
-        let id = |millis| SessionId::generate(UnixMillis::new(millis), &[0; 10]);
-        let cut = SessionsCut { valid_after: UnixMillis::new(1_000), spared: Some(id(5)) };
-        assert!(cut.ends(id(1), UnixMillis::new(999)));
-        assert!(cut.ends(id(1), UnixMillis::new(1_000)));
-        assert!(!cut.ends(id(1), UnixMillis::new(1_001)));
-        assert!(!cut.ends(id(5), UnixMillis::new(999)));
+    fn a_cut_ends_what_had_not_seen_it_and_spares_the_one_it_names() {
+        let spared = session(5, 0);
+        let cut =
+            SessionsCut { valid_after: UnixMillis::new(1_000), spared: Some(spared.session_id) };
+        assert!(cut.ends(&session(1, 0)), "although its password was proved after the cut");
+        assert!(cut.ends(&session(1, 999)));
+        assert!(!cut.ends(&session(1, 1_000)));
+        assert!(!cut.ends(&session(1, 1_001)));
+        assert!(!cut.ends(&spared));
+    }
+
+    #[test]
+    fn a_cut_is_later_than_the_one_before_whatever_the_clock_says() {
+        let cut = SessionsCut { valid_after: UnixMillis::new(1_000), spared: None };
+        let after = |previous| cut.following(UnixMillis::new(previous)).valid_after.get();
+        assert_eq!(
+            [after(0), after(999), after(1_000), after(7_000)],
+            [1_000, 1_000, 1_001, 7_001]
+        );
+    }
+
+    #[test]
+    fn a_disabled_user_and_a_session_from_before_the_cut_are_not_allowed() {
+        let user = |status, cut| User {
+            id: UserId::from_bytes([1; 16]),
+            name: String::new(),
+            status,
+            email_confirmed: true,
+            roles: Vec::new(),
+            cut,
+        };
+        let cut = SessionsCut { valid_after: UnixMillis::new(1_000), spared: None };
+        let active = user(UserStatus::Active, Some(cut));
+        assert_eq!(active.cut_seen(), UnixMillis::new(1_000));
+        assert!(active.allows(&session(1, 1_000)));
+        assert!(!active.allows(&session(1, 999)));
+        assert!(user(UserStatus::Active, None).allows(&session(1, 0)));
+        assert_eq!(user(UserStatus::Active, None).cut_seen(), UnixMillis::new(0));
+        assert!(!user(UserStatus::Disabled, None).allows(&session(1, 1_000)));
     }
 }

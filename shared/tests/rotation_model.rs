@@ -4,6 +4,8 @@
 //! production walk; see `rotation_model/service.rs`. Time and the number of rotations are without
 //! bound; the retry window is two ticks and a request is up to one tick late. The deliberately
 //! broken variants show that the model would notice.
+//!
+//! A second model has the ends of sessions in flight; see `rotation_model/ends.rs`.
 
 #![allow(
     missing_docs,
@@ -15,7 +17,9 @@
 #![allow(clippy::trivially_copy_pass_by_ref, reason = "that a state is small is no promise")]
 
 mod rotation_model {
+    pub mod accounts;
     pub mod chain;
+    pub mod ends;
     pub mod mutation;
     pub mod promises;
     pub mod service;
@@ -26,7 +30,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use stateright::{Checker, Model, Property};
 
 use rotation_model::{
+    accounts::{Accounts, Mistake, end_all},
     chain::Chain,
+    ends::{Ends, Request},
     mutation::Mutation,
     service::{Outcome, Service},
 };
@@ -83,4 +89,79 @@ fn noticed(mutation: Mutation) -> &'static str {
         .filter(|promise| matches!(promise.expectation, stateright::Expectation::Always))
         .find(|promise| checker.discovery(promise.name).is_some());
     caught.unwrap_or_else(|| panic!("{mutation:?} is not noticed")).name
+}
+
+/// What is in flight together. Two refreshes are one too many for a lost answer, a duplicate and a
+/// slow one; the two log-outs-everywhere have clocks that disagree.
+fn scenarios() -> [(&'static str, Vec<Request>); 3] {
+    let (ahead, behind) = (Request::EndAll(end_all(2, true)), Request::EndAll(end_all(1, false)));
+    let (refresh, log_out, sign_in) = (Request::Refresh, Request::LogOut, Request::SignIn);
+    [
+        (
+            "log-out, log-out-everywhere and three refreshes",
+            vec![
+                log_out.clone(),
+                behind.clone(),
+                refresh.clone(),
+                refresh.clone(),
+                refresh.clone(),
+            ],
+        ),
+        (
+            "two log-outs-everywhere, a sign-in and two refreshes",
+            vec![ahead, behind.clone(), sign_in.clone(), refresh.clone(), refresh.clone()],
+        ),
+        (
+            "log-out, log-out-everywhere, a sign-in and two refreshes",
+            vec![log_out, behind, sign_in, refresh.clone(), refresh],
+        ),
+    ]
+}
+
+fn ends(mistake: Option<Mistake>, requests: Vec<Request>) -> Ends {
+    Ends { accounts: Accounts { mistake }, requests }
+}
+
+#[test]
+fn whatever_is_in_flight_what_has_been_ended_stays_ended_and_nothing_else_is() {
+    for (scenario, requests) in scenarios() {
+        let checker = ends(None, requests).checker().threads(2).spawn_dfs().join();
+        println!("{scenario}: {} states, exhaustively", checker.unique_state_count());
+        for promise in checker.model().properties() {
+            let found = checker.discovery(promise.name);
+            match promise.expectation {
+                stateright::Expectation::Always => {
+                    assert!(
+                        found.is_none(),
+                        "{}: {:?}",
+                        promise.name,
+                        found.map(stateright::Path::into_actions)
+                    );
+                }
+                _ => assert!(found.is_some(), "never: {}", promise.name),
+            }
+        }
+    }
+}
+
+#[test]
+fn every_mistake_about_ends_is_noticed() {
+    for mistake in Mistake::ALL {
+        let noticed = scenarios().into_iter().find_map(|(_, requests)| {
+            let checker = ends(Some(mistake), requests)
+                .checker()
+                .finish_when(stateright::HasDiscoveries::AnyFailures)
+                .spawn_bfs()
+                .join();
+            let promises = checker.model().properties().into_iter();
+            promises
+                .filter(|promise| matches!(promise.expectation, stateright::Expectation::Always))
+                .find(|promise| checker.discovery(promise.name).is_some())
+                .map(|promise| promise.name)
+        });
+        println!(
+            "{mistake:?}: {}",
+            noticed.unwrap_or_else(|| panic!("{mistake:?} is not noticed"))
+        );
+    }
 }

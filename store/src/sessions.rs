@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::{
     Client,
-    operation::update_item::UpdateItemError,
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
     types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use ratchet::{
@@ -18,6 +18,12 @@ use crate::{
 };
 
 mod item;
+
+/// What a fuzzer reaches of this module: the session item.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    pub use super::item::{from_session, to_session};
+}
 
 /// The tokens table.
 #[derive(Debug, Clone)]
@@ -47,15 +53,28 @@ impl Sessions {
         Self { client, table: table.into() }
     }
 
-    /// Keeps a new session. Written twice, it is the same session.
+    /// Keeps a new session. A try that comes through late never puts a session back that has been
+    /// refreshed or ended meanwhile.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn create(&self, session: &Session) -> Result<(), StoreError> {
         let put = self.client.put_item().table_name(&self.table);
-        let put = put.set_item(Some(item::from_session(session)));
-        put.send().await.map_err(|error| StoreError::new("PutItem", error))?;
-        Ok(())
+        let put = put
+            .set_item(Some(item::from_session(session)))
+            .condition_expression("attribute_not_exists(session_id)");
+        match put.send().await {
+            Ok(_) => Ok(()),
+            // Its id has 74 random bits: what is there is what an earlier try of ours has written.
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(StoreError::new("PutItem", error)),
+        }
     }
 
     /// Supersedes the presented token, if and only if the decision table says
@@ -96,8 +115,10 @@ impl Sessions {
                 "generation = :generation AND token_hash = :hash AND {LIVE} \
                  AND (attribute_not_exists({fourth}.at_ms) \
                  OR {fourth}.at_ms <= :recent_since) \
-                 AND attribute_type(auth_time, :number) AND attribute_type({first}, :map) \
-                 AND attribute_type({second}, :map) AND attribute_type({third}, :map)"
+                 AND attribute_type(auth_time, :number) AND attribute_type(cut_seen, :number) \
+                 AND attribute_type(source_ip, :string) AND attribute_type({first}, :map) \
+                 AND attribute_type({second}, :map) AND attribute_type({third}, :map) \
+                 AND attribute_type({fourth}, :map)"
             ))
             .expression_attribute_values(":generation", number(presented.generation))
             .expression_attribute_values(":hash", binary(presented.hash.as_bytes()))
@@ -113,6 +134,7 @@ impl Sessions {
             .expression_attribute_values(":now_seconds", number(rotation.now.seconds().get()))
             .expression_attribute_values(":recent_since", number(recent_since.get()))
             .expression_attribute_values(":number", string("N"))
+            .expression_attribute_values(":string", string("S"))
             .expression_attribute_values(":map", string("M"))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)

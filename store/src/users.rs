@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::{
     Client,
     operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
-    types::{Put, TransactWriteItem},
+    types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
 use ratchet::{
     ids::UserId,
@@ -64,6 +64,14 @@ pub struct ListedUser {
     pub name: String,
     /// The name by which the list is ordered, and where the next page starts.
     pub name_key: String,
+}
+
+/// What became of a cut.
+enum CutResult {
+    Written,
+    NoUser,
+    /// The last cut is not earlier than this one.
+    Follows(SessionsCut),
 }
 
 /// The index that lists users in name order.
@@ -182,18 +190,47 @@ impl Users {
         applied(result.map(drop))
     }
 
-    /// Ends all sessions of a user, but for a spared one, in one write. A later cut stays.
+    /// Ends all sessions of a user, but for a spared one, in one write. Returns the cut as it was
+    /// written, or `None` if there is no such user.
+    ///
+    /// A second write is needed only if the last cut seems to be in the future
+    /// ([`SessionsCut::following`]).
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn cut_sessions(&self, id: UserId, cut: SessionsCut) -> Result<(), StoreError> {
+    pub async fn cut_sessions(
+        &self,
+        id: UserId,
+        cut: SessionsCut,
+    ) -> Result<Option<SessionsCut>, StoreError> {
+        let mut cut = cut;
+        loop {
+            let previous = match self.try_cut_sessions(id, cut).await? {
+                CutResult::Written => return Ok(Some(cut)),
+                CutResult::NoUser => return Ok(None),
+                CutResult::Follows(previous) => previous,
+            };
+            // An earlier try of this very write, whose answer was lost.
+            if previous == cut {
+                return Ok(Some(cut));
+            }
+            cut = cut.following(previous.valid_after);
+        }
+    }
+
+    async fn try_cut_sessions(
+        &self,
+        id: UserId,
+        cut: SessionsCut,
+    ) -> Result<CutResult, StoreError> {
         let update = self.client.update_item().table_name(&self.table);
         let update = update
             .key("pk", string(item::user_pk(id)))
             .condition_expression(
                 "attribute_exists(pk) AND (attribute_not_exists(sessions_valid_after) \
-                 OR sessions_valid_after <= :valid_after)",
+                 OR sessions_valid_after < :valid_after)",
             )
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .expression_attribute_values(":valid_after", number(cut.valid_after.get()));
         let update = match cut.spared {
             None => update
@@ -204,7 +241,18 @@ impl Users {
                 )
                 .expression_attribute_values(":spared", string(spared.to_string())),
         };
-        applied(update.send().await.map(drop)).map(drop)
+        match update.send().await {
+            Ok(_) => Ok(CutResult::Written),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failure)) => {
+                    let found = failure.item.as_ref().map(item::to_user).transpose()?;
+                    Ok(found
+                        .and_then(|user| user.cut)
+                        .map_or(CutResult::NoUser, CutResult::Follows))
+                }
+                _ => Err(StoreError::new("UpdateItem", error)),
+            },
+        }
     }
 
     async fn get(&self, pk: String) -> Result<Option<crate::item::Item>, StoreError> {

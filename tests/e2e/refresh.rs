@@ -269,7 +269,20 @@ fn roles_are_fresh_at_every_refresh() {
 fn a_damaged_session_is_a_generic_500_and_stays_as_it_is() {
     run(async {
         let world = World::shared().await;
-        for attribute in ["generation", "token_hash", "auth_time", "superseded_1", "superseded_3"] {
+        for attribute in [
+            "generation",
+            "token_hash",
+            "auth_time",
+            "cut_seen",
+            "absolute_expires_at",
+            "expires_at",
+            "source_ip",
+            "superseded_1",
+            "superseded_2",
+            "superseded_3",
+            "superseded_4",
+            "revoked_at",
+        ] {
             let (_, tokens) = world.signed_in().await;
             let mut item = world.item(&tokens.refresh).await;
             item.insert(attribute.to_owned(), AttributeValue::Bool(true));

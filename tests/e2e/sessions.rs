@@ -1,9 +1,17 @@
 //! `/users/me/sessions`: what people can see and end.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Tokens, World, items::ids, people::Person, run};
+use crate::support::{
+    Answer, Tokens, World,
+    items::ids,
+    people::{Person, now},
+    proxy::{Fault, Proxy},
+    run,
+};
 
 fn id(tokens: &Tokens) -> String {
     ids(&tokens.refresh).session_id.to_string()
@@ -120,12 +128,71 @@ fn a_cut_ends_sessions_that_the_clean_up_never_saw() {
         // A session that an older sign-in keeps just after the clean-up has looked.
         let world = World::shared().await;
         let (person, tokens) = world.signed_in().await;
-        let auth_time = world.session(&tokens.refresh).await.unwrap().auth_time.get();
-        let cut = AttributeValue::N(auth_time.to_string());
+        // Its number is low: by whose clock it was made does not matter.
+        let cut = AttributeValue::N("7".to_owned());
         world.set_user(person.id, "sessions_valid_after", cut).await;
         assert_eq!(world.api().refresh(&tokens.refresh).await.code(), "revoked");
         let session = world.session(&tokens.refresh).await.unwrap();
         assert_eq!(session.revoked.unwrap().reason.as_str(), "ended_everywhere");
+    });
+}
+
+#[test]
+fn a_sign_in_under_way_is_ended_by_a_cut_that_it_has_not_seen() {
+    run(async {
+        let dynamodb =
+            Proxy::before(World::shared().await.stack().services().dynamodb().endpoint()).await;
+        let endpoint = dynamodb.endpoint();
+        let settings = [("AWS_ENDPOINT_URL_DYNAMODB", endpoint.as_str())];
+        let world = World::beside("late-sign-in", &settings).await;
+        let (person, tokens) = world.signed_in().await;
+        // The user has been read and the password is proved; the session is not kept yet.
+        dynamodb.break_next("PutItem", 1, Fault::Delay(Duration::from_millis(500)));
+        let calls = dynamodb.calls("PutItem");
+        let (api, late) = (world.api(), person.clone());
+        let late = tokio::spawn(async move { api.authenticate(&late.name, &late.password).await });
+        while dynamodb.calls("PutItem") == calls {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(world.api().delete("/users/me/sessions", &tokens.access).await.status, 204);
+        let late = late.await.unwrap().tokens();
+        assert_eq!(world.api().refresh(&late.refresh).await.code(), "revoked");
+        let again = world.sign_in(&person).await;
+        assert_eq!(world.api().refresh(&again.refresh).await.status, 200);
+    });
+}
+
+#[test]
+fn a_cut_by_a_clock_that_is_ahead_hides_no_later_one() {
+    run(async {
+        let world = World::shared().await;
+        let person = world.person().await;
+        let ahead = AttributeValue::N((now().get() + 600_000).to_string());
+        world.set_user(person.id, "sessions_valid_after", ahead).await;
+        let tokens = world.sign_in(&person).await;
+        assert_eq!(world.api().refresh(&tokens.refresh).await.status, 200, "it saw that cut");
+        let other = world.sign_in(&person).await;
+        world.api().delete("/users/me/sessions?except=current", &other.access).await;
+        assert_eq!(world.api().refresh(&tokens.refresh).await.code(), "revoked");
+        assert_eq!(world.api().delete("/users/me/sessions", &other.access).await.status, 204);
+        assert_eq!(world.api().refresh(&other.refresh).await.code(), "revoked");
+        let again = world.sign_in(&person).await;
+        assert_eq!(world.api().refresh(&again.refresh).await.status, 200);
+    });
+}
+
+#[test]
+fn a_write_of_a_new_session_that_comes_late_brings_nothing_back() {
+    run(async {
+        let world = World::shared().await;
+        let (_, tokens) = world.signed_in().await;
+        let new = world.session(&tokens.refresh).await.unwrap();
+        let next = world.api().refresh(&tokens.refresh).await.tokens();
+        world.sessions().create(&new).await.unwrap();
+        assert_eq!(world.api().refresh(&next.refresh).await.status, 200, "it is not set back");
+        world.api().logout(&next.refresh).await;
+        world.sessions().create(&new).await.unwrap();
+        assert_eq!(world.api().refresh(&tokens.refresh).await.code(), "revoked");
     });
 }
 

@@ -32,6 +32,7 @@ impl Chain {
             token_hash: secret.hash(),
             superseded: [None; REGISTER_SLOTS],
             auth_time: START,
+            cut_seen: UnixMillis::new(0),
             absolute_expires_at: POLICY.absolute_expires_at(session_id),
             expires_at: POLICY.expires_at(session_id, START),
             origin: origin(),

@@ -141,6 +141,7 @@ impl Service {
             token_hash: token.secret.hash(),
             superseded: [None; REGISTER_SLOTS],
             auth_time: MADE,
+            cut_seen: UnixMillis::new(0),
             absolute_expires_at: POLICY.absolute_expires_at(token.session_id),
             expires_at: POLICY.expires_at(token.session_id, PRESENT),
             origin,

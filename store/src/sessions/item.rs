@@ -38,7 +38,9 @@ pub(super) fn superseded(slot: Option<&Superseded>) -> AttributeValue {
     }))
 }
 
-pub(super) fn from_session(session: &Session) -> Item {
+/// The item of a session.
+#[must_use]
+pub fn from_session(session: &Session) -> Item {
     let mut item = key(session.user_id, session.session_id);
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
     set("generation", number(session.generation));
@@ -47,6 +49,7 @@ pub(super) fn from_session(session: &Session) -> Item {
         set(name, superseded(slot.as_ref()));
     }
     set("auth_time", number(session.auth_time.get()));
+    set("cut_seen", number(session.cut_seen.get()));
     set("absolute_expires_at", number(session.absolute_expires_at.get()));
     set("expires_at", number(session.expires_at.get()));
     set("network", string(&session.origin.network));
@@ -62,7 +65,11 @@ pub(super) fn from_session(session: &Session) -> Item {
     item
 }
 
-pub(super) fn to_session(item: &Item) -> Result<Session, StoreError> {
+/// The session of an item.
+///
+/// # Errors
+/// [`StoreError::MalformedItem`].
+pub fn to_session(item: &Item) -> Result<Session, StoreError> {
     let item = Reader(item);
     let mut superseded = [None; SLOTS.len()];
     for (to, name) in superseded.iter_mut().zip(SLOTS) {
@@ -76,6 +83,7 @@ pub(super) fn to_session(item: &Item) -> Result<Session, StoreError> {
         token_hash: SecretHash::from_bytes(item.bytes("token_hash")?),
         superseded,
         auth_time: UnixMillis::new(item.number("auth_time")?),
+        cut_seen: UnixMillis::new(item.number("cut_seen")?),
         absolute_expires_at: UnixSeconds::new(item.number("absolute_expires_at")?),
         expires_at: UnixSeconds::new(item.number("expires_at")?),
         origin: Origin {

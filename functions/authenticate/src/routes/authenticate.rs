@@ -68,8 +68,6 @@ pub(crate) async fn handle(
     if request.mode == Mode::Cookie {
         browser.permit()?;
     }
-    // The session dates from before the user is read: whatever ends the user's sessions after
-    // that read is younger, and ends this one too.
     let now = clock::now();
     let malformed = Problem::MalformedRequest { expected: Request::EXPECTED };
     let password = Password::parse(&request.password).map_err(|_| malformed.clone())?;
@@ -195,6 +193,7 @@ async fn start_session(
         token_hash: token.secret.hash(),
         superseded: [None; REGISTER_SLOTS],
         auth_time: now,
+        cut_seen: user.cut_seen(),
         absolute_expires_at: app.config.session.absolute_expires_at(session_id),
         expires_at: app.config.session.expires_at(session_id, now),
         origin: caller.origin,

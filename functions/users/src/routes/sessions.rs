@@ -88,8 +88,9 @@ pub(crate) struct Scope {
 /// Ends all sessions of the caller's, or with `?except=current` all others.
 ///
 /// The cut is one write and takes effect at once, also for what is in flight: a session that is
-/// refreshed after it sees the cut, and one that was made before it is older than the cut. The
-/// clean-up only makes sure that no rotation that began before the cut ends after this answer.
+/// refreshed after it sees the cut, and a sign-in that read the user before it has not seen it. The
+/// clean-up only makes sure that no rotation that read the user before the cut is written after
+/// this answer.
 pub(crate) async fn end_all(
     State(app): State<Arc<App>>,
     Bearer(claims): Bearer,
@@ -102,11 +103,11 @@ pub(crate) async fn end_all(
         _ => return Err(Problem::MalformedRequest { expected: "no query, or except=current" }),
     };
     live_sessions(&app, &claims, now).await?;
-    app.users.cut_sessions(claims.sub, SessionsCut { valid_after: now, spared }).await?;
+    let cut = SessionsCut { valid_after: now, spared };
+    let cut = app.users.cut_sessions(claims.sub, cut).await?.ok_or(Problem::SessionEnded)?;
     for session in app.sessions.list(claims.sub).await? {
-        // A session that was signed in to after the cut lives.
-        let cut = SessionsCut { valid_after: now, spared };
-        if session.ended(now).is_none() && cut.ends(session.session_id, session.auth_time) {
+        // Expired ones too: another function's clock may be behind ours.
+        if session.revoked.is_none() && cut.ends(&session) {
             let reason = RevocationReason::EndedEverywhere;
             revoke(&app, &claims, session.session_id, reason, now).await?;
         }

@@ -16,6 +16,7 @@ fn fullest() -> Session {
         token_hash: SecretHash::from_bytes([0xff; 32]),
         superseded: [Some(slot); REGISTER_SLOTS],
         auth_time: UnixMillis::new(9_999_999_999_999),
+        cut_seen: UnixMillis::new(9_999_999_999_999),
         absolute_expires_at: UnixSeconds::new(9_999_999_999),
         expires_at: UnixSeconds::new(9_999_999_999),
         origin: Origin {
