@@ -1,8 +1,11 @@
 //! The least that a function can do, beside which Ratchet's functions are measured: nothing; one
-//! conditional `UpdateItem`; that update and a `GetItem` at the same time.
+//! conditional `UpdateItem`; that update and a `GetItem` at the same time; and the same with the
+//! update that a rotation is, on an item of a session's size.
 //!
 //! They read the runtime's events, use the SDK and run on tokio exactly as the functions do, and
 //! leave out everything else: no key ring, no warming up, no router, no log, no cryptography.
+
+mod chain;
 
 use std::env;
 
@@ -11,7 +14,9 @@ use aws_sdk_dynamodb::{
     primitives::Blob, types::AttributeValue,
 };
 use lambda_http::Error;
-use ratchet_store::aws::AwsSettings;
+use ratchet_store::{Sessions, aws::AwsSettings};
+
+pub use chain::{Chain, session};
 
 /// The variable that names the tokens table, as for the functions.
 pub const TOKENS_TABLE: &str = "RATCHET_TOKENS_TABLE";
@@ -41,6 +46,10 @@ impl Tables {
             tokens: env::var(TOKENS_TABLE)?,
             users: env::var(USERS_TABLE)?,
         })
+    }
+
+    pub(crate) fn sessions(&self) -> Sessions {
+        Sessions::new(self.client.clone(), &self.tokens)
     }
 
     /// Exactly one conditional `UpdateItem`.
