@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ratchet::{
-    access_token::{self, AccessTokenError, Verified},
+    access_token::{self, AccessTokenError, Claims, Verified},
     config::{Config, ConfigError},
     key_ring::KeyRing,
     time::UnixMillis,
@@ -75,17 +75,44 @@ impl App {
         Ok(self.key_ring.current(now).await?)
     }
 
-    /// Verifies an access token; a key id that the ring does not have makes it look for a newer
-    /// ring, once in a cool-down.
+    /// Verifies an access token.
     ///
     /// # Errors
     /// [`VerifyError`].
     pub async fn verify(&self, token: &str, now: UnixMillis) -> Result<Verified, VerifyError> {
-        let ring = self.key_ring.current(now).await?;
         let policy = &self.config.access_token;
-        match access_token::verify(token, policy, &ring, now.seconds()) {
+        self.with_newest_key_ring(now, |ring| {
+            access_token::verify(token, policy, ring, now.seconds())
+        })
+        .await
+    }
+
+    /// Verifies an access token in everything but its lifetime.
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub async fn verify_whatever_its_age(
+        &self,
+        token: &str,
+        now: UnixMillis,
+    ) -> Result<Claims, VerifyError> {
+        let policy = &self.config.access_token;
+        self.with_newest_key_ring(now, |ring| {
+            access_token::verify_whatever_its_age(token, policy, ring)
+        })
+        .await
+    }
+
+    /// A key id that the ring does not have makes it look for a newer ring, once in a cool-down.
+    async fn with_newest_key_ring<T>(
+        &self,
+        now: UnixMillis,
+        verify: impl Fn(&KeyRing) -> Result<T, AccessTokenError>,
+    ) -> Result<T, VerifyError> {
+        let ring = self.key_ring.current(now).await?;
+        match verify(&ring) {
             Err(AccessTokenError::UnknownKey) => match self.key_ring.after_unknown_key(now).await {
-                Some(ring) => Ok(access_token::verify(token, policy, &ring, now.seconds())?),
+                Some(ring) => Ok(verify(&ring)?),
                 None => Err(AccessTokenError::UnknownKey.into()),
             },
             verdict => Ok(verdict?),

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::{
     encoding::to_base64url,
     ids::{SessionId, UserId},
-    jws::{JwsError, SignError, UnverifiedToken},
+    jws::{JwsError, SignError, UnverifiedToken, VerificationKey},
     key_ring::KeyRing,
     time::UnixSeconds,
 };
@@ -157,16 +157,6 @@ pub enum Verified {
     Expired(Claims),
 }
 
-impl Verified {
-    /// The claims, expired or not: for refreshing, where an expired access token is welcome.
-    #[must_use]
-    pub fn into_claims_whatever_their_age(self) -> Claims {
-        match self {
-            Self::Live(claims) | Self::Expired(claims) => claims,
-        }
-    }
-}
-
 /// Verifies an access token at `now`.
 ///
 /// # Errors
@@ -178,24 +168,52 @@ pub fn verify(
     ring: &KeyRing,
     now: UnixSeconds,
 ) -> Result<Verified, AccessTokenError> {
+    let claims = genuine(token, policy, |kid| ring.verification_key(kid, now))?;
+    check_times(&claims, policy, now)?;
+    if claims.exp.plus(policy.clock_skew) <= now {
+        Ok(Verified::Expired(claims))
+    } else {
+        Ok(Verified::Live(claims))
+    }
+}
+
+/// Verifies an access token in everything but its lifetime: for refreshing, where an expired one
+/// is welcome.
+///
+/// A client that comes back after weeks brings the token of its last visit: the key may have been
+/// retired since, and the configured life may have become shorter. Neither makes its refresh token
+/// worse, so every key that the ring still has counts here, and no point in time does.
+///
+/// # Errors
+/// [`AccessTokenError`] unless the token is genuine.
+pub fn verify_whatever_its_age(
+    token: &str,
+    policy: &AccessTokenPolicy,
+    ring: &KeyRing,
+) -> Result<Claims, AccessTokenError> {
+    genuine(token, policy, |kid| ring.retired_or_verification_key(kid))
+}
+
+/// The claims of a token that is ours, checked in everything but time.
+fn genuine<'k>(
+    token: &str,
+    policy: &AccessTokenPolicy,
+    key: impl FnOnce(&str) -> Option<&'k VerificationKey>,
+) -> Result<Claims, AccessTokenError> {
     let token = UnverifiedToken::parse(token)?;
     // The key is chosen by `kid` alone (RFC 8725 §3.1), and only from the ring.
     let kid = token.header().kid.as_deref().ok_or(AccessTokenError::UnknownKey)?;
-    let key = ring.verification_key(kid, now).ok_or(AccessTokenError::UnknownKey)?;
+    let key = key(kid).ok_or(AccessTokenError::UnknownKey)?;
     let (header, payload) = token.verify(key)?;
     if header.typ.as_deref() != Some(TYP) {
         return Err(AccessTokenError::WrongType);
     }
     let claims: Claims =
         serde_json::from_slice(&payload).map_err(|_| AccessTokenError::MalformedClaims)?;
-    if claims.iss != policy.issuer || claims.aud != policy.audience {
-        return Err(AccessTokenError::Foreign);
-    }
-    check_times(&claims, policy, now)?;
-    if claims.exp.plus(policy.clock_skew) <= now {
-        Ok(Verified::Expired(claims))
+    if claims.iss == policy.issuer && claims.aud == policy.audience {
+        Ok(claims)
     } else {
-        Ok(Verified::Live(claims))
+        Err(AccessTokenError::Foreign)
     }
 }
 

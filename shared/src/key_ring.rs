@@ -125,6 +125,12 @@ impl KeyRing {
         self.signing_keys(now).filter_map(SigningKey::public)
     }
 
+    /// The key of that id, expired or not: whether something was ever signed by us.
+    #[must_use]
+    pub fn retired_or_verification_key(&self, kid: &str) -> Option<&VerificationKey> {
+        self.signing_keys.iter().find(|key| key.kid() == kid).map(SigningKey::verification_key)
+    }
+
     /// The key that tags refresh tokens at `now`.
     #[must_use]
     pub fn tagger(&self, now: UnixSeconds) -> Option<&TagKey> {

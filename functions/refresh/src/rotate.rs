@@ -1,7 +1,6 @@
 //! The rotation, from a presented token to a token pair: the one write, and what follows from it.
 
 use ratchet::{
-    access_token::Verified,
     config::Convergence,
     entropy::random,
     key_ring::KeyRing,
@@ -78,7 +77,7 @@ async fn belongs_together(
     now: UnixMillis,
 ) -> Result<(), Problem> {
     let mismatch = Problem::InvalidAttempt(InvalidAttempt::AccessTokenMismatch);
-    match app.verify(access_token, now).await.map(Verified::into_claims_whatever_their_age) {
+    match app.verify_whatever_its_age(access_token, now).await {
         Ok(claims) if claims.sub == token.user_id && claims.sid == token.session_id => Ok(()),
         Ok(_) | Err(VerifyError::Invalid(_)) => Err(mismatch),
         Err(VerifyError::NoKeyRing(error)) => Err(error.into()),

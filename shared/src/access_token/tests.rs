@@ -186,6 +186,52 @@ fn impossible_times_are_refused() {
 }
 
 #[test]
+fn whatever_its_age_a_token_must_be_genuine_and_may_be_anything_else() {
+    let at_any_age = |token: &str, ring: &KeyRing| verify_whatever_its_age(token, &policy(), ring);
+    let now = NOW.get();
+    for claims in [json!({"exp": now - 1}), json!({"exp": now + 301}), json!({"iat": now + 1})] {
+        let token = signed(&json!({}), &claims);
+        assert_eq!(at_any_age(&token, &ring("a")).unwrap().sub, subject().user_id, "{claims}");
+    }
+    for (header, claims) in [
+        (json!({"typ": "JWT"}), json!({})),
+        (json!({"kid": "other"}), json!({})),
+        (json!({"alg": "HS512"}), json!({})),
+        (json!({}), json!({"iss": "https://issuer.exampl"})),
+        (json!({}), json!({"aud": "other"})),
+        (json!({}), json!({"exp": "soon"})),
+    ] {
+        let token = signed(&header, &claims);
+        assert!(at_any_age(&token, &ring("a")).is_err(), "{header} {claims}");
+    }
+    assert!(at_any_age(&issued(), &ring("b")).is_err());
+}
+
+#[test]
+fn a_retired_key_verifies_nothing_but_what_may_be_of_any_age() {
+    let key = |byte: u8, use_, kid: &str, life: Value| {
+        let k = to_base64url(&(byte..byte + 40).collect::<Vec<u8>>());
+        let mut key = json!({"kty": "oct", "use": use_, "kid": kid, "k": k});
+        key.as_object_mut().unwrap().extend(life.as_object().unwrap().clone());
+        key
+    };
+    let ring = |exp| {
+        let ring = json!({"keys": [
+            key(1, "sig", "old", exp),
+            key(50, "sig", "new", json!({"nbf": NOW.get() + 1})),
+            key(100, crate::key_ring::TAG_USE, "tag", json!({})),
+        ]});
+        KeyRing::parse(&ring.to_string(), NOW.plus(Duration::from_secs(1))).unwrap()
+    };
+    let token = issue(&subject(), &policy(), &ring(json!({})), NOW, [3; 16]).unwrap();
+    let retired = ring(json!({"exp": NOW.get() + 100}));
+    let at = UnixSeconds::new(NOW.get() + 100);
+    let refusal = verify(&token, &policy(), &retired, at);
+    assert_eq!(refusal, Err(AccessTokenError::UnknownKey));
+    assert!(verify_whatever_its_age(&token, &policy(), &retired).is_ok());
+}
+
+#[test]
 fn a_claim_that_comes_twice_is_refused() {
     let token = issued();
     let mut parts = token.split('.');
