@@ -8,6 +8,7 @@ mod counting_proxy;
 mod event;
 mod function;
 mod message;
+mod report;
 mod resources;
 mod runtime_api;
 
@@ -15,9 +16,9 @@ use std::{
     collections::BTreeMap,
     error::Error,
     fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Lines, Write as _},
     path::PathBuf,
-    process::{Command, ExitCode, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio},
     time::Duration,
 };
 
@@ -35,8 +36,9 @@ use local::{
 };
 use ratchet::{encoding::from_base64url, ids::UserId};
 use ratchet_store::Sessions;
+use report::Report;
 use runtime_api::RuntimeApi;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use tokio::runtime::Runtime;
 
 /// What anything here fails with: a message.
@@ -184,16 +186,13 @@ fn refresh_event(refresh_token: &str) -> String {
 
 fn measure(arguments: &Arguments) -> Result<(), Failure> {
     let bench = Bench::start()?;
-    let (colds, warms) = if arguments.quick { (5, 60) } else { (31, 600) };
-    let mut figures = Map::new();
-    cold_starts(&bench, colds, &mut figures)?;
-    warm_requests(&bench, warms, &mut figures)?;
-    bare_hashes(&bench, warms / 3, &mut figures)?;
-    write_requests(&bench, &mut figures)?;
-    sizes(&bench, &mut figures)?;
-    let ratios = ratios(&figures);
-    print_table(&figures, &ratios);
-    let all = json!({"figures": figures, "ratios": ratios});
+    let (colds, warms) = if arguments.quick { (11, 90) } else { (31, 600) };
+    let mut report = Report::default();
+    cold_starts(&bench, colds, &mut report)?;
+    warm_requests(&bench, warms, &mut report)?;
+    write_requests(&bench, &mut report)?;
+    sizes(&bench, &mut report)?;
+    let all = report.print();
     if let Some(file) = &arguments.json {
         fs::write(file, format!("{all:#}\n"))?;
     }
@@ -204,13 +203,8 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// From the start of a process to its first answer.
-fn cold_starts(
-    bench: &Bench,
-    rounds: usize,
-    figures: &mut Map<String, Value>,
-) -> Result<(), Failure> {
+fn cold_starts(bench: &Bench, rounds: usize, report: &mut Report) -> Result<(), Failure> {
     let authenticate = bench.program("authenticate")?.warm(&bench.api)?;
-    let mut samples: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
     for _ in 0..rounds {
         for name in PROGRAMS {
             let tokens = sign_in(&authenticate)?;
@@ -220,27 +214,21 @@ fn cold_starts(
                 _ => event::get("/users", &tokens.access_token),
             };
             let cold = bench.program(name)?.cold_start(&bench.api, event)?;
-            samples.entry(name).or_default().push(cold.first_answer);
+            report.sample(&format!("{name}_cold"), cold.first_answer);
+            bench.forget_sessions(&tokens)?;
         }
-    }
-    for (name, samples) in samples {
-        figures.insert(format!("{name}_cold_ms"), milliseconds(percentile(samples, 50)));
     }
     Ok(())
 }
 
 /// One request after the other, the programs in turns; each refresh uses the token of the last.
-fn warm_requests(
-    bench: &Bench,
-    rounds: usize,
-    figures: &mut Map<String, Value>,
-) -> Result<(), Failure> {
+fn warm_requests(bench: &Bench, rounds: usize, report: &mut Report) -> Result<(), Failure> {
     let mut instances = BTreeMap::new();
     for name in PROGRAMS {
         instances.insert(name, bench.program(name)?.warm(&bench.api)?);
     }
+    let mut bare_hash = BareHash::start(bench)?;
     let authenticate = instances.get("authenticate").ok_or("no authenticate")?;
-    let mut samples: BTreeMap<String, Vec<Duration>> = BTreeMap::new();
     let mut tokens = sign_in(authenticate)?;
     for round in 0..rounds {
         // Four rotations fit into a retry window; a new session makes the next ones writes too.
@@ -250,67 +238,69 @@ fn warm_requests(
         }
         for (name, instance) in &instances {
             let event = match *name {
-                "authenticate" if round % 3 != 0 => continue,
                 "authenticate" => sign_in_event(ADA.name, ADA.password),
                 "refresh" => refresh_event(&tokens.refresh_token),
                 _ => event::get("/users", &tokens.access_token),
             };
             let answer = instance.invoke(event, 200)?;
-            samples.entry((*name).to_owned()).or_default().push(answer.duration());
+            report.sample(name, answer.duration());
             if *name == "refresh" {
                 tokens = answer.json()?;
             }
         }
+        report.sample("bare_hash", bare_hash.time()?);
         for (kind, name) in [("wrong_password", ADA.name), ("unknown_user", "nobody")] {
             let answer = authenticate.invoke(sign_in_event(name, "not the password"), 401)?;
-            samples.entry(kind.to_owned()).or_default().push(answer.duration());
+            report.sample(kind, answer.duration());
         }
-    }
-    for (name, samples) in samples {
-        figures.insert(format!("{name}_p99_ms"), milliseconds(percentile(samples.clone(), 99)));
-        figures.insert(format!("{name}_p50_ms"), milliseconds(percentile(samples, 50)));
     }
     for (name, instance) in &instances {
         if let Some(used) = instance.resources() {
-            figures.insert(
-                format!("{name}_peak_mib"),
-                json!(rounded(as_f64(used.peak_memory) / 1_048_576.0)),
-            );
-            figures.insert(format!("{name}_cpu_ms_in_all"), milliseconds(used.cpu));
+            let mebibytes = as_f64(used.peak_memory) / 1_048_576.0;
+            report.figure(&format!("{name}_peak_mib"), mebibytes);
+            report.figure(&format!("{name}_cpu_ms_in_all"), used.cpu.as_secs_f64() * 1e3);
         }
     }
-    Ok(())
+    bare_hash.stop()
 }
 
-/// Argon2id alone, at the parameters of the functions.
-fn bare_hashes(
-    bench: &Bench,
-    rounds: usize,
-    figures: &mut Map<String, Value>,
-) -> Result<(), Failure> {
-    let variable = |name: String| bench.stack.environment().variables().get(&name).cloned();
-    let mut command = Command::new(&bench.bare_hash);
-    for name in ["MEMORY_KIB", "ITERATIONS", "PARALLELISM"] {
-        command.arg(variable(format!("RATCHET_ARGON2_{name}")).ok_or("no Argon2 parameters")?);
+/// Argon2id alone, at the parameters of the functions, in a process that waits to be asked.
+struct BareHash {
+    process: Child,
+    questions: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl BareHash {
+    fn start(bench: &Bench) -> Result<Self, Failure> {
+        let variable = |name: String| bench.stack.environment().variables().get(&name).cloned();
+        let mut command = Command::new(&bench.bare_hash);
+        for name in ["MEMORY_KIB", "ITERATIONS", "PARALLELISM"] {
+            command.arg(variable(format!("RATCHET_ARGON2_{name}")).ok_or("no Argon2 parameters")?);
+        }
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let questions = process.stdin.take().ok_or("no input")?;
+        let answers = BufReader::new(process.stdout.take().ok_or("no output")?).lines();
+        Ok(Self { process, questions, answers })
     }
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    let (input, output) = (child.stdin.take(), child.stdout.take());
-    let (mut input, output) = (input.ok_or("no input")?, output.ok_or("no output")?);
-    let mut output = BufReader::new(output).lines();
-    let mut samples = Vec::new();
-    for _ in 0..rounds {
-        writeln!(input, "{}", ADA.password)?;
-        let nanoseconds = output.next().ok_or("no hash")??.parse()?;
-        samples.push(Duration::from_nanos(nanoseconds));
+
+    /// How long one hash takes.
+    fn time(&mut self) -> Result<Duration, Failure> {
+        writeln!(self.questions, "{}", ADA.password)?;
+        Ok(Duration::from_nanos(self.answers.next().ok_or("no hash")??.parse()?))
     }
-    drop(input);
-    child.wait()?;
-    figures.insert("bare_hash_p50_ms".to_owned(), milliseconds(percentile(samples, 50)));
-    Ok(())
+
+    fn stop(self) -> Result<(), Failure> {
+        let Self { mut process, questions, .. } = self;
+        // It ends with its input.
+        drop(questions);
+        process.wait()?;
+        Ok(())
+    }
 }
 
 /// How many calls a refresh makes, counted at a proxy.
-fn write_requests(bench: &Bench, figures: &mut Map<String, Value>) -> Result<(), Failure> {
+fn write_requests(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     let overrides = BTreeMap::from([
         ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), bench.proxy.url()),
         ("RATCHET_ISSUER".to_owned(), bench.stack.base_url().to_owned()),
@@ -325,86 +315,22 @@ fn write_requests(bench: &Bench, figures: &mut Map<String, Value>) -> Result<(),
     counted.invoke(refresh_event(&tokens.refresh_token), 200)?;
     let counts = bench.proxy.take();
     let writes: u32 = WRITES.iter().filter_map(|name| counts.get(*name)).sum();
-    figures.insert("refresh_write_requests".to_owned(), json!(writes));
-    figures.insert("refresh_requests".to_owned(), json!(counts.values().sum::<u32>()));
+    report.figure("refresh_write_requests", writes.into());
+    report.figure("refresh_requests", counts.values().sum::<u32>().into());
     Ok(())
 }
 
 /// What is uploaded: the binary, and about what its zip has.
-fn sizes(bench: &Bench, figures: &mut Map<String, Value>) -> Result<(), Failure> {
+fn sizes(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     for name in DEPLOYED {
         let binary = fs::read(&bench.program(name)?.path)?;
         let mut deflate = DeflateEncoder::new(Vec::new(), Compression::best());
         deflate.write_all(&binary)?;
-        let megabytes =
-            |bytes: usize| json!(rounded(as_f64(u64::try_from(bytes).unwrap_or(0)) / 1e6));
-        figures.insert(format!("{name}_binary_mb"), megabytes(binary.len()));
-        figures.insert(format!("{name}_zip_mb"), megabytes(deflate.finish()?.len()));
+        let megabytes = |bytes: usize| as_f64(u64::try_from(bytes).unwrap_or(0)) / 1e6;
+        report.figure(&format!("{name}_binary_mb"), megabytes(binary.len()));
+        report.figure(&format!("{name}_zip_mb"), megabytes(deflate.finish()?.len()));
     }
     Ok(())
-}
-
-/// The goal whose ratio counts in both directions.
-const ALIKE: &str = "unknown user and wrong password";
-
-/// A goal: what is measured, over what, and the most that it should be.
-const GOALS: [(&str, &str, Option<&str>, f64); 9] = [
-    ("warm refresh over its own calls", "refresh_p50_ms", Some("floor_rotate_get_p50_ms"), 1.15),
-    ("warm refresh over the least calls", "refresh_p50_ms", Some("floor_update_get_p50_ms"), 1.15),
-    ("cold refresh over the least calls", "refresh_cold_ms", Some("floor_update_get_cold_ms"), 1.5),
-    ("sign-in over its bare hash", "authenticate_p50_ms", Some("bare_hash_p50_ms"), 1.05),
-    (
-        "unknown user over wrong password",
-        "unknown_user_p50_ms",
-        Some("wrong_password_p50_ms"),
-        1.02,
-    ),
-    ("write requests of a refresh", "refresh_write_requests", None, 1.0),
-    ("zip of refresh, MB", "refresh_zip_mb", None, 3.0),
-    ("zip of users, MB", "users_zip_mb", None, 3.0),
-    ("peak memory of refresh, MiB", "refresh_peak_mib", None, 16.0),
-];
-
-fn ratios(figures: &Map<String, Value>) -> Map<String, Value> {
-    let figure = |name: &str| figures.get(name).and_then(Value::as_f64);
-    GOALS
-        .iter()
-        .filter_map(|(title, name, floor, _)| {
-            let floor = floor.map_or(Some(1.0), figure)?;
-            let ratio = figure(name)? / floor;
-            // Which of two that must not be told apart is the faster makes no difference.
-            let ratio = if *title == ALIKE { ratio.max(1.0 / ratio) } else { ratio };
-            Some(((*title).to_owned(), json!(rounded(ratio))))
-        })
-        .collect()
-}
-
-fn print_table(figures: &Map<String, Value>, ratios: &Map<String, Value>) {
-    for (name, figure) in figures {
-        println!("{name:<32} {figure:>10}");
-    }
-    println!();
-    for (title, .., goal) in GOALS {
-        if let Some(ratio) = ratios.get(title).and_then(Value::as_f64) {
-            let met = if ratio <= goal { "met" } else { "missed" };
-            println!("{title:<34} {ratio:>8} (goal {goal}: {met})");
-        }
-    }
-}
-
-fn percentile(mut samples: Vec<Duration>, percent: usize) -> Duration {
-    samples.sort_unstable();
-    let place = samples.len().saturating_sub(1) * percent / 100;
-    samples.get(place).copied().unwrap_or_default()
-}
-
-fn milliseconds(duration: Duration) -> Value {
-    json!(rounded(duration.as_secs_f64() * 1e3))
-}
-
-/// Three decimals are more than the machine is good for.
-fn rounded(number: f64) -> f64 {
-    (number * 1e3).round() / 1e3
 }
 
 #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "sizes are below 2^52")]
