@@ -80,6 +80,7 @@ pub fn session() -> Session {
         origin: origin(),
         source_ip: "203.0.113.7".to_owned(),
         device: None,
+        cut_seen: UnixMillis::new(0),
         revoked: None,
     }
 }
