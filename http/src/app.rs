@@ -60,7 +60,11 @@ impl App {
         let aws = AwsSettings::read(&variable)?;
         let dynamodb = aws.dynamodb();
         Ok(Self {
-            key_ring: KeyRingCache::new(aws.secrets_manager(), &config.key_ring_secret),
+            key_ring: KeyRingCache::new(
+                aws.secrets_manager(),
+                &config.key_ring_secret,
+                config.keys.reload,
+            ),
             users: Users::new(dynamodb.clone(), &config.users_table),
             sessions: Sessions::new(dynamodb, &config.tokens_table),
             config,

@@ -71,11 +71,12 @@ async fn deadline(request: Request, next: Next) -> Response {
     }
 }
 
-/// Nothing that this service says may be stored or sniffed; errors are no exception.
+/// Nothing that this service says may be sniffed, and nothing may be stored but what a route has
+/// said so of itself; errors are no exception.
 async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

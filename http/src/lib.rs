@@ -6,12 +6,14 @@
 //! * [`body`], [`bearer`], [`caller`] – what requests carry
 //! * [`cookie`] – refresh tokens of browser applications
 //! * [`tokens`] – the answer that carries a token pair
+//! * [`cacheable`] – answers that everybody may keep for a while
 //! * [`edge`] – deadline, headers, CORS and the one log line around every route
 //! * [`events`] – security events
 
 pub mod app;
 pub mod bearer;
 pub mod body;
+pub mod cacheable;
 pub mod caller;
 pub mod clock;
 pub mod cookie;
@@ -24,4 +26,4 @@ pub mod tokens;
 
 pub use app::App;
 pub use problem::Problem;
-pub use start::{StartError, run};
+pub use start::{StartError, run, run_without_tables};

@@ -36,7 +36,19 @@ pub async fn run<F>(routes: F) -> ExitCode
 where
     F: FnOnce(&App) -> Result<Router<Arc<App>>, Box<dyn Error + Send + Sync>>,
 {
-    match try_run(routes).await {
+    exit_code(try_run(routes, warm).await)
+}
+
+/// Runs a function that may read the key ring and no table.
+pub async fn run_without_tables<F>(routes: F) -> ExitCode
+where
+    F: FnOnce(&App) -> Result<Router<Arc<App>>, Box<dyn Error + Send + Sync>>,
+{
+    exit_code(try_run(routes, load_key_ring).await)
+}
+
+fn exit_code(outcome: Result<(), StartError>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Before the configuration is read there is no logging; an environment error says
@@ -49,7 +61,10 @@ where
     }
 }
 
-async fn try_run<F>(routes: F) -> Result<(), StartError>
+async fn try_run<F>(
+    routes: F,
+    prepare: impl AsyncFnOnce(&App) -> Result<(), StartError>,
+) -> Result<(), StartError>
 where
     F: FnOnce(&App) -> Result<Router<Arc<App>>, Box<dyn Error + Send + Sync>>,
 {
@@ -57,7 +72,7 @@ where
     telemetry::init(app.config.log_level);
     events::collect().map_err(StartError::Metrics)?;
     let routes = routes(&app).map_err(StartError::Function)?;
-    warm(&app).await?;
+    prepare(&app).await?;
     let router = edge::around(routes, Arc::new(app));
     lambda_http::run(router).await.map_err(StartError::Runtime)
 }
@@ -66,13 +81,16 @@ where
 /// handshakes, and the first request should not wait for them.
 async fn warm(app: &App) -> Result<(), StartError> {
     let nobody = UserId::generate(clock::now(), &random()?);
-    let (ring, connection) =
-        tokio::join!(app.key_ring.current(clock::now()), app.users.find(nobody));
+    let (ring, connection) = tokio::join!(load_key_ring(app), app.users.find(nobody));
     if let Err(error) = connection {
         let error = tracing::field::display(ErrorChain(&error));
         tracing::warn!(error, "DynamoDB could not be reached at start");
     }
-    match ring {
+    ring
+}
+
+async fn load_key_ring(app: &App) -> Result<(), StartError> {
+    match app.key_ring.current(clock::now()).await {
         Ok(_) => Ok(()),
         // A fault of the moment: requests try again and say 503 until it is over.
         Err(error @ LoadError::Unavailable(_)) => {

@@ -13,7 +13,17 @@ pub(crate) fn init(level: LogLevel) {
         LogLevel::Error => LevelFilter::ERROR,
     };
     let targets = Targets::new().with_default(ours.min(LevelFilter::WARN)).with_targets(
-        ["ratchet", "authenticate", "refresh", "users", "security"].map(|name| (name, ours)),
+        [
+            "ratchet",
+            "authenticate",
+            "refresh",
+            "users",
+            "keys",
+            "authorizer",
+            "rotate_keys",
+            "security",
+        ]
+        .map(|name| (name, ours)),
     );
     let lines = fmt::layer()
         .json()

@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::{
     access_token::AccessTokenPolicy,
+    jws::SignatureAlgorithm,
     password::{HashCost, PasswordPolicy},
     rotation::SessionPolicy,
 };
@@ -19,6 +20,8 @@ pub struct Config {
     pub key_ring_secret: String,
     /// What access tokens say and how long they live.
     pub access_token: AccessTokenPolicy,
+    /// How keys change.
+    pub keys: KeyPolicy,
     /// How long sessions live.
     pub session: SessionPolicy,
     /// How many live sessions a user may have; the oldest is ended for one more.
@@ -35,6 +38,17 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// The least severe log lines that are written.
     pub log_level: LogLevel,
+}
+
+/// How keys change, and how the change gets around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyPolicy {
+    /// What the next new key for access tokens signs with.
+    pub algorithm: SignatureAlgorithm,
+    /// How long others may keep the public keys.
+    pub jwks_max_age: Duration,
+    /// How long a function keeps the ring before it loads it anew.
+    pub reload: Duration,
 }
 
 /// What becomes of a recent token that comes from another network or user agent than the
@@ -88,6 +102,15 @@ impl Config {
                 client_id: reader.text("RATCHET_CLIENT_ID", "first-party"),
                 life: reader.seconds("RATCHET_ACCESS_TOKEN_SECONDS", 300, 1, 86_400),
                 clock_skew: reader.seconds("RATCHET_CLOCK_SKEW_SECONDS", 0, 0, 300),
+            },
+            keys: KeyPolicy {
+                algorithm: reader.choice(
+                    "RATCHET_SIGNING_ALGORITHM",
+                    &SignatureAlgorithm::ALL.map(|algorithm| (algorithm.name(), algorithm)),
+                    SignatureAlgorithm::Hs256,
+                ),
+                jwks_max_age: reader.seconds("RATCHET_JWKS_MAX_AGE_SECONDS", 600, 1, 86_400),
+                reload: reader.seconds("RATCHET_KEY_RING_RELOAD_SECONDS", 300, 1, 3_600),
             },
             session: SessionPolicy {
                 idle: reader.seconds("RATCHET_IDLE_SECONDS", 2_592_000, 1, 31_536_000),
@@ -284,6 +307,9 @@ mod tests {
             ("RATCHET_ISSUER", "issuer.example"),
             ("RATCHET_ACCESS_TOKEN_SECONDS", "0"),
             ("RATCHET_CLOCK_SKEW_SECONDS", "-1"),
+            ("RATCHET_SIGNING_ALGORITHM", "HS512"),
+            ("RATCHET_JWKS_MAX_AGE_SECONDS", "0"),
+            ("RATCHET_KEY_RING_RELOAD_SECONDS", "x"),
             ("RATCHET_IDLE_SECONDS", "soon"),
             ("RATCHET_ABSOLUTE_SECONDS", "1e9"),
             ("RATCHET_RETRY_WINDOW_SECONDS", "4"),

@@ -1,5 +1,6 @@
-//! base64url without padding (RFC 4648 §5), strict: one text for one value.
+//! base64url without padding (RFC 4648 §5), strict: one text for one value. And SHA-256.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::{
     Engine as _,
     alphabet::URL_SAFE,
@@ -24,6 +25,15 @@ pub fn to_base64url(bytes: &[u8]) -> String {
 #[must_use]
 pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
     BASE64URL.decode(text).ok()
+}
+
+/// SHA-256.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    // Both sides have 32 bytes.
+    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    hash
 }
 
 #[cfg(test)]

@@ -12,9 +12,6 @@ use tokio::{sync::Mutex, time::timeout};
 
 use crate::StoreError;
 
-/// A ring older than this is loaded anew.
-pub const RELOAD_AFTER: Duration = Duration::from_secs(300);
-
 /// However many tokens with unknown key ids come in, and however often loading fails, one try in
 /// this time is all that a ring in use costs.
 pub const COOL_DOWN: Duration = Duration::from_secs(30);
@@ -41,6 +38,7 @@ pub enum LoadError {
 pub struct KeyRingCache {
     client: Client,
     secret_id: String,
+    reload_after: Duration,
     state: Mutex<State>,
 }
 
@@ -52,10 +50,11 @@ struct State {
 }
 
 impl KeyRingCache {
-    /// A cache of the ring in the secret `secret_id`, empty yet.
+    /// A cache of the ring in the secret `secret_id`, empty yet. A ring older than `reload_after`
+    /// is loaded anew.
     #[must_use]
-    pub fn new(client: Client, secret_id: impl Into<String>) -> Self {
-        Self { client, secret_id: secret_id.into(), state: Mutex::default() }
+    pub fn new(client: Client, secret_id: impl Into<String>, reload_after: Duration) -> Self {
+        Self { client, secret_id: secret_id.into(), reload_after, state: Mutex::default() }
     }
 
     /// The ring: the cached one while it is fresh, or while no newer one can be had.
@@ -66,7 +65,7 @@ impl KeyRingCache {
         let mut state = self.state.lock().await;
         match &state.ring {
             None => self.load(&mut state, now).await,
-            Some(ring) if !state.is_due(now) => Ok(Arc::clone(ring)),
+            Some(ring) if !self.is_due(&state, now) => Ok(Arc::clone(ring)),
             Some(ring) => {
                 let in_use = Arc::clone(ring);
                 Ok(self.reload(&mut state, now).await.unwrap_or(in_use))
@@ -78,7 +77,7 @@ impl KeyRingCache {
     /// cool-down. `None` if there is nothing newer.
     pub async fn after_unknown_key(&self, now: UnixMillis) -> Option<Arc<KeyRing>> {
         let mut state = self.state.lock().await;
-        if state.is_cooling_down(now) {
+        if self.is_cooling_down(&state, now) {
             return None;
         }
         self.reload(&mut state, now).await
@@ -122,14 +121,14 @@ impl KeyRingCache {
         state.loaded_at = Some(now);
         Ok(ring)
     }
-}
 
-impl State {
-    fn is_due(&self, now: UnixMillis) -> bool {
-        self.loaded_at.is_none_or(|at| at.plus(RELOAD_AFTER) <= now) && !self.is_cooling_down(now)
+    fn is_due(&self, state: &State, now: UnixMillis) -> bool {
+        state.loaded_at.is_none_or(|at| at.plus(self.reload_after) <= now)
+            && !self.is_cooling_down(state, now)
     }
 
-    fn is_cooling_down(&self, now: UnixMillis) -> bool {
-        self.tried_at.is_some_and(|at| now < at.plus(COOL_DOWN))
+    fn is_cooling_down(&self, state: &State, now: UnixMillis) -> bool {
+        let cool_down = COOL_DOWN.min(self.reload_after);
+        state.tried_at.is_some_and(|at| now < at.plus(cool_down))
     }
 }

@@ -236,7 +236,11 @@ async fn cache(name: &str) -> (KeyRingCache, Proxy, String) {
             _ => "local".to_owned(),
         })
     });
-    (KeyRingCache::new(settings.unwrap().secrets_manager(), &secret), secrets, secret)
+    (
+        KeyRingCache::new(settings.unwrap().secrets_manager(), &secret, Duration::from_secs(300)),
+        secrets,
+        secret,
+    )
 }
 
 fn after(begun: UnixMillis, seconds: u64) -> UnixMillis {

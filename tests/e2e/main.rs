@@ -24,6 +24,7 @@ mod edge;
 mod events;
 mod faults;
 mod histories;
+mod keys;
 mod killed;
 mod logout;
 mod oauth2;

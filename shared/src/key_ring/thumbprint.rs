@@ -1,9 +1,8 @@
 //! JWK thumbprints (RFC 7638).
 
-use aws_lc_rs::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
-use crate::encoding::to_base64url;
+use crate::encoding::{sha256, to_base64url};
 
 /// The thumbprint of a key with these required members, in alphabetical order.
 pub(super) fn of(members: Vec<(&'static str, String)>) -> String {
@@ -19,5 +18,5 @@ pub(super) fn of(members: Vec<(&'static str, String)>) -> String {
         }
     }
     canonical.push('}');
-    to_base64url(digest(&SHA256, canonical.as_bytes()).as_ref())
+    to_base64url(&sha256(canonical.as_bytes()))
 }

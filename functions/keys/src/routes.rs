@@ -1,0 +1,2 @@
+pub(crate) mod jwks;
+pub(crate) mod metadata;

@@ -1,0 +1,26 @@
+//! `GET /.well-known/jwks.json`.
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use http::HeaderMap;
+use ratchet::key_ring::PublicJwk;
+use ratchet_http::{App, Problem, cacheable::cacheable, clock};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct JwkSet<'a> {
+    keys: Vec<&'a PublicJwk>,
+}
+
+/// The public halves of all keys whose tokens may be about, and of the one that signs next
+/// (RFC 7517 §5). With symmetric keys alone the set is empty: only this service verifies then.
+pub(crate) async fn keys(
+    State(app): State<Arc<App>>,
+    request: HeaderMap,
+) -> Result<Response, Problem> {
+    let now = clock::now();
+    let ring = app.key_ring(now).await?;
+    let keys = ring.public_keys(now.seconds()).collect();
+    cacheable(&request, &JwkSet { keys }, app.config.keys.jwks_max_age)
+}
