@@ -9,7 +9,7 @@ use ratchet::{
     time::UnixMillis,
 };
 use ratchet_store::{
-    KeyRingCache, LoadError, Sessions, Users,
+    Attempts, KeyRingCache, LoadError, Sessions, Users,
     aws::{AwsSettings, MissingVariable},
 };
 
@@ -24,6 +24,8 @@ pub struct App {
     pub key_ring: KeyRingCache,
     /// The users table.
     pub users: Users,
+    /// The counters of attempts, in the users table.
+    pub attempts: Attempts,
     /// The tokens table.
     pub sessions: Sessions,
 }
@@ -66,6 +68,7 @@ impl App {
                 config.keys.reload,
             ),
             users: Users::new(dynamodb.clone(), &config.users_table),
+            attempts: Attempts::new(dynamodb.clone(), &config.users_table),
             sessions: Sessions::new(dynamodb, &config.tokens_table),
             config,
         })

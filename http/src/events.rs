@@ -26,6 +26,11 @@ pub enum SecurityEvent<'a> {
         /// Which of them: for the operator only.
         reason: &'static str,
     },
+    /// A password was not even tried, because too many were wrong before.
+    AttemptRefused {
+        /// Whose they were: the account's, a device's, or the network's.
+        kind: &'static str,
+    },
     /// A recent token led to the live one.
     RefreshedInRetryWindow,
     /// An old token was presented.
@@ -57,6 +62,7 @@ impl SecurityEvent<'_> {
         match self {
             Self::SessionCreated => "session_created",
             Self::LoginFailed { .. } => "login_failed",
+            Self::AttemptRefused { .. } => "attempt_refused",
             Self::RefreshedInRetryWindow => "refreshed_in_retry_window",
             Self::ReuseDetected { .. } => "reuse_detected",
             Self::SessionRevoked { .. } => "session_revoked",
@@ -79,6 +85,9 @@ pub fn record(event: SecurityEvent<'_>, user_id: Option<UserId>, session_id: Opt
         }
         SecurityEvent::LoginFailed { reason } => {
             tracing::info!(target: "security", event = name, user_id, reason);
+        }
+        SecurityEvent::AttemptRefused { kind } => {
+            tracing::warn!(target: "security", event = name, kind);
         }
         SecurityEvent::SessionRevoked { reason } => {
             let reason = reason.as_str();

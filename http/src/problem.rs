@@ -1,12 +1,12 @@
 //! Every refusal, as RFC 9457 problem details with a stable `code`.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use ratchet::{
-    access_token::IssueError, entropy::RandomUnavailable, error_chain::ErrorChain,
-    password::PasswordRule,
+    access_token::IssueError, attempts::LONGEST_DELAY, entropy::RandomUnavailable,
+    error_chain::ErrorChain, password::PasswordRule,
 };
 use ratchet_store::{LoadError, StoreError};
 use serde::Serialize;
@@ -38,6 +38,14 @@ pub enum Problem {
     MethodNotAllowed,
     /// Unknown name, wrong password or disabled user: nobody learns which.
     InvalidCredentials,
+    /// Too many wrong passwords: nothing is tried for a while.
+    TooManyAttempts {
+        /// For how long.
+        retry_after: Duration,
+    },
+    /// So many wrong passwords in succession that only unlocking or a new password helps. Names
+    /// that nobody has are locked the same way.
+    AccountLocked,
     /// The password was right, but the e-mail address has not been confirmed.
     EmailNotConfirmed,
     /// A new password that misses rules of the policy: all of them, so that one more try is enough.
@@ -156,6 +164,8 @@ impl Problem {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::InvalidCredentials => "invalid_credentials",
+            Self::TooManyAttempts { .. } => "too_many_attempts",
+            Self::AccountLocked => "account_locked",
             Self::EmailNotConfirmed => "email_not_confirmed",
             Self::PasswordRefused(_) => "password_refused",
             Self::InvalidAttempt(attempt) => attempt.code(),
@@ -178,6 +188,7 @@ impl Problem {
             Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooManyAttempts { .. } | Self::AccountLocked => StatusCode::TOO_MANY_REQUESTS,
             Self::PasswordRefused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::InvalidCredentials
             | Self::EmailNotConfirmed
@@ -207,6 +218,8 @@ impl Problem {
             Self::NotFound => "There is nothing here.",
             Self::MethodNotAllowed => "This path takes other methods.",
             Self::InvalidCredentials => "Incorrect username or password!",
+            Self::TooManyAttempts { .. } => "Too many wrong passwords.",
+            Self::AccountLocked => "The account is locked after too many wrong passwords.",
             Self::EmailNotConfirmed => "The e-mail address has not been confirmed yet.",
             Self::PasswordRefused(_) => "This can not be the password.",
             Self::InvalidAttempt(_) => "Invalid attempt!",
@@ -235,8 +248,26 @@ impl Problem {
             Self::ForbiddenOrigin => {
                 Some("Expected a configured Origin, and the header 'X-Ratchet: 1'.".to_owned())
             }
+            Self::TooManyAttempts { .. } => Some("Try again after 'Retry-After'.".to_owned()),
+            Self::AccountLocked => {
+                Some("Choose a new password by e-mail, or ask who runs this service.".to_owned())
+            }
             Self::ExpiredAccessToken => Some("Get a new one by POST /refresh.".to_owned()),
             Self::Unavailable => Some("Try again with the same request.".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// When to ask again, in whole seconds.
+    fn retry_after(&self) -> Option<HeaderValue> {
+        match self {
+            Self::Unavailable => Some(RETRY_AFTER_FAULT),
+            Self::TooManyAttempts { retry_after } => {
+                let started = u64::from(retry_after.subsec_nanos() > 0);
+                Some(HeaderValue::from(retry_after.as_secs().saturating_add(started)))
+            }
+            // Waiting does not help; a client that asks all the same need not do so often.
+            Self::AccountLocked => Some(HeaderValue::from(LONGEST_DELAY.as_secs())),
             _ => None,
         }
     }
@@ -285,8 +316,8 @@ impl IntoResponse for Problem {
         if self == Self::ExpiredAccessToken {
             headers.insert(IS_TOKEN_EXPIRED, HeaderValue::from_static("true"));
         }
-        if self == Self::Unavailable {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER_FAULT);
+        if let Some(retry_after) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, retry_after);
         }
         response
     }

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use ratchet::{
     access_token::{self, AccessTokenPolicy, Subject},
+    device_token::EncodedDeviceToken,
     entropy::random,
     key_ring::KeyRing,
     refresh_token::{EncodedRefreshToken, RefreshToken},
@@ -27,6 +28,7 @@ pub struct TokenPair {
     refresh_token_expires_in: u64,
     session_expires_in: u64,
     refresh_after: u64,
+    device_token: Option<EncodedDeviceToken>,
 }
 
 #[derive(Serialize)]
@@ -39,6 +41,8 @@ struct Body<'a> {
     refresh_token_expires_in: u64,
     session_expires_in: u64,
     refresh_after: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_token: Option<&'a str>,
 }
 
 impl TokenPair {
@@ -71,7 +75,14 @@ impl TokenPair {
             refresh_token_expires_in: session.expires_at.seconds_since(seconds),
             session_expires_in: session.absolute_expires_at.seconds_since(seconds),
             refresh_after: refresh_after(policy.life, jitter),
+            device_token: None,
         })
+    }
+
+    /// The pair, and what shows next time that this device has signed in before.
+    #[must_use]
+    pub fn with_device_token(self, device_token: EncodedDeviceToken) -> Self {
+        Self { device_token: Some(device_token), ..self }
     }
 }
 
@@ -110,6 +121,7 @@ impl TokenPair {
             refresh_token_expires_in: self.refresh_token_expires_in,
             session_expires_in: self.session_expires_in,
             refresh_after: self.refresh_after,
+            device_token: self.device_token.as_ref().map(EncodedDeviceToken::expose),
         };
         json(StatusCode::OK, &body)
     }

@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::{
     access_token::AccessTokenPolicy,
+    attempts::{AttemptPolicy, Throttle},
     jws::SignatureAlgorithm,
     password::{HashCost, PasswordPolicy},
     rotation::SessionPolicy,
@@ -30,6 +31,8 @@ pub struct Config {
     pub convergence_from_elsewhere: Convergence,
     /// The cost of password hashes.
     pub hash_cost: HashCost,
+    /// How often passwords may be guessed.
+    pub attempts: AttemptPolicy,
     /// What a new password has to be.
     pub password_policy: PasswordPolicy,
     /// Whether only users with a confirmed e-mail address may sign in.
@@ -92,6 +95,7 @@ impl Config {
     /// [`ConfigError`] with every value that is missing or out of its bounds.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut reader = Reader { variable, errors: Vec::new() };
+        let failure_delay = reader.seconds("RATCHET_FAILURE_DELAY_SECONDS", 1, 1, 3_600);
         let config = Self {
             users_table: reader.required("RATCHET_USERS_TABLE"),
             tokens_table: reader.required("RATCHET_TOKENS_TABLE"),
@@ -142,6 +146,18 @@ impl Config {
                     1,
                     HashCost::CAP.parallelism,
                 ),
+            },
+            attempts: AttemptPolicy {
+                account: Throttle {
+                    free: reader.small_number("RATCHET_FREE_FAILURES", 5, 1, 20),
+                    delay: failure_delay,
+                    max: reader.small_number("RATCHET_MAX_FAILURES", 100, 10, 100),
+                },
+                network: Throttle {
+                    free: reader.small_number("RATCHET_NETWORK_FREE_FAILURES", 100, 1, 1_000_000),
+                    delay: failure_delay,
+                    max: u32::MAX,
+                },
             },
             password_policy: PasswordPolicy {
                 min_chars: reader.count(
@@ -318,6 +334,10 @@ mod tests {
             ("RATCHET_ARGON2_MEMORY_KIB", "4194304"),
             ("RATCHET_ARGON2_ITERATIONS", "0"),
             ("RATCHET_ARGON2_PARALLELISM", "x"),
+            ("RATCHET_FREE_FAILURES", "0"),
+            ("RATCHET_FAILURE_DELAY_SECONDS", "0"),
+            ("RATCHET_MAX_FAILURES", "101"),
+            ("RATCHET_NETWORK_FREE_FAILURES", "-1"),
             ("RATCHET_PASSWORD_MIN_LENGTH", "7"),
             ("RATCHET_PASSWORD_REQUIRE_UPPERCASE", "1"),
             ("RATCHET_PASSWORD_REQUIRE_DIGIT", "no"),

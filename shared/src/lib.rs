@@ -9,10 +9,13 @@
 //! * [`access_token`] and [`jws`] – issuing and the strict verification of JWTs
 //! * [`key_ring`] – the keys behind both
 //! * [`password`] and [`user`] – who may sign in
+//! * [`attempts`] and [`device_token`] – how often passwords may be guessed, and who is no stranger
 //! * [`config`] – every setting, read once into one typed value
 
 pub mod access_token;
+pub mod attempts;
 pub mod config;
+pub mod device_token;
 pub mod encoding;
 pub mod entropy;
 pub mod error_chain;

@@ -3,6 +3,7 @@
 //! One method per atomic operation; what an operation means is decided in `ratchet`, not here. A
 //! failed condition is a result, not an error; every error says whether another try may help.
 
+pub mod attempts;
 pub mod aws;
 mod error;
 mod item;
@@ -10,6 +11,7 @@ pub mod key_ring;
 pub mod sessions;
 pub mod users;
 
+pub use attempts::Attempts;
 pub use error::StoreError;
 pub use key_ring::{KeyRingCache, LoadError};
 pub use sessions::{RotateResult, Sessions};

@@ -15,12 +15,12 @@ use crate::support::{
     run,
 };
 
-struct Faulty {
-    world: World,
-    dynamodb: Proxy,
+pub(crate) struct Faulty {
+    pub(crate) world: World,
+    pub(crate) dynamodb: Proxy,
 }
 
-async fn faulty(name: &str) -> Faulty {
+pub(crate) async fn faulty(name: &str) -> Faulty {
     let dynamodb =
         Proxy::before(World::shared().await.stack().services().dynamodb().endpoint()).await;
     let endpoint = dynamodb.endpoint();
@@ -29,7 +29,7 @@ async fn faulty(name: &str) -> Faulty {
 }
 
 /// Everything that can be wrong for good while it lasts.
-const LASTING: [Fault; 11] = [
+pub(crate) const LASTING: [Fault; 11] = [
     Fault::Refuse,
     Fault::Swallow,
     Fault::INTERNAL,
@@ -44,7 +44,7 @@ const LASTING: [Fault; 11] = [
 ];
 
 /// Faults that a second try gets over.
-const PASSING: [Fault; 6] = [
+pub(crate) const PASSING: [Fault; 6] = [
     Fault::Refuse,
     Fault::Swallow,
     Fault::INTERNAL,
@@ -54,7 +54,7 @@ const PASSING: [Fault; 6] = [
 ];
 
 /// The answer while a fault lasts.
-async fn unavailable(
+pub(crate) async fn unavailable(
     faulty: &Faulty,
     operation: &str,
     fault: Fault,

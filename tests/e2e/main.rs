@@ -23,6 +23,7 @@ mod cookie;
 mod edge;
 mod events;
 mod faults;
+mod guessing;
 mod histories;
 mod keys;
 mod killed;

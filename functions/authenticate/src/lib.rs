@@ -2,6 +2,7 @@
 //!
 //! The one function that hashes, and so the one that gets a whole CPU.
 
+mod guard;
 mod routes;
 
 use std::{error::Error, sync::Arc};

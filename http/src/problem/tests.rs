@@ -2,6 +2,8 @@ use std::fmt::Write as _;
 
 use http_body_util::BodyExt as _;
 
+use std::time::Duration;
+
 use super::*;
 
 fn every_problem() -> Vec<Problem> {
@@ -12,6 +14,8 @@ fn every_problem() -> Vec<Problem> {
         Problem::NotFound,
         Problem::MethodNotAllowed,
         Problem::InvalidCredentials,
+        Problem::TooManyAttempts { retry_after: Duration::from_millis(1_001) },
+        Problem::AccountLocked,
         Problem::EmailNotConfirmed,
         Problem::PasswordRefused(vec![
             PasswordRule::TooShort { min_chars: 15 },

@@ -1,6 +1,6 @@
 //! `POST /authenticate`.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use axum::{
     Extension,
@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use ratchet::{
+    device_token::{DeviceId, DeviceToken},
     entropy::random,
     error_chain::ErrorChain,
     ids::SessionId,
@@ -32,6 +33,8 @@ use ratchet_store::Credentials;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::guard::Admission;
+
 /// What the client sends.
 #[derive(Deserialize)]
 pub(crate) struct Request {
@@ -41,13 +44,15 @@ pub(crate) struct Request {
     password: Zeroizing<String>,
     /// What the user calls this device, for the list of sessions.
     device: Option<String>,
+    /// What an earlier answer gave to this device.
+    device_token: Option<String>,
     /// Who keeps the refresh token.
     #[serde(default)]
     mode: Mode,
 }
 
 impl Describe for Request {
-    const EXPECTED: &'static str = r#"{"name": "…", "password": "…"}, the password of 1 to 256 characters without control characters, and if you like a "device" of at most 40 bytes and a "mode", "token" or "cookie""#;
+    const EXPECTED: &'static str = r#"{"name": "…", "password": "…"}, the password of 1 to 256 characters without control characters, and if you like a "device" of at most 40 bytes, a "device_token" and a "mode", "token" or "cookie""#;
 }
 
 impl fmt::Debug for Request {
@@ -76,26 +81,53 @@ pub(crate) async fn handle(
     }
     // What is needed to answer is at hand before anything is kept.
     let ring = app.key_ring(now).await?;
-    let user = prove(&app, hasher, &request.name, password).await?;
-    let pair = start_session(&app, &ring, &user, caller, request.device, now).await?;
+    let tag_key = ring.tagger(now.seconds()).ok_or(Problem::Unavailable)?;
+    let device = request.device_token.as_deref().and_then(|text| {
+        DeviceToken::parse(text, &request.name, ring.tag_keys(now.seconds()), now.seconds())
+    });
+    let attempt = Attempt { name: &request.name, password, device, source: caller.source_ip, now };
+    let (user, admission) = prove(&app, hasher, attempt).await?;
+    let device = DeviceToken {
+        user_id: user.id,
+        device_id: match device {
+            Some(device) if device.user_id == user.id => device.device_id,
+            _ => DeviceId::from_bytes(random()?),
+        },
+        issued_at: now.seconds(),
+    };
+    let device_token = device.encode(&request.name, tag_key);
+    let session = start_session(&app, &ring, &user, caller, request.device, now);
+    let (pair, ()) = tokio::join!(session, admission.succeeded(&app));
+    let pair = pair?.with_device_token(device_token);
     Ok(match request.mode {
         Mode::Token => pair.into_response(),
         Mode::Cookie => browser.keep(&pair),
     })
 }
 
-/// Finds the user whose name and password these are.
+/// What is to be proved.
+struct Attempt<'a> {
+    name: &'a str,
+    password: Password,
+    device: Option<DeviceToken>,
+    source: Option<IpAddr>,
+    now: UnixMillis,
+}
+
+/// Finds the user whose name and password these are, if another attempt may be made.
 async fn prove(
     app: &App,
     hasher: Arc<PasswordHasher>,
-    name: &str,
-    password: Password,
-) -> Result<User, Problem> {
-    let credentials = match NameKey::parse(name) {
-        Ok(name) => app.users.find_credentials(&name).await?,
-        // A name that nobody can have is one that nobody has.
-        Err(_) => None,
-    };
+    attempt: Attempt<'_>,
+) -> Result<(User, Admission), Problem> {
+    let Attempt { name, password, device, source, now } = attempt;
+    // Counting takes as many round trips as finding does, so it takes no time of its own.
+    let (mut admission, credentials) =
+        tokio::try_join!(Admission::take(app, name, device, source, now), find(app, name))?;
+    let known = credentials.as_ref().map(|credentials| credentials.user.id);
+    if device.is_some_and(|device| Some(device.user_id) != known) {
+        admission = admission.take_as_stranger(app, name, now).await?;
+    }
     let (credentials, check) = check(credentials, hasher, password).await?;
     let failed = |user: Option<&User>, reason| {
         record(SecurityEvent::LoginFailed { reason }, user.map(|user| user.id), None);
@@ -117,6 +149,7 @@ async fn prove(
     }
     if app.config.require_confirmed_email && !user.email_confirmed {
         failed(Some(&user), "email_not_confirmed");
+        admission.succeeded(app).await;
         return Err(Problem::EmailNotConfirmed);
     }
     if let Some(dearer) = check.rehashed {
@@ -126,7 +159,15 @@ async fn prove(
             tracing::warn!(error, "a password could not be hashed anew");
         }
     }
-    Ok(user)
+    Ok((user, admission))
+}
+
+async fn find(app: &App, name: &str) -> Result<Option<Credentials>, Problem> {
+    match NameKey::parse(name) {
+        Ok(name) => Ok(app.users.find_credentials(&name).await?),
+        // A name that nobody can have is one that nobody has.
+        Err(_) => Ok(None),
+    }
 }
 
 struct Check {

@@ -1,0 +1,88 @@
+//! Who may try a password: every attempt is counted before anything is hashed.
+
+use std::net::IpAddr;
+
+use ratchet::{
+    attempts::{AttemptId, AttemptKey, Decision, Throttle},
+    device_token::DeviceToken,
+    entropy::random,
+    error_chain::ErrorChain,
+    time::UnixMillis,
+};
+use ratchet_http::{
+    App, Problem,
+    events::{SecurityEvent, record},
+};
+
+/// An attempt that has been counted, as a failure until it turns out to be none.
+pub(crate) struct Admission {
+    network: AttemptKey,
+    counter: AttemptKey,
+}
+
+impl Admission {
+    /// Counts an attempt at the account called `name`, with the device that has signed in there
+    /// before or as a stranger.
+    ///
+    /// The network's counter comes first: what it turns away leaves the account's as it is.
+    pub(crate) async fn take(
+        app: &App,
+        name: &str,
+        device: Option<DeviceToken>,
+        source: Option<IpAddr>,
+        now: UnixMillis,
+    ) -> Result<Self, Problem> {
+        let policy = app.config.attempts;
+        let network = AttemptKey::network(source, now);
+        admit(app, &network, &policy.network, "network", now).await?;
+        let (counter, kind) = match device {
+            Some(device) => (AttemptKey::device(device.device_id), "device"),
+            None => (AttemptKey::account(name), "account"),
+        };
+        admit(app, &counter, &policy.account, kind, now).await?;
+        Ok(Self { network, counter })
+    }
+
+    /// Counts the attempt as a stranger's too: its device token is of another user who had the
+    /// name before.
+    pub(crate) async fn take_as_stranger(
+        self,
+        app: &App,
+        name: &str,
+        now: UnixMillis,
+    ) -> Result<Self, Problem> {
+        let counter = AttemptKey::account(name);
+        admit(app, &counter, &app.config.attempts.account, "account", now).await?;
+        Ok(Self { counter, ..self })
+    }
+
+    /// The password was proved: the succession of failures is over.
+    ///
+    /// What can not be written here makes later delays longer than they need be, which is no
+    /// reason to refuse this sign-in.
+    pub(crate) async fn succeeded(&self, app: &App) {
+        let (reset, given_back) =
+            tokio::join!(app.attempts.reset(&self.counter), app.attempts.give_back(&self.network));
+        for error in [reset.err(), given_back.err()].into_iter().flatten() {
+            let error = tracing::field::display(ErrorChain(&error));
+            tracing::warn!(error, "a counter of attempts could not be set back");
+        }
+    }
+}
+
+async fn admit(
+    app: &App,
+    key: &AttemptKey,
+    throttle: &Throttle,
+    kind: &'static str,
+    now: UnixMillis,
+) -> Result<(), Problem> {
+    let attempt = AttemptId::new(random()?);
+    let problem = match app.attempts.take(key, throttle, attempt, now).await? {
+        Decision::Allow => return Ok(()),
+        Decision::Wait(delay) => Problem::TooManyAttempts { retry_after: delay },
+        Decision::Locked => Problem::AccountLocked,
+    };
+    record(SecurityEvent::AttemptRefused { kind }, None, None);
+    Err(problem)
+}

@@ -1,0 +1,198 @@
+//! The device token, version 1: shows that its bearer has signed in to an account before.
+//!
+//! ```text
+//! user id (16) ‖ device id (16) ‖ issued at (8, seconds, big endian) ‖ tag (16)
+//! ```
+//!
+//! The tag is HMAC-SHA-256, cut to 16 bytes, over the prefix, a hash of the user name and the 40
+//! bytes before it, under a key that HKDF derives from the ring's tag key. Attempts with it are
+//! counted apart from those of strangers, so that whoever guesses at an account does not lock its
+//! owner out. It opens nothing: with it and without, the password has to be right.
+
+use std::{fmt, time::Duration};
+
+use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::{
+    attempts::name_hash,
+    encoding::{from_base64url, to_base64url},
+    ids::UserId,
+    key_ring::TagKey,
+    time::UnixSeconds,
+};
+
+/// The prefix of every version 1 token.
+pub const PREFIX: &str = "dt1_";
+
+/// A device that is not used for so long is a stranger again.
+pub const LIFE: Duration = Duration::from_secs(365 * 24 * 3_600);
+
+const SIGNED: usize = 16 + 16 + 8;
+const TAG: usize = 16;
+const TEXT: usize = PREFIX.len() + ((SIGNED + TAG) * 4).div_ceil(3);
+
+/// A device that has signed in: 16 random bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceId([u8; 16]);
+
+impl DeviceId {
+    /// The id with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// A genuine device token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceToken {
+    /// Who signed in. The name alone does not tell: it may be another user's by now.
+    pub user_id: UserId,
+    /// The device.
+    pub device_id: DeviceId,
+    /// When it last signed in.
+    pub issued_at: UnixSeconds,
+}
+
+impl DeviceToken {
+    /// The token as clients get it, for the user called `name`.
+    #[must_use]
+    pub fn encode(&self, name: &str, key: &TagKey) -> EncodedDeviceToken {
+        let mut bytes = Vec::with_capacity(SIGNED + TAG);
+        bytes.extend_from_slice(self.user_id.as_bytes());
+        bytes.extend_from_slice(self.device_id.as_bytes());
+        bytes.extend_from_slice(&self.issued_at.get().to_be_bytes());
+        let tag = tag(key, name, &bytes);
+        bytes.extend_from_slice(&tag);
+        EncodedDeviceToken([PREFIX, &to_base64url(&bytes)].concat())
+    }
+
+    /// Reads a token that came along with `name`. `None` for anything that is no token of ours,
+    /// is of another name, or is too old: its bearer is a stranger then, and that is no error.
+    #[must_use]
+    pub fn parse<'k>(
+        text: &str,
+        name: &str,
+        keys: impl IntoIterator<Item = &'k TagKey>,
+        now: UnixSeconds,
+    ) -> Option<Self> {
+        if text.len() != TEXT {
+            return None;
+        }
+        let bytes = from_base64url(text.strip_prefix(PREFIX)?)?;
+        let (signed, presented) = bytes.split_at_checked(SIGNED)?;
+        let genuine = keys
+            .into_iter()
+            .any(|key| verify_slices_are_equal(&tag(key, name, signed), presented).is_ok());
+        let (user_id, rest) = signed.split_first_chunk()?;
+        let (device_id, rest) = rest.split_first_chunk()?;
+        let (issued_at, _) = rest.split_first_chunk()?;
+        let token = Self {
+            user_id: UserId::from_bytes(*user_id),
+            device_id: DeviceId::from_bytes(*device_id),
+            issued_at: UnixSeconds::new(u64::from_be_bytes(*issued_at)),
+        };
+        (genuine && now < token.issued_at.plus(LIFE)).then_some(token)
+    }
+}
+
+fn tag(key: &TagKey, name: &str, signed: &[u8]) -> [u8; TAG] {
+    // The expand step of HKDF (RFC 5869 §2.3) for one block of output; the tag key is the
+    // pseudorandom key. No refresh token's tag is over this text: those begin with their prefix.
+    let derived = hmac::sign(key.hmac(), b"ratchet device token v1\x01");
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()));
+    context.update(PREFIX.as_bytes());
+    context.update(&name_hash(name));
+    context.update(signed);
+    let mut tag = [0; TAG];
+    for (to, from) in tag.iter_mut().zip(context.sign().as_ref()) {
+        *to = *from;
+    }
+    tag
+}
+
+/// A device token's text on its way to the client.
+///
+/// # Security
+/// Prints as a placeholder and is wiped when dropped.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct EncodedDeviceToken(String);
+
+impl EncodedDeviceToken {
+    /// The text: only for the line that sends it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for EncodedDeviceToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EncodedDeviceToken(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixSeconds = UnixSeconds::new(1_780_000_000);
+
+    fn token() -> DeviceToken {
+        DeviceToken {
+            user_id: UserId::from_bytes([1; 16]),
+            device_id: DeviceId::from_bytes([2; 16]),
+            issued_at: NOW,
+        }
+    }
+
+    fn key(byte: u8) -> TagKey {
+        TagKey::new(&[byte; 32])
+    }
+
+    #[test]
+    fn a_token_is_read_back_with_the_name_and_the_key_that_made_it() {
+        let text = token().encode("Ada", &key(1));
+        let parse = |name, keys: &[TagKey]| DeviceToken::parse(text.expose(), name, keys, NOW);
+        assert_eq!(parse("ada", &[key(2), key(1)]), Some(token()));
+        assert_eq!(parse("grace", &[key(1)]), None);
+        assert_eq!(parse("ada", &[key(2)]), None);
+        assert_eq!(parse("ada", &[]), None);
+    }
+
+    #[test]
+    fn no_bit_of_it_can_be_changed() {
+        let text = token().encode("ada", &key(1));
+        let bytes = from_base64url(text.expose().strip_prefix(PREFIX).unwrap()).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let changed = [PREFIX, &to_base64url(&changed)].concat();
+            assert_eq!(DeviceToken::parse(&changed, "ada", &[key(1)], NOW), None, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn other_texts_and_old_tokens_are_strangers() {
+        let text = token().encode("ada", &key(1)).expose().to_owned();
+        let end = NOW.plus(LIFE);
+        assert_eq!(DeviceToken::parse(&text, "ada", &[key(1)], end), None);
+        let refresh = text.replacen(PREFIX, "rt1_", 1);
+        for text in ["", "dt1_", &refresh, &text[1..], &format!("{text}A")] {
+            assert_eq!(DeviceToken::parse(text, "ada", &[key(1)], NOW), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_prints_a_token() {
+        let text = token().encode("ada", &key(1));
+        assert!(!format!("{text:?}").contains(PREFIX));
+    }
+}
