@@ -29,6 +29,7 @@ pub const CONFIRMATION: HeaderName = HeaderName::from_static("x-ratchet");
 /// How a client keeps its refresh token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema))]
 pub enum Mode {
     /// Itself: the token is in the body of the answer.
     #[default]

@@ -16,6 +16,8 @@ pub mod body;
 pub mod cacheable;
 pub mod caller;
 pub mod clock;
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod cookie;
 pub mod edge;
 pub mod events;

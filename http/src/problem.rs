@@ -134,20 +134,28 @@ impl InvalidAttempt {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProblemCode(pub &'static str);
 
+/// Problem details (RFC 9457).
 #[derive(Serialize)]
-struct Details {
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "Problem"))]
+pub(crate) struct Details {
+    /// `urn:ratchet:problem:` and the code.
     r#type: String,
+    /// What happened, for a person.
     title: &'static str,
     status: u16,
+    /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    /// What happened, for a program: this does not change.
     code: &'static str,
+    /// The rules that a refused password misses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rules: Vec<MissedRule>,
 }
 
 /// A rule that a refused password misses, for the program and for the person.
 #[derive(Serialize)]
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "MissedRule"))]
 struct MissedRule {
     code: &'static str,
     detail: String,

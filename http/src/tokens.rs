@@ -32,14 +32,22 @@ pub struct TokenPair {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "TokenPair"))]
+pub(crate) struct Body<'a> {
+    /// A JWT (RFC 9068), for the header `Authorization: Bearer …`.
     access_token: &'a str,
+    /// `Bearer`.
     token_type: &'static str,
+    /// Life of the access token, in seconds.
     expires_in: u64,
+    /// For the next `POST /refresh`. Not there if it is in the cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
+    /// Life of the refresh token if it is not used before, in seconds.
     refresh_token_expires_in: u64,
+    /// Life of the session however often it is refreshed, in seconds.
     session_expires_in: u64,
+    /// When to refresh, in seconds: spread, so that clients do not come all at once.
     refresh_after: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     device_token: Option<&'a str>,

@@ -11,6 +11,12 @@ use axum::{Extension, Router, routing::post};
 use ratchet::password::PasswordHasher;
 use ratchet_http::App;
 
+/// Adds what the route takes to the API's description.
+#[cfg(feature = "contract")]
+pub fn requests(generator: &mut schemars::SchemaGenerator) {
+    generator.subschema_for::<routes::authenticate::Request>();
+}
+
 /// The routes of this function. The memory for the hash is allocated here, before the first
 /// request.
 ///

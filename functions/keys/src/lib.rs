@@ -9,6 +9,13 @@ use std::{error::Error, sync::Arc};
 use axum::{Router, routing::get};
 use ratchet_http::App;
 
+/// Adds what the routes answer to the API's description.
+#[cfg(feature = "contract")]
+pub fn answers(generator: &mut schemars::SchemaGenerator) {
+    generator.subschema_for::<routes::jwks::JwkSet<'_>>();
+    generator.subschema_for::<routes::metadata::Metadata<'_>>();
+}
+
 /// The routes of this function.
 ///
 /// # Errors

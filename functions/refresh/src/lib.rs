@@ -8,6 +8,21 @@ use std::{error::Error, sync::Arc};
 use axum::{Router, routing::post};
 use ratchet_http::App;
 
+/// Adds what the routes take to the API's description.
+#[cfg(feature = "contract")]
+pub fn requests(generator: &mut schemars::SchemaGenerator) {
+    generator.subschema_for::<routes::refresh::Request>();
+    generator.subschema_for::<routes::logout::Request>();
+    generator.subschema_for::<routes::oauth2_token::Request>();
+    generator.subschema_for::<routes::oauth2_revoke::Request>();
+}
+
+/// Adds what the routes answer to the API's description.
+#[cfg(feature = "contract")]
+pub fn answers(generator: &mut schemars::SchemaGenerator) {
+    generator.subschema_for::<routes::oauth2_token::OAuthError>();
+}
+
 /// The routes of this function.
 ///
 /// # Errors

@@ -10,6 +10,13 @@ use axum::{
 };
 use ratchet_http::App;
 
+/// Adds what the routes answer to the API's description.
+#[cfg(feature = "contract")]
+pub fn answers(generator: &mut schemars::SchemaGenerator) {
+    generator.subschema_for::<routes::users::Body>();
+    generator.subschema_for::<routes::sessions::Body>();
+}
+
 /// The routes of this function.
 ///
 /// # Errors

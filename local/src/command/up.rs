@@ -5,6 +5,7 @@ use std::fmt::Write;
 use local::{
     demo_users::{self, DemoUser},
     functions::Mode,
+    page::Page,
     progress::Progress,
     stack::{Stack, StackOptions},
 };
@@ -18,9 +19,15 @@ pub struct Options {
     /// Port of the API on 127.0.0.1
     #[arg(long, default_value_t = 9000, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
+    /// Port of the demonstration page on 127.0.0.1
+    #[arg(long, default_value_t = 9001, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    page_port: u16,
     /// Life of an access token; 300 if not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     access_token_seconds: Option<u32>,
+    /// How long a superseded refresh token leads to the live one; 60 if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(5..=600))]
+    retry_window_seconds: Option<u16>,
     /// Instances of each function that may run at the same time
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
     concurrency: u8,
@@ -39,17 +46,30 @@ pub fn run(runtime: &Runtime, options: &Options) -> Result<(), Failure> {
     if let Some(seconds) = options.access_token_seconds {
         stack_options = stack_options.with("RATCHET_ACCESS_TOKEN_SECONDS", seconds);
     }
-    with_stack(runtime, stack_options, async |stack: &Stack| {
+    if let Some(seconds) = options.retry_window_seconds {
+        stack_options = stack_options.with("RATCHET_RETRY_WINDOW_SECONDS", seconds);
+    }
+    let page = runtime.block_on(Page::reserve(options.page_port)).map_err(|error| {
+        format!(
+            "can not have port {} for the page: {error}. Choose another with --page-port",
+            options.page_port
+        )
+    })?;
+    stack_options = stack_options.with("RATCHET_CORS_ORIGINS", page.origin());
+    with_stack(runtime, stack_options, async move |stack: &Stack| {
         demo_users::create(stack).await?;
-        println!("{}", welcome(stack)?);
-        Err(stack.broken().await.into())
+        println!("{}", welcome(stack, page.origin())?);
+        tokio::select! {
+            error = stack.broken() => Err(error.into()),
+            error = page.serve(stack) => Err(error.into()),
+        }
     })
 }
 
 /// What the developer reads when the stack is up.
-fn welcome(stack: &Stack) -> Result<String, std::fmt::Error> {
+fn welcome(stack: &Stack, page: &str) -> Result<String, std::fmt::Error> {
     let url = stack.base_url();
-    let mut text = format!("\nRatchet is up at {url}\n\n");
+    let mut text = format!("\nRatchet is up at {url}, with a page to try it at {page}\n\n");
     for DemoUser { name, password, email_confirmed } in demo_users::DEMO_USERS {
         let remark = if email_confirmed { "" } else { "   (e-mail address not confirmed)" };
         writeln!(text, "  {name:<6} {password}{remark}")?;

@@ -35,14 +35,30 @@ use zeroize::Zeroizing;
 
 use crate::guard::Admission;
 
+/// What can not be in a password, as far as a pattern can say it.
+#[cfg(feature = "contract")]
+const PASSWORD: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+
 /// What the client sends.
 #[derive(Deserialize)]
+#[cfg_attr(
+    feature = "contract",
+    derive(schemars::JsonSchema),
+    schemars(rename = "AuthenticateRequest")
+)]
 pub(crate) struct Request {
+    /// The user name, in any case and width of letters.
     #[serde(alias = "Name")]
     name: String,
+    /// Without control characters.
     #[serde(alias = "Password")]
+    #[cfg_attr(
+        feature = "contract",
+        schemars(with = "String", length(min = 1, max = 256), regex(pattern = PASSWORD))
+    )]
     password: Zeroizing<String>,
     /// What the user calls this device, for the list of sessions.
+    #[cfg_attr(feature = "contract", schemars(length(max = 40)))]
     device: Option<String>,
     /// What an earlier answer gave to this device.
     device_token: Option<String>,

@@ -9,7 +9,13 @@ use ratchet_http::{App, Problem, cacheable::cacheable, clock};
 use serde::Serialize;
 
 #[derive(Serialize)]
-struct JwkSet<'a> {
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "JwkSet"))]
+pub(crate) struct JwkSet<'a> {
+    /// Public keys (RFC 7517).
+    #[cfg_attr(
+        feature = "contract",
+        schemars(with = "Vec<std::collections::BTreeMap<String, String>>")
+    )]
     keys: Vec<&'a PublicJwk>,
 }
 

@@ -10,7 +10,8 @@ use ratchet_http::{App, Problem, cacheable::cacheable};
 use serde::Serialize;
 
 #[derive(Serialize)]
-struct Metadata<'a> {
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "Metadata"))]
+pub(crate) struct Metadata<'a> {
     issuer: &'a str,
     jwks_uri: String,
     token_endpoint: String,

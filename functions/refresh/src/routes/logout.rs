@@ -20,8 +20,11 @@ use zeroize::Zeroizing;
 
 /// What the client sends.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "LogoutRequest"))]
 pub(crate) struct Request {
+    /// If it is not in the cookie.
     #[serde(alias = "Refresh_Token")]
+    #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
     refresh_token: Option<Zeroizing<String>>,
 }
 

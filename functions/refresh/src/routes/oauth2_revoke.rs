@@ -16,7 +16,13 @@ use super::logout::end_session;
 /// What the client sends (RFC 7009 §2.1). `token_type_hint` is not needed: only refresh tokens can
 /// be revoked.
 #[derive(Deserialize)]
+#[cfg_attr(
+    feature = "contract",
+    derive(schemars::JsonSchema),
+    schemars(rename = "OAuth2RevokeRequest")
+)]
 pub(crate) struct Request {
+    #[cfg_attr(feature = "contract", schemars(with = "String"))]
     token: Zeroizing<String>,
 }
 

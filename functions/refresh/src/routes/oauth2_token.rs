@@ -20,8 +20,15 @@ use crate::rotate::rotate;
 
 /// What the client sends (RFC 6749 §6). `scope` and `client_id` are neither needed nor read.
 #[derive(Deserialize)]
+#[cfg_attr(
+    feature = "contract",
+    derive(schemars::JsonSchema),
+    schemars(rename = "OAuth2TokenRequest")
+)]
 pub(crate) struct Request {
+    /// `refresh_token`.
     grant_type: Option<String>,
+    #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
     refresh_token: Option<Zeroizing<String>>,
 }
 
@@ -37,7 +44,8 @@ impl fmt::Debug for Request {
 
 /// An error answer (RFC 6749 §5.2).
 #[derive(Serialize)]
-struct OAuthError {
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "OAuth2Error"))]
+pub(crate) struct OAuthError {
     error: &'static str,
     error_description: &'static str,
 }

@@ -19,11 +19,15 @@ use crate::rotate::rotate;
 
 /// What the client sends.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "RefreshRequest"))]
 pub(crate) struct Request {
+    /// If it is not in the cookie.
     #[serde(alias = "Refresh_Token")]
+    #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
     refresh_token: Option<Zeroizing<String>>,
     /// The access token that goes with it; an expired one is welcome.
     #[serde(alias = "Access_Token")]
+    #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
     access_token: Option<Zeroizing<String>>,
 }
 

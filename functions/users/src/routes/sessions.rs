@@ -24,22 +24,29 @@ use ratchet_http::{
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize)]
-struct Body {
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "SessionList"))]
+pub(crate) struct Body {
     sessions: Vec<Entry>,
 }
 
 /// One session. Points in time are in Unix seconds, as in JWTs.
 #[derive(Serialize)]
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "SessionEntry"))]
 struct Entry {
+    #[cfg_attr(feature = "contract", schemars(with = "String"))]
     id: SessionId,
     current: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<String>,
     user_agent: String,
     network: String,
+    #[cfg_attr(feature = "contract", schemars(with = "u64"))]
     signed_in_at: UnixSeconds,
+    #[cfg_attr(feature = "contract", schemars(with = "u64"))]
     refreshed_at: UnixSeconds,
+    #[cfg_attr(feature = "contract", schemars(with = "u64"))]
     idle_expires_at: UnixSeconds,
+    #[cfg_attr(feature = "contract", schemars(with = "u64"))]
     absolute_expires_at: UnixSeconds,
 }
 

@@ -25,14 +25,18 @@ pub(crate) struct Page {
 }
 
 #[derive(Serialize)]
-struct Body {
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "UserPage"))]
+pub(crate) struct Body {
     users: Vec<Entry>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    /// For the next page. Without it, this is the last one.
     next_cursor: Option<String>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "UserEntry"))]
 struct Entry {
+    #[cfg_attr(feature = "contract", schemars(with = "String"))]
     id: UserId,
     name: String,
 }

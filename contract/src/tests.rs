@@ -1,0 +1,76 @@
+use std::{collections::BTreeSet, fs, path::Path};
+
+use super::*;
+
+async fn current() -> Value {
+    document().await
+}
+
+fn checkout(file: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).unwrap()
+}
+
+fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}
+
+#[tokio::test]
+async fn the_committed_description_is_the_current_one() {
+    let committed: Value = serde_json::from_str(&checkout("openapi.json")).unwrap();
+    assert!(committed == current().await, "run `cargo run -p contract > openapi.json`");
+}
+
+#[tokio::test]
+async fn the_description_has_the_routes_of_the_deployment_and_no_others() {
+    let document = current().await;
+    let described: BTreeSet<_> =
+        members(&document["paths"]).map(|(path, _)| path.clone()).collect();
+    let template =
+        local::template::Template::read(&local::workspace::Workspace::locate().template());
+    let functions = template.unwrap().functions;
+    let deployed = functions.into_values().flat_map(|function| function.paths).collect();
+    assert_eq!(described, deployed);
+}
+
+#[tokio::test]
+async fn every_problem_that_is_described_is_explained_in_the_readme() {
+    let document = current().await;
+    let mut described = BTreeSet::from(["method_not_allowed".to_owned()]);
+    for (_, methods) in members(&document["paths"]) {
+        for (_, operation) in members(methods) {
+            for (_, response) in members(&operation["responses"]) {
+                let problems = &response["content"]["application/problem+json"];
+                let codes = &problems["schema"]["allOf"][1]["properties"]["code"]["enum"];
+                let codes = codes.as_array().into_iter().flatten();
+                described.extend(codes.map(|code| code.as_str().unwrap().to_owned()));
+            }
+        }
+    }
+    let readme = checkout("README.md");
+    let table = readme.split("| `code` | says |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let named: BTreeSet<_> = table
+        .lines()
+        .filter_map(|line| line.split('|').nth(1))
+        .flat_map(|cell| cell.split(','))
+        .map(|code| code.trim().trim_matches('`').to_owned())
+        .filter(|code| !code.is_empty() && code != "---")
+        .collect();
+    assert_eq!(described.difference(&named).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+#[tokio::test]
+async fn every_reference_leads_somewhere() {
+    let document = current().await;
+    let mut waiting = vec![&document];
+    let mut references = 0;
+    while let Some(value) = waiting.pop() {
+        if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+            let target = document.pointer(reference.trim_start_matches('#'));
+            assert!(target.is_some(), "{reference}");
+            references += 1;
+        }
+        waiting.extend(members(value).map(|(_, member)| member));
+        waiting.extend(value.as_array().into_iter().flatten());
+    }
+    assert!(references > 20, "{references}");
+}

@@ -1,0 +1,89 @@
+// The chain of refresh tokens, as a list that a screen reader can read too.
+
+/** What is said of a token in each state. */
+const WORDS = {
+  live: 'live',
+  recent: 'superseded',
+  old: 'old',
+  dead: 'dead',
+};
+
+export class Chain {
+  #list;
+  #window;
+  #tokens = [];
+  #ended = false;
+
+  constructor(list, retryWindowSeconds) {
+    this.#list = list;
+    this.#window = retryWindowSeconds * 1000;
+  }
+
+  /** The next token; the same one again changes nothing. */
+  add(token, mode) {
+    if (this.#tokens.some((known) => known.token === token)) return;
+    this.#ended = false;
+    const last = this.#tokens.at(-1);
+    if (last) last.supersededAt = Date.now();
+    const number = mode === 'token' ? generation(token) : this.#tokens.length;
+    this.#tokens.push({ token, number, text: mode === 'token' ? `rt1_…${token.slice(-8)}` : 'in the cookie' });
+    this.#tokens.splice(0, this.#tokens.length - 8);
+    this.draw();
+  }
+
+  steal(token) {
+    for (const known of this.#tokens) known.stolen ||= known.token === token;
+    this.draw();
+  }
+
+  end() {
+    this.#ended = true;
+    this.draw();
+  }
+
+  clear() {
+    this.#tokens = [];
+    this.draw();
+  }
+
+  draw() {
+    const items = this.#tokens.map((token) => this.#item(token));
+    // Only what has changed, so that a reader is not interrupted.
+    if (items.map((item) => item.outerHTML).join() !== [...this.#list.children].map((item) => item.outerHTML).join()) {
+      this.#list.replaceChildren(...items);
+    }
+  }
+
+  #item({ token, number, text, supersededAt, stolen }) {
+    const item = document.createElement('li');
+    const left = supersededAt === undefined ? 0 : Math.ceil((supersededAt + this.#window - Date.now()) / 1000);
+    const state = this.#ended ? 'dead' : supersededAt === undefined ? 'live' : left > 0 ? 'recent' : 'old';
+    item.dataset.state = state;
+    const title = document.createElement('strong');
+    title.textContent = `Token ${number}: ${WORDS[state]}`;
+    const code = document.createElement('code');
+    code.textContent = text;
+    const remark = document.createElement('span');
+    remark.textContent = {
+      live: 'Good for one refresh.',
+      recent: `Leads to the live one for ${left} s.`,
+      old: 'Whoever presents it ends the session.',
+      dead: 'Refreshes nothing.',
+    }[state];
+    item.append(title, code, remark);
+    if (stolen) {
+      const mark = document.createElement('strong');
+      mark.className = 'stolen';
+      mark.textContent = 'Stolen';
+      item.append(mark);
+    }
+    return item;
+  }
+}
+
+/** The generation that a token names: four bytes behind the ids of user and session. */
+function generation(token) {
+  const text = token.slice('rt1_'.length).replaceAll('-', '+').replaceAll('_', '/');
+  const bytes = Uint8Array.from(atob(text.slice(0, 48)), (char) => char.charCodeAt(0));
+  return new DataView(bytes.buffer).getUint32(32);
+}
