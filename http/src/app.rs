@@ -11,6 +11,7 @@ use ratchet::{
 use ratchet_store::{
     Attempts, KeyRingCache, LoadError, Sessions, Users,
     aws::{AwsSettings, MissingVariable},
+    key_ring::Newer,
 };
 
 use crate::Problem;
@@ -118,10 +119,12 @@ impl App {
     ) -> Result<T, VerifyError> {
         let ring = self.key_ring.current(now).await?;
         match verify(&ring) {
-            Err(AccessTokenError::UnknownKey) => match self.key_ring.after_unknown_key(now).await {
-                Some(ring) => Ok(verify(&ring)?),
-                None => Err(AccessTokenError::UnknownKey.into()),
-            },
+            Err(AccessTokenError::UnknownKey) => {
+                match self.key_ring.after_unknown_key(now).await? {
+                    Newer::Ring(ring) => Ok(verify(&ring)?),
+                    Newer::Nothing => Err(AccessTokenError::UnknownKey.into()),
+                }
+            }
             verdict => Ok(verdict?),
         }
     }

@@ -1,6 +1,7 @@
 //! What every function of Ratchet does at its HTTP edge.
 //!
 //! * [`run`] – start-up: configuration, clients, key ring, then the runtime
+//! * [`invoked`] – the same for functions that other services than the API invoke
 //! * [`App`] – what the handlers of a function share
 //! * [`Problem`] – every refusal, as RFC 9457 problem details
 //! * [`body`], [`bearer`], [`caller`] – what requests carry
@@ -21,6 +22,7 @@ pub mod contract;
 pub mod cookie;
 pub mod edge;
 pub mod events;
+pub mod invoked;
 pub mod problem;
 mod start;
 mod telemetry;

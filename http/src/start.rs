@@ -47,7 +47,7 @@ where
     exit_code(try_run(routes, load_key_ring).await)
 }
 
-fn exit_code(outcome: Result<(), StartError>) -> ExitCode {
+pub(crate) fn exit_code(outcome: Result<(), StartError>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

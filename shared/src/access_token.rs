@@ -168,7 +168,20 @@ pub fn verify(
     ring: &KeyRing,
     now: UnixSeconds,
 ) -> Result<Verified, AccessTokenError> {
-    let claims = genuine(token, policy, |kid| ring.verification_key(kid, now))?;
+    verify_with(token, policy, |kid| ring.verification_key(kid, now), now)
+}
+
+/// As [`verify`], with keys that need not be a ring: `key` finds one by its id.
+///
+/// # Errors
+/// [`AccessTokenError`].
+pub fn verify_with<'k>(
+    token: &str,
+    policy: &AccessTokenPolicy,
+    key: impl FnOnce(&str) -> Option<&'k VerificationKey>,
+    now: UnixSeconds,
+) -> Result<Verified, AccessTokenError> {
+    let claims = genuine(token, policy, key)?;
     check_times(&claims, policy, now)?;
     if claims.exp.plus(policy.clock_skew) <= now {
         Ok(Verified::Expired(claims))

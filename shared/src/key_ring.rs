@@ -7,11 +7,13 @@
 //! A ring made at deployment needs no second step: beside its (then empty) `keys` it carries a
 //! `seed` of random characters, from which the first key of either use is derived.
 
+mod document;
 mod generate;
 mod jwk;
 mod known_keys;
 mod life;
 mod public;
+pub mod rotation;
 mod rsa_der;
 mod seed;
 mod signing_key;
@@ -22,6 +24,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 pub use self::{
+    document::{KeySummary, KeyUse, MAX_RING_LEN, RingDocument},
     generate::{GenerateError, NewKey},
     jwk::{Jwk, KeyError},
     life::KeyLife,

@@ -1,5 +1,7 @@
 //! The key ring as functions hold it: loaded once, looked after from time to time.
 
+pub mod versions;
+
 use std::{sync::Arc, time::Duration};
 
 use aws_sdk_secretsmanager::{Client, operation::get_secret_value::GetSecretValueError};
@@ -11,6 +13,9 @@ use ratchet::{
 use tokio::{sync::Mutex, time::timeout};
 
 use crate::StoreError;
+
+/// The stage of the version that counts.
+const CURRENT: &str = "AWSCURRENT";
 
 /// However many tokens with unknown key ids come in, and however often loading fails, one try in
 /// this time is all that a ring in use costs.
@@ -25,6 +30,9 @@ pub enum LoadError {
     /// Secrets Manager could not be asked; the next request tries again.
     #[error("the key ring could not be loaded")]
     Unavailable(#[from] StoreError),
+    /// The ring in use is old, and a newer one could not be loaded a moment ago.
+    #[error("the key ring is old and could not be loaded anew")]
+    Stale,
     /// There is no such secret, or it has no string.
     #[error("there is no key ring in the secret {0:?}")]
     Missing(String),
@@ -40,6 +48,15 @@ pub struct KeyRingCache {
     secret_id: String,
     reload_after: Duration,
     state: Mutex<State>,
+}
+
+/// What there is after an unknown key.
+#[derive(Debug)]
+pub enum Newer {
+    /// A ring that was loaded since.
+    Ring(Arc<KeyRing>),
+    /// Nothing: the ring in use is as good as any.
+    Nothing,
 }
 
 #[derive(Debug, Default)]
@@ -74,13 +91,19 @@ impl KeyRingCache {
     }
 
     /// The ring after a token named a key that `current` did not have: loaded anew, but for the
-    /// cool-down. `None` if there is nothing newer.
-    pub async fn after_unknown_key(&self, now: UnixMillis) -> Option<Arc<KeyRing>> {
+    /// cool-down.
+    ///
+    /// # Errors
+    /// [`LoadError::Stale`] if the ring in use is old because no newer one can be had: the token may
+    /// be perfectly good.
+    pub async fn after_unknown_key(&self, now: UnixMillis) -> Result<Newer, LoadError> {
         let mut state = self.state.lock().await;
-        if self.is_cooling_down(&state, now) {
-            return None;
+        if !self.is_cooling_down(&state, now)
+            && let Some(ring) = self.reload(&mut state, now).await
+        {
+            return Ok(Newer::Ring(ring));
         }
-        self.reload(&mut state, now).await
+        if self.is_old(&state, now) { Err(LoadError::Stale) } else { Ok(Newer::Nothing) }
     }
 
     async fn reload(&self, state: &mut State, now: UnixMillis) -> Option<Arc<KeyRing>> {
@@ -101,7 +124,13 @@ impl KeyRingCache {
 
     async fn load(&self, state: &mut State, now: UnixMillis) -> Result<Arc<KeyRing>, LoadError> {
         state.tried_at = Some(now);
-        let result = self.client.get_secret_value().secret_id(&self.secret_id).send().await;
+        let result = self
+            .client
+            .get_secret_value()
+            .secret_id(&self.secret_id)
+            .version_stage(CURRENT)
+            .send()
+            .await;
         let output = match result {
             Ok(output) => output,
             Err(error) => {
@@ -123,8 +152,11 @@ impl KeyRingCache {
     }
 
     fn is_due(&self, state: &State, now: UnixMillis) -> bool {
+        self.is_old(state, now) && !self.is_cooling_down(state, now)
+    }
+
+    fn is_old(&self, state: &State, now: UnixMillis) -> bool {
         state.loaded_at.is_none_or(|at| at.plus(self.reload_after) <= now)
-            && !self.is_cooling_down(state, now)
     }
 
     fn is_cooling_down(&self, state: &State, now: UnixMillis) -> bool {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ratchet::time::UnixMillis;
-use ratchet_store::{KeyRingCache, aws::AwsSettings};
+use ratchet_store::{KeyRingCache, LoadError, aws::AwsSettings, key_ring::Newer};
 
 use crate::support::{
     Answer, World,
@@ -285,16 +285,38 @@ fn a_ring_in_use_stays_when_no_newer_one_can_be_had() {
     });
 }
 
+async fn newer(cache: &KeyRingCache, now: UnixMillis) -> bool {
+    matches!(cache.after_unknown_key(now).await, Ok(Newer::Ring(_)))
+}
+
+#[test]
+fn an_unknown_key_id_is_a_fault_while_the_ring_is_old_and_no_newer_one_can_be_had() {
+    run(async {
+        let (cache, secrets, _) = cache("ring-fault").await;
+        let begun = now();
+        cache.current(begun).await.unwrap();
+        secrets.break_all("GetSecretValue", Fault::Refuse);
+        let while_fresh = cache.after_unknown_key(after(begun, 100)).await;
+        assert!(matches!(while_fresh, Ok(Newer::Nothing)), "every key that signs is in it");
+        for seconds in [400, 401] {
+            let later = after(begun, seconds);
+            assert!(cache.current(later).await.is_ok(), "known keys verify");
+            let unknown = cache.after_unknown_key(later).await;
+            assert!(matches!(unknown, Err(LoadError::Stale)), "503, not 401");
+        }
+    });
+}
+
 #[test]
 fn unknown_key_ids_cost_one_load_in_a_cool_down() {
     run(async {
         let (cache, secrets, _) = cache("ring-unknown").await;
         let begun = now();
         cache.current(begun).await.unwrap();
-        assert!(cache.after_unknown_key(after(begun, 1)).await.is_none(), "just loaded");
-        assert!(cache.after_unknown_key(after(begun, 30)).await.is_some());
+        assert!(!newer(&cache, after(begun, 1)).await, "just loaded");
+        assert!(newer(&cache, after(begun, 30)).await);
         for seconds in 31..59 {
-            assert!(cache.after_unknown_key(after(begun, seconds)).await.is_none());
+            assert!(!newer(&cache, after(begun, seconds)).await);
         }
         assert_eq!(secrets.calls("GetSecretValue"), 2);
     });

@@ -8,7 +8,9 @@ use std::{
 use local::stack::{Stack, StackOptions};
 use tokio::{runtime::Runtime, sync::OnceCell};
 
-use super::{Api, logs};
+use serde_json::Value;
+
+use super::{Answer, Api, logs};
 
 /// All tests run on one runtime: connections belong to the runtime that opened them.
 static RUNTIME: LazyLock<Runtime> =
@@ -75,6 +77,12 @@ impl World {
     /// A client that keeps nothing between requests.
     pub(crate) fn api(&self) -> Api {
         Api::new(self.stack.base_url())
+    }
+
+    /// Invokes a function as another service of AWS does; its answer, or its error.
+    pub(crate) async fn invoke(&self, function: &str, event: &Value) -> Value {
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        Answer::of(self.api().request("POST", &path).json(event)).await.json()
     }
 
     /// The log lines of all functions of this stack.

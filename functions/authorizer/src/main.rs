@@ -1,0 +1,17 @@
+//! The `authorizer` function: wiring only.
+
+use std::process::ExitCode;
+
+use authorizer::Authorizer;
+use ratchet_http::invoked;
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    invoked::run(
+        async |config, aws| Ok(Authorizer::start(config, aws).await?),
+        // Any JSON: an error of a stricter reader would quote the token.
+        async |authorizer: &Authorizer, event: Value| Ok(authorizer.decide(&event).await?),
+    )
+    .await
+}

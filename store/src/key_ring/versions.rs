@@ -1,0 +1,147 @@
+//! The versions of the key ring's secret: reading, staging and promoting them.
+//!
+//! The current version is never overwritten. A new one is staged beside it, and becomes the current
+//! one only in place of the very version that it was made from: of two that were made from the same
+//! one, the first wins and the other one is told.
+
+use aws_sdk_secretsmanager::{
+    Client,
+    operation::{
+        get_secret_value::GetSecretValueError, put_secret_value::PutSecretValueError,
+        update_secret_version_stage::UpdateSecretVersionStageError,
+    },
+};
+use zeroize::Zeroizing;
+
+use super::{CURRENT, LoadError};
+use crate::StoreError;
+
+/// The stage of a version that a rotation has made and not finished yet.
+pub const PENDING: &str = "AWSPENDING";
+
+/// The secret of the key ring, for those who may write it.
+#[derive(Debug)]
+pub struct KeyRingVersions {
+    client: Client,
+    secret_id: String,
+}
+
+/// One version of the secret.
+pub struct Version {
+    /// Its id.
+    pub id: String,
+    /// The ring.
+    pub ring: Zeroizing<String>,
+}
+
+impl std::fmt::Debug for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Version").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What became of a version that was to be the current one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promotion {
+    /// It is.
+    Done,
+    /// Another one has become the current one since: nothing was changed.
+    Superseded,
+}
+
+impl KeyRingVersions {
+    /// The versions of the secret `secret_id`.
+    #[must_use]
+    pub fn new(client: Client, secret_id: impl Into<String>) -> Self {
+        Self { client, secret_id: secret_id.into() }
+    }
+
+    /// The current version.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub async fn current(&self) -> Result<Version, LoadError> {
+        let get = self.client.get_secret_value().secret_id(&self.secret_id);
+        let output = get
+            .version_stage(CURRENT)
+            .send()
+            .await
+            .map_err(|error| StoreError::new("GetSecretValue", error))?;
+        match (output.version_id, output.secret_string) {
+            (Some(id), Some(ring)) => Ok(Version { id, ring: Zeroizing::new(ring) }),
+            _ => Err(LoadError::Missing(self.secret_id.clone())),
+        }
+    }
+
+    /// The version `id`, if it is there and has a value.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find(&self, id: &str) -> Result<Option<Version>, StoreError> {
+        let get = self.client.get_secret_value().secret_id(&self.secret_id).version_id(id);
+        match get.send().await {
+            Ok(output) => Ok(output
+                .secret_string
+                .map(|ring| Version { id: id.to_owned(), ring: Zeroizing::new(ring) })),
+            Err(error) => match error.as_service_error() {
+                Some(
+                    GetSecretValueError::ResourceNotFoundException(_)
+                    | GetSecretValueError::InvalidRequestException(_),
+                ) => Ok(None),
+                _ => Err(StoreError::new("GetSecretValue", error)),
+            },
+        }
+    }
+
+    /// Keeps `ring` as the version `id` in `stage`. If there is such a version already, that one
+    /// stays: whoever made it was first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn stage(&self, id: &str, stage: &str, ring: &str) -> Result<(), StoreError> {
+        let put = self.client.put_secret_value().secret_id(&self.secret_id);
+        let put = put.client_request_token(id).secret_string(ring).version_stages(stage);
+        match put.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(PutSecretValueError::ResourceExistsException(_)) => Ok(()),
+                _ => Err(StoreError::new("PutSecretValue", error)),
+            },
+        }
+    }
+
+    /// Makes the version `id` the current one in place of `from`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn promote(&self, id: &str, from: &str) -> Result<Promotion, StoreError> {
+        let update = self.client.update_secret_version_stage().secret_id(&self.secret_id);
+        let update = update.version_stage(CURRENT).move_to_version_id(id);
+        match update.remove_from_version_id(from).send().await {
+            Ok(_) => Ok(Promotion::Done),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateSecretVersionStageError::InvalidParameterException(_)) => {
+                    Ok(Promotion::Superseded)
+                }
+                _ => Err(StoreError::new("UpdateSecretVersionStage", error)),
+            },
+        }
+    }
+
+    /// Takes a stage away from the version `id`, which is forgotten with its last stage.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unstage(&self, id: &str, stage: &str) -> Result<(), StoreError> {
+        let update = self.client.update_secret_version_stage().secret_id(&self.secret_id);
+        let update = update.version_stage(stage).remove_from_version_id(id);
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                // It was not there: the same.
+                Some(UpdateSecretVersionStageError::InvalidParameterException(_)) => Ok(()),
+                _ => Err(StoreError::new("UpdateSecretVersionStage", error)),
+            },
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Rotation of the key ring: the four steps of Secrets Manager against versions of a real secret,
+//! and a rotation under a running load.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use ratchet::{
+    entropy::random,
+    key_ring::{KeyRing, MIN_SEED_CHARS},
+};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, World, people::now, ring::parts, run};
+
+/// A world whose key ring is its own, made from a seed as a deployment makes it.
+struct Rotated {
+    world: World,
+    secret: String,
+}
+
+async fn rotated(name: &str, settings: &[(&str, &str)]) -> Rotated {
+    let ring = json!({"keys": [], "seed": "s".repeat(MIN_SEED_CHARS), "x-note": "kept"});
+    let secret = World::shared().await.secret(&format!("{name}-ring"), &ring.to_string()).await;
+    let mut settings = settings.to_vec();
+    settings.push(("RATCHET_KEY_RING_SECRET", &secret));
+    Rotated { world: World::beside(name, &settings).await, secret }
+}
+
+fn token() -> String {
+    let number = u128::from_be_bytes(random().expect("random bytes"));
+    format!("{number:032x}")
+}
+
+impl Rotated {
+    /// Invokes one step as Secrets Manager does; the error's text, if it fails.
+    async fn step(&self, step: &str, token: &str) -> Result<(), String> {
+        let event = json!({"Step": step, "SecretId": self.secret, "ClientRequestToken": token});
+        let answer = self.world.invoke("rotate_keys", &event).await;
+        match answer["errorMessage"].as_str() {
+            None => Ok(()),
+            Some(message) => Err(message.to_owned()),
+        }
+    }
+
+    async fn all_steps(&self) -> String {
+        let token = token();
+        for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
+            self.step(step, &token).await.unwrap_or_else(|error| panic!("{step}: {error}"));
+        }
+        token
+    }
+
+    /// Id and ring of the version with a stage.
+    async fn version(&self, stage: &str) -> Option<(String, Value)> {
+        let client = self.world.stack().services().secrets().client();
+        let get = client.get_secret_value().secret_id(&self.secret).version_stage(stage);
+        let output = get.send().await.ok()?;
+        let ring = serde_json::from_str(output.secret_string()?).ok()?;
+        Some((output.version_id()?.to_owned(), ring))
+    }
+
+    async fn current(&self) -> (String, Value) {
+        self.version("AWSCURRENT").await.expect("a current version")
+    }
+}
+
+fn kids(ring: &Value) -> BTreeSet<String> {
+    let keys = ring["keys"].as_array().unwrap();
+    keys.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn four_steps_publish_a_key_that_signs_later_and_refuse_nothing() {
+    run(async {
+        let settings =
+            [("RATCHET_SIGNING_ALGORITHM", "ES256"), ("RATCHET_KEY_RING_RELOAD_SECONDS", "1")];
+        let rotated = rotated("four-steps", &settings).await;
+        let api = rotated.world.api();
+        let (person, before) = rotated.world.signed_in().await;
+        let token = rotated.all_steps().await;
+
+        let (version, ring) = rotated.current().await;
+        assert_eq!(version, token);
+        assert!(ring.get("seed").is_none(), "the derived keys stand for themselves");
+        assert_eq!(ring["x-note"], "kept");
+        let now = now().seconds();
+        let parsed = KeyRing::parse(&ring.to_string(), now).unwrap();
+        assert_eq!(parsed.signer(now).unwrap().algorithm().name(), "HS256", "not yet");
+        let later = now.plus(Duration::from_secs(700));
+        assert_eq!(parsed.signer(later).unwrap().algorithm().name(), "ES256");
+
+        // Published at once, and everything that was issued before counts.
+        let published = loop {
+            let answer = Answer::of(api.request("GET", "/.well-known/jwks.json")).await.json();
+            if !answer["keys"].as_array().unwrap().is_empty() {
+                break answer;
+            }
+        };
+        assert_eq!(published["keys"][0]["alg"], "ES256");
+        assert_eq!(api.get("/users", &before.access).await.status, 200);
+        let after = api.refresh(&before.refresh).await.tokens();
+        assert_eq!(parts(&after.access).0["alg"], "HS256");
+        assert_eq!(api.authenticate(&person.name, &person.password).await.status, 200);
+    });
+}
+
+#[test]
+fn every_step_may_come_twice_at_once_and_after_a_kill() {
+    run(async {
+        let rotated = rotated("twice", &[]).await;
+        let token = token();
+        let (first, _) = rotated.current().await;
+        for step in ["setSecret", "testSecret", "finishSecret"] {
+            let error = rotated.step(step, &token).await.unwrap_err();
+            assert!(error.contains("createSecret comes first"), "{error}");
+        }
+        // Two at the same time: one of them made the version, both say that there is one.
+        let both = tokio::join!(
+            rotated.step("createSecret", &token),
+            rotated.step("createSecret", &token)
+        );
+        assert_eq!(both, (Ok(()), Ok(())));
+        let (pending, ring) = rotated.version("AWSPENDING").await.unwrap();
+        assert_eq!(pending, token);
+        assert_eq!(rotated.current().await.0, first, "nothing has changed yet");
+        rotated.world.stack().restart("rotate_keys", 1).unwrap();
+        for step in ["createSecret", "setSecret", "setSecret", "testSecret", "testSecret"] {
+            rotated.step(step, &token).await.unwrap();
+        }
+        assert_eq!(rotated.version("AWSPENDING").await.unwrap().1, ring, "made once");
+        rotated.step("finishSecret", &token).await.unwrap();
+        rotated.step("finishSecret", &token).await.unwrap();
+        for step in ["createSecret", "setSecret", "testSecret"] {
+            rotated.step(step, &token).await.unwrap();
+        }
+        assert_eq!(rotated.current().await, (token, ring));
+        assert!(rotated.version("AWSPENDING").await.is_none());
+
+        // Another rotation while the new key waits makes no second one.
+        let (_, before) = rotated.current().await;
+        rotated.all_steps().await;
+        assert_eq!(kids(&rotated.current().await.1), kids(&before));
+    });
+}
+
+#[test]
+fn a_ring_that_was_changed_meanwhile_is_not_undone() {
+    run(async {
+        let rotated = rotated("changed", &[]).await;
+        let first = token();
+        rotated.step("createSecret", &first).await.unwrap();
+        let (_, mut changed) = rotated.current().await;
+        changed["x-note"] = json!("changed");
+        rotated.world.replace_secret(&rotated.secret, &changed.to_string()).await;
+        let error = rotated.step("finishSecret", &first).await.unwrap_err();
+        assert!(error.contains("changed during its rotation"), "{error}");
+        assert_eq!(rotated.current().await.1, changed);
+        assert!(rotated.version("AWSPENDING").await.is_none(), "withdrawn: the next one can begin");
+        rotated.all_steps().await;
+        assert_eq!(rotated.current().await.1["x-note"], "changed");
+    });
+}
+
+#[test]
+fn no_other_secret_is_touched_and_no_error_shows_a_ring() {
+    run(async {
+        let rotated = rotated("other-secret", &[]).await;
+        let event = include_str!("../../events/rotate_keys/another-secret.json");
+        let event = serde_json::from_str(event).unwrap();
+        let answer = rotated.world.invoke("rotate_keys", &event).await;
+        let message = answer["errorMessage"].as_str().unwrap();
+        assert!(message.contains("no other secret"), "{message}");
+        rotated.world.replace_secret(&rotated.secret, r#"{"keys":[{"kty":"oct"}]}"#).await;
+        let error = rotated.step("createSecret", &token()).await.unwrap_err();
+        assert!(error.contains("key 0 of the key ring"), "{error}");
+        assert!(!error.contains("oct"));
+    });
+}
+
+#[test]
+fn a_rotation_in_the_middle_of_refreshing_loses_no_request_and_refuses_no_token() {
+    run(async {
+        // The lead is 3 s: others keep the keys for 1 s, functions the ring for 1 s, and a tenth.
+        let settings = [
+            ("RATCHET_SIGNING_ALGORITHM", "RS256"),
+            ("RATCHET_KEY_RING_RELOAD_SECONDS", "1"),
+            ("RATCHET_JWKS_MAX_AGE_SECONDS", "1"),
+        ];
+        let rotated = rotated("under-load", &settings).await;
+        let done = Arc::new(AtomicBool::new(false));
+        let mut clients = Vec::new();
+        for _ in 0..4 {
+            let (_, mut tokens) = rotated.world.signed_in().await;
+            let (api, done) = (rotated.world.api(), Arc::clone(&done));
+            clients.push(tokio::spawn(async move {
+                let mut algorithms = Vec::new();
+                let mut requests = 0;
+                // A few more when the new key signs, so that every client has used it.
+                let mut more = 5;
+                while more > 0 {
+                    more -= usize::from(done.load(Ordering::Relaxed));
+                    let old = tokens;
+                    let answer = api.refresh(&old.refresh).await;
+                    assert_eq!(answer.status, 200, "{answer:?}");
+                    tokens = answer.tokens();
+                    for access in [&old.access, &tokens.access] {
+                        let answer = api.get("/users?limit=1", access).await;
+                        assert_eq!(answer.status, 200, "{answer:?}");
+                    }
+                    requests += 3;
+                    algorithms.push(parts(&tokens.access).0["alg"].as_str().unwrap().to_owned());
+                    // At most four rotations fit into a retry window; the rest reads.
+                }
+                algorithms.dedup();
+                (algorithms, requests)
+            }));
+        }
+        rotated.all_steps().await;
+        let signs = async {
+            loop {
+                let (_, tokens) = rotated.world.signed_in().await;
+                if parts(&tokens.access).0["alg"] == "RS256" {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), signs).await.expect("the new key signs");
+        done.store(true, Ordering::Relaxed);
+        let mut total = 0;
+        for client in clients {
+            let (algorithms, requests) = client.await.unwrap();
+            assert_eq!(algorithms, ["HS256", "RS256"], "one change and no way back");
+            total += requests;
+        }
+        assert!(total > 100, "{total} requests are no load");
+        eprintln!("{total} requests, none lost, during a rotation from HS256 to RS256");
+    });
+}
