@@ -1,10 +1,10 @@
 //! The sequential specification.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use super::{
     clients::{Act, History, Operation},
-    service::Service,
+    service::{Service, WINDOW_SECONDS},
 };
 use crate::support::{World, items::ids};
 
@@ -16,6 +16,7 @@ pub(super) struct Summary {
     answers: usize,
     refusals: usize,
     faults: usize,
+    late: usize,
     ended: usize,
     thefts: usize,
 }
@@ -25,14 +26,16 @@ impl fmt::Display for Summary {
         write!(
             f,
             "{} operations, {} answered with {} rotations, {} refused, {} sessions ended ({} by \
-             reuse), {} faults; 0 violations, 0 false revocations",
+             reuse), {} faults, {} requests that came after the window; 0 violations, 0 false \
+             revocations",
             self.operations,
             self.answers,
             self.rotations,
             self.refusals,
             self.ended,
             self.thefts,
-            self.faults
+            self.faults,
+            self.late
         )
     }
 }
@@ -41,8 +44,14 @@ impl fmt::Display for Summary {
 pub(super) async fn check(world: &World, service: &Service, history: &History) -> Summary {
     let mut summary = Summary { operations: history.operations.len(), ..Summary::default() };
     for (number, first) in history.firsts.iter().enumerate() {
-        let operations: Vec<_> =
+        let mut operations: Vec<_> =
             history.operations.iter().filter(|operation| operation.session == number).collect();
+        let late = late(&operations);
+        summary.late += late.len();
+        let late: Vec<_> =
+            late.into_iter().map(|late| Operation { act: Act::Steal, ..late.clone() }).collect();
+        operations.retain(|operation| late.iter().all(|late| late.began != operation.began));
+        operations.extend(&late);
         let live = check_chain(&operations, &first.refresh);
         check_ends(&operations);
         let over = operations.iter().any(|operation| operation.ends_for_certain());
@@ -66,6 +75,31 @@ pub(super) async fn check(world: &World, service: &Service, history: &History) -
     let count = |status| history.operations.iter().filter(|o| o.status == status).count();
     (summary.answers, summary.refusals, summary.faults) = (count(200), count(401), count(503));
     summary
+}
+
+/// Refreshes that were on the way for so long that their token was old when it was looked at: what
+/// a machine does that is too slow for a window of a few seconds. The service can not know.
+///
+/// A token is superseded when the request that does it reads the clock, so not before the first
+/// other request that presented it began.
+fn late<'h>(operations: &[&'h Operation]) -> Vec<&'h Operation> {
+    let window = Duration::from_secs(WINDOW_SECONDS);
+    let first_presented = |late: &Operation| {
+        operations
+            .iter()
+            .filter(|other| other.presented == late.presented && other.began != late.began)
+            .filter(|other| [Act::Refresh, Act::Steal].contains(&other.act))
+            .map(|other| other.began_at)
+            .min()
+    };
+    operations
+        .iter()
+        .copied()
+        .filter(|operation| operation.act == Act::Refresh && operation.code == "reuse_detected")
+        .filter(|late| {
+            first_presented(late).is_some_and(|first| first.plus(window) <= late.ended_at)
+        })
+        .collect()
 }
 
 /// One chain: each generation has one token, and no answer goes back behind an earlier one.

@@ -8,8 +8,10 @@ use std::{
     time::Duration,
 };
 
+use ratchet::time::UnixMillis;
+
 use super::service::{Service, WINDOW_SECONDS};
-use crate::support::{Tokens, World, people::now};
+use crate::support::{Tokens, World, items::ids, people::now};
 
 /// How many clients do how much, on how many sessions at a time.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +43,11 @@ pub(super) struct Operation {
     pub(super) session: usize,
     pub(super) began: u64,
     pub(super) ended: u64,
+    /// The same, by the clock that the service reads.
+    pub(super) began_at: UnixMillis,
+    pub(super) ended_at: UnixMillis,
+    /// The generation of the token that was presented.
+    pub(super) presented: u32,
     pub(super) status: u16,
     pub(super) code: String,
     /// The refresh token of a 200.
@@ -148,19 +155,23 @@ impl Client {
             };
             (shared.number, act, token, shared.access.clone())
         };
-        let began = self.stage.clock.fetch_add(1, Ordering::SeqCst);
+        let presented = ids(&token).generation;
+        let (began, began_at) = (self.stage.clock.fetch_add(1, Ordering::SeqCst), now());
         let (status, body) = match act {
             Act::Refresh | Act::Steal => self.service.post("/refresh", &token).await,
             Act::LogOut => self.service.post("/logout", &token).await,
             Act::EndAll => self.service.end_all(&access).await,
         };
-        let ended = self.stage.clock.fetch_add(1, Ordering::SeqCst);
+        let (ended, ended_at) = (self.stage.clock.fetch_add(1, Ordering::SeqCst), now());
         let text = |name: &str| body[name].as_str().map(str::to_owned);
         let operation = Operation {
             act,
             session,
             began,
             ended,
+            began_at,
+            ended_at,
+            presented,
             status,
             code: text("code").unwrap_or_default(),
             token: text("refresh_token"),
@@ -189,10 +200,10 @@ impl Client {
             }
         } else if let Some(token) = &operation.token {
             let mut shared = stage.sessions[slot].lock().unwrap_or_else(PoisonError::into_inner);
-            let newer = shared.tokens.last().is_some_and(|(_, last)| {
-                let ids = crate::support::items::ids;
-                ids(token).generation > ids(last).generation
-            });
+            let newer = shared
+                .tokens
+                .last()
+                .is_some_and(|(_, last)| ids(token).generation > ids(last).generation);
             if shared.number == operation.session && newer {
                 shared.tokens.push((now().get(), token.clone()));
             }
