@@ -11,6 +11,7 @@ mod message;
 mod report;
 mod resources;
 mod runtime_api;
+mod timing;
 
 use std::{
     collections::BTreeMap,
@@ -50,6 +51,9 @@ struct Arguments {
     /// Fewer repetitions.
     #[arg(long)]
     quick: bool,
+    /// Only compare the times of refusals: does one tell who exists?
+    #[arg(long)]
+    timing: bool,
     /// Also write the figures there.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -71,7 +75,12 @@ const DEPLOYED: [&str; 3] = ["authenticate", "refresh", "users"];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match measure(&arguments) {
+    let measured = if arguments.timing {
+        timing::measure(if arguments.quick { 100 } else { 600 })
+    } else {
+        measure(&arguments)
+    };
+    match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");

@@ -101,7 +101,8 @@ impl Report {
     }
 }
 
-fn percentile(mut samples: Vec<Duration>, percent: usize) -> Duration {
+/// That percentile of some samples.
+pub fn percentile(mut samples: Vec<Duration>, percent: usize) -> Duration {
     samples.sort_unstable();
     let place = samples.len().saturating_sub(1) * percent / 100;
     samples.get(place).copied().unwrap_or_default()

@@ -66,6 +66,22 @@ fn is_of_type(headers: &HeaderMap, expected: &str) -> bool {
     essence.trim().eq_ignore_ascii_case(expected)
 }
 
+/// Reads a request of a fuzzer's, and prints what it was read as.
+///
+/// # Errors
+/// The refusal.
+#[cfg(fuzzing)]
+pub async fn read_printed<E>(content_type: &[u8], body: &[u8]) -> Result<String, Problem>
+where
+    E: FromRequest<(), Rejection = Problem> + std::fmt::Debug,
+{
+    let mut request = Request::new(axum::body::Body::from(body.to_vec()));
+    if let Ok(value) = http::HeaderValue::from_bytes(content_type) {
+        request.headers_mut().insert(header::CONTENT_TYPE, value);
+    }
+    E::from_request(request, &()).await.map(|body| format!("{body:?}"))
+}
+
 #[cfg(test)]
 mod tests {
     use axum::body::Body;

@@ -7,7 +7,12 @@
 mod environment;
 mod instance;
 
-use std::{path::PathBuf, process::Command, sync::Mutex, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Mutex,
+    time::Duration,
+};
 
 use tokio::task::JoinSet;
 
@@ -52,6 +57,7 @@ impl Functions {
         port: u16,
         concurrency: usize,
         environment: &Environment,
+        launcher: &[String],
     ) -> Result<Self, StartError> {
         let preparation = services.preparation();
         let command = emulator(preparation, mode, port, concurrency, environment);
@@ -67,9 +73,9 @@ impl Functions {
                 let program = preparation
                     .binaries()
                     .get(function)
-                    .map_or_else(|| PathBuf::from(function), std::path::Path::to_path_buf);
+                    .map_or_else(|| PathBuf::from(function), Path::to_path_buf);
                 for number in 1..=concurrency {
-                    let mut command = Command::new(&program);
+                    let mut command = launched(launcher, &program);
                     environment.apply(&mut command);
                     command
                         .env("AWS_LAMBDA_RUNTIME_API", format!("{base_url}/.rt/{function}"))
@@ -173,6 +179,15 @@ impl Functions {
     }
 }
 
+fn launched(launcher: &[String], program: &Path) -> Command {
+    let Some((first, rest)) = launcher.split_first() else {
+        return Command::new(program);
+    };
+    let mut command = Command::new(first);
+    command.args(rest).arg(program);
+    command
+}
+
 /// Port 0 stands for a free one.
 pub(crate) fn choose_port(port: u16) -> Result<u16, StartError> {
     match port {
@@ -208,12 +223,15 @@ fn emulator(
 /// Asks until a function has answered.
 async fn first_answer(http: reqwest::Client, url: String) {
     loop {
-        // 404 and 5xx may come from the emulator; every other status is the function's own.
-        if let Ok(answer) = http.get(&url).send().await
-            && answer.status() != reqwest::StatusCode::NOT_FOUND
-            && !answer.status().is_server_error()
-        {
-            return;
+        // 404 and 5xx may come from the emulator; every other status is the function's own, and so
+        // is a problem: a function without a key ring is up and says 503.
+        if let Ok(answer) = http.get(&url).send().await {
+            let problem = answer.headers().get("content-type");
+            let problem = problem.is_some_and(|kind| kind == "application/problem+json");
+            let status = answer.status();
+            if problem || status != reqwest::StatusCode::NOT_FOUND && !status.is_server_error() {
+                return;
+            }
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -25,6 +25,9 @@ pub struct StackOptions {
     /// Variables of the functions that differ from the template's defaults or, with the endpoints
     /// (`AWS_ENDPOINT_URL_…`), from the services': for example a proxy that injects faults.
     pub environment: BTreeMap<String, String>,
+    /// A command that each function's program is started by, as `faketime` or `prlimit` would be
+    /// in a shell: it must become the program, not start another. Empty for none.
+    pub launcher: Vec<String>,
     /// Services to share with other stacks; `None` starts new ones.
     pub services: Option<Arc<Services>>,
     /// Tables and secret to share with another stack on the same services; `None` creates new ones.
@@ -41,6 +44,7 @@ impl Default for StackOptions {
             mode: Mode::Spawned,
             concurrency: 2,
             environment: BTreeMap::new(),
+            launcher: Vec::new(),
             services: None,
             data: None,
             progress: Progress::LongSteps,
@@ -104,9 +108,16 @@ impl Stack {
         let environment = Environment::new(&services, &data, &url, &options.environment)?;
         options.progress.step("starting the functions …");
         let (mode, concurrency) = (options.mode, options.concurrency.max(1));
-        let functions =
-            Functions::start(&services, &options.name, mode, port, concurrency, &environment)
-                .await?;
+        let functions = Functions::start(
+            &services,
+            &options.name,
+            mode,
+            port,
+            concurrency,
+            &environment,
+            &options.launcher,
+        )
+        .await?;
         Ok(Self { functions, environment, data, services })
     }
 

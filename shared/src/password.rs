@@ -266,7 +266,13 @@ impl PasswordHasher {
         let idle = self.idle_memory.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(memory) if memory.len() >= blocks => Ok(memory),
-            _ => allocate(blocks),
+            Some(memory) => {
+                // For a dearer hash than the configured one. The next sign-in needs this again,
+                // also when there is no more to be had.
+                self.put_back(memory);
+                allocate(blocks)
+            }
+            None => allocate(blocks),
         }
     }
 

@@ -245,5 +245,6 @@ mod tests {
         for printed in [format!("{token:?}"), format!("{encoded:?}"), format!("{:?}", key(7))] {
             assert!(!printed.contains(&secret) && !printed.contains("122"), "{printed}");
         }
+        assert_eq!(format!("{encoded:?}"), "EncodedRefreshToken(..)");
     }
 }

@@ -141,6 +141,18 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_names_are_names() {
+        // Four bytes each, and as many as there may be: both caps are met and not exceeded.
+        let longest = "\u{10330}".repeat(NAME_CHARS);
+        assert_eq!(longest.len(), NAME_CHARS * 4);
+        for longest in [longest, "a".repeat(NAME_CHARS)] {
+            let key = NameKey::parse(&longest).unwrap();
+            assert_eq!(key.as_str(), longest);
+            assert_eq!(key.to_string(), longest);
+        }
+    }
+
+    #[test]
     fn what_can_not_be_a_name_is_refused() {
         let long = "a".repeat(NAME_CHARS + 1);
         for name in ["", " ", "a b", "a\u{0}", "\u{200b}", &long, &"\u{10330}".repeat(100_000)] {

@@ -156,11 +156,18 @@ impl KeyRingCache {
     }
 
     fn is_old(&self, state: &State, now: UnixMillis) -> bool {
-        state.loaded_at.is_none_or(|at| at.plus(self.reload_after) <= now)
+        state.loaded_at.is_none_or(|at| !is_near(at, now, self.reload_after))
     }
 
     fn is_cooling_down(&self, state: &State, now: UnixMillis) -> bool {
         let cool_down = COOL_DOWN.min(self.reload_after);
-        state.tried_at.is_some_and(|at| now < at.plus(cool_down))
+        state.tried_at.is_some_and(|at| is_near(at, now, cool_down))
     }
+}
+
+/// Whether `at` is less than `distance` away, on either side: a request that has waited for another
+/// one's load is a little earlier than that, and after a clock has been set back everything known
+/// would be in the future for as long.
+fn is_near(at: UnixMillis, now: UnixMillis, distance: Duration) -> bool {
+    now < at.plus(distance) && at < now.plus(distance)
 }

@@ -155,6 +155,40 @@ fn a_planted_hash_that_asks_for_four_gibibytes_is_refused() {
     });
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_that_can_not_be_had_is_a_fault_and_the_next_sign_in_works() {
+    run(async {
+        let world = World::beside("little-memory", &[]).await;
+        let dear = "$argon2id$v=19$m=262144,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$\
+                    CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        let dear = world.person_with(|new| new.password_hash = PhcHash::new(dear.to_owned())).await;
+        let other = world.person().await;
+        world.sign_in(&other).await;
+        // As much as the function has, and half of what that hash needs.
+        let process = world.stack().process_ids("authenticate")[0];
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+        let kib: u64 = size.trim().trim_end_matches(" kB").parse().unwrap();
+        let limit = |bytes: String| {
+            let mut prlimit = std::process::Command::new("prlimit");
+            let prlimit = prlimit.args(["--pid", &process.to_string(), &format!("--as={bytes}")]);
+            assert!(prlimit.status().unwrap().success());
+        };
+        limit(format!("{}:", (kib + 131_072) * 1024));
+        for _ in 0..2 {
+            let answer = world.try_sign_in(&dear).await;
+            assert_eq!(answer.problem(), (503, "unavailable".to_owned()));
+            assert_eq!(answer.header("retry-after"), "1");
+            assert_eq!(world.try_sign_in(&other).await.status, 200, "the next works");
+        }
+        limit("unlimited:".to_owned());
+        let refusal = world.try_sign_in(&dear).await;
+        assert_eq!(refusal.problem(), (401, "invalid_credentials".to_owned()));
+        assert_eq!(world.stack().process_ids("authenticate")[0], process, "the same process");
+    });
+}
+
 #[test]
 fn what_can_not_be_a_password_or_a_device_is_told_before_any_hashing() {
     run(async {

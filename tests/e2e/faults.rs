@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use ratchet::time::UnixMillis;
 use ratchet_store::{KeyRingCache, LoadError, aws::AwsSettings, key_ring::Newer};
 
@@ -176,6 +177,21 @@ fn log_out_never_says_done_when_it_is_not() {
 }
 
 #[test]
+fn a_damaged_user_is_a_generic_500_for_a_refresh_and_costs_nobody_the_session() {
+    run(async {
+        let world = World::shared().await;
+        let (person, tokens) = world.signed_in().await;
+        let status = |name: &str| AttributeValue::S(name.to_owned());
+        world.set_user(person.id, "status", status("dormant")).await;
+        let answer = world.api().refresh(&tokens.refresh).await;
+        assert_eq!(answer.problem(), (500, "internal".to_owned()));
+        world.set_user(person.id, "status", status("active")).await;
+        let next = world.api().refresh(&tokens.refresh).await.tokens();
+        assert_eq!(ids(&next.refresh).generation, 1);
+    });
+}
+
+#[test]
 fn a_theft_that_can_not_be_acted_upon_is_a_fault_and_is_acted_upon_next_time() {
     run(async {
         let faulty = faulty("faults-theft").await;
@@ -200,6 +216,9 @@ fn without_a_key_ring_at_start_requests_are_503_until_it_can_be_had() {
         for (name, fault) in [
             ("ring-refused", Fault::Refuse),
             ("ring-denied", Fault::DENIED),
+            ("ring-expired", Fault::EXPIRED_CREDENTIALS),
+            ("ring-throttled", Fault::THROTTLED),
+            ("ring-slow", Fault::Delay(Duration::from_secs(10))),
             ("ring-500", Fault::INTERNAL),
             ("ring-truncated", Fault::Truncate),
         ] {
@@ -308,6 +327,22 @@ fn an_unknown_key_id_is_a_fault_while_the_ring_is_old_and_no_newer_one_can_be_ha
 }
 
 #[test]
+fn a_clock_that_is_set_back_does_not_keep_an_old_ring() {
+    run(async {
+        let (cache, secrets, _) = cache("ring-set-back").await;
+        let ahead = after(now(), 600);
+        cache.current(ahead).await.unwrap();
+        let waited = UnixMillis::new(ahead.get() - 100);
+        cache.after_unknown_key(waited).await.unwrap();
+        assert_eq!(secrets.calls("GetSecretValue"), 1, "it waited for the load");
+        cache.after_unknown_key(UnixMillis::new(ahead.get() - 60_000)).await.unwrap();
+        assert_eq!(secrets.calls("GetSecretValue"), 2);
+        cache.current(UnixMillis::new(ahead.get() - 600_000)).await.unwrap();
+        assert_eq!(secrets.calls("GetSecretValue"), 3);
+    });
+}
+
+#[test]
 fn unknown_key_ids_cost_one_load_in_a_cool_down() {
     run(async {
         let (cache, secrets, _) = cache("ring-unknown").await;
@@ -340,5 +375,9 @@ fn a_ring_that_can_not_be_used_keeps_the_functions_from_starting() {
             let error = local::stack::Stack::start(options).await.unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
         }
+        let options = local::stack::StackOptions::beside(shared.stack(), "ring-missing");
+        let options = options.with("RATCHET_KEY_RING_SECRET", "no-such-secret");
+        let error = local::stack::Stack::start(options).await.unwrap_err().to_string();
+        assert!(error.contains("no-such-secret"), "{error}");
     });
 }

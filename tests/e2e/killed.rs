@@ -11,38 +11,101 @@ use crate::support::{
     run,
 };
 
-/// Asks for a refresh and kills the function once it has sent its write.
-async fn killed_during_refresh(name: &str, fault: Fault) -> (World, Proxy, String) {
+/// A stack that calls DynamoDB through a proxy.
+async fn fragile(name: &str) -> (World, Proxy) {
     let dynamodb =
         Proxy::before(World::shared().await.stack().services().dynamodb().endpoint()).await;
     let endpoint = dynamodb.endpoint();
     let world = World::beside(name, &[("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)]).await;
-    let (_, tokens) = world.signed_in().await;
-    let calls = dynamodb.calls("UpdateItem");
-    dynamodb.break_all("UpdateItem", fault);
-    let request = world
-        .api()
-        .request("POST", "/refresh")
-        .json(&serde_json::json!({"refresh_token": tokens.refresh}))
-        .timeout(Duration::from_secs(3));
+    (world, dynamodb)
+}
+
+/// Sends a request and kills the function once its write has been sent and, if it is to be
+/// applied, `applied` says so.
+async fn killed_during(
+    (world, dynamodb): &(World, Proxy),
+    (function, operation, fault): (&str, &str, Fault),
+    (path, body): (&str, serde_json::Value),
+    applied: impl AsyncFn() -> bool,
+) {
+    let calls = dynamodb.calls(operation);
+    dynamodb.break_all(operation, fault);
+    let request = world.api().request("POST", path).json(&body).timeout(Duration::from_secs(3));
     let request = tokio::spawn(Answer::try_of(request));
-    while dynamodb.calls("UpdateItem") == calls {
+    while dynamodb.calls(operation) == calls {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    if fault == Fault::ApplyAndDrop {
-        while world.session(&tokens.refresh).await.is_some_and(|session| session.generation == 0) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+    while fault == Fault::ApplyAndDrop && !applied().await {
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    world.stack().signal("refresh", 1, Signal::Kill).unwrap();
+    world.stack().signal(function, 1, Signal::Kill).unwrap();
     let answer = request.await.unwrap();
     assert!(
         answer.as_ref().is_err() || answer.as_ref().is_ok_and(|answer| answer.status >= 500),
         "{answer:?}"
     );
     dynamodb.heal();
-    world.stack().restart("refresh", 1).unwrap();
+    world.stack().restart(function, 1).unwrap();
+}
+
+/// Asks for a refresh and kills the function once it has sent its write.
+async fn killed_during_refresh(name: &str, fault: Fault) -> (World, Proxy, String) {
+    let fragile = fragile(name).await;
+    let (_, tokens) = fragile.0.signed_in().await;
+    let body = serde_json::json!({"refresh_token": tokens.refresh});
+    killed_during(&fragile, ("refresh", "UpdateItem", fault), ("/refresh", body), async || {
+        fragile.0.session(&tokens.refresh).await.is_none_or(|session| session.generation > 0)
+    })
+    .await;
+    let (world, dynamodb) = fragile;
     (world, dynamodb, tokens.refresh)
+}
+
+#[test]
+fn killed_while_it_logs_out_the_function_does_so_when_it_is_asked_again() {
+    run(async {
+        for (name, fault) in
+            [("log-out-before", Fault::Swallow), ("log-out-after", Fault::ApplyAndDrop)]
+        {
+            let fragile = fragile(name).await;
+            let (_, tokens) = fragile.0.signed_in().await;
+            let body = serde_json::json!({"refresh_token": tokens.refresh});
+            killed_during(
+                &fragile,
+                ("refresh", "UpdateItem", fault),
+                ("/logout", body),
+                async || {
+                    fragile.0.session(&tokens.refresh).await.is_some_and(|s| s.revoked.is_some())
+                },
+            )
+            .await;
+            let api = fragile.0.api();
+            assert_eq!(api.logout(&tokens.refresh).await.status, 204, "{name}");
+            assert_eq!(api.refresh(&tokens.refresh).await.code(), "revoked", "{name}");
+        }
+    });
+}
+
+#[test]
+fn killed_while_it_keeps_a_session_the_function_leaves_an_orphan_at_most() {
+    run(async {
+        for (name, fault, orphans) in
+            [("sign-in-before", Fault::Swallow, 0), ("sign-in-after", Fault::ApplyAndDrop, 1)]
+        {
+            let fragile = fragile(name).await;
+            let person = fragile.0.person().await;
+            let body = serde_json::json!({"name": person.name, "password": person.password});
+            let write = ("authenticate", "PutItem", fault);
+            killed_during(&fragile, write, ("/authenticate", body), async || {
+                !fragile.0.sessions().list(person.id).await.unwrap().is_empty()
+            })
+            .await;
+            let tokens = fragile.0.sign_in(&person).await;
+            assert_eq!(fragile.0.api().refresh(&tokens.refresh).await.status, 200, "{name}");
+            let sessions = fragile.0.sessions().list(person.id).await.unwrap();
+            assert_eq!(sessions.len(), 1 + orphans, "{name}");
+        }
+    });
 }
 
 #[test]

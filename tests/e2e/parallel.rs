@@ -88,3 +88,37 @@ fn no_more_than_four_rotations_fit_into_a_window() {
         assert_eq!(ids(&world.api().refresh(&live).await.tokens().refresh).generation, 5);
     });
 }
+
+#[test]
+fn a_sign_in_that_comes_fifty_times_is_fifty_sessions_and_a_log_out_is_one() {
+    run(async {
+        let world = World::shared().await;
+        let person = world.person().await;
+        let all: Vec<_> = (0..50)
+            .map(|_| {
+                let (api, person) = (world.api(), person.clone());
+                tokio::spawn(async move {
+                    api.authenticate(&person.name, &person.password).await.tokens().refresh
+                })
+            })
+            .collect();
+        let mut tokens = Vec::new();
+        for sign_in in all {
+            tokens.push(sign_in.await.unwrap());
+        }
+        let sessions: HashSet<_> = tokens.iter().map(|token| ids(token).session_id).collect();
+        assert_eq!(sessions.len(), 50);
+        let all: Vec<_> = (0..50)
+            .map(|_| {
+                let (api, token) = (world.api(), tokens[0].clone());
+                tokio::spawn(async move { api.logout(&token).await.status })
+            })
+            .collect();
+        for log_out in all {
+            assert_eq!(log_out.await.unwrap(), 204);
+        }
+        let revoked = world.session(&tokens[0]).await.unwrap().revoked;
+        assert!(revoked.is_some());
+        assert_eq!(world.api().refresh(&tokens[1]).await.status, 200, "the others live");
+    });
+}

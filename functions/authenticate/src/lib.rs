@@ -2,6 +2,8 @@
 //!
 //! The one function that hashes, and so the one that gets a whole CPU.
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod guard;
 mod routes;
 

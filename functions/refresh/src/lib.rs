@@ -1,5 +1,7 @@
 //! `POST /refresh` and its kin: the hot path. Waits for DynamoDB and does little else.
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod rotate;
 mod routes;
 

@@ -243,6 +243,17 @@ fn a_claim_that_comes_twice_is_refused() {
 }
 
 #[test]
+fn claims_that_are_no_text_are_refused_also_where_nobody_reads_them() {
+    let token = issued();
+    let mut parts = token.split('.');
+    let (header, payload) = (parts.next().unwrap(), parts.next().unwrap());
+    let mut payload = crate::encoding::from_base64url(payload).unwrap();
+    payload.splice(1..1, *b"\"other\":\"\xff\",");
+    let token = sign(&format!("{header}.{}", to_base64url(&payload)));
+    assert_eq!(verify_at(&token, NOW.get()), Err(AccessTokenError::MalformedClaims));
+}
+
+#[test]
 fn tokens_of_another_ring_are_refused() {
     let token = issue(&subject(), &policy(), &ring("b"), NOW, [3; 16]).unwrap();
     assert_eq!(verify_at(&token, NOW.get()), Err(AccessTokenError::UnknownKey));

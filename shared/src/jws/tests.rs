@@ -93,6 +93,7 @@ fn deep_nesting_and_invalid_utf8_are_malformed() {
 fn a_long_token_is_refused_unread() {
     let token = "a".repeat(MAX_TOKEN_LEN + 1);
     assert_eq!(UnverifiedToken::parse(&token).unwrap_err(), JwsError::TooLong);
+    assert_eq!(UnverifiedToken::parse(&token[1..]).unwrap_err(), JwsError::Malformed, "read");
 }
 
 #[test]

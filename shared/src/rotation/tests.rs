@@ -193,6 +193,25 @@ fn rotation_never_slides_the_absolute_end() {
 }
 
 #[test]
+fn a_session_remembers_when_and_from_where_it_was_rotated_last() {
+    let mut chain = Chain::start();
+    assert_eq!(chain.session.refreshed_at(), START);
+    chain.rotate(after(7));
+    assert_eq!(chain.session.refreshed_at(), after(7));
+    let elsewhere = Origin { network: "192.0.2.0/24".to_owned(), user_agent: "other".to_owned() };
+    let (token, next) = (&chain.tokens[1], TokenSecret::new([9; 32]));
+    let rotation =
+        Rotation::prepare(token, &next, [7; 12], after(8), &POLICY, elsewhere.clone()).unwrap();
+    assert_eq!(chain.session.rotated(&rotation).origin, elsewhere);
+}
+
+#[test]
+fn the_kinds_of_reuse_have_names_in_events() {
+    assert_eq!(Reuse::Superseded.as_str(), "superseded");
+    assert_eq!(Reuse::Diverged.as_str(), "diverged");
+}
+
+#[test]
 fn a_damaged_seal_is_an_error_and_not_another_token() {
     let mut chain = Chain::rotated_at(&[1, 2]);
     if let Some(superseded) = &mut chain.session.superseded[0] {

@@ -1,0 +1,18 @@
+//! What a fuzzer reaches of this function: its request bodies, read as its routes read them.
+
+use ratchet_http::{
+    Problem,
+    body::{Form, Json, read_printed},
+};
+
+use crate::routes::{logout, oauth2_revoke, oauth2_token, refresh};
+
+/// Reads a body for each route; what the request prints as, or the refusal.
+pub async fn bodies(content_type: &[u8], body: &[u8]) -> [Result<String, Problem>; 4] {
+    [
+        read_printed::<Json<refresh::Request>>(content_type, body).await,
+        read_printed::<Json<logout::Request>>(content_type, body).await,
+        read_printed::<Form<oauth2_token::Request>>(content_type, body).await,
+        read_printed::<Form<oauth2_revoke::Request>>(content_type, body).await,
+    ]
+}
