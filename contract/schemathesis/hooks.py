@@ -2,12 +2,11 @@
 
 import json
 import os
-import random
 import urllib.request
 
 import schemathesis
 
-NAME, PASSWORD = "ada", "correct horse battery staple"
+CREDENTIALS = {"name": "ada", "password": "correct horse battery staple"}
 
 
 @schemathesis.auth(refresh_interval=2)
@@ -17,7 +16,7 @@ class AccessToken:
     def get(self, case, context):
         request = urllib.request.Request(
             f"{os.environ['RATCHET_URL']}/authenticate",
-            data=json.dumps({"name": NAME, "password": PASSWORD}).encode(),
+            data=json.dumps(CREDENTIALS).encode(),
             headers={"content-type": "application/json"},
         )
         with urllib.request.urlopen(request) as answer:
@@ -29,9 +28,20 @@ class AccessToken:
 
 
 @schemathesis.hook
+def filter_case(context, case):
+    """The emulator answers for the functions where a body is not UTF-8. (API Gateway does not: it
+    sends such a body in base64.)"""
+    if isinstance(case.body, bytes):
+        try:
+            case.body.decode()
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+@schemathesis.hook
 def before_call(context, case, kwargs):
-    """Every other well-formed sign-in is a right one: only those have links to follow."""
-    if case.operation.label != "POST /authenticate" or not isinstance(case.body, dict):
-        return
-    if case.meta and case.meta.generation.mode.is_positive and random.random() < 0.5:
-        case.body = {"name": NAME, "password": PASSWORD}
+    """A well-formed sign-in without a device is made a right one: only those have links."""
+    if case.operation.label == "POST /authenticate" and case.meta.generation.mode.is_positive:
+        if isinstance(case.body, dict) and not case.body.get("device"):
+            case.body = dict(CREDENTIALS)

@@ -32,15 +32,7 @@ pub(crate) fn operations() -> Vec<Operation> {
                 &json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 50}),
             )
             .query("cursor", "`next_cursor` of the page before", &json!({"type": "string"}))
-            .answers(200, "A page of users", "UserPage", &page)
-            .link(
-                200,
-                "nextPage",
-                json!({
-                    "operationId": "listUsers",
-                    "parameters": {"query.cursor": "$response.body#/next_cursor"},
-                }),
-            ),
+            .answers(200, "A page of users", "UserPage", &page),
         Operation::new("get", "/users/me/sessions", "listSessions", "The caller's own sessions")
             .bearer()
             .answers(200, "Live sessions, the one refreshed last first", "SessionList", &sessions)
