@@ -5,6 +5,7 @@
 //! the refusals it has, is said here, in one module per function. Tests compare the routes with
 //! `template.yaml` and the whole with the committed `openapi.json`.
 
+mod accounts;
 mod authenticate;
 mod keys;
 mod operation;
@@ -21,6 +22,7 @@ pub async fn document() -> Value {
         authenticate::operations(),
         refresh::operations(),
         users::operations(),
+        accounts::operations(),
         keys::operations(),
     ];
     for operation in groups.into_iter().flatten() {
@@ -37,7 +39,8 @@ pub async fn document() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "A token service: username and password in, a short-lived JWT access \
                 token and a rotating refresh token out. Other methods than those named here are \
-                answered 405, and unknown members of a body are ignored.",
+                answered 405, and unknown members of a body are ignored where the schema does \
+                not say that there are none.",
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
         "servers": [{"url": "/", "description": "Wherever it is deployed"}],
@@ -60,10 +63,12 @@ fn schemas() -> Map<String, Value> {
     let mut read = SchemaGenerator::new(settings.clone().for_deserialize());
     ::authenticate::requests(&mut read);
     ::refresh::requests(&mut read);
+    ::accounts::requests(&mut read);
     let mut written = SchemaGenerator::new(settings.for_serialize());
     ratchet_http::contract::answers(&mut written);
     ::refresh::answers(&mut written);
     ::users::answers(&mut written);
+    ::accounts::answers(&mut written);
     ::keys::answers(&mut written);
     let mut schemas = read.take_definitions(true);
     schemas.extend(written.take_definitions(true));

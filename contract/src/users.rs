@@ -31,6 +31,7 @@ pub(crate) fn operations() -> Vec<Operation> {
                 "Users of a page",
                 &json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 50}),
             )
+            .query("name", "How the names begin", &json!({"type": "string"}))
             .query("cursor", "`next_cursor` of the page before", &json!({"type": "string"}))
             .answers(200, "A page of users", "UserPage", &page),
         Operation::new("get", "/users/me/sessions", "listSessions", "The caller's own sessions")

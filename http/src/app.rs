@@ -9,7 +9,7 @@ use ratchet::{
     time::UnixMillis,
 };
 use ratchet_store::{
-    Attempts, KeyRingCache, LoadError, Sessions, Users,
+    Attempts, Challenges, KeyRingCache, LoadError, Outbox, Sessions, Users,
     aws::{AwsSettings, MissingVariable},
     key_ring::Newer,
 };
@@ -27,6 +27,10 @@ pub struct App {
     pub users: Users,
     /// The counters of attempts, in the users table.
     pub attempts: Attempts,
+    /// What messages prove, in the users table.
+    pub challenges: Challenges,
+    /// Letters that wait to be sent, in the users table.
+    pub outbox: Outbox,
     /// The tokens table.
     pub sessions: Sessions,
 }
@@ -70,6 +74,8 @@ impl App {
             ),
             users: Users::new(dynamodb.clone(), &config.users_table),
             attempts: Attempts::new(dynamodb.clone(), &config.users_table),
+            challenges: Challenges::new(dynamodb.clone(), &config.users_table),
+            outbox: Outbox::new(dynamodb.clone(), &config.users_table),
             sessions: Sessions::new(dynamodb, &config.tokens_table),
             config,
         })

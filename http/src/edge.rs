@@ -24,7 +24,7 @@ pub const DEADLINE: Duration = Duration::from_millis(2_800);
 pub const EXPOSED_HEADERS: [&str; 3] = ["is-token-expired", "www-authenticate", "retry-after"];
 
 /// The methods that a web application may use.
-pub const METHODS: [Method; 3] = [Method::GET, Method::POST, Method::DELETE];
+pub const METHODS: [Method; 4] = [Method::GET, Method::POST, Method::PATCH, Method::DELETE];
 
 /// The headers that a web application may send.
 pub const REQUEST_HEADERS: [HeaderName; 3] =

@@ -45,6 +45,13 @@ pub enum SecurityEvent<'a> {
     },
     /// A session made room for another one.
     SessionEvicted,
+    /// Something about a user changed that decides who may sign in.
+    AccountChanged {
+        /// What.
+        change: AccountChange,
+        /// The administrator who changed it; `None` if the user did.
+        by: Option<UserId>,
+    },
     /// A recent token led to the live one from another network or user agent than the one that
     /// rotated last: perhaps a thief and the owner share a chain.
     SuspiciousConvergence {
@@ -53,6 +60,50 @@ pub enum SecurityEvent<'a> {
         /// Where this request came from.
         now: &'a Origin,
     },
+}
+
+/// What changed about a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountChange {
+    /// Somebody registered.
+    Registered,
+    /// The address was confirmed.
+    EmailConfirmed,
+    /// There is another address.
+    EmailChanged,
+    /// There is another password, by whoever knew the one before.
+    PasswordChanged,
+    /// There is another password, by whoever reads the user's mail.
+    PasswordReset,
+    /// The user was deleted.
+    Deleted,
+    /// The user may not sign in.
+    Disabled,
+    /// The user may sign in again.
+    Enabled,
+    /// The user has other roles.
+    RolesSet,
+    /// Failed sign-ins were forgotten.
+    Unlocked,
+}
+
+impl AccountChange {
+    /// The name in log lines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::EmailConfirmed => "email_confirmed",
+            Self::EmailChanged => "email_changed",
+            Self::PasswordChanged => "password_changed",
+            Self::PasswordReset => "password_reset",
+            Self::Deleted => "deleted",
+            Self::Disabled => "disabled",
+            Self::Enabled => "enabled",
+            Self::RolesSet => "roles_set",
+            Self::Unlocked => "unlocked",
+        }
+    }
 }
 
 impl SecurityEvent<'_> {
@@ -67,6 +118,7 @@ impl SecurityEvent<'_> {
             Self::ReuseDetected { .. } => "reuse_detected",
             Self::SessionRevoked { .. } => "session_revoked",
             Self::SessionEvicted => "session_evicted",
+            Self::AccountChanged { .. } => "account_changed",
             Self::SuspiciousConvergence { .. } => "suspicious_convergence",
         }
     }
@@ -92,6 +144,10 @@ pub fn record(event: SecurityEvent<'_>, user_id: Option<UserId>, session_id: Opt
         SecurityEvent::SessionRevoked { reason } => {
             let reason = reason.as_str();
             tracing::info!(target: "security", event = name, user_id, session_id, reason);
+        }
+        SecurityEvent::AccountChanged { change, by } => {
+            let (change, by) = (change.as_str(), by.map(tracing::field::display));
+            tracing::info!(target: "security", event = name, user_id, change, by);
         }
         SecurityEvent::ReuseDetected { kind } => {
             let kind = kind.as_str();

@@ -6,6 +6,7 @@
 //! * [`Problem`] – every refusal, as RFC 9457 problem details
 //! * [`body`], [`bearer`], [`caller`] – what requests carry
 //! * [`cookie`] – refresh tokens of browser applications
+//! * [`signed_in`] and [`ending`] – callers whose session lives, and the end of sessions
 //! * [`tokens`] – the answer that carries a token pair
 //! * [`cacheable`] – answers that everybody may keep for a while
 //! * [`edge`] – deadline, headers, CORS and the one log line around every route
@@ -21,9 +22,11 @@ pub mod clock;
 pub mod contract;
 pub mod cookie;
 pub mod edge;
+pub mod ending;
 pub mod events;
 pub mod invoked;
 pub mod problem;
+pub mod signed_in;
 mod start;
 mod telemetry;
 pub mod tokens;

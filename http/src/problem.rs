@@ -50,6 +50,12 @@ pub enum Problem {
     EmailNotConfirmed,
     /// A new password that misses rules of the policy: all of them, so that one more try is enough.
     PasswordRefused(Vec<PasswordRule>),
+    /// The password that was to confirm a change of the account is wrong.
+    WrongPassword,
+    /// A token or code from a message that is wrong, used or expired: nobody learns which.
+    InvalidProof,
+    /// The caller is known and may not do this.
+    Forbidden,
     /// A refresh token that leads nowhere.
     InvalidAttempt(InvalidAttempt),
     /// A request for the cookie, or with it, from another site than a configured one.
@@ -176,6 +182,9 @@ impl Problem {
             Self::AccountLocked => "account_locked",
             Self::EmailNotConfirmed => "email_not_confirmed",
             Self::PasswordRefused(_) => "password_refused",
+            Self::WrongPassword => "wrong_password",
+            Self::InvalidProof => "invalid_proof",
+            Self::Forbidden => "forbidden",
             Self::InvalidAttempt(attempt) => attempt.code(),
             Self::ForbiddenOrigin => "forbidden_origin",
             Self::MissingAccessToken => "missing_access_token",
@@ -191,7 +200,9 @@ impl Problem {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::MalformedRequest { .. } => StatusCode::BAD_REQUEST,
+            Self::MalformedRequest { .. } | Self::InvalidProof => StatusCode::BAD_REQUEST,
+            // A 401 would make a client drop or refresh its session, which is good.
+            Self::WrongPassword | Self::Forbidden | Self::ForbiddenOrigin => StatusCode::FORBIDDEN,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -205,7 +216,6 @@ impl Problem {
             | Self::InvalidAccessToken
             | Self::ExpiredAccessToken
             | Self::SessionEnded => StatusCode::UNAUTHORIZED,
-            Self::ForbiddenOrigin => StatusCode::FORBIDDEN,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -230,6 +240,9 @@ impl Problem {
             Self::AccountLocked => "The account is locked after too many wrong passwords.",
             Self::EmailNotConfirmed => "The e-mail address has not been confirmed yet.",
             Self::PasswordRefused(_) => "This can not be the password.",
+            Self::WrongPassword => "The password is wrong.",
+            Self::InvalidProof => "The link or the code is not good (any more).",
+            Self::Forbidden => "You may not do this.",
             Self::InvalidAttempt(_) => "Invalid attempt!",
             Self::ForbiddenOrigin => "Cookies are for this service's own web applications.",
             Self::MissingAccessToken => "An access token is needed.",
@@ -250,6 +263,7 @@ impl Problem {
             Self::PayloadTooLarge => {
                 Some(format!("At most {} bytes are read.", crate::body::MAX_BODY))
             }
+            Self::InvalidProof => Some("Ask for another message.".to_owned()),
             Self::MissingAccessToken => {
                 Some("Send it as 'Authorization: Bearer <access token>'.".to_owned())
             }

@@ -15,7 +15,9 @@ pub(crate) fn init(level: LogLevel) {
     let targets = Targets::new().with_default(ours.min(LevelFilter::WARN)).with_targets(
         [
             "ratchet",
+            "accounts",
             "authenticate",
+            "mailer",
             "refresh",
             "users",
             "keys",

@@ -114,7 +114,7 @@ impl Functions {
         // At the same time: each of them may take a moment to start.
         let mut waiting = JoinSet::new();
         for described in preparation.template().functions.values() {
-            if let Some(path) = described.paths.iter().find(|path| !path.contains('{')) {
+            if let Some(path) = described.paths.iter().find(|path| !path.contains(['{', ' '])) {
                 let url = format!("{}{path}", self.base_url);
                 waiting.spawn(first_answer(http.clone(), url));
             }

@@ -7,6 +7,7 @@ pub mod binaries;
 pub mod demo_users;
 pub mod dynamodb;
 pub mod functions;
+pub mod mail;
 pub mod page;
 pub mod prerequisites;
 pub mod process;

@@ -98,7 +98,7 @@ pub struct GeneratedSecret {
 pub struct Function {
     /// Memory, in MiB.
     pub memory_mib: u32,
-    /// Paths of its routes, all of them for any method, sorted.
+    /// Paths of its routes, sorted: for any method, or as `<method> <path>` for one.
     pub paths: Vec<String>,
 }
 

@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use crate::{
     access_token::AccessTokenPolicy,
     attempts::{AttemptPolicy, Throttle},
+    email::EmailAddress,
     jws::SignatureAlgorithm,
     password::{HashCost, PasswordPolicy},
     rotation::SessionPolicy,
@@ -37,6 +38,13 @@ pub struct Config {
     pub password_policy: PasswordPolicy,
     /// Whether only users with a confirmed e-mail address may sign in.
     pub require_confirmed_email: bool,
+    /// Whether anybody may register, or administrators only.
+    pub self_sign_up: bool,
+    /// The address that messages come from; without one none can be sent.
+    pub mail_from: Option<EmailAddress>,
+    /// The page of the application that links in messages lead to; without one messages carry the
+    /// bare token.
+    pub link_url: Option<String>,
     /// Web origins that may call from a browser.
     pub cors_origins: Vec<String>,
     /// The least severe log lines that are written.
@@ -93,6 +101,7 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] with every value that is missing or out of its bounds.
+    #[expect(clippy::too_many_lines, reason = "one expression per setting, in one place")]
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut reader = Reader { variable, errors: Vec::new() };
         let failure_delay = reader.seconds("RATCHET_FAILURE_DELAY_SECONDS", 1, 1, 3_600);
@@ -171,6 +180,13 @@ impl Config {
                 service_name: reader.text("RATCHET_SERVICE_NAME", "ratchet"),
             },
             require_confirmed_email: reader.flag("RATCHET_REQUIRE_CONFIRMED_EMAIL", true),
+            self_sign_up: reader.choice(
+                "RATCHET_SELF_SIGN_UP",
+                &[("enabled", true), ("disabled", false)],
+                true,
+            ),
+            mail_from: reader.address("RATCHET_MAIL_FROM"),
+            link_url: reader.page("RATCHET_LINK_URL"),
             cors_origins: reader.origins("RATCHET_CORS_ORIGINS"),
             log_level: reader.choice(
                 "RATCHET_LOG_LEVEL",
@@ -222,6 +238,26 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             self.errors.push(format!("{name} is {url:?}, expected an https URL"));
         }
         url
+    }
+
+    fn address(&mut self, name: &str) -> Option<EmailAddress> {
+        let value = (self.variable)(name).filter(|value| !value.is_empty())?;
+        let address = EmailAddress::parse(&value);
+        address.inspect_err(|error| self.errors.push(format!("{name} is {value:?}: {error}"))).ok()
+    }
+
+    /// A page that a query can be added to.
+    fn page(&mut self, name: &str) -> Option<String> {
+        let url = (self.variable)(name).filter(|value| !value.is_empty())?;
+        let has_scheme = url.starts_with("https://") || url.starts_with("http://");
+        if !has_scheme
+            || url.contains(|c: char| matches!(c, '?' | '#' | '"' | '<' | '>') || c <= ' ')
+        {
+            self.errors.push(format!(
+                "{name} is {url:?}, expected the https URL of a page, without a query"
+            ));
+        }
+        Some(url)
     }
 
     fn number(&mut self, name: &str, default: u64, min: u64, max: u64) -> u64 {
@@ -342,6 +378,9 @@ mod tests {
             ("RATCHET_PASSWORD_REQUIRE_UPPERCASE", "1"),
             ("RATCHET_PASSWORD_REQUIRE_DIGIT", "no"),
             ("RATCHET_REQUIRE_CONFIRMED_EMAIL", "yes"),
+            ("RATCHET_SELF_SIGN_UP", "yes"),
+            ("RATCHET_MAIL_FROM", "nobody"),
+            ("RATCHET_LINK_URL", "https://app.example/?x=1"),
             ("RATCHET_CORS_ORIGINS", "https://ok.example, *"),
             ("RATCHET_LOG_LEVEL", "trace"),
             ("RATCHET_USERS_TABLE", ""),

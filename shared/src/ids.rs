@@ -1,4 +1,4 @@
-//! Identifiers of users and sessions: UUIDv7 (RFC 9562 §5.7), sixteen bytes at rest.
+//! Identifiers of users, sessions and letters: UUIDv7 (RFC 9562 §5.7), sixteen bytes at rest.
 
 use std::{fmt, str::FromStr};
 
@@ -82,6 +82,11 @@ id! {
 id! {
     /// A session of a user: the `sid` of access tokens.
     SessionId
+}
+
+id! {
+    /// A letter in the outbox.
+    LetterId
 }
 
 impl SessionId {

@@ -10,18 +10,22 @@
 //! * [`key_ring`] – the keys behind both
 //! * [`password`] and [`user`] – who may sign in
 //! * [`attempts`] and [`device_token`] – how often passwords may be guessed, and who is no stranger
+//! * [`email`], [`letter`] and [`challenge`] – what is sent by e-mail, and what it proves
 //! * [`config`] – every setting, read once into one typed value
 
 pub mod access_token;
 pub mod attempts;
+pub mod challenge;
 pub mod config;
 pub mod device_token;
+pub mod email;
 pub mod encoding;
 pub mod entropy;
 pub mod error_chain;
 pub mod ids;
 pub mod jws;
 pub mod key_ring;
+pub mod letter;
 pub mod network;
 pub mod password;
 pub mod refresh_token;

@@ -99,15 +99,21 @@ pub enum RevocationReason {
     EndedEverywhere,
     /// The user is disabled or deleted.
     UserDisabled,
+    /// The password was changed or reset.
+    PasswordChanged,
+    /// An administrator ended the user's sessions.
+    EndedByAdministrator,
 }
 
 impl RevocationReason {
-    const NAMES: [(Self, &'static str); 5] = [
+    const NAMES: [(Self, &'static str); 7] = [
         (Self::ReuseDetected, "reuse_detected"),
         (Self::LoggedOut, "logged_out"),
         (Self::EndedByUser, "ended_by_user"),
         (Self::EndedEverywhere, "ended_everywhere"),
         (Self::UserDisabled, "user_disabled"),
+        (Self::PasswordChanged, "password_changed"),
+        (Self::EndedByAdministrator, "ended_by_administrator"),
     ];
 
     /// The name in items, events and metrics.

@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use precis_core::profile::PrecisFastInvocation as _;
 use precis_profiles::UsernameCaseMapped;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{SessionId, UserId},
@@ -71,7 +72,8 @@ pub struct User {
 }
 
 /// Whether a user may sign in and refresh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum UserStatus {
     /// Yes.
     Active,

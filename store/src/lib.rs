@@ -5,14 +5,19 @@
 
 pub mod attempts;
 pub mod aws;
+pub mod challenges;
 mod error;
 mod item;
 pub mod key_ring;
+pub mod outbox;
 pub mod sessions;
+mod transact;
 pub mod users;
 
 pub use attempts::Attempts;
+pub use challenges::Challenges;
 pub use error::StoreError;
 pub use key_ring::{KeyRingCache, LoadError};
+pub use outbox::Outbox;
 pub use sessions::{RotateResult, Sessions};
-pub use users::{Credentials, NewUser, Users};
+pub use users::{Account, Credentials, NewUser, Registration, Users};

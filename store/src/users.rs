@@ -1,9 +1,7 @@
 //! The users table: profiles, and the items that keep names and addresses unique.
 
 use aws_sdk_dynamodb::{
-    Client,
-    operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
-    types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
+    Client, operation::update_item::UpdateItemError, types::ReturnValuesOnConditionCheckFailure,
 };
 use ratchet::{
     ids::UserId,
@@ -14,9 +12,13 @@ use ratchet::{
 use crate::{
     StoreError,
     item::{Reader, number, string},
+    transact::{put_new, transact},
 };
 
+mod accounts;
 mod item;
+
+pub use accounts::{Account, Registration};
 
 /// The users table.
 #[derive(Debug, Clone)]
@@ -64,6 +66,14 @@ pub struct ListedUser {
     pub name: String,
     /// The name by which the list is ordered, and where the next page starts.
     pub name_key: String,
+    /// The e-mail address: for administrators.
+    pub email: String,
+    /// Whether it has been confirmed: for administrators.
+    pub email_confirmed: bool,
+    /// Whether the user may sign in: for administrators.
+    pub status: UserStatus,
+    /// The user's roles: for administrators.
+    pub roles: Vec<String>,
 }
 
 /// What became of a cut.
@@ -90,30 +100,9 @@ impl Users {
     /// # Errors
     /// [`StoreError`].
     pub async fn create(&self, new: &NewUser) -> Result<bool, StoreError> {
-        let mut transaction = self.client.transact_write_items();
-        for item in item::from_new_user(new) {
-            let put = Put::builder()
-                .table_name(&self.table)
-                .set_item(Some(item))
-                .condition_expression("attribute_not_exists(pk)")
-                .build()
-                .map_err(|_| StoreError::MalformedItem("put"))?;
-            transaction = transaction.transact_items(TransactWriteItem::builder().put(put).build());
-        }
-        match transaction.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(cancelled))
-                    if cancelled
-                        .cancellation_reasons()
-                        .iter()
-                        .any(|reason| reason.code() == Some("ConditionalCheckFailed")) =>
-                {
-                    Ok(false)
-                }
-                _ => Err(StoreError::new("TransactWriteItems", error)),
-            },
-        }
+        let puts = item::from_new_user(new).map(|item| put_new(&self.table, item));
+        let puts: Result<Vec<_>, _> = puts.into_iter().collect();
+        transact(&self.client, puts?).await
     }
 
     /// The user of that name with the password's hash.
@@ -145,24 +134,33 @@ impl Users {
         self.get(item::user_pk(id)).await?.as_ref().map(item::to_user).transpose()
     }
 
-    /// Up to `limit` users in name order, from the first one after `after`.
+    /// Up to `limit` users in name order whose name begins with `prefix`, from the first one after
+    /// `after`.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn list(
         &self,
+        prefix: &str,
         after: Option<&str>,
         limit: i32,
     ) -> Result<Vec<ListedUser>, StoreError> {
         let query =
             self.client.query().table_name(&self.table).index_name(NAMES_INDEX).limit(limit);
-        let query = query.expression_attribute_values(":listing", string(item::LISTING));
-        let query = match after {
-            None => query.key_condition_expression("listing = :listing"),
-            Some(after) => query
-                .key_condition_expression("listing = :listing AND name_key > :after")
-                .expression_attribute_values(":after", string(after)),
-        };
+        // A key is never followed more closely than by itself and the least character. Keys are
+        // ordered by their UTF-8 bytes, and no character is greater than the last.
+        let first = after.map_or_else(|| prefix.to_owned(), |after| format!("{after}\0"));
+        // DynamoDB compares no key with the empty one.
+        let first = if first.is_empty() { "\0".to_owned() } else { first };
+        let last = format!("{prefix}{}", char::MAX);
+        if last <= first {
+            return Ok(Vec::new());
+        }
+        let query = query
+            .key_condition_expression("listing = :listing AND name_key BETWEEN :first AND :last")
+            .expression_attribute_values(":listing", string(item::LISTING))
+            .expression_attribute_values(":first", string(first))
+            .expression_attribute_values(":last", string(last));
         let output = query.send().await.map_err(|error| StoreError::new("Query", error))?;
         output.items.unwrap_or_default().iter().map(item::to_listed_user).collect()
     }
@@ -262,7 +260,7 @@ impl Users {
     }
 }
 
-fn applied(
+pub(crate) fn applied(
     result: Result<
         (),
         aws_sdk_dynamodb::error::SdkError<

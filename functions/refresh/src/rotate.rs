@@ -203,7 +203,9 @@ const fn reason(refusal: Refusal) -> InvalidAttempt {
         Refusal::Ended(Ended::Revoked(
             RevocationReason::LoggedOut
             | RevocationReason::EndedByUser
-            | RevocationReason::EndedEverywhere,
+            | RevocationReason::EndedEverywhere
+            | RevocationReason::PasswordChanged
+            | RevocationReason::EndedByAdministrator,
         )) => InvalidAttempt::Revoked,
     }
 }

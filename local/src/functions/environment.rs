@@ -38,6 +38,9 @@ impl Environment {
             ("AWS_EC2_METADATA_DISABLED", "true"),
             ("AWS_ENDPOINT_URL_DYNAMODB", services.dynamodb().endpoint()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", services.secrets().endpoint()),
+            // The same moto.
+            ("AWS_ENDPOINT_URL_SESV2", services.secrets().endpoint()),
+            ("RATCHET_MAIL_FROM", crate::mail::FROM),
         ];
         let mut variables = of_template(services.preparation().template(), &local, overrides)?;
         variables.extend(aws.map(|(name, value)| (name.to_owned(), value.to_owned())));

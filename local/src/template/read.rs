@@ -175,7 +175,10 @@ fn functions(resources: &Resources<'_>) -> Result<BTreeMap<String, Function>, Te
     for (_, properties) in resources.of_type("AWS::ApiGatewayV2::Route") {
         let route = properties.load("RouteKey")?;
         let text = route.text()?;
-        let path = text.strip_prefix("ANY ").ok_or_else(|| route.shape("`ANY <path>`"))?;
+        let path = text
+            .strip_prefix("ANY ")
+            .or_else(|| text.contains(' ').then_some(text.as_str()))
+            .ok_or_else(|| route.shape("`ANY <path>` or `<method> <path>`"))?;
         let target = properties.load("Target")?;
         let function = target
             .intrinsic()

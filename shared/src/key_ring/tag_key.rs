@@ -30,6 +30,15 @@ impl TagKey {
         &self.hmac
     }
 
+    /// A key for another purpose: the first block of HKDF-Expand (RFC 5869 §2.3) with this key as
+    /// the pseudorandom one.
+    pub(crate) fn derive(&self, info: &[u8]) -> hmac::Key {
+        let mut context = hmac::Context::with_key(&self.hmac);
+        context.update(info);
+        context.update(&[1]);
+        hmac::Key::new(hmac::HMAC_SHA256, context.sign().as_ref())
+    }
+
     pub(super) fn from_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
         jwk.algorithm()?;
         Ok(Self::from_secret(&jwk.strong_hmac_secret()?, jwk.life()))

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ratchet::{
+    email::EmailAddress,
     ids::{SessionId, UserId},
+    password::PhcHash,
     time::UnixMillis,
     user::{NameKey, SessionsCut, User, UserStatus},
 };
 
-use super::{ListedUser, NewUser};
+use super::{Account, ListedUser, NewUser};
 use crate::{
     StoreError,
     item::{Item, Reader, number, string},
@@ -25,17 +27,18 @@ pub(super) fn user_pk(id: UserId) -> String {
     format!("user#{id}")
 }
 
+pub(super) fn email_pk(email: &str) -> String {
+    format!("email#{email}")
+}
+
 pub(super) fn name_pk(name: &NameKey) -> String {
     format!("name#{name}")
 }
 
 /// The user's item, and the two that keep name and address unique.
 pub(super) fn from_new_user(new: &NewUser) -> [Item; 3] {
-    let id = new.user.id.to_string();
-    let pointer = |pk: String| {
-        HashMap::from([("pk".to_owned(), string(pk)), ("user_id".to_owned(), string(&id))])
-    };
-    let mut item = pointer(user_pk(new.user.id));
+    let id = new.user.id;
+    let mut item = pointer(user_pk(id), id);
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
     set("listing", string(LISTING));
     set("name_key", string(new.name_key.as_str()));
@@ -43,15 +46,28 @@ pub(super) fn from_new_user(new: &NewUser) -> [Item; 3] {
     set("email", string(&new.email));
     set("email_confirmed", AttributeValue::Bool(new.user.email_confirmed));
     set("status", string(status_name(new.user.status)));
-    set("roles", AttributeValue::L(new.user.roles.iter().map(string).collect()));
+    set("roles", roles_value(&new.user.roles));
     set("password_hash", string(new.password_hash.expose()));
     if let Some(cut) = new.user.cut {
         set("sessions_valid_after", number(cut.valid_after.get()));
     }
-    [item, pointer(name_pk(&new.name_key)), pointer(format!("email#{}", new.email))]
+    [item, pointer(name_pk(&new.name_key), id), pointer(email_pk(&new.email), id)]
 }
 
-const fn status_name(status: UserStatus) -> &'static str {
+/// An item that says whose a name or an address is.
+pub(super) fn pointer(pk: String, id: UserId) -> Item {
+    HashMap::from([("pk".to_owned(), string(pk)), ("user_id".to_owned(), string(id.to_string()))])
+}
+
+pub(super) const fn truth() -> AttributeValue {
+    AttributeValue::Bool(true)
+}
+
+pub(super) fn roles_value(roles: &[String]) -> AttributeValue {
+    AttributeValue::L(roles.iter().map(string).collect())
+}
+
+pub(super) const fn status_name(status: UserStatus) -> &'static str {
     match status {
         UserStatus::Active => "active",
         UserStatus::Disabled => "disabled",
@@ -60,19 +76,30 @@ const fn status_name(status: UserStatus) -> &'static str {
 
 pub(super) fn to_user(item: &Item) -> Result<User, StoreError> {
     let item = Reader(item);
-    let confirmed = item.0.get("email_confirmed").and_then(|value| value.as_bool().ok());
-    let status = match item.string("status")? {
-        "active" => UserStatus::Active,
-        "disabled" => UserStatus::Disabled,
-        _ => return Err(StoreError::MalformedItem("status")),
-    };
     Ok(User {
         id: user_id(&item)?,
         name: item.string("name")?.to_owned(),
-        status,
-        email_confirmed: *confirmed.ok_or(StoreError::MalformedItem("email_confirmed"))?,
+        status: status(&item)?,
+        email_confirmed: email_confirmed(&item)?,
         roles: roles(&item)?,
         cut: cut(&item)?,
+    })
+}
+
+pub(super) fn to_account(item: &Item) -> Result<Account, StoreError> {
+    let user = to_user(item)?;
+    let item = Reader(item);
+    let address = |name: &'static str, text: &str| {
+        EmailAddress::parse(text).map_err(|_| StoreError::MalformedItem(name))
+    };
+    let pending = item.optional_string("pending_email")?;
+    Ok(Account {
+        user,
+        name_key: NameKey::parse(item.string("name_key")?)
+            .map_err(|_| StoreError::MalformedItem("name_key"))?,
+        email: address("email", item.string("email")?)?,
+        pending_email: pending.map(|text| address("pending_email", text)).transpose()?,
+        password_hash: PhcHash::new(item.string("password_hash")?.to_owned()),
     })
 }
 
@@ -82,10 +109,27 @@ pub(super) fn to_listed_user(item: &Item) -> Result<ListedUser, StoreError> {
         id: user_id(&item)?,
         name: item.string("name")?.to_owned(),
         name_key: item.string("name_key")?.to_owned(),
+        email: item.string("email")?.to_owned(),
+        email_confirmed: email_confirmed(&item)?,
+        status: status(&item)?,
+        roles: roles(&item)?,
     })
 }
 
-fn user_id(item: &Reader<'_>) -> Result<UserId, StoreError> {
+fn email_confirmed(item: &Reader<'_>) -> Result<bool, StoreError> {
+    let confirmed = item.0.get("email_confirmed").and_then(|value| value.as_bool().ok());
+    confirmed.copied().ok_or(StoreError::MalformedItem("email_confirmed"))
+}
+
+fn status(item: &Reader<'_>) -> Result<UserStatus, StoreError> {
+    match item.string("status")? {
+        "active" => Ok(UserStatus::Active),
+        "disabled" => Ok(UserStatus::Disabled),
+        _ => Err(StoreError::MalformedItem("status")),
+    }
+}
+
+pub(super) fn user_id(item: &Reader<'_>) -> Result<UserId, StoreError> {
     item.string("user_id")?.parse().map_err(|_| StoreError::MalformedItem("user_id"))
 }
 
@@ -108,8 +152,6 @@ fn cut(item: &Reader<'_>) -> Result<Option<SessionsCut>, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use ratchet::password::PhcHash;
-
     use super::*;
 
     fn new_user() -> NewUser {

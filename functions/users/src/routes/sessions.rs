@@ -12,12 +12,13 @@ use ratchet::{
     ids::SessionId,
     session::{RevocationReason, Session},
     time::{UnixMillis, UnixSeconds},
-    user::{SessionsCut, User},
+    user::User,
 };
 use ratchet_http::{
     App, Problem,
     bearer::Bearer,
     clock,
+    ending::end_sessions,
     events::{SecurityEvent, record},
     tokens::json,
 };
@@ -93,11 +94,6 @@ pub(crate) struct Scope {
 }
 
 /// Ends all sessions of the caller's, or with `?except=current` all others.
-///
-/// The cut is one write and takes effect at once, also for what is in flight: a session that is
-/// refreshed after it sees the cut, and a sign-in that read the user before it has not seen it. The
-/// clean-up only makes sure that no rotation that read the user before the cut is written after
-/// this answer.
 pub(crate) async fn end_all(
     State(app): State<Arc<App>>,
     Bearer(claims): Bearer,
@@ -110,15 +106,7 @@ pub(crate) async fn end_all(
         _ => return Err(Problem::MalformedRequest { expected: "no query, or except=current" }),
     };
     live_sessions(&app, &claims, now).await?;
-    let cut = SessionsCut { valid_after: now, spared };
-    let cut = app.users.cut_sessions(claims.sub, cut).await?.ok_or(Problem::SessionEnded)?;
-    for session in app.sessions.list(claims.sub).await? {
-        // Expired ones too: another function's clock may be behind ours.
-        if session.revoked.is_none() && cut.ends(&session) {
-            let reason = RevocationReason::EndedEverywhere;
-            revoke(&app, &claims, session.session_id, reason, now).await?;
-        }
-    }
+    end_sessions(&app, claims.sub, spared, RevocationReason::EndedEverywhere).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -10,11 +10,14 @@ use http::StatusCode;
 use ratchet::{
     encoding::{from_base64url, to_base64url},
     ids::UserId,
+    user::{NameKey, UserStatus},
 };
-use ratchet_http::{App, Problem, bearer::Bearer, tokens::json};
+use ratchet_http::{App, Problem, bearer::Bearer, signed_in::ADMIN, tokens::json};
+use ratchet_store::users::ListedUser;
 use serde::{Deserialize, Serialize};
 
-const EXPECTED: &str = "limit=1…100 and cursor=… as the page before it gave it";
+const EXPECTED: &str =
+    "limit=1…100, name=… as names begin, and cursor=… as the page before it gave it";
 const DEFAULT_LIMIT: u8 = 50;
 const MAX_LIMIT: u8 = 100;
 
@@ -22,6 +25,8 @@ const MAX_LIMIT: u8 = 100;
 pub(crate) struct Page {
     limit: Option<u8>,
     cursor: Option<String>,
+    /// Only users whose name begins with this.
+    name: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -39,12 +44,33 @@ struct Entry {
     #[cfg_attr(feature = "contract", schemars(with = "String"))]
     id: UserId,
     name: String,
+    #[serde(flatten)]
+    for_administrators: Option<Details>,
 }
 
-/// Lists users in name order, a page at a time.
+/// What only administrators see of others.
+#[derive(Serialize)]
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "UserDetails"))]
+struct Details {
+    email: String,
+    email_confirmed: bool,
+    #[cfg_attr(feature = "contract", schemars(with = "String"))]
+    status: UserStatus,
+    roles: Vec<String>,
+}
+
+impl Entry {
+    fn new(user: ListedUser, for_administrator: bool) -> Self {
+        let ListedUser { id, name, email, email_confirmed, status, roles, .. } = user;
+        let details = Details { email, email_confirmed, status, roles };
+        Self { id, name, for_administrators: for_administrator.then_some(details) }
+    }
+}
+
+/// Lists users in name order, a page at a time. Administrators see more of each.
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
-    Bearer(_): Bearer,
+    Bearer(claims): Bearer,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let malformed = || Problem::MalformedRequest { expected: EXPECTED };
@@ -65,9 +91,15 @@ pub(crate) async fn list(
             Some(name)
         }
     };
-    let users = app.users.list(after.as_deref(), limit.into()).await?;
+    let prefix = match page.name.as_deref() {
+        None | Some("") => None,
+        Some(name) => Some(NameKey::parse(name).map_err(|_| malformed())?),
+    };
+    let prefix = prefix.as_ref().map_or("", NameKey::as_str);
+    let users = app.users.list(prefix, after.as_deref(), limit.into()).await?;
     let full = users.len() == usize::from(limit);
     let last = users.last().filter(|_| full).map(|user| to_base64url(user.name_key.as_bytes()));
-    let users = users.into_iter().map(|user| Entry { id: user.id, name: user.name }).collect();
+    let administrator = claims.roles.iter().any(|role| role == ADMIN);
+    let users = users.into_iter().map(|user| Entry::new(user, administrator)).collect();
     Ok(json(StatusCode::OK, &Body { users, next_cursor: last }))
 }

@@ -1,0 +1,136 @@
+//! `/users/{id}`: what administrators see and change.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use http::StatusCode;
+use ratchet::{ids::UserId, session::RevocationReason, user::UserStatus};
+use ratchet_http::{
+    App, Problem,
+    body::{Describe, Json},
+    clock, ending,
+    events::{AccountChange, SecurityEvent, record},
+    signed_in::Administrator,
+    tokens::json,
+};
+use ratchet_store::Account;
+use serde::Deserialize;
+
+use super::me::{Profile, delete_account};
+
+/// The most roles a user may have, and the longest name of one: they are in every access token.
+const MAX_ROLES: usize = 16;
+const MAX_ROLE: usize = 32;
+
+/// Shows one account.
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Administrator(_): Administrator,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    Ok(json(StatusCode::OK, &Profile::of(find(&app, &id).await?)))
+}
+
+/// What the client sends.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(
+    feature = "contract",
+    derive(schemars::JsonSchema),
+    schemars(rename = "AdministerRequest")
+)]
+pub(crate) struct Change {
+    #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
+    status: Option<UserStatus>,
+    roles: Option<Vec<String>>,
+}
+
+impl Describe for Change {
+    const EXPECTED: &'static str = r#""status" ("active" or "disabled"), "roles" (at most 16 names of a-z, 0-9, _ and -, of at most 32 characters each), or both"#;
+}
+
+impl Change {
+    fn is_sound(&self) -> bool {
+        let is_name = |role: &String| {
+            let sign = |byte: u8| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-')
+            };
+            (1..=MAX_ROLE).contains(&role.len()) && role.bytes().all(sign)
+        };
+        let sound = |roles: &Vec<String>| roles.len() <= MAX_ROLES && roles.iter().all(is_name);
+        self.roles.as_ref().is_none_or(sound) && (self.roles.is_some() || self.status.is_some())
+    }
+}
+
+/// Disables or enables a user, or sets the roles. A disabled user's sessions end at once and do not
+/// come back; other roles are in the next access token.
+pub(crate) async fn change(
+    State(app): State<Arc<App>>,
+    Administrator(caller): Administrator,
+    Path(id): Path<String>,
+    Json(request): Json<Change>,
+) -> Result<Response, Problem> {
+    if !request.is_sound() {
+        return Err(Problem::MalformedRequest { expected: Change::EXPECTED });
+    }
+    let id: UserId = id.parse().map_err(|_| Problem::NotFound)?;
+    if id == caller.user.id {
+        // Nobody locks the last administrator out by accident.
+        return Err(Problem::Forbidden);
+    }
+    let (status, roles) = (request.status, request.roles.as_deref());
+    if !app.users.administer(id, status, roles, clock::now()).await? {
+        return Err(Problem::NotFound);
+    }
+    let changed = |change| {
+        let by = Some(caller.user.id);
+        record(SecurityEvent::AccountChanged { change, by }, Some(id), None);
+    };
+    if roles.is_some() {
+        changed(AccountChange::RolesSet);
+    }
+    match status {
+        Some(UserStatus::Disabled) => {
+            changed(AccountChange::Disabled);
+            ending::revoke_ended(&app, id, RevocationReason::UserDisabled).await?;
+        }
+        Some(UserStatus::Active) => changed(AccountChange::Enabled),
+        None => {}
+    }
+    let account = app.users.find_account(id).await?.ok_or(Problem::NotFound)?;
+    Ok(json(StatusCode::OK, &Profile::of(account)))
+}
+
+/// Ends all sessions of a user.
+pub(crate) async fn end_sessions(
+    State(app): State<Arc<App>>,
+    Administrator(_): Administrator,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let account = find(&app, &id).await?;
+    let reason = RevocationReason::EndedByAdministrator;
+    ending::end_sessions(&app, account.user.id, None, reason).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Deletes a user.
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    Administrator(caller): Administrator,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let account = find(&app, &id).await?;
+    if account.user.id == caller.user.id {
+        return Err(Problem::Forbidden);
+    }
+    delete_account(&app, &account, Some(caller.user.id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn find(app: &App, id: &str) -> Result<Account, Problem> {
+    let id = id.parse().map_err(|_| Problem::NotFound)?;
+    app.users.find_account(id).await?.ok_or(Problem::NotFound)
+}

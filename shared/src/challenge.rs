@@ -1,0 +1,324 @@
+//! What a message proves: whoever has it reads the mail of an address.
+//!
+//! A message carries a token (in a link) and a code of six digits (to be typed). A challenge keeps
+//! only their hashes: the SHA-256 of the token's secret, and an HMAC of the code, because a million
+//! codes could be tried against a plain hash. Whichever is used first uses the challenge up.
+//!
+//! ```text
+//! rm1_ base64url( purpose (1) ‖ user id (16) ‖ secret (32) ‖ tag (16) )
+//! ```
+//!
+//! The tag is what it is in a refresh token: garbage is refused without asking the database.
+
+use std::{fmt, time::Duration};
+
+use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+use crate::{
+    encoding::{from_base64url, to_base64url},
+    ids::UserId,
+    key_ring::TagKey,
+    secret::{SecretHash, TokenSecret},
+};
+
+/// The prefix of every mailed token, by which secret scanners can know one.
+pub const PREFIX: &str = "rm1_";
+
+/// How many codes may be tried for one address and purpose in a day.
+///
+/// # Security
+/// One of a million codes is right. Ten tries a day, however many messages were asked for, leave
+/// somebody who guesses for a year a chance below one in 250. The link goes on working.
+pub const CODE_TRIES_PER_DAY: u32 = 10;
+
+/// How many messages that anybody can ask for are sent to one address in an hour.
+pub const MAILS_PER_HOUR: usize = 6;
+
+const SIGNED: usize = 1 + 16 + 32;
+const TAG: usize = 16;
+
+/// What a challenge is for. A token or a code of one purpose is worth nothing for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// The address that somebody registered with is theirs.
+    ConfirmEmail,
+    /// The address that somebody changes to is theirs.
+    ChangeEmail,
+    /// Whoever reads the mail of the user's address may choose a new password.
+    ResetPassword,
+}
+
+impl Purpose {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ConfirmEmail, Self::ChangeEmail, Self::ResetPassword];
+
+    /// The name in keys of items, and in links.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConfirmEmail => "confirm-email",
+            Self::ChangeEmail => "change-email",
+            Self::ResetPassword => "reset-password",
+        }
+    }
+
+    /// How long a challenge may be met.
+    #[must_use]
+    pub const fn life(self) -> Duration {
+        match self {
+            Self::ConfirmEmail | Self::ChangeEmail => Duration::from_hours(24),
+            Self::ResetPassword => Duration::from_mins(30),
+        }
+    }
+
+    const fn byte(self) -> u8 {
+        match self {
+            Self::ConfirmEmail => 1,
+            Self::ChangeEmail => 2,
+            Self::ResetPassword => 3,
+        }
+    }
+}
+
+/// A genuine mailed token.
+#[derive(Debug)]
+pub struct MailToken {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Whose challenge it meets.
+    pub user_id: UserId,
+    /// What proves possession.
+    pub secret: TokenSecret,
+}
+
+/// The text is no token of ours.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not a token from a message of this service")]
+pub struct InvalidMailToken;
+
+impl MailToken {
+    /// The token as messages carry it.
+    #[must_use]
+    pub fn encode(&self, key: &TagKey) -> Zeroizing<String> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(SIGNED + TAG));
+        bytes.push(self.purpose.byte());
+        bytes.extend_from_slice(self.user_id.as_bytes());
+        bytes.extend_from_slice(self.secret.expose());
+        let tag = tag(key, &bytes);
+        bytes.extend(tag.as_ref().iter().take(TAG));
+        let encoded = Zeroizing::new(to_base64url(&bytes));
+        Zeroizing::new([PREFIX, encoded.as_str()].concat())
+    }
+
+    /// Reads a token that somebody presented and checks its tag against every tag key.
+    ///
+    /// # Errors
+    /// [`InvalidMailToken`]: the text is refused without looking anything up.
+    pub fn parse<'k>(
+        text: &str,
+        keys: impl IntoIterator<Item = &'k TagKey>,
+    ) -> Result<Self, InvalidMailToken> {
+        let encoded = text.strip_prefix(PREFIX).ok_or(InvalidMailToken)?;
+        if encoded.len() > 2 * (SIGNED + TAG) {
+            return Err(InvalidMailToken);
+        }
+        let bytes = Zeroizing::new(from_base64url(encoded).ok_or(InvalidMailToken)?);
+        let (signed, presented) = bytes.split_at_checked(SIGNED).ok_or(InvalidMailToken)?;
+        let genuine = keys.into_iter().any(|key| {
+            let tag = tag(key, signed);
+            tag.as_ref()
+                .get(..TAG)
+                .is_some_and(|tag| verify_slices_are_equal(tag, presented).is_ok())
+        });
+        let (purpose, rest) = signed.split_first().ok_or(InvalidMailToken)?;
+        let (user_id, secret) = rest.split_at_checked(16).ok_or(InvalidMailToken)?;
+        let purpose = Purpose::ALL.into_iter().find(|known| known.byte() == *purpose);
+        match (genuine, purpose, user_id.try_into(), secret.try_into()) {
+            (true, Some(purpose), Ok(user_id), Ok(secret)) => Ok(Self {
+                purpose,
+                user_id: UserId::from_bytes(user_id),
+                secret: TokenSecret::new(secret),
+            }),
+            _ => Err(InvalidMailToken),
+        }
+    }
+}
+
+fn tag(key: &TagKey, signed: &[u8]) -> hmac::Tag {
+    let mut context = hmac::Context::with_key(key.hmac());
+    context.update(PREFIX.as_bytes());
+    context.update(signed);
+    context.sign()
+}
+
+/// Six digits that a message carries beside the token.
+///
+/// # Security
+/// Prints as a placeholder and is wiped when dropped.
+#[derive(ZeroizeOnDrop)]
+pub struct MailCode(String);
+
+/// The text is no code.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a code has {} digits", MailCode::DIGITS)]
+pub struct InvalidMailCode;
+
+impl MailCode {
+    /// How many digits a code has (NIST SP 800-63B-4 §3.1.3.2: at least six).
+    pub const DIGITS: usize = 6;
+
+    /// A code from eight random bytes, which make any of the million about equally likely.
+    #[must_use]
+    pub fn new(random: [u8; 8]) -> Self {
+        Self(format!("{:06}", u64::from_be_bytes(random) % 1_000_000))
+    }
+
+    /// Reads a typed code. Spaces, with which people group digits, do not count.
+    ///
+    /// # Errors
+    /// [`InvalidMailCode`].
+    pub fn parse(typed: &str) -> Result<Self, InvalidMailCode> {
+        let digits = Self(typed.chars().filter(|typed| *typed != ' ').take(64).collect());
+        let right = digits.0.len() == Self::DIGITS && digits.0.bytes().all(|b| b.is_ascii_digit());
+        if right { Ok(digits) } else { Err(InvalidMailCode) }
+    }
+
+    /// The digits: only for the line that sends them.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What a challenge keeps of the code.
+    ///
+    /// # Security
+    /// The key is derived from the ring's, so a dump of the table alone does not yield the code.
+    /// Purpose and user are part of it: a code is worth nothing for anybody else.
+    #[must_use]
+    pub fn hash(&self, purpose: Purpose, user_id: UserId, key: &TagKey) -> CodeHash {
+        let mut context = hmac::Context::with_key(&key.derive(b"ratchet mailed code v1"));
+        context.update(&[purpose.byte()]);
+        context.update(user_id.as_bytes());
+        context.update(self.0.as_bytes());
+        let mut hash = [0; 32];
+        for (to, from) in hash.iter_mut().zip(context.sign().as_ref()) {
+            *to = *from;
+        }
+        CodeHash(hash)
+    }
+}
+
+impl fmt::Debug for MailCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MailCode(..)")
+    }
+}
+
+/// HMAC-SHA-256 of a [`MailCode`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CodeHash([u8; 32]);
+
+impl CodeHash {
+    /// The bytes that the challenge holds.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for CodeHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CodeHash(..)")
+    }
+}
+
+/// What somebody presents to meet a challenge.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// A token, by its secret's hash.
+    Token(SecretHash),
+    /// A code, hashed under every key that may have hashed it.
+    Code(Vec<CodeHash>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> TagKey {
+        TagKey::new(&[7; 32])
+    }
+
+    fn token(purpose: Purpose) -> MailToken {
+        MailToken {
+            purpose,
+            user_id: UserId::from_bytes([3; 16]),
+            secret: TokenSecret::new([9; 32]),
+        }
+    }
+
+    #[test]
+    fn a_token_reads_back_as_written() {
+        for purpose in Purpose::ALL {
+            let text = token(purpose).encode(&key());
+            let read = MailToken::parse(&text, [&key()]).unwrap();
+            assert_eq!((read.purpose, read.user_id), (purpose, UserId::from_bytes([3; 16])));
+            assert_eq!(read.secret.expose(), &[9; 32]);
+        }
+    }
+
+    #[test]
+    fn every_changed_bit_and_every_other_length_is_refused() {
+        let text = token(Purpose::ResetPassword).encode(&key());
+        let bytes = from_base64url(text.strip_prefix(PREFIX).unwrap()).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut forged = bytes.clone();
+            forged[bit / 8] ^= 1 << (bit % 8);
+            let forged = format!("{PREFIX}{}", to_base64url(&forged));
+            assert_eq!(MailToken::parse(&forged, [&key()]).unwrap_err(), InvalidMailToken, "{bit}");
+        }
+        for cut in 0..bytes.len() {
+            let forged = format!("{PREFIX}{}", to_base64url(&bytes[..cut]));
+            assert!(MailToken::parse(&forged, [&key()]).is_err(), "{cut}");
+        }
+        let longer = format!("{PREFIX}{}", to_base64url(&[bytes.as_slice(), &[0]].concat()));
+        for other in ["", PREFIX, "rt1_AAAA", &longer, &format!("{PREFIX}{}", "A".repeat(10_000))] {
+            assert!(MailToken::parse(other, [&key()]).is_err(), "{other:.20}");
+        }
+        assert!(MailToken::parse(&text, [&TagKey::new(&[8; 32])]).is_err(), "of another ring");
+        assert!(MailToken::parse(&text, [&TagKey::new(&[8; 32]), &key()]).is_ok());
+    }
+
+    #[test]
+    fn a_code_is_six_digits_and_may_be_typed_in_groups() {
+        assert_eq!(MailCode::new([0; 8]).expose(), "000000");
+        assert_eq!(MailCode::new(1_000_042_u64.to_be_bytes()).expose(), "000042");
+        assert_eq!(MailCode::parse(" 012 345").unwrap().expose(), "012345");
+        for typed in ["", "12345", "1234567", "12345a", "\u{661}23456", "-12345", "1\u{a0}23456"] {
+            assert_eq!(MailCode::parse(typed).unwrap_err(), InvalidMailCode, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_codes_hash_is_bound_to_user_purpose_and_ring() {
+        let (code, user) = (MailCode::new([1; 8]), UserId::from_bytes([3; 16]));
+        let hash = code.hash(Purpose::ConfirmEmail, user, &key());
+        assert_eq!(hash, code.hash(Purpose::ConfirmEmail, user, &key()));
+        for other in [
+            code.hash(Purpose::ResetPassword, user, &key()),
+            code.hash(Purpose::ConfirmEmail, UserId::from_bytes([4; 16]), &key()),
+            code.hash(Purpose::ConfirmEmail, user, &TagKey::new(&[8; 32])),
+            MailCode::new([2; 8]).hash(Purpose::ConfirmEmail, user, &key()),
+        ] {
+            assert_ne!(hash, other);
+        }
+    }
+
+    #[test]
+    fn nothing_prints_a_token_or_a_code() {
+        assert_eq!(format!("{:?}", MailCode::new([0; 8])), "MailCode(..)");
+        let printed = format!("{:?}", token(Purpose::ConfirmEmail));
+        assert!(printed.contains("TokenSecret(..)"), "{printed}");
+    }
+}

@@ -1,0 +1,145 @@
+//! E-mail addresses, as far as mail can be sent to them.
+
+use std::fmt;
+
+/// The longest address, in bytes (RFC 5321 §4.5.3.1.3, without the angle brackets).
+pub const ADDRESS_BYTES: usize = 254;
+
+/// The longest part before the `@`, in bytes (RFC 5321 §4.5.3.1.1).
+const LOCAL_BYTES: usize = 64;
+
+/// An e-mail address in the form by which addresses are compared: lower case.
+///
+/// RFC 5321 §2.4 leaves the case of the local part to the receiving host. Hosts that deliver `Ada`
+/// and `ada` to different people are not known; people who type either are.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EmailAddress(String);
+
+/// The text is no address that mail can be sent to.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("an e-mail address is name@domain, in ASCII (a domain in its xn-- form)")]
+pub struct InvalidEmailAddress;
+
+impl EmailAddress {
+    /// Reads an address: a dot-atom, `@`, and a domain of at least two labels (RFC 5322 §3.4.1).
+    ///
+    /// # Errors
+    /// [`InvalidEmailAddress`]. Quoted local parts, comments and address literals are refused: they
+    /// are correct, and nobody who registers has one.
+    pub fn parse(text: &str) -> Result<Self, InvalidEmailAddress> {
+        let (local, domain) = text.rsplit_once('@').ok_or(InvalidEmailAddress)?;
+        let dot_atom =
+            local.len() <= LOCAL_BYTES && local.split('.').all(|atom| all(atom, is_atom_text));
+        let labels = domain.split('.').count() >= 2 && domain.split('.').all(is_label);
+        if text.len() <= ADDRESS_BYTES && dot_atom && labels {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err(InvalidEmailAddress)
+        }
+    }
+
+    /// The address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for EmailAddress {
+    /// Addresses are personal data: none gets into a log by accident.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EmailAddress(..)")
+    }
+}
+
+fn all(text: &str, allowed: fn(u8) -> bool) -> bool {
+    !text.is_empty() && text.bytes().all(allowed)
+}
+
+/// `atext` of RFC 5322 §3.2.3.
+const fn is_atom_text(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'/'
+                | b'='
+                | b'?'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'{'
+                | b'|'
+                | b'}'
+                | b'~'
+        )
+}
+
+fn is_label(label: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    label.len() <= 63 && all(label, inner) && !label.starts_with('-') && !label.ends_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_compared_in_lower_case() {
+        let ada = EmailAddress::parse("Ada+Tokens@Example.COM").unwrap();
+        assert_eq!(ada, EmailAddress::parse("ada+tokens@example.com").unwrap());
+        assert_eq!(ada.as_str(), "ada+tokens@example.com");
+    }
+
+    #[test]
+    fn what_mail_can_not_be_sent_to_is_refused() {
+        let long = format!("{}@example.com", "a".repeat(LOCAL_BYTES + 1));
+        let longer = format!("a@{}.com", ["a".repeat(60).as_str(); 5].join("."));
+        for text in [
+            "",
+            "@",
+            "a",
+            "a@",
+            "@example.com",
+            "a@example",
+            "a@.com",
+            "a@example.",
+            "a b@example.com",
+            "a@exam ple.com",
+            "a@b@example.com",
+            ".a@example.com",
+            "a..b@example.com",
+            "a@-example.com",
+            "a@example.com\n",
+            "a\r\nBcc: b@example.com@example.com",
+            "\"a\"@example.com",
+            "a@[192.0.2.1]",
+            "\u{e4}@example.com",
+            "a@ex\u{e4}mple.com",
+            "<a@example.com>",
+            "a@example.com,b@example.com",
+            &long,
+            &longer,
+        ] {
+            assert_eq!(EmailAddress::parse(text), Err(InvalidEmailAddress), "{text:.40}");
+        }
+    }
+
+    #[test]
+    fn nothing_prints_an_address_by_accident() {
+        assert!(!format!("{:?}", EmailAddress::parse("ada@example.com").unwrap()).contains("ada"));
+    }
+}
