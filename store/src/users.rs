@@ -17,6 +17,9 @@ use crate::{
 
 mod accounts;
 mod item;
+mod operators;
+
+pub use operators::{Imported, ListedProfile, Profile};
 
 pub use accounts::{Account, Registration};
 

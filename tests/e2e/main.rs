@@ -19,6 +19,7 @@ mod algorithms;
 mod attacks;
 mod authenticate;
 mod authorizer;
+mod cli;
 mod clocks;
 mod convergence;
 mod cookie;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use local::{
     demo_users::{self, DemoUser},
+    dynamodb::{CREDENTIAL, REGION},
     functions::Mode,
     page::Page,
     progress::Progress,
@@ -100,6 +101,16 @@ fn welcome(stack: &Stack, page: &str) -> Result<String, std::fmt::Error> {
     writeln!(text, "access={}; refresh={}", take("access_token"), take("refresh_token"))?;
     writeln!(text, "# 5. It works again")?;
     writeln!(text, "curl -sS {url}/users -H \"authorization: Bearer $access\"; echo")?;
+    writeln!(text, "\nThe operators' command line on this stack:\n")?;
+    let (credential, data) = (CREDENTIAL, stack.data());
+    writeln!(
+        text,
+        "AWS_ACCESS_KEY_ID={credential} AWS_SECRET_ACCESS_KEY={credential} AWS_REGION={REGION} \
+         cargo run -q -p ratchet-cli -- --endpoint-url {} --users-table {} --tokens-table {} users list",
+        stack.services().dynamodb().endpoint(),
+        data.users_table,
+        data.tokens_table,
+    )?;
     writeln!(text, "\nAn access token lives {} seconds.", access_token_seconds(stack))?;
     writeln!(text, "Logs: {}", stack.services().run().folder().display())?;
     write!(text, "Ctrl-C stops everything.")?;

@@ -1,0 +1,137 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Users and sessions of Ratchet, directly in its tables.
+#[derive(Debug, Parser)]
+#[command(name = "ratchet", version)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConnectionArguments {
+    /// Name of the users table (the stack's output `UsersTableName`)
+    #[arg(long, global = true, env = "RATCHET_USERS_TABLE", default_value = "")]
+    pub(crate) users_table: String,
+    /// Name of the tokens table (the stack's output `TokensTableName`)
+    #[arg(long, global = true, env = "RATCHET_TOKENS_TABLE", default_value = "")]
+    pub(crate) tokens_table: String,
+    /// Another DynamoDB than that of AWS, for example the one of `cargo local`
+    #[arg(long, global = true)]
+    pub(crate) endpoint_url: Option<String>,
+    /// A profile of the AWS configuration
+    #[arg(long, global = true)]
+    pub(crate) profile: Option<String>,
+    /// The AWS region
+    #[arg(long, global = true)]
+    pub(crate) region: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Users
+    #[command(subcommand)]
+    Users(UsersCommand),
+    /// Sessions
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsersCommand {
+    /// Adds a user; the password is asked for, or read from standard input
+    Add(Add),
+    /// Lists users in name order
+    List {
+        /// The most users to list
+        #[arg(long, default_value_t = 1_000)]
+        limit: usize,
+        /// Begin after this name
+        #[arg(long)]
+        after: Option<String>,
+    },
+    /// Shows a user
+    Show { name: String },
+    /// Keeps a user from signing in and ends all sessions
+    Disable { name: String },
+    /// Lets a disabled user sign in again
+    Enable { name: String },
+    /// Forgets the failed attempts at an account, so that it may be tried again
+    Unlock { name: String },
+    /// Replaces a user's roles; without any, takes all away
+    Roles { name: String, roles: Vec<String> },
+    /// Deletes a user, ends all sessions and frees name and address
+    Delete {
+        name: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Brings users in: JSON Lines, see docs/operators.md
+    Import(Import),
+    /// Writes all users as JSON Lines, with their password hashes
+    Export {
+        /// The file; `-` is standard output
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// The user name
+    pub(crate) name: String,
+    /// The e-mail address
+    pub(crate) email: String,
+    /// A role; may be given more than once
+    #[arg(long = "role")]
+    pub(crate) roles: Vec<String>,
+    /// The address needs no confirmation
+    #[arg(long)]
+    pub(crate) confirmed: bool,
+    /// Read the password from standard input (one line)
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+    /// The least characters of the password
+    #[arg(long, env = "RATCHET_PASSWORD_MIN_LENGTH", default_value_t = 15,
+          value_parser = clap::value_parser!(u8).range(8..=64))]
+    pub(crate) min_length: u8,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The file; `-` is standard input
+    pub(crate) file: PathBuf,
+    /// Check every line, write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Begin at this line: where an earlier run was interrupted
+    #[arg(long, default_value_t = 1)]
+    pub(crate) from_line: u64,
+    /// Write what was refused and why to this file instead of standard error, as JSON Lines
+    #[arg(long)]
+    pub(crate) refused: Option<PathBuf>,
+    /// Batches that are written at the same time
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) parallel: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionsCommand {
+    /// Lists a user's live sessions
+    List { name: String },
+    /// Ends all sessions of a user, or one
+    End {
+        name: String,
+        /// The one
+        id: Option<String>,
+    },
+}

@@ -1,0 +1,37 @@
+//! `ratchet`: users and sessions, directly in the tables, for whoever runs the service.
+//!
+//! It is trusted as far as the AWS credentials that it is run with. docs/operators.md shows it.
+
+mod arguments;
+mod connection;
+mod failure;
+mod output;
+mod password;
+mod sessions;
+mod time;
+mod users;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Command};
+use clap::Parser as _;
+use connection::Connection;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = async {
+        let connection = Connection::open(&arguments.connection).await?;
+        match arguments.command {
+            Command::Users(command) => users::run(&connection, command, arguments.json).await,
+            Command::Sessions(command) => sessions::run(&connection, command, arguments.json).await,
+        }
+    };
+    match result.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("ratchet: {}", failure.message());
+            failure.exit_code()
+        }
+    }
+}

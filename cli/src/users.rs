@@ -1,0 +1,201 @@
+//! `ratchet users …`.
+
+mod export;
+mod import;
+
+use ratchet::{
+    attempts::AttemptKey,
+    email::EmailAddress,
+    entropy::random,
+    ids::UserId,
+    password::{HashCost, PasswordHasher, PasswordPolicy, policy::About},
+    user::{NameKey, SessionsCut, User, UserStatus},
+};
+use ratchet_store::{NewUser, StoreError, users::Profile};
+
+use crate::{
+    arguments::{Add, UsersCommand},
+    connection::Connection,
+    failure::Failure,
+    output::{self, PrintedUser},
+    password, sessions,
+    time::now,
+};
+
+/// The most users that are read at once.
+const PAGE: i32 = 100;
+
+pub(crate) async fn run(
+    connection: &Connection,
+    command: UsersCommand,
+    json: bool,
+) -> Result<(), Failure> {
+    match command {
+        UsersCommand::Add(add) => create(connection, add, json).await,
+        UsersCommand::List { limit, after } => list(connection, limit, after, json).await,
+        UsersCommand::Show { name } => show(connection, &name, json).await,
+        UsersCommand::Disable { name } => disable(connection, &name, json).await,
+        UsersCommand::Enable { name } => {
+            let id = connection.user(&name).await?.user.id;
+            found(connection.users.enable(id).await?, &name)?;
+            output::done(&format!("{name} may sign in"), json)
+        }
+        UsersCommand::Unlock { name } => {
+            // Also names that nobody has can be locked; unlocking asks for no user.
+            connection.attempts.forget(&AttemptKey::account(&name)).await?;
+            output::done(&format!("{name} is unlocked"), json)
+        }
+        UsersCommand::Roles { name, roles } => {
+            let id = connection.user(&name).await?.user.id;
+            found(connection.users.set_roles(id, &roles).await?, &name)?;
+            output::done(&format!("{name} has the roles: {}", roles.join(" ")), json)
+        }
+        UsersCommand::Delete { name, yes } => delete(connection, &name, yes, json).await,
+        UsersCommand::Import(import) => import::run(connection, import, json).await,
+        UsersCommand::Export { file } => export::run(connection, &file).await,
+    }
+}
+
+fn found(found: bool, name: &str) -> Result<(), Failure> {
+    if found { Ok(()) } else { Err(Failure::NotFound(format!("there is no user called {name}"))) }
+}
+
+async fn create(connection: &Connection, add: Add, json: bool) -> Result<(), Failure> {
+    let name_key = name_key(&add.name)?;
+    let email = email(&add.email)?;
+    let policy = PasswordPolicy {
+        min_chars: add.min_length.into(),
+        require_uppercase: false,
+        require_digit: false,
+        service_name: "ratchet".to_owned(),
+    };
+    let typed = password::read(add.password_stdin)?;
+    let about = About { name: &add.name, email: &email };
+    let password = policy.check(&typed, about).map_err(Failure::Password)?;
+    // The function's own cost, if it is dearer, applies from the first sign-in on.
+    let hasher = PasswordHasher::new(HashCost::DEFAULT).map_err(|e| Failure::machine(&e))?;
+    let new = NewUser {
+        user: User {
+            id: new_id()?,
+            name: add.name,
+            status: UserStatus::Active,
+            email_confirmed: add.confirmed,
+            roles: add.roles,
+            cut: None,
+        },
+        name_key,
+        email,
+        password_hash: hasher.hash(&password).map_err(|error| Failure::machine(&error))?,
+    };
+    if connection.users.create(&new).await? {
+        output::done(&format!("{} is added as {}", new.user.name, new.user.id), json)
+    } else {
+        Err(Failure::Taken("the name or the address is taken".to_owned()))
+    }
+}
+
+async fn list(
+    connection: &Connection,
+    limit: usize,
+    after: Option<String>,
+    json: bool,
+) -> Result<(), Failure> {
+    let mut after = after.as_deref().map(name_key).transpose()?.map(|key| key.to_string());
+    let mut left = limit;
+    let mut damaged = Damaged::default();
+    while left > 0 {
+        let page = i32::try_from(left).unwrap_or(PAGE).min(PAGE);
+        let page = connection.users.profiles(after.as_deref(), page).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.name_key.clone());
+        left = left.saturating_sub(page.len());
+        for listed in page {
+            match listed.profile {
+                Ok(profile) => print(&profile, json)?,
+                Err(error) => damaged.add(&listed.name_key, &error),
+            }
+        }
+    }
+    damaged.result()
+}
+
+/// Users whose items can not be read: told, counted, and no reason to hide the others.
+#[derive(Default)]
+struct Damaged(u64);
+
+impl Damaged {
+    fn add(&mut self, name_key: &str, error: &StoreError) {
+        self.0 += 1;
+        eprintln!("{name_key}: {error}");
+    }
+
+    const fn result(&self) -> Result<(), Failure> {
+        if self.0 == 0 { Ok(()) } else { Err(Failure::Damaged(self.0)) }
+    }
+}
+
+fn print(profile: &Profile, json: bool) -> Result<(), Failure> {
+    let user = PrintedUser::new(profile);
+    if json { output::json(&user) } else { output::line(&user.line()) }
+}
+
+async fn show(connection: &Connection, name: &str, json: bool) -> Result<(), Failure> {
+    let profile = connection.user(name).await?;
+    print(&profile, json)?;
+    if !json {
+        output::line(&format!("  id        {}", profile.user.id))?;
+        let failures = connection.attempts.find(&AttemptKey::account(name)).await?;
+        output::line(&format!("  failures  {}", failures.map_or(0, |failures| failures.count)))?;
+    }
+    Ok(())
+}
+
+async fn disable(connection: &Connection, name: &str, json: bool) -> Result<(), Failure> {
+    let id = connection.user(name).await?.user.id;
+    let cut = SessionsCut { valid_after: now(), spared: None };
+    let cut = connection.users.disable(id, cut).await?;
+    found(cut.is_some(), name)?;
+    if let Some(cut) = cut {
+        sessions::revoke_cut(connection, id, cut).await?;
+    }
+    output::done(&format!("{name} is disabled, all sessions are ended"), json)
+}
+
+async fn delete(connection: &Connection, name: &str, yes: bool, json: bool) -> Result<(), Failure> {
+    let profile = connection.user(name).await?;
+    if !yes {
+        output::line(&format!("Type the name again to delete {} for ever:", profile.user.name))?;
+        let mut typed = String::new();
+        std::io::stdin()
+            .read_line(&mut typed)
+            .map_err(Failure::io("standard input can not be read"))?;
+        if typed.trim() != profile.user.name {
+            return Err(Failure::Refused("that is another name; nothing is deleted".to_owned()));
+        }
+    }
+    let id = profile.user.id;
+    // Disabled first: a refresh that finds the user still there finds it disabled.
+    let cut = SessionsCut { valid_after: now(), spared: None };
+    let cut = connection.users.disable(id, cut).await?;
+    if !connection.users.erase(&profile).await? {
+        return Err(Failure::Taken("the user has changed meanwhile; try again".to_owned()));
+    }
+    if let Some(cut) = cut {
+        sessions::revoke_cut(connection, id, cut).await?;
+    }
+    output::done(&format!("{name} is deleted, all sessions are ended"), json)
+}
+
+fn new_id() -> Result<UserId, Failure> {
+    Ok(UserId::generate(now(), &random().map_err(|error| Failure::machine(&error))?))
+}
+
+fn name_key(name: &str) -> Result<NameKey, Failure> {
+    NameKey::parse(name).map_err(|error| Failure::Refused(error.to_string()))
+}
+
+/// The address in the form that is unique.
+fn email(text: &str) -> Result<String, Failure> {
+    let address = EmailAddress::parse(text).map_err(|error| Failure::Refused(error.to_string()))?;
+    Ok(address.as_str().to_owned())
+}

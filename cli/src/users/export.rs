@@ -1,0 +1,85 @@
+//! `ratchet users export`: everything that another system needs, hashes included.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, BufWriter, Write},
+    path::Path,
+};
+
+use indicatif::ProgressBar;
+use ratchet_store::users::Profile;
+use serde::{Deserialize, Serialize};
+
+use super::{Damaged, PAGE};
+use crate::{connection::Connection, failure::Failure, output};
+
+/// One line of an export, and of an import.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Line {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<String>,
+    pub(super) name: String,
+    pub(super) email: String,
+    #[serde(default)]
+    pub(super) email_confirmed: bool,
+    #[serde(default)]
+    pub(super) disabled: bool,
+    #[serde(default)]
+    pub(super) roles: Vec<String>,
+    pub(super) password_hash: String,
+}
+
+impl Line {
+    fn new(profile: Profile) -> Self {
+        Self {
+            id: Some(profile.user.id.to_string()),
+            name: profile.user.name,
+            email: profile.email,
+            email_confirmed: profile.user.email_confirmed,
+            disabled: output::status(profile.user.status) == "disabled",
+            roles: profile.user.roles,
+            password_hash: profile.password_hash.expose().to_owned(),
+        }
+    }
+}
+
+pub(super) async fn run(connection: &Connection, file: &Path) -> Result<(), Failure> {
+    let cannot = || Failure::io(format!("{} can not be written", file.display()));
+    let mut writer: Box<dyn Write> = if file == Path::new("-") {
+        Box::new(io::stdout().lock())
+    } else {
+        let mut options = OpenOptions::new();
+        // Hashes are material for guessing: for the operator's eyes only.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.write(true).create_new(true).open(file).map_err(cannot())?;
+        Box::new(BufWriter::new(file))
+    };
+    let bar = ProgressBar::new_spinner();
+    let mut after = None;
+    let mut damaged = Damaged::default();
+    loop {
+        let page = connection.users.profiles(after.as_deref(), PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.name_key.clone());
+        for listed in page {
+            let profile = match listed.profile {
+                Ok(profile) => profile,
+                Err(error) => {
+                    damaged.add(&listed.name_key, &error);
+                    continue;
+                }
+            };
+            let line = serde_json::to_string(&Line::new(profile));
+            let line = line.map_err(|error| Failure::machine(&error))?;
+            writeln!(writer, "{line}").map_err(cannot())?;
+            bar.inc(1);
+        }
+        bar.set_message(format!("{} users", bar.position()));
+    }
+    writer.flush().map_err(cannot())?;
+    bar.finish_and_clear();
+    eprintln!("{} users written", bar.position());
+    damaged.result()
+}

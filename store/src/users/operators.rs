@@ -1,0 +1,352 @@
+//! What only operators do with the table: see all of a user, change one, bring many in.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{
+    operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
+    types::{
+        AttributeValue, Delete, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure,
+        TransactWriteItem,
+    },
+};
+use ratchet::{
+    ids::UserId,
+    password::PhcHash,
+    user::{NameKey, SessionsCut, User, UserStatus},
+};
+
+use super::{NAMES_INDEX, NewUser, Users, applied, item};
+use crate::{
+    StoreError,
+    item::{Item, Reader, number, string},
+};
+
+/// A user with everything that the table knows.
+#[derive(Debug)]
+pub struct Profile {
+    /// The user.
+    pub user: User,
+    /// The name in the form that is unique, and by which users are ordered.
+    pub name_key: String,
+    /// The e-mail address in the form that is unique.
+    pub email: String,
+    /// What proves the password.
+    pub password_hash: PhcHash,
+}
+
+/// A user of a page of the list. One that is damaged must not hide the others.
+#[derive(Debug)]
+pub struct ListedProfile {
+    /// The name by which the list is ordered, and where the next page starts.
+    pub name_key: String,
+    /// The user, if the item can be read.
+    pub profile: Result<Profile, StoreError>,
+}
+
+/// What became of a user who was to be brought in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Imported {
+    /// The user is kept.
+    Created,
+    /// A user of that name and that address is there already: an earlier run brought them in.
+    Present,
+    /// Another user has the name.
+    NameTaken,
+    /// Another user has the address.
+    EmailTaken,
+    /// Another user has, or had, the id.
+    IdTaken,
+}
+
+impl Users {
+    /// The most users of one [`import`](Self::import): three items each, and a transaction has a
+    /// hundred.
+    pub const IMPORT_BATCH: usize = 33;
+
+    /// The user of that name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find_profile(&self, name: &NameKey) -> Result<Option<Profile>, StoreError> {
+        let Some(pointer) = self.get(item::name_pk(name)).await? else { return Ok(None) };
+        let id = Reader(&pointer).string("user_id")?;
+        self.get(format!("user#{id}")).await?.as_ref().map(to_profile).transpose()
+    }
+
+    /// Up to `limit` users (at most 100) in name order, from the first one after `after`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn profiles(
+        &self,
+        after: Option<&str>,
+        limit: i32,
+    ) -> Result<Vec<ListedProfile>, StoreError> {
+        let query =
+            self.client.query().table_name(&self.table).index_name(NAMES_INDEX).limit(limit);
+        let query = query.expression_attribute_values(":listing", string(item::LISTING));
+        let query = match after {
+            None => query.key_condition_expression("listing = :listing"),
+            Some(after) => query
+                .key_condition_expression("listing = :listing AND name_key > :after")
+                .expression_attribute_values(":after", string(after)),
+        };
+        let output = query.send().await.map_err(|error| StoreError::new("Query", error))?;
+        let mut page = Vec::new();
+        for listed in output.items.unwrap_or_default() {
+            let listed = item::to_listed_user(&listed)?;
+            page.push((item::user_pk(listed.id), listed.name_key));
+        }
+        // The index shows names only; the rest is read from the table.
+        let mut found = self.get_all(page.iter().map(|(pk, _)| pk.clone()).collect()).await?;
+        let listed = page.into_iter().filter_map(|(pk, name_key)| {
+            let profile = to_profile(&found.remove(&pk)?);
+            Some(ListedProfile { name_key, profile })
+        });
+        Ok(listed.collect())
+    }
+
+    /// Items by their key; those that are there.
+    async fn get_all(&self, keys: Vec<String>) -> Result<HashMap<String, Item>, StoreError> {
+        let key = |pk: String| HashMap::from([("pk".to_owned(), string(pk))]);
+        let mut keys: Vec<Item> = keys.into_iter().map(key).collect();
+        let mut found = HashMap::new();
+        while !keys.is_empty() {
+            let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
+            let wanted = wanted.build().map_err(|_| StoreError::MalformedItem("keys"))?;
+            let get = self.client.batch_get_item().request_items(&self.table, wanted);
+            let output =
+                get.send().await.map_err(|error| StoreError::new("BatchGetItem", error))?;
+            for item in output.responses.unwrap_or_default().into_values().flatten() {
+                found.insert(Reader(&item).string("pk")?.to_owned(), item);
+            }
+            let left = output.unprocessed_keys.unwrap_or_default().into_values();
+            keys = left.flat_map(|left| left.keys).collect();
+        }
+        Ok(found)
+    }
+
+    /// Lets a user sign in again. `false` if there is no such user.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn enable(&self, id: UserId) -> Result<bool, StoreError> {
+        let update = self.client.update_item().table_name(&self.table);
+        let update = update
+            .key("pk", string(item::user_pk(id)))
+            .update_expression("SET #status = :status")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":status", string(item::status_name(UserStatus::Active)));
+        applied(update.send().await.map(drop))
+    }
+
+    /// Keeps a user from signing in and ends all sessions, in one write. Returns the cut as it was
+    /// written, or `None` if there is no such user.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn disable(
+        &self,
+        id: UserId,
+        cut: SessionsCut,
+    ) -> Result<Option<SessionsCut>, StoreError> {
+        let mut cut = cut;
+        loop {
+            let update = self.client.update_item().table_name(&self.table);
+            let result = update
+                .key("pk", string(item::user_pk(id)))
+                .update_expression(
+                    "SET #status = :status, sessions_valid_after = :valid_after \
+                     REMOVE spared_session",
+                )
+                .condition_expression(
+                    "attribute_exists(pk) AND (attribute_not_exists(sessions_valid_after) \
+                     OR sessions_valid_after < :valid_after)",
+                )
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(
+                    ":status",
+                    string(item::status_name(UserStatus::Disabled)),
+                )
+                .expression_attribute_values(":valid_after", number(cut.valid_after.get()))
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                )
+                .send()
+                .await;
+            let Err(error) = result else { return Ok(Some(cut)) };
+            let Some(UpdateItemError::ConditionalCheckFailedException(unmet)) =
+                error.as_service_error()
+            else {
+                return Err(StoreError::new("UpdateItem", error));
+            };
+            let Some(found) = unmet.item.as_ref().map(item::to_user).transpose()? else {
+                return Ok(None);
+            };
+            // Our own write, or another cut in what our clock takes for the future.
+            cut = cut.following(found.cut_seen());
+        }
+    }
+
+    /// Replaces a user's roles. Access tokens have them from the next refresh on. `false` if there
+    /// is no such user.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_roles(&self, id: UserId, roles: &[String]) -> Result<bool, StoreError> {
+        let update = self.client.update_item().table_name(&self.table);
+        let update = update
+            .key("pk", string(item::user_pk(id)))
+            .update_expression("SET #roles = :roles")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#roles", "roles")
+            .expression_attribute_values(
+                ":roles",
+                AttributeValue::L(roles.iter().map(string).collect()),
+            );
+        applied(update.send().await.map(drop))
+    }
+
+    /// Deletes a user and frees name and address, in one transaction. `false` if any of the three
+    /// has changed meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn erase(&self, profile: &Profile) -> Result<bool, StoreError> {
+        let id = profile.user.id.to_string();
+        let keys = [
+            item::user_pk(profile.user.id),
+            format!("name#{}", profile.name_key),
+            format!("email#{}", profile.email),
+        ];
+        let mut transaction = self.client.transact_write_items();
+        for key in keys {
+            let delete = Delete::builder()
+                .table_name(&self.table)
+                .key("pk", string(key))
+                .condition_expression("user_id = :user_id")
+                .expression_attribute_values(":user_id", string(&id))
+                .build()
+                .map_err(|_| StoreError::MalformedItem("delete"))?;
+            transaction =
+                transaction.transact_items(TransactWriteItem::builder().delete(delete).build());
+        }
+        match transaction.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match reasons(error.as_service_error()) {
+                Some(reasons) if reasons.iter().flatten().any(|code| code == UNMET) => Ok(false),
+                _ => Err(StoreError::new("TransactWriteItems", error)),
+            },
+        }
+    }
+
+    /// Keeps up to [`Self::IMPORT_BATCH`] new users, each whole or not at all; what became of each,
+    /// in order. Names and addresses must differ within the batch.
+    ///
+    /// All of them are one transaction. If some can not be kept it is tried again without those.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was kept before is found [`Imported::Present`] the next time.
+    pub async fn import(&self, new: &[NewUser]) -> Result<Vec<Imported>, StoreError> {
+        let mut results: Vec<Option<Imported>> = vec![None; new.len()];
+        loop {
+            let left: Vec<usize> =
+                results.iter().enumerate().filter(|(_, r)| r.is_none()).map(|(i, _)| i).collect();
+            let users: Vec<&NewUser> = left.iter().filter_map(|place| new.get(*place)).collect();
+            if users.is_empty() {
+                return Ok(results.into_iter().flatten().collect());
+            }
+            match self.try_import(&users).await? {
+                None => {
+                    for place in left {
+                        set(&mut results, place, Imported::Created);
+                    }
+                }
+                Some(unmet) => {
+                    for (place, unmet) in left.into_iter().zip(unmet) {
+                        if unmet != [false; 3]
+                            && let Some(user) = new.get(place)
+                        {
+                            set(&mut results, place, self.why_not(user, unmet).await?);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// One transaction; `None` if it was written, or which of each user's three items are there.
+    async fn try_import(&self, users: &[&NewUser]) -> Result<Option<Vec<[bool; 3]>>, StoreError> {
+        let mut transaction = self.client.transact_write_items();
+        for item in users.iter().flat_map(|user| item::from_new_user(user)) {
+            let put = Put::builder()
+                .table_name(&self.table)
+                .set_item(Some(item))
+                .condition_expression("attribute_not_exists(pk)")
+                .build()
+                .map_err(|_| StoreError::MalformedItem("put"))?;
+            transaction = transaction.transact_items(TransactWriteItem::builder().put(put).build());
+        }
+        let Err(error) = transaction.send().await else { return Ok(None) };
+        let unmet: Vec<bool> = reasons(error.as_service_error())
+            .unwrap_or_default()
+            .into_iter()
+            .map(|code| code.as_deref() == Some(UNMET))
+            .collect();
+        let (unmet, _) = unmet.as_chunks::<3>();
+        if unmet.iter().all(|unmet| *unmet == [false; 3]) {
+            return Err(StoreError::new("TransactWriteItems", error));
+        }
+        Ok(Some(unmet.to_vec()))
+    }
+
+    async fn why_not(&self, user: &NewUser, unmet: [bool; 3]) -> Result<Imported, StoreError> {
+        let (name, email) = tokio::join!(
+            self.get(item::name_pk(&user.name_key)),
+            self.get(format!("email#{}", user.email))
+        );
+        let owner = |pointer: Option<Item>| {
+            pointer.and_then(|item| item.get("user_id").and_then(|id| id.as_s().ok()).cloned())
+        };
+        let (name, email) = (owner(name?), owner(email?));
+        Ok(match unmet {
+            _ if name.is_some() && name == email => Imported::Present,
+            [_, true, _] => Imported::NameTaken,
+            [_, _, true] => Imported::EmailTaken,
+            _ => Imported::IdTaken,
+        })
+    }
+}
+
+const UNMET: &str = "ConditionalCheckFailed";
+
+/// Why a transaction was cancelled, one code per item.
+fn reasons(error: Option<&TransactWriteItemsError>) -> Option<Vec<Option<String>>> {
+    match error {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => Some(
+            cancelled
+                .cancellation_reasons()
+                .iter()
+                .map(|reason| reason.code().map(str::to_owned))
+                .collect(),
+        ),
+        _ => None,
+    }
+}
+
+fn set(results: &mut [Option<Imported>], place: usize, result: Imported) {
+    if let Some(slot) = results.get_mut(place) {
+        *slot = Some(result);
+    }
+}
+
+fn to_profile(item: &Item) -> Result<Profile, StoreError> {
+    let reader = Reader(item);
+    Ok(Profile {
+        user: item::to_user(item)?,
+        name_key: reader.string("name_key")?.to_owned(),
+        email: reader.string("email")?.to_owned(),
+        password_hash: PhcHash::new(reader.string("password_hash")?.to_owned()),
+    })
+}
