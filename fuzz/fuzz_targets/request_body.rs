@@ -1,4 +1,4 @@
-//! Request bodies of every route that has one: any content type, any bytes.
+//! Request bodies of sign-in, refresh, log-out and OAuth: any content type, any bytes.
 
 #![no_main]
 
