@@ -13,6 +13,7 @@ mod jwk;
 mod known_keys;
 mod life;
 mod public;
+mod public_keys;
 pub mod rotation;
 mod rsa_der;
 mod seed;
@@ -29,6 +30,7 @@ pub use self::{
     jwk::{Jwk, KeyError},
     life::KeyLife,
     public::PublicJwk,
+    public_keys::PublicKeys,
     seed::MIN_SEED_CHARS,
     signing_key::SigningKey,
     tag_key::TagKey,

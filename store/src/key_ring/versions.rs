@@ -19,6 +19,9 @@ use crate::StoreError;
 /// The stage of a version that a rotation has made and not finished yet.
 pub const PENDING: &str = "AWSPENDING";
 
+/// The stage of a version that an operator has made, until it is the current one.
+const BY_HAND: &str = "RATCHET_BY_HAND";
+
 /// The secret of the key ring, for those who may write it.
 #[derive(Debug)]
 pub struct KeyRingVersions {
@@ -125,6 +128,28 @@ impl KeyRingVersions {
                 }
                 _ => Err(StoreError::new("UpdateSecretVersionStage", error)),
             },
+        }
+    }
+
+    /// Makes `ring` the current version at once, in place of `from`; `id` is the new version's.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn replace(&self, id: &str, ring: &str, from: &str) -> Result<Promotion, StoreError> {
+        self.stage(id, BY_HAND, ring).await?;
+        let promotion = self.promote(id, from).await?;
+        self.unstage(id, BY_HAND).await?;
+        Ok(promotion)
+    }
+
+    /// Asks Secrets Manager to rotate the secret as its schedule would.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn ask_for_rotation(&self) -> Result<(), StoreError> {
+        match self.client.rotate_secret().secret_id(&self.secret_id).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(StoreError::new("RotateSecret", error)),
         }
     }
 

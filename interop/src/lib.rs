@@ -1,0 +1,1 @@
+//! End-to-end tests of Ratchet; see `e2e/main.rs`.
