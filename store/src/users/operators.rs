@@ -94,8 +94,9 @@ impl Users {
         let output = query.send().await.map_err(|error| StoreError::new("Query", error))?;
         let mut page = Vec::new();
         for listed in output.items.unwrap_or_default() {
-            let listed = item::to_listed_user(&listed)?;
-            page.push((item::user_pk(listed.id), listed.name_key));
+            let listed = Reader(&listed);
+            let pk = format!("user#{}", listed.string("user_id")?);
+            page.push((pk, listed.string("name_key")?.to_owned()));
         }
         // The index shows names only; the rest is read from the table.
         let mut found = self.get_all(page.iter().map(|(pk, _)| pk.clone()).collect()).await?;
