@@ -5,7 +5,7 @@ use std::time::Duration;
 use ratchet_http::Problem;
 use serde_json::{Value, json};
 
-use crate::operation::Operation;
+use super::operation::Operation;
 
 /// A token pair, for examples.
 pub(crate) fn token_pair() -> Value {

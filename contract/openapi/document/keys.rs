@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::operation::Operation;
+use super::operation::Operation;
 
 pub(crate) fn operations() -> Vec<Operation> {
     let jwks = json!({"keys": [{

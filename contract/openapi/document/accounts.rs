@@ -4,7 +4,7 @@ use ratchet::password::PasswordRule;
 use ratchet_http::Problem;
 use serde_json::{Value, json};
 
-use crate::operation::Operation;
+use super::operation::Operation;
 
 const USER: &str = "01a20c41-e62f-73f0-9ec9-c6907cba724d";
 

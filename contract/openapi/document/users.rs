@@ -3,7 +3,7 @@
 use ratchet_http::Problem;
 use serde_json::json;
 
-use crate::operation::Operation;
+use super::operation::Operation;
 
 const SESSION: &str = "01a20c41-e62f-73f0-9ec9-c6907cba724d";
 

@@ -1,13 +1,33 @@
-use std::{collections::BTreeSet, fs, path::Path};
+//! The description of the API (`OpenAPI` 3.1), and that it is true.
+//!
+//! What travels is read off the functions' own types (their feature `contract`), what is refused
+//! off the real answers of [`Problem`](ratchet_http::Problem). What a route is for, and which of
+//! the refusals it has, is said in [`document`]. The routes are compared with `template.yaml`, the
+//! whole with the committed `openapi.json`, which `UPDATE_OPENAPI=1 cargo test -p contract` writes.
+//!
+//! This is a test, not a program, because the features of a test's dependencies stay out of what
+//! `cargo build --bin` builds: the functions that are deployed do not have this one.
 
-use super::*;
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what a test can not go on with ends it"
+)]
 
-async fn current() -> Value {
-    document().await
-}
+mod document;
 
-fn checkout(file: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).unwrap()
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use document::document as current;
+
+fn checkout(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)
 }
 
 fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
@@ -16,8 +36,12 @@ fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 
 #[tokio::test]
 async fn the_committed_description_is_the_current_one() {
-    let committed: Value = serde_json::from_str(&checkout("openapi.json")).unwrap();
-    assert!(committed == current().await, "run `cargo run -p contract > openapi.json`");
+    let (file, current) = (checkout("openapi.json"), current().await);
+    if env::var_os("UPDATE_OPENAPI").is_some() {
+        fs::write(&file, format!("{current:#}\n")).unwrap();
+    }
+    let committed: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    assert!(committed == current, "run `UPDATE_OPENAPI=1 cargo test -p contract`");
 }
 
 #[tokio::test]
@@ -48,7 +72,7 @@ async fn every_problem_that_is_described_is_explained_in_the_readme() {
             }
         }
     }
-    let readme = checkout("README.md");
+    let readme = fs::read_to_string(checkout("README.md")).unwrap();
     let table = readme.split("| `code` | says |").nth(1).unwrap().split("\n\n").next().unwrap();
     let named: BTreeSet<_> = table
         .lines()

@@ -3,7 +3,7 @@
 use ratchet_http::{Problem, problem::InvalidAttempt};
 use serde_json::json;
 
-use crate::{
+use super::{
     authenticate::{CONFIRMATION, token_pair},
     operation::Operation,
 };

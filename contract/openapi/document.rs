@@ -1,9 +1,4 @@
-//! The description of the API (`OpenAPI` 3.1).
-//!
-//! What travels is read off the functions' own types (their feature `contract`), what is refused
-//! off the real answers of [`Problem`](ratchet_http::Problem). What a route is for, and which of
-//! the refusals it has, is said here, in one module per function. Tests compare the routes with
-//! `template.yaml` and the whole with the committed `openapi.json`.
+//! The document: what is said of each operation, one module per function, and the schemas.
 
 mod accounts;
 mod authenticate;
@@ -16,7 +11,7 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 /// The whole document.
-pub async fn document() -> Value {
+pub(crate) async fn document() -> Value {
     let mut paths = Map::new();
     let groups = [
         authenticate::operations(),
@@ -74,6 +69,3 @@ fn schemas() -> Map<String, Value> {
     schemas.extend(written.take_definitions(true));
     schemas
 }
-
-#[cfg(test)]
-mod tests;
