@@ -14,7 +14,7 @@ use ratchet_store::{
     key_ring::Newer,
 };
 
-use crate::Problem;
+use crate::{Problem, measure};
 
 /// Configuration, tables and key ring of one execution environment.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl App {
     /// [`EnvironmentError`].
     pub fn new(variable: impl Fn(&str) -> Option<String>) -> Result<Self, EnvironmentError> {
         let config = Config::read(&variable)?;
-        let aws = AwsSettings::read(&variable)?;
+        let aws = AwsSettings::read(&variable)?.observed_by(measure::OBSERVER);
         let dynamodb = aws.dynamodb();
         Ok(Self {
             key_ring: KeyRingCache::new(

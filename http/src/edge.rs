@@ -15,7 +15,7 @@ use tower_http::{
     cors::{AllowOrigin, CorsLayer},
 };
 
-use crate::{App, Problem, clock, cookie, events, problem::ProblemCode};
+use crate::{App, Problem, clock, cookie, measure, problem::ProblemCode, trace};
 
 /// An answer that is not there by then is a 503. Clients and gateways give up later than that.
 pub const DEADLINE: Duration = Duration::from_millis(2_800);
@@ -86,22 +86,24 @@ async fn log(request: Request, next: Next) -> Response {
     let begun = clock::now();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
-    let request_id = request
-        .extensions()
-        .get::<Context>()
-        .map(|context| context.request_id.clone())
-        .unwrap_or_default();
-    let response = next.run(request).await;
+    let context = request.extensions().get::<Context>();
+    let request_id = context.map(|context| context.request_id.clone()).unwrap_or_default();
+    let trace = context.and_then(|context| context.xray_trace_id.clone());
+    let response = trace::within(trace.as_deref(), next.run(request)).await;
+    let status = response.status();
+    let code = response.extensions().get::<ProblemCode>().map(|code| code.0);
+    let milliseconds = clock::now().get().saturating_sub(begun.get());
     tracing::info!(
         request_id,
         method = method.as_str(),
         route = route.as_ref().map_or("", MatchedPath::as_str),
-        status = response.status().as_u16(),
-        code = response.extensions().get::<ProblemCode>().map(|code| code.0),
-        milliseconds = clock::now().get().saturating_sub(begun.get()),
+        status = status.as_u16(),
+        code,
+        milliseconds,
         "request"
     );
-    events::flush(&request_id);
+    measure::answered(status, code, milliseconds);
+    measure::flush(&request_id);
     response
 }
 

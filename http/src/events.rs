@@ -4,17 +4,11 @@
 //! `reason`, `network` or `user_agent`. No token, name or password is ever in it. The metric has
 //! the event's name, in the namespace `Ratchet`, by way of the embedded metric format.
 
-use std::{io, sync::OnceLock};
-
-use metrics_cloudwatch_embedded::{Builder, Collector};
 use ratchet::{
-    error_chain::ErrorChain,
     ids::{SessionId, UserId},
     rotation::Reuse,
     session::{Origin, RevocationReason},
 };
-
-static COLLECTOR: OnceLock<&'static Collector> = OnceLock::new();
 
 /// Something that whoever watches over users' sessions wants to know.
 #[derive(Debug, Clone, Copy)]
@@ -162,24 +156,4 @@ pub fn record(event: SecurityEvent<'_>, user_id: Option<UserId>, session_id: Opt
         }
     }
     metrics::counter!(name).increment(1);
-}
-
-/// Begins to collect metrics. Called once, at start.
-///
-/// # Errors
-/// If a collector has been installed before.
-pub(crate) fn collect() -> Result<(), metrics_cloudwatch_embedded::Error> {
-    let collector = Builder::new().cloudwatch_namespace("Ratchet").init()?;
-    COLLECTOR.get_or_init(|| collector);
-    Ok(())
-}
-
-/// Writes the metrics of one request to the log, where CloudWatch finds them.
-pub(crate) fn flush(request_id: &str) {
-    let Some(collector) = COLLECTOR.get() else { return };
-    let result = collector.set_property("request_id", request_id.to_owned()).flush(io::stdout());
-    if let Err(error) = result {
-        let error = tracing::field::display(ErrorChain(&error));
-        tracing::warn!(error, "metrics could not be written");
-    }
 }

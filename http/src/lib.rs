@@ -11,6 +11,7 @@
 //! * [`cacheable`] – answers that everybody may keep for a while
 //! * [`edge`] – deadline, headers, CORS and the one log line around every route
 //! * [`events`] – security events
+//! * [`measure`] – metrics
 
 pub mod app;
 pub mod bearer;
@@ -25,11 +26,13 @@ pub mod edge;
 pub mod ending;
 pub mod events;
 pub mod invoked;
+pub mod measure;
 pub mod problem;
 pub mod signed_in;
 mod start;
 mod telemetry;
 pub mod tokens;
+mod trace;
 
 pub use app::App;
 pub use problem::Problem;

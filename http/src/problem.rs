@@ -355,7 +355,8 @@ fn fault(error: &(dyn Error + 'static), problem: Problem) -> Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let problem = match error {
-            StoreError::Unavailable { .. } => Self::Unavailable,
+            // A release that was put back can not read it; the next one can again.
+            StoreError::Unavailable { .. } | StoreError::NewerItem { .. } => Self::Unavailable,
             StoreError::Rejected { .. } | StoreError::MalformedItem(_) => Self::Internal,
         };
         fault(&error, problem)

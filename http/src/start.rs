@@ -6,7 +6,7 @@ use axum::Router;
 use ratchet::{config::LogLevel, entropy::random, error_chain::ErrorChain, ids::UserId};
 use ratchet_store::LoadError;
 
-use crate::{App, app::EnvironmentError, clock, edge, events, telemetry};
+use crate::{App, app::EnvironmentError, clock, edge, measure, telemetry, trace};
 
 /// A function can not start, and should not be tried again before somebody has looked.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +70,9 @@ where
 {
     let app = App::new(|name| env::var(name).ok())?;
     telemetry::init(app.config.log_level);
-    events::collect().map_err(StartError::Metrics)?;
+    let function = env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
+    measure::collect(function).map_err(StartError::Metrics)?;
+    trace::find_daemon(env::var("AWS_XRAY_DAEMON_ADDRESS").ok().as_deref());
     let routes = routes(&app).map_err(StartError::Function)?;
     prepare(&app).await?;
     let router = edge::around(routes, Arc::new(app));

@@ -1,7 +1,5 @@
 //! The answer that carries a token pair (RFC 6749 §5.1).
 
-use std::time::Duration;
-
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use ratchet::{
@@ -11,7 +9,7 @@ use ratchet::{
     key_ring::KeyRing,
     refresh_token::{EncodedRefreshToken, RefreshToken},
     session::Session,
-    time::UnixMillis,
+    time::{UnixMillis, refresh_after},
     user::User,
 };
 use serde::Serialize;
@@ -94,13 +92,6 @@ impl TokenPair {
     }
 }
 
-/// When a client should refresh, in seconds from now: somewhere between 60 and 90 percent of the
-/// access token's life, so that clients which signed in together do not refresh together.
-fn refresh_after(life: Duration, jitter: u8) -> u64 {
-    let thousandths = 600 + u64::from(jitter) * 300 / 255;
-    life.as_secs().saturating_mul(thousandths) / 1000
-}
-
 impl TokenPair {
     /// The refresh token, to be sent.
     #[must_use]
@@ -149,18 +140,4 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     };
     let content_type = HeaderValue::from_static("application/json");
     (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refreshing_is_spread_over_the_last_third_of_the_life() {
-        let life = Duration::from_secs(300);
-        assert_eq!(refresh_after(life, 0), 180);
-        assert_eq!(refresh_after(life, 255), 270);
-        assert!((180..=270).contains(&refresh_after(life, 100)));
-        assert_eq!(refresh_after(Duration::from_secs(1), 255), 0);
-    }
 }

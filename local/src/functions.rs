@@ -8,6 +8,7 @@ mod environment;
 mod instance;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::Command,
     sync::Mutex,
@@ -44,6 +45,15 @@ pub(crate) struct Functions {
     base_url: String,
 }
 
+/// How functions are started other than usual.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Own<'a> {
+    /// Variables of some, by their names.
+    pub(crate) environment: &'a BTreeMap<String, BTreeMap<String, String>>,
+    /// A command that each function's program is started by.
+    pub(crate) launcher: &'a [String],
+}
+
 /// The longest that functions may take to their first answer.
 const FIRST_ANSWER: Duration = Duration::from_secs(60);
 
@@ -57,7 +67,7 @@ impl Functions {
         port: u16,
         concurrency: usize,
         environment: &Environment,
-        launcher: &[String],
+        own: Own<'_>,
     ) -> Result<Self, StartError> {
         let preparation = services.preparation();
         let command = emulator(preparation, mode, port, concurrency, environment);
@@ -75,8 +85,9 @@ impl Functions {
                     .get(function)
                     .map_or_else(|| PathBuf::from(function), Path::to_path_buf);
                 for number in 1..=concurrency {
-                    let mut command = launched(launcher, &program);
+                    let mut command = launched(own.launcher, &program);
                     environment.apply(&mut command);
+                    command.envs(own.environment.get(function).into_iter().flatten());
                     command
                         .env("AWS_LAMBDA_RUNTIME_API", format!("{base_url}/.rt/{function}"))
                         .env("AWS_LAMBDA_FUNCTION_NAME", function)
@@ -114,7 +125,8 @@ impl Functions {
         // At the same time: each of them may take a moment to start.
         let mut waiting = JoinSet::new();
         for described in preparation.template().functions.values() {
-            if let Some(path) = described.paths.iter().find(|path| !path.contains(['{', ' '])) {
+            // The last one: `/health` comes early in the alphabet and may say 503 for the function.
+            if let Some(path) = described.paths.iter().rfind(|path| !path.contains(['{', ' '])) {
                 let url = format!("{}{path}", self.base_url);
                 waiting.spawn(first_answer(http.clone(), url));
             }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
-    functions::{Environment, Functions, Mode, choose_port},
+    functions::{Environment, Functions, Mode, Own, choose_port},
     process::{Signal, locked},
     progress::Progress,
     services::{Data, Preparation, Services},
@@ -28,6 +28,9 @@ pub struct StackOptions {
     /// A command that each function's program is started by, as `faketime` or `prlimit` would be
     /// in a shell: it must become the program, not start another. Empty for none.
     pub launcher: Vec<String>,
+    /// Variables of one function only, by its name; they win over `environment`. With
+    /// [`Mode::Spawned`] only.
+    pub own_environment: BTreeMap<String, BTreeMap<String, String>>,
     /// Services to share with other stacks; `None` starts new ones.
     pub services: Option<Arc<Services>>,
     /// Tables and secret to share with another stack on the same services; `None` creates new ones.
@@ -45,6 +48,7 @@ impl Default for StackOptions {
             concurrency: 2,
             environment: BTreeMap::new(),
             launcher: Vec::new(),
+            own_environment: BTreeMap::new(),
             services: None,
             data: None,
             progress: Progress::LongSteps,
@@ -115,7 +119,7 @@ impl Stack {
             port,
             concurrency,
             &environment,
-            &options.launcher,
+            Own { environment: &options.own_environment, launcher: &options.launcher },
         )
         .await?;
         Ok(Self { functions, environment, data, services })

@@ -8,7 +8,11 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
+};
 
 /// Why the template can not be used.
 #[derive(Debug, thiserror::Error)]
@@ -98,8 +102,20 @@ pub struct GeneratedSecret {
 pub struct Function {
     /// Memory, in MiB.
     pub memory_mib: u32,
+    /// What its role allows.
+    pub grants: BTreeSet<Grant>,
     /// Paths of its routes, sorted: for any method, or as `<method> <path>` for one.
     pub paths: Vec<String>,
+}
+
+/// One action on one resource that a role allows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grant {
+    /// For example `dynamodb:GetItem`.
+    pub action: String,
+    /// The logical id of the resource, what follows its ARN, or a text as it is: `UsersTable`,
+    /// `UsersTable/index/names`, `*`.
+    pub resource: String,
 }
 
 /// A parameter of the deployment.

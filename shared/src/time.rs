@@ -76,3 +76,25 @@ impl UnixMillis {
 fn whole_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// When a client should refresh, in seconds from now: somewhere between 60 and 90 percent of the
+/// access token's life, so that clients which signed in together do not refresh together.
+#[must_use]
+pub fn refresh_after(life: Duration, jitter: u8) -> u64 {
+    let thousandths = 600 + u64::from(jitter) * 300 / 255;
+    life.as_secs().saturating_mul(thousandths) / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refreshing_is_spread_over_the_last_third_of_the_life() {
+        let life = Duration::from_secs(300);
+        assert_eq!(refresh_after(life, 0), 180);
+        assert_eq!(refresh_after(life, 255), 270);
+        assert!((180..=270).contains(&refresh_after(life, 100)));
+        assert_eq!(refresh_after(Duration::from_secs(1), 255), 0);
+    }
+}

@@ -7,11 +7,13 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region,
+    BehaviorVersion, Credentials, Region, SharedInterceptor,
     retry::{ClassifyRetry, RetryAction, RetryConfig},
     timeout::TimeoutConfig,
 };
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+
+use crate::observer::{Observer, Observing};
 
 /// Where and as whom to call AWS.
 #[derive(Debug, Clone)]
@@ -20,6 +22,7 @@ pub struct AwsSettings {
     credentials: Credentials,
     dynamodb_endpoint: Option<String>,
     secrets_endpoint: Option<String>,
+    observer: Option<Observer>,
 }
 
 /// A variable of Lambda's own environment is missing.
@@ -49,7 +52,14 @@ impl AwsSettings {
             ),
             dynamodb_endpoint: endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
             secrets_endpoint: endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+            observer: None,
         })
+    }
+
+    /// The same, with somebody who is told of every call of the clients.
+    #[must_use]
+    pub fn observed_by(self, observer: Observer) -> Self {
+        Self { observer: Some(observer), ..self }
     }
 
     /// A DynamoDB client whose every operation is over within 2.3 s: three tries of at most 700 ms.
@@ -75,6 +85,12 @@ impl AwsSettings {
                     .build(),
             );
         config.set_endpoint_url(self.dynamodb_endpoint.clone());
+        if let Some(observer) = self.observer {
+            config.push_interceptor(SharedInterceptor::new(Observing {
+                service: "DynamoDB",
+                observer,
+            }));
+        }
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
@@ -100,6 +116,12 @@ impl AwsSettings {
                     .build(),
             );
         config.set_endpoint_url(self.secrets_endpoint.clone());
+        if let Some(observer) = self.observer {
+            config.push_interceptor(SharedInterceptor::new(Observing {
+                service: "SecretsManager",
+                observer,
+            }));
+        }
         aws_sdk_secretsmanager::Client::from_conf(config.build())
     }
 }

@@ -32,6 +32,16 @@ pub enum StoreError {
     /// An item is not as this version writes or reads it.
     #[error("a stored item is malformed: {0}")]
     MalformedItem(&'static str),
+    /// An item was written by a later release: this one was put back after it. The item is left
+    /// as it is; the later release reads it.
+    #[error(
+        "a stored item has version {found}, and this release reads up to {}",
+        crate::item::VERSION
+    )]
+    NewerItem {
+        /// The version that the item has.
+        found: u64,
+    },
 }
 
 /// Error codes by which DynamoDB and Secrets Manager say that the call itself is wrong.

@@ -20,10 +20,26 @@ pub(crate) fn binary(bytes: &[u8]) -> AttributeValue {
     AttributeValue::B(Blob::new(bytes))
 }
 
+/// How this release writes sessions and users, in their attribute `version`. Items without it are of
+/// before there was one, and like version 1. A release reads every version up to its own; what it
+/// adds to a version, the release before must be able to ignore.
+pub(crate) const VERSION: u32 = 1;
+
+/// The name of that attribute.
+pub(crate) const VERSION_NAME: &str = "version";
+
 /// An item on its way in. Attributes are `optional` only if items without them are right.
 pub(crate) struct Reader<'i>(pub &'i Item);
 
 impl<'i> Reader<'i> {
+    /// Refuses items of later releases, whatever they mean by the attributes that are known here.
+    pub(crate) fn readable(&self) -> Result<(), StoreError> {
+        match self.optional_number(VERSION_NAME)? {
+            Some(found) if found > u64::from(VERSION) => Err(StoreError::NewerItem { found }),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn string(&self, name: &'static str) -> Result<&'i str, StoreError> {
         self.optional_string(name)?.ok_or(StoreError::MalformedItem(name))
     }

@@ -90,6 +90,12 @@ impl KeyRingCache {
         }
     }
 
+    /// How long ago the ring in use was loaded; `None` while there is none.
+    pub async fn age(&self, now: UnixMillis) -> Option<Duration> {
+        let loaded_at = self.state.lock().await.loaded_at?;
+        Some(Duration::from_millis(now.get().saturating_sub(loaded_at.get())))
+    }
+
     /// The ring after a token named a key that `current` did not have: loaded anew, but for the
     /// cool-down.
     ///

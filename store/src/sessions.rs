@@ -14,7 +14,7 @@ use ratchet::{
 
 use crate::{
     StoreError,
-    item::{binary, number, string},
+    item::{VERSION, VERSION_NAME, binary, number, string},
 };
 
 mod item;
@@ -107,7 +107,7 @@ impl Sessions {
             .table_name(&self.table)
             .set_key(Some(item::key(user_id, session_id)))
             .update_expression(format!(
-                "SET generation = :next_generation, token_hash = :next_hash, \
+                "SET {VERSION_NAME} = :version, generation = :next_generation, token_hash = :next_hash, \
                  expires_at = :expires_at, network = :network, user_agent = :user_agent, \
                  {fourth} = {third}, {third} = {second}, {second} = {first}, {first} = :superseded"
             ))
@@ -115,11 +115,13 @@ impl Sessions {
                 "generation = :generation AND token_hash = :hash AND {LIVE} \
                  AND (attribute_not_exists({fourth}.at_ms) \
                  OR {fourth}.at_ms <= :recent_since) \
+                 AND (attribute_not_exists({VERSION_NAME}) OR {VERSION_NAME} <= :version) \
                  AND attribute_type(auth_time, :number) AND attribute_type(cut_seen, :number) \
                  AND attribute_type(source_ip, :string) AND attribute_type({first}, :map) \
                  AND attribute_type({second}, :map) AND attribute_type({third}, :map) \
                  AND attribute_type({fourth}, :map)"
             ))
+            .expression_attribute_values(":version", number(VERSION))
             .expression_attribute_values(":generation", number(presented.generation))
             .expression_attribute_values(":hash", binary(presented.hash.as_bytes()))
             .expression_attribute_values(

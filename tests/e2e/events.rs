@@ -23,6 +23,7 @@ const EXPECTED: &[(&str, u16, &str)] = &[
     ("keys/wrong-method", 405, "method_not_allowed"),
     ("refresh/cookie-from-another-site", 403, "forbidden_origin"),
     ("refresh/forged-token", 401, "malformed"),
+    ("refresh/health", 200, "key_ring_age_seconds"),
     ("refresh/logout-forged-token", 400, "malformed_request"),
     ("refresh/oauth2-revoke-unknown-token", 200, ""),
     ("refresh/oauth2-token-password-grant", 400, "unsupported_grant_type"),

@@ -5,6 +5,7 @@ pub(crate) mod items;
 pub(crate) mod logs;
 pub(crate) mod people;
 pub(crate) mod proxy;
+pub(crate) mod recorder;
 pub(crate) mod ring;
 pub(crate) mod world;
 

@@ -7,7 +7,10 @@ mod routes;
 
 use std::{error::Error, sync::Arc};
 
-use axum::{Router, routing::post};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 use ratchet_http::App;
 
 /// Adds what the routes take to the API's description.
@@ -32,6 +35,7 @@ pub fn answers(generator: &mut schemars::SchemaGenerator) {
 pub fn routes(_: &App) -> Result<Router<Arc<App>>, Box<dyn Error + Send + Sync>> {
     Ok(Router::new()
         .route("/refresh", post(routes::refresh::handle))
+        .route("/health", get(routes::health::handle))
         .route("/logout", post(routes::logout::handle))
         .route("/oauth2/token", post(routes::oauth2_token::handle))
         .route("/oauth2/revoke", post(routes::oauth2_revoke::handle)))

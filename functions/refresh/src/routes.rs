@@ -1,3 +1,4 @@
+pub(crate) mod health;
 pub(crate) mod logout;
 pub(crate) mod oauth2_revoke;
 pub(crate) mod oauth2_token;

@@ -81,6 +81,7 @@ fn a_fault_is_never_a_refusal() {
     let rejected = StoreError::Rejected { operation: "UpdateItem", source: "no".into() };
     assert_eq!(Problem::from(rejected), Problem::Internal);
     assert_eq!(Problem::from(StoreError::MalformedItem("x")), Problem::Internal);
+    assert_eq!(Problem::from(StoreError::NewerItem { found: 9 }), Problem::Unavailable);
     assert_eq!(Problem::from(RandomUnavailable), Problem::Unavailable);
     assert_eq!(Problem::from(LoadError::Missing("x".to_owned())), Problem::Unavailable);
 }

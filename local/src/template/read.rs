@@ -1,9 +1,12 @@
 //! From the document to the typed template.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 use super::{
-    Function, GeneratedSecret, Index, Key, Parameter, Table, Template, TemplateError,
+    Function, GeneratedSecret, Grant, Index, Key, Parameter, Table, Template, TemplateError,
     document::{Place, load},
 };
 
@@ -157,7 +160,8 @@ fn functions(resources: &Resources<'_>) -> Result<BTreeMap<String, Function>, Te
             let metadata = resource.load("Metadata")?.load("BuildProperties")?;
             let binary = metadata.load("Binary")?.text()?;
             let memory_mib = properties.load("MemorySize")?.number()?;
-            functions.insert(binary.clone(), Function { memory_mib, paths: Vec::new() });
+            let grants = grants(&properties.load("Role")?, resources)?;
+            functions.insert(binary.clone(), Function { memory_mib, grants, paths: Vec::new() });
             binary_of_function.insert(id.clone(), binary);
         }
     }
@@ -195,6 +199,45 @@ fn functions(resources: &Resources<'_>) -> Result<BTreeMap<String, Function>, Te
         function.paths.sort();
     }
     Ok(functions)
+}
+
+/// What the role `!GetAtt <role>.Arn` allows by its policies.
+fn grants(role: &Place<'_>, resources: &Resources<'_>) -> Result<BTreeSet<Grant>, TemplateError> {
+    let (_, _, role) = role
+        .intrinsic()
+        .filter(|(name, _)| *name == "GetAtt")
+        .and_then(|(_, target)| target.text().ok())
+        .and_then(|target| resources.0.get(target.strip_suffix(".Arn")?))
+        .ok_or_else(|| role.shape("!GetAtt <a role>.Arn"))?;
+    let mut grants = BTreeSet::new();
+    for policy in role.load("Policies")?.items()? {
+        for statement in policy.load("PolicyDocument")?.load("Statement")?.items()? {
+            let one_or_more = |place: Place<'_>| match place.items() {
+                Ok(items) => items.iter().map(arn).collect(),
+                Err(_) => arn(&place).map(|text| vec![text]),
+            };
+            let allowed = one_or_more(statement.load("Resource")?)?;
+            for action in one_or_more(statement.load("Action")?)? {
+                grants.extend(
+                    allowed.iter().map(|resource| Grant {
+                        action: action.clone(),
+                        resource: resource.clone(),
+                    }),
+                );
+            }
+        }
+    }
+    Ok(grants)
+}
+
+/// An ARN by the logical id of its resource, and what follows it.
+fn arn(place: &Place<'_>) -> Result<String, TemplateError> {
+    let text = match place.intrinsic() {
+        Some((_, text)) => text.text()?,
+        None => place.text()?,
+    };
+    // `UsersTable.Arn`, `${UsersTable.Arn}/index/names`, `KeyRingSecret`
+    Ok(text.replace("${", "").replace(['}'], "").replace(".Arn", ""))
 }
 
 fn texts(place: Option<Place<'_>>) -> Result<Vec<String>, TemplateError> {

@@ -46,7 +46,9 @@ fn watch_routes() -> BTreeMap<String, Vec<String>> {
 fn the_routes_are_those_of_cargo_lambda_watch() {
     let routes: BTreeMap<_, _> =
         template().functions.into_iter().map(|(name, function)| (name, function.paths)).collect();
-    assert_eq!(routes, watch_routes());
+    // Those that other services invoke have none.
+    let routes = routes.into_iter().filter(|(_, paths)| !paths.is_empty());
+    assert_eq!(routes.collect::<BTreeMap<_, _>>(), watch_routes());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use ratchet::{
 
 use crate::{
     StoreError,
-    item::{Item, Reader, binary, number, string},
+    item::{Item, Reader, VERSION, VERSION_NAME, binary, number, string},
 };
 
 /// The register, the youngest slot first. The slots exist from the start, as empty maps, so that a
@@ -43,6 +43,7 @@ pub(super) fn superseded(slot: Option<&Superseded>) -> AttributeValue {
 pub fn from_session(session: &Session) -> Item {
     let mut item = key(session.user_id, session.session_id);
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
+    set(VERSION_NAME, number(VERSION));
     set("generation", number(session.generation));
     set("token_hash", binary(session.token_hash.as_bytes()));
     for (name, slot) in SLOTS.into_iter().zip(&session.superseded) {
@@ -71,6 +72,7 @@ pub fn from_session(session: &Session) -> Item {
 /// [`StoreError::MalformedItem`].
 pub fn to_session(item: &Item) -> Result<Session, StoreError> {
     let item = Reader(item);
+    item.readable()?;
     let mut superseded = [None; SLOTS.len()];
     for (to, name) in superseded.iter_mut().zip(SLOTS) {
         *to = to_superseded(&item.map(name)?)?;

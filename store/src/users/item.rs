@@ -14,7 +14,7 @@ use ratchet::{
 use super::{Account, ListedUser, NewUser};
 use crate::{
     StoreError,
-    item::{Item, Reader, number, string},
+    item::{Item, Reader, VERSION, VERSION_NAME, number, string},
 };
 
 /// The partition of the index that holds every listed user.
@@ -40,6 +40,7 @@ pub(super) fn from_new_user(new: &NewUser) -> [Item; 3] {
     let id = new.user.id;
     let mut item = pointer(user_pk(id), id);
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
+    set(VERSION_NAME, number(VERSION));
     set("listing", string(LISTING));
     set("name_key", string(new.name_key.as_str()));
     set("name", string(&new.user.name));
@@ -76,6 +77,7 @@ pub(super) const fn status_name(status: UserStatus) -> &'static str {
 
 pub(super) fn to_user(item: &Item) -> Result<User, StoreError> {
     let item = Reader(item);
+    item.readable()?;
     Ok(User {
         id: user_id(&item)?,
         name: item.string("name")?.to_owned(),
@@ -177,6 +179,16 @@ mod tests {
         assert_eq!(to_user(&item).unwrap(), new.user);
         assert_eq!(name["pk"], string("name#ada"));
         assert_eq!(email["pk"], string("email#ada@example.com"));
+    }
+
+    #[test]
+    fn users_of_before_are_read_and_those_of_later_releases_refused() {
+        let new = new_user();
+        let [mut item, ..] = from_new_user(&new);
+        item.remove(VERSION_NAME);
+        assert_eq!(to_user(&item).unwrap(), new.user);
+        item.insert(VERSION_NAME.to_owned(), number(VERSION + 1));
+        assert!(matches!(to_user(&item), Err(StoreError::NewerItem { found: 2 })));
     }
 
     #[test]

@@ -17,7 +17,7 @@ const SECRETS: [&str; 10] = [
     "$argon2",
     "$2b$",
     "\"seed\"",
-    "\"keys\"",
+    "\"keys\":",
 ];
 
 /// The line with a secret in it, if there is one.

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use super::recorder::{self, Recorder};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -51,6 +52,7 @@ struct Plan {
 struct State {
     plans: HashMap<String, Plan>,
     calls: HashMap<String, usize>,
+    recorder: Option<Recorder>,
 }
 
 /// A running proxy.
@@ -69,10 +71,19 @@ impl Drop for Proxy {
 impl Proxy {
     /// A proxy before the service at `endpoint` (`http://host:port`).
     pub(crate) async fn before(endpoint: &str) -> Self {
+        Self::start(endpoint, None).await
+    }
+
+    /// One that tells of every call what it was and what it cost.
+    pub(crate) async fn recording(endpoint: &str, recorder: Recorder) -> Self {
+        Self::start(endpoint, Some(recorder)).await
+    }
+
+    async fn start(endpoint: &str, recorder: Option<Recorder>) -> Self {
         let upstream = endpoint.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new(Mutex::new(State { recorder, ..State::default() }));
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -142,9 +153,13 @@ async fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> i
     let mut upstream_connection = None;
     let mut buffer = Vec::new();
     loop {
-        let Some(request) = read_message(&mut client, &mut buffer, false).await? else {
+        let Some(mut request) = read_message(&mut client, &mut buffer, false).await? else {
             return Ok(());
         };
+        let recorder = state.lock().unwrap_or_else(PoisonError::into_inner).recorder.clone();
+        if recorder.is_some() {
+            request = recorder::asking_for_its_cost(request);
+        }
         match next_fault(state, &operation(&request)) {
             None => {}
             Some(Fault::Refuse) => return Ok(()),
@@ -175,6 +190,9 @@ async fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> i
             }
         }
         let response = forward(&mut upstream_connection, upstream, &request).await?;
+        if let Some(recorder) = recorder {
+            recorder.record(&operation(&request), &request, &response);
+        }
         client.write_all(&response).await?;
     }
 }

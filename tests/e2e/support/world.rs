@@ -2,15 +2,22 @@
 
 use std::{
     future::Future,
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
-use local::stack::{Stack, StackOptions};
+use local::{
+    services::{Data, Preparation, Services},
+    stack::{Stack, StackOptions},
+};
 use tokio::{runtime::Runtime, sync::OnceCell};
 
 use serde_json::Value;
 
-use super::{Answer, Api, logs};
+use super::{
+    Answer, Api, logs,
+    proxy::Proxy,
+    recorder::{Recorder, Tally},
+};
 
 /// All tests run on one runtime: connections belong to the runtime that opened them.
 static RUNTIME: LazyLock<Runtime> =
@@ -36,6 +43,8 @@ pub(crate) fn run<F: Future>(test: F) -> F::Output {
 /// A running stack with its tables.
 pub(crate) struct World {
     stack: Stack,
+    /// Between each function and the services.
+    _recording: Vec<Proxy>,
 }
 
 impl World {
@@ -65,9 +74,51 @@ impl World {
 
     /// A stack with options of the caller's own.
     pub(crate) async fn start(options: StackOptions) -> Self {
+        // For a look at the permissions; every call takes a way round then.
+        if std::env::var_os("RATCHET_RECORD").is_some() {
+            return Self::recorded(options, Tally::default()).await;
+        }
         let stack = Stack::start(options).await.unwrap_or_else(|error| panic!("{error}"));
         LOGS.lock().unwrap_or_else(PoisonError::into_inner).extend(stack.logs());
-        Self { stack }
+        Self { stack, _recording: Vec::new() }
+    }
+
+    /// A stack whose calls are added to `tally`, and to what the test program `policies` reads.
+    /// A service with an endpoint of the test's own is left alone.
+    pub(crate) async fn recorded(mut options: StackOptions, tally: Tally) -> Self {
+        let services = if let Some(services) = options.services.take() {
+            services
+        } else {
+            let preparation = Preparation::complete("dev", options.progress);
+            let preparation = preparation.unwrap_or_else(|error| panic!("{error}"));
+            Services::start(preparation).await.unwrap_or_else(|error| panic!("{error}"))
+        };
+        options.services = Some(Arc::clone(&services));
+        let data = match options.data.take() {
+            Some(data) => data,
+            None => Data::create(&services).await.unwrap_or_else(|error| panic!("{error}")),
+        };
+        options.data = Some(data.clone());
+        let endpoints = [
+            ("AWS_ENDPOINT_URL_DYNAMODB", services.dynamodb().endpoint()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", services.secrets().endpoint()),
+        ];
+        let mut recording = Vec::new();
+        for function in services.preparation().template().functions.keys() {
+            for (variable, endpoint) in endpoints {
+                if options.environment.contains_key(variable) {
+                    continue;
+                }
+                let recorder = Recorder::new(function, &data, &tally);
+                let proxy = Proxy::recording(endpoint, recorder).await;
+                let own = options.own_environment.entry(function.clone()).or_default();
+                own.insert(variable.to_owned(), proxy.endpoint());
+                recording.push(proxy);
+            }
+        }
+        let stack = Stack::start(options).await.unwrap_or_else(|error| panic!("{error}"));
+        LOGS.lock().unwrap_or_else(PoisonError::into_inner).extend(stack.logs());
+        Self { stack, _recording: recording }
     }
 
     pub(crate) const fn stack(&self) -> &Stack {

@@ -27,6 +27,7 @@ use ratchet_http::{
     clock,
     cookie::{Browser, Mode},
     events::{SecurityEvent, record},
+    measure,
     tokens::TokenPair,
 };
 use ratchet_store::Credentials;
@@ -200,6 +201,7 @@ async fn check(
     // Hashing takes milliseconds of CPU: on a thread of its own it holds up nobody else whom this
     // environment serves at the same time.
     let hashing = tokio::task::spawn_blocking(move || {
+        let begun = clock::now();
         let check = match &credentials {
             None => hasher.verify_nobody(&password).map(|()| Check::wrong()),
             Some(credentials) => match hasher.verify(&password, &credentials.password_hash) {
@@ -215,6 +217,7 @@ async fn check(
                 Ok(verdict) => Ok(Check { verdict, rehashed: None }),
             },
         };
+        measure::hashed(begun);
         check.map(|check| (credentials, check))
     });
     let Ok(result) = hashing.await else { return Err(Problem::Internal) };

@@ -54,6 +54,18 @@ fn the_dearest_session_is_below_one_kibibyte() {
 }
 
 #[test]
+fn sessions_of_before_are_read_and_those_of_later_releases_refused() {
+    let mut item = from_session(&fullest());
+    item.remove(VERSION_NAME);
+    assert_eq!(to_session(&item).unwrap(), fullest());
+    item.insert(VERSION_NAME.to_owned(), number(VERSION + 1));
+    let error = to_session(&item).unwrap_err();
+    assert!(matches!(error, StoreError::NewerItem { found: 2 }), "{error}");
+    item.insert(VERSION_NAME.to_owned(), string("1"));
+    assert!(matches!(to_session(&item), Err(StoreError::MalformedItem(VERSION_NAME))));
+}
+
+#[test]
 fn a_session_reads_back_as_it_was_written() {
     let fullest = fullest();
     let fresh = Session {
@@ -70,7 +82,9 @@ fn a_session_reads_back_as_it_was_written() {
 #[test]
 fn an_item_with_any_attribute_missing_or_of_another_type_is_malformed() {
     let item = from_session(&fullest());
-    for name in item.keys().filter(|name| !["device", "revoked_at"].contains(&name.as_str())) {
+    for name in
+        item.keys().filter(|name| !["device", "revoked_at", VERSION_NAME].contains(&name.as_str()))
+    {
         let mut missing = item.clone();
         missing.remove(name);
         assert!(to_session(&missing).is_err(), "without {name}");

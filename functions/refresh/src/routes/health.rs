@@ -1,0 +1,34 @@
+//! `GET /health`: whether this function could refresh a session, without asking anybody.
+
+use std::{env, sync::Arc};
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use ratchet_http::{App, Problem, clock, tokens::json};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Health {
+    version: &'static str,
+    /// The commit that the release was built from; `unknown` in a build by hand.
+    build: &'static str,
+    /// Lambda's number of the published version.
+    function_version: String,
+    /// How long ago the key ring in use was loaded.
+    key_ring_age_seconds: u64,
+}
+
+/// Says what is running. There are no secrets in it, and it costs no call.
+///
+/// # Errors
+/// [`Problem::Unavailable`] while there is no key ring.
+pub(crate) async fn handle(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let age = app.key_ring.age(clock::now()).await.ok_or(Problem::Unavailable)?;
+    let health = Health {
+        version: env!("CARGO_PKG_VERSION"),
+        build: option_env!("RATCHET_BUILD").unwrap_or("unknown"),
+        function_version: env::var("AWS_LAMBDA_FUNCTION_VERSION").unwrap_or_default(),
+        key_ring_age_seconds: age.as_secs(),
+    };
+    Ok(json(StatusCode::OK, &health))
+}
