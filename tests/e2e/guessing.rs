@@ -173,6 +173,25 @@ fn after_a_hundred_failures_in_succession_only_unlocking_helps() {
 }
 
 #[test]
+fn an_administrator_unlocks_an_account_by_enabling_it() {
+    run(async {
+        let world = World::beside("guess-unlock", &LONG).await;
+        let person = world.person().await;
+        let admin = world.person_with(|new| new.user.roles = vec!["admin".to_owned()]).await;
+        let access = world.sign_in(&admin).await.access;
+        for _ in 0..5 {
+            world.guess(&person.name).await;
+        }
+        refused(&world.try_sign_in(&person).await);
+        let request = world.api().request("PATCH", &format!("/users/{}", person.id));
+        let request = request.bearer_auth(access).json(&json!({"status": "active"}));
+        let answer = Answer::of(request).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(world.try_sign_in(&person).await.status, 200);
+    });
+}
+
+#[test]
 fn whoever_guesses_does_not_lock_the_owners_device_out() {
     run(async {
         let world = World::beside("guess-device", &LONG).await;

@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use http::StatusCode;
-use ratchet::{ids::UserId, session::RevocationReason, user::UserStatus};
+use ratchet::{attempts::AttemptKey, ids::UserId, session::RevocationReason, user::UserStatus};
 use ratchet_http::{
     App, Problem,
     body::{Describe, Json},
@@ -65,7 +65,7 @@ impl Change {
     }
 }
 
-/// Disables or enables a user, or sets the roles. A disabled user's sessions end at once and do not
+/// Disables or enables a user, which also unlocks the account, or sets the roles. A disabled user's sessions end at once and do not
 /// come back; other roles are in the next access token.
 pub(crate) async fn change(
     State(app): State<Arc<App>>,
@@ -101,6 +101,9 @@ pub(crate) async fn change(
         None => {}
     }
     let account = app.users.find_account(id).await?.ok_or(Problem::NotFound)?;
+    if status == Some(UserStatus::Active) {
+        app.attempts.forget(&AttemptKey::account(&account.user.name)).await?;
+    }
     Ok(json(StatusCode::OK, &Profile::of(account)))
 }
 

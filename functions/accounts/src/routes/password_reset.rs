@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use axum::{Extension, extract::State, response::Response};
 use http::StatusCode;
 use ratchet::{
+    attempts::AttemptKey,
     challenge::Purpose,
     email::EmailAddress,
     letter::Notice,
@@ -108,5 +109,9 @@ pub(crate) async fn confirm(
     let change = AccountChange::PasswordReset;
     record(SecurityEvent::AccountChanged { change, by: None }, Some(user_id), None);
     revoke_ended(&app, user_id, RevocationReason::PasswordChanged).await?;
+    // Whoever reads the user's mail is not who guessed: the lock ends with the old password.
+    if let Some(user) = app.users.find(user_id).await? {
+        app.attempts.forget(&AttemptKey::account(&user.name)).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
