@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod demo;
+pub mod mail;
 pub mod up;
 
 use std::future::Future;
@@ -40,6 +41,8 @@ pub struct Arguments {
 pub enum Command {
     /// Walks through sign-in, use, expiry and refresh, and prints each request and response.
     Demo(demo::Options),
+    /// Shows the messages that the running stack has sent.
+    Mail,
     /// Installs the tools into `target/` and starts nothing.
     Install,
 }

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
     error::DisplayErrorContext,
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
-        Projection, TimeToLiveSpecification,
+        Projection, StreamSpecification, TimeToLiveSpecification,
     },
 };
 
@@ -132,6 +132,12 @@ async fn create(client: &Client, name: &str, table: &Table) -> Result<(), String
         .table_name(name)
         .billing_mode(BillingMode::PayPerRequest)
         .set_key_schema(Some(schema(&table.key)?));
+    if let Some(view) = &table.stream {
+        let specification = StreamSpecification::builder()
+            .stream_enabled(true)
+            .stream_view_type(view.as_str().into());
+        request = request.stream_specification(text_error(specification.build())?);
+    }
     let mut keys: Vec<&Key> = table.key.iter().collect();
     for index in &table.indexes {
         keys.extend(&index.key);

@@ -17,6 +17,7 @@ pub mod secrets;
 pub mod services;
 pub mod stack;
 pub mod starting;
+mod stream;
 pub mod template;
 pub mod toolbox;
 pub mod workspace;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use command::{Arguments, Command, Failure, demo, up};
+use command::{Arguments, Command, Failure, demo, mail, up};
 use local::{dynamodb::developers_endpoint, toolbox::Toolbox, workspace::Workspace};
 
 fn install() -> Result<(), Failure> {
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
     let result = match &arguments.command {
         None => up::run(&runtime, &arguments.up),
         Some(Command::Demo(options)) => demo::run(&runtime, options),
+        Some(Command::Mail) => mail::run(&runtime),
         Some(Command::Install) => install(),
     };
     match result {

@@ -7,6 +7,7 @@ use ratchet::entropy::random;
 use crate::{
     binaries::Binaries,
     dynamodb::{DynamoDb, developers_endpoint},
+    mail,
     progress::Progress,
     run::{Run, Temporary},
     secrets::SecretsManager,
@@ -85,6 +86,7 @@ impl Services {
             DynamoDb::start(&preparation.toolbox, &run, temporary.folder()),
             SecretsManager::start(&preparation.toolbox, &run, temporary.folder()),
         )?;
+        mail::verify_sender(secrets.endpoint()).await?;
         Ok(Arc::new(Self { dynamodb, secrets, run, preparation, _temporary: temporary }))
     }
 
@@ -98,6 +100,14 @@ impl Services {
     #[must_use]
     pub fn secrets(&self) -> &SecretsManager {
         &self.secrets
+    }
+
+    /// All messages that were sent so far, the oldest first.
+    ///
+    /// # Errors
+    /// If moto does not answer.
+    pub async fn messages(&self) -> Result<Vec<mail::Message>, reqwest::Error> {
+        mail::messages(self.secrets.endpoint()).await
     }
 
     /// The folder with the logs.
@@ -148,6 +158,11 @@ impl Data {
             tokens_table: format!("{prefix}-TokensTable"),
             key_ring_secret,
         })
+    }
+
+    /// The name of the table with a logical id of the template.
+    pub(crate) fn table(&self, id: &str) -> String {
+        self.users_table.replace("UsersTable", id)
     }
 
     /// Deletes the tables from a DynamoDB that does not end with us.

@@ -8,6 +8,7 @@ use crate::{
     progress::Progress,
     services::{Data, Preparation, Services},
     starting::StartError,
+    stream::Pump,
 };
 
 /// How a stack is started. The default is for tests: spawned functions on a free port, with
@@ -84,6 +85,7 @@ impl StackOptions {
 #[derive(Debug)]
 pub struct Stack {
     // Fields are dropped in this order: the functions before what they use.
+    _pumps: Vec<Pump>,
     functions: Functions,
     environment: Environment,
     data: Data,
@@ -104,6 +106,7 @@ impl Stack {
             Some(services) => services,
             None => Services::start(Preparation::complete("dev", options.progress)?).await?,
         };
+        let owns_data = options.data.is_none();
         let data = match options.data {
             Some(data) => data,
             None => Data::create(&services).await?,
@@ -122,7 +125,18 @@ impl Stack {
             Own { environment: &options.own_environment, launcher: &options.launcher },
         )
         .await?;
-        Ok(Self { functions, environment, data, services })
+        // Whoever shares the tables with another stack leaves their streams to it.
+        let mut pumps = Vec::new();
+        if owns_data {
+            for source in services.preparation().template().event_sources.clone() {
+                let table = data.table(&source.table);
+                let name = format!("{}-{}-dead-letters", options.name, source.function);
+                let dead = services.run().log(&name);
+                let url = functions.base_url();
+                pumps.push(Pump::start(services.dynamodb(), &table, url, source, dead).await?);
+            }
+        }
+        Ok(Self { _pumps: pumps, functions, environment, data, services })
     }
 
     /// The API's URL, without a slash at the end; also the issuer, unless overridden.

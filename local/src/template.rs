@@ -45,6 +45,8 @@ pub struct Template {
     pub environment: BTreeMap<String, Option<String>>,
     /// Functions by the name of their binary.
     pub functions: BTreeMap<String, Function>,
+    /// Which functions are invoked with the changes of which table.
+    pub event_sources: Vec<EventSource>,
     /// Parameters by name.
     pub parameters: BTreeMap<String, Parameter>,
 }
@@ -58,6 +60,8 @@ pub struct Table {
     pub indexes: Vec<Index>,
     /// Name of the attribute with the time to live.
     pub time_to_live: Option<String>,
+    /// What its stream has of an item that changes, if it has a stream.
+    pub stream: Option<String>,
 }
 
 /// A key attribute.
@@ -116,6 +120,19 @@ pub struct Grant {
     /// The logical id of the resource, what follows its ARN, or a text as it is: `UsersTable`,
     /// `UsersTable/index/names`, `*`.
     pub resource: String,
+}
+
+/// A table's stream that a function is invoked with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventSource {
+    /// Logical id of the table.
+    pub table: String,
+    /// Binary of the function.
+    pub function: String,
+    /// The most records of one invocation.
+    pub batch_size: u32,
+    /// Records that fit one of these patterns come through.
+    pub patterns: Vec<serde_json::Value>,
 }
 
 /// A parameter of the deployment.

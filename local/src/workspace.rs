@@ -34,6 +34,12 @@ impl Workspace {
         self.root.join("target").join("local")
     }
 
+    /// Where `cargo local mail` finds the messages of the stack that was started last.
+    #[must_use]
+    pub fn mail(&self) -> PathBuf {
+        self.local().join("mail")
+    }
+
     /// A file that belongs to this crate.
     pub(crate) fn package_file(&self, name: &str) -> PathBuf {
         self.root.join("local").join(name)

@@ -9,6 +9,17 @@ use crate::support::{World, run};
 
 /// What every sample is answered, by function and case.
 const EXPECTED: &[(&str, u16, &str)] = &[
+    ("accounts/administer-without-token", 401, "missing_access_token"),
+    ("accounts/change-password-without-token", 401, "missing_access_token"),
+    ("accounts/confirm-email-forged-token", 400, "invalid_proof"),
+    ("accounts/end-sessions-without-token", 401, "missing_access_token"),
+    ("accounts/me-without-token", 401, "missing_access_token"),
+    ("accounts/password-reset", 202, "message"),
+    ("accounts/password-reset-forged-token", 400, "invalid_proof"),
+    ("accounts/register", 202, "message"),
+    ("accounts/register-role", 400, "malformed_request"),
+    ("accounts/register-short-password", 422, "too_short"),
+    ("accounts/resend-confirmation", 202, "message"),
     ("authenticate/email-not-confirmed", 401, "email_not_confirmed"),
     ("authenticate/ipv6-caller", 200, "access_token"),
     ("authenticate/malformed", 400, "malformed_request"),
@@ -46,7 +57,7 @@ fn every_sample_event_is_answered_as_expected() {
         let expected: BTreeMap<_, _> =
             EXPECTED.iter().map(|(name, status, text)| (*name, (*status, *text))).collect();
         let mut invoked = 0;
-        for function in ["authenticate", "keys", "refresh", "users"] {
+        for function in ["accounts", "authenticate", "keys", "refresh", "users"] {
             for file in fs::read_dir(root.join(function)).unwrap() {
                 let file = file.unwrap().path();
                 let case = file.file_stem().unwrap().to_str().unwrap();

@@ -15,6 +15,7 @@
 
 mod support;
 
+mod accounts;
 mod algorithms;
 mod attacks;
 mod authenticate;

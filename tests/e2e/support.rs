@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod items;
 pub(crate) mod logs;
+pub(crate) mod mail;
 pub(crate) mod people;
 pub(crate) mod proxy;
 pub(crate) mod recorder;

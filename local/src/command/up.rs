@@ -9,6 +9,7 @@ use local::{
     page::Page,
     progress::Progress,
     stack::{Stack, StackOptions},
+    workspace::Workspace,
 };
 use tokio::runtime::Runtime;
 
@@ -59,6 +60,7 @@ pub fn run(runtime: &Runtime, options: &Options) -> Result<(), Failure> {
     stack_options = stack_options.with("RATCHET_CORS_ORIGINS", page.origin());
     with_stack(runtime, stack_options, async move |stack: &Stack| {
         demo_users::create(stack).await?;
+        std::fs::write(Workspace::locate().mail(), stack.services().secrets().endpoint())?;
         println!("{}", welcome(stack, page.origin())?);
         tokio::select! {
             error = stack.broken() => Err(error.into()),
@@ -112,6 +114,7 @@ fn welcome(stack: &Stack, page: &str) -> Result<String, std::fmt::Error> {
         data.tokens_table,
     )?;
     writeln!(text, "\nAn access token lives {} seconds.", access_token_seconds(stack))?;
+    writeln!(text, "Messages to users: cargo local mail")?;
     writeln!(text, "Logs: {}", stack.services().run().folder().display())?;
     write!(text, "Ctrl-C stops everything.")?;
     Ok(text)

@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    Function, GeneratedSecret, Grant, Index, Key, Parameter, Table, Template, TemplateError,
+    EventSource, Function, GeneratedSecret, Grant, Index, Key, Parameter, Table, Template,
+    TemplateError,
     document::{Place, load},
 };
 
@@ -28,6 +29,7 @@ impl FromStr for Template {
             key_ring: secret(&resources.properties("KeyRingSecret", &root)?)?,
             environment: named(&variables, |place| Ok(value(place, &parameters)))?,
             functions: functions(&resources)?,
+            event_sources: event_sources(&resources)?,
             parameters,
         })
     }
@@ -120,7 +122,11 @@ fn table(place: &Place<'_>) -> Result<Table, TemplateError> {
         Some(ttl) if ttl.load("Enabled")?.is_true()? => Some(ttl.load("AttributeName")?.text()?),
         _ => None,
     };
-    Ok(Table { key: key(place, &kinds)?, indexes, time_to_live })
+    let stream = match place.find("StreamSpecification") {
+        Some(stream) => Some(stream.load("StreamViewType")?.text()?),
+        None => None,
+    };
+    Ok(Table { key: key(place, &kinds)?, indexes, time_to_live, stream })
 }
 
 /// The attributes of a `KeySchema`; `CloudFormation` demands HASH before RANGE.
@@ -238,6 +244,46 @@ fn arn(place: &Place<'_>) -> Result<String, TemplateError> {
     };
     // `UsersTable.Arn`, `${UsersTable.Arn}/index/names`, `KeyRingSecret`
     Ok(text.replace("${", "").replace(['}'], "").replace(".Arn", ""))
+}
+
+fn event_sources(resources: &Resources<'_>) -> Result<Vec<EventSource>, TemplateError> {
+    resources
+        .of_type("AWS::Lambda::EventSourceMapping")
+        .map(|(_, properties)| {
+            let names = |key: &str, tag: &str, suffix: &str, expected| {
+                let place = properties.load(key)?;
+                place
+                    .intrinsic()
+                    .filter(|(name, _)| *name == tag)
+                    .and_then(|(_, target)| target.text().ok())
+                    .and_then(|target| target.strip_suffix(suffix).map(str::to_owned))
+                    .ok_or_else(|| place.shape(expected))
+            };
+            let table =
+                names("EventSourceArn", "GetAtt", ".StreamArn", "!GetAtt <a table>.StreamArn")?;
+            let id = names("FunctionName", "Ref", ".Alias", "!Ref <a function>.Alias")?;
+            let function = resources
+                .0
+                .get(&id)
+                .ok_or_else(|| properties.shape("a mapping to a function of the template"))?
+                .1
+                .load("Metadata")?
+                .load("BuildProperties")?
+                .load("Binary")?
+                .text()?;
+            let filters = properties.load("FilterCriteria")?.load("Filters")?;
+            let pattern = |filter: &Place<'_>| {
+                let place = filter.load("Pattern")?;
+                serde_json::from_str(&place.text()?).map_err(|_| place.shape("JSON"))
+            };
+            Ok(EventSource {
+                table,
+                function,
+                batch_size: properties.load("BatchSize")?.number()?,
+                patterns: filters.items()?.iter().map(pattern).collect::<Result<_, _>>()?,
+            })
+        })
+        .collect()
 }
 
 fn texts(place: Option<Place<'_>>) -> Result<Vec<String>, TemplateError> {

@@ -7,11 +7,12 @@ pub(crate) const CANARY: &str = "canary";
 
 /// What must never be logged: passwords of the tests, refresh tokens (`rt1_…`), JWTs (`eyJ…` is
 /// `{"` in base64url), password hashes, and the key ring.
-const SECRETS: [&str; 10] = [
+const SECRETS: [&str; 11] = [
     CANARY,
     "correct horse",
     "an admiral",
     "rt1_",
+    "rm1_",
     "dt1_",
     "eyJ",
     "$argon2",

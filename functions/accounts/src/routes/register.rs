@@ -25,6 +25,13 @@ use zeroize::Zeroizing;
 use super::accepted;
 use crate::hashing::hash;
 
+/// Signs that no new name may have.
+///
+/// # Security
+/// A name is in the message that goes to an address which nobody has confirmed yet. Without these
+/// it is no link, and it can not be taken for somebody's address.
+const FOREIGN_SIGNS: [char; 6] = ['/', ':', '@', '<', '>', '\\'];
+
 /// What the client sends. Nothing else may be assigned from outside.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,7 +51,7 @@ pub(crate) struct Request {
 }
 
 impl Describe for Request {
-    const EXPECTED: &'static str = r#"{"name": "…", "email": "…", "password": "…"} and nothing else: a name of 1 to 64 letters, digits and signs without spaces, and an address such as ada@example.com"#;
+    const EXPECTED: &'static str = r#"{"name": "…", "email": "…", "password": "…"} and nothing else: a name of 1 to 64 letters, digits and signs without spaces and / : @ < > \, and an address such as ada@example.com"#;
 }
 
 impl fmt::Debug for Request {
@@ -67,6 +74,9 @@ pub(crate) async fn handle(
     let now = clock::now();
     let malformed = || Problem::MalformedRequest { expected: Request::EXPECTED };
     let name_key = NameKey::parse(&request.name).map_err(|_| malformed())?;
+    if request.name.contains(FOREIGN_SIGNS) {
+        return Err(malformed());
+    }
     let email = EmailAddress::parse(&request.email).map_err(|_| malformed())?;
     let about = About { name: &request.name, email: email.as_str() };
     let password = app.config.password_policy.check(&request.password, about);

@@ -1,0 +1,60 @@
+//! Sends the letters of the outbox by Amazon SES.
+//!
+//! The users table's stream invokes it with the keys of new letters. A letter that is in the table
+//! has not been sent: it is read, sent, and deleted, in this order, so that none is lost; one may be
+//! sent twice. Tokens and codes are drawn here, and only their hashes are kept.
+
+mod compose;
+mod deliver;
+mod ses;
+mod stream;
+
+use std::error::Error;
+
+use ratchet::error_chain::ErrorChain;
+use ratchet_http::App;
+
+use ses::Ses;
+pub use stream::Event;
+use stream::{Failure, Failures};
+
+/// One execution environment of the function.
+#[derive(Debug)]
+pub struct Mailer {
+    app: App,
+    ses: Ses,
+}
+
+impl Mailer {
+    /// A mailer with what the environment says; calls nobody yet.
+    ///
+    /// # Errors
+    /// If the environment lacks a variable.
+    pub fn new(app: App) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let ses = Ses::new(&app)?;
+        Ok(Self { app, ses })
+    }
+
+    /// Sends the letters of one batch, in order. What could not be sent is reported together with
+    /// all that follows it, and comes again.
+    pub async fn handle(&self, event: Event) -> Failures {
+        for record in event.records {
+            let Some(id) = record.letter() else {
+                tracing::warn!("a record that is no letter's came through the filter");
+                continue;
+            };
+            match self.deliver(id).await {
+                Ok(outcome) => {
+                    let (kind, outcome) = (outcome.kind, outcome.result.as_str());
+                    tracing::info!(letter = %id, kind, outcome, "letter");
+                }
+                Err(error) => {
+                    let error = tracing::field::display(ErrorChain(&error));
+                    tracing::error!(letter = %id, error, "a letter could not be sent; it comes again");
+                    return Failures { batch_item_failures: vec![Failure::of(record)] };
+                }
+            }
+        }
+        Failures::default()
+    }
+}

@@ -1,0 +1,126 @@
+//! Amazon SES.
+
+use std::{error::Error, time::Duration};
+
+use aws_sdk_sesv2::{
+    Client,
+    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig},
+    error::BuildError,
+    operation::send_email::SendEmailError,
+    types::{Body, Content, Destination, EmailContent, Message, MessageHeader},
+};
+use ratchet::email::EmailAddress;
+use ratchet_http::App;
+
+use crate::compose::Mail;
+
+/// The SES of this deployment.
+#[derive(Debug)]
+pub(crate) struct Ses {
+    client: Client,
+    /// Name and address; absent if the deployment has none to send from.
+    from: Option<String>,
+}
+
+/// A message was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    /// `RATCHET_MAIL_FROM` is empty. Letters wait until it is not, or they are given up.
+    #[error("there is no address to send from: set RATCHET_MAIL_FROM (MailFrom)")]
+    NoSender,
+    /// SES will not take this message, however often it is asked.
+    #[error("SES refuses the message")]
+    Refused(#[source] Box<dyn Error + Send + Sync>),
+    /// SES can not be reached or takes nothing at the moment.
+    #[error("SES is not available")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl Ses {
+    pub(crate) fn new(app: &App) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let required = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set"));
+        let optional = |name: &str| std::env::var(name).ok();
+        let credentials = Credentials::new(
+            required("AWS_ACCESS_KEY_ID")?,
+            required("AWS_SECRET_ACCESS_KEY")?,
+            optional("AWS_SESSION_TOKEN"),
+            None,
+            "lambda environment",
+        );
+        // A batch has a minute: one message may not take all of it.
+        let mut config = aws_sdk_sesv2::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(required("AWS_REGION")?))
+            .credentials_provider(credentials)
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(1))
+                    .operation_attempt_timeout(Duration::from_secs(3))
+                    .operation_timeout(Duration::from_secs(5))
+                    .build(),
+            );
+        let endpoint = optional("AWS_ENDPOINT_URL_SESV2").or_else(|| optional("AWS_ENDPOINT_URL"));
+        config.set_endpoint_url(endpoint);
+        let from = app
+            .config
+            .mail_from
+            .as_ref()
+            .map(|address| mailbox(&app.config.password_policy.service_name, address));
+        Ok(Self { client: Client::from_conf(config.build()), from })
+    }
+
+    /// Hands a message over.
+    pub(crate) async fn send(&self, mail: &Mail) -> Result<(), SendError> {
+        let from = self.from.as_ref().ok_or(SendError::NoSender)?;
+        let content = content(mail).map_err(|error| SendError::Refused(error.into()))?;
+        let destination = Destination::builder().to_addresses(mail.to.as_str()).build();
+        let call = self.client.send_email().from_email_address(from).destination(destination);
+        match call.content(content).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(match error.as_service_error() {
+                Some(
+                    SendEmailError::MessageRejected(_) | SendEmailError::BadRequestException(_),
+                ) => SendError::Refused(error.into()),
+                _ => SendError::Unavailable(error.into()),
+            }),
+        }
+    }
+}
+
+/// A display name in quotes, and the address (RFC 5322 §3.4).
+fn mailbox(name: &str, address: &EmailAddress) -> String {
+    let quoted: String = name
+        .chars()
+        .filter(|c| !c.is_control())
+        .flat_map(|c| matches!(c, '"' | '\\').then_some('\\').into_iter().chain([c]))
+        .collect();
+    format!("\"{quoted}\" <{address}>")
+}
+
+fn content(mail: &Mail) -> Result<EmailContent, BuildError> {
+    let text = |data: &str| Content::builder().data(data).charset("UTF-8").build();
+    let body = Body::builder().text(text(&mail.text)?).html(text(&mail.html)?).build();
+    // RFC 3834: nobody's out-of-office notice is to answer this.
+    let automatic = MessageHeader::builder().name("Auto-Submitted").value("auto-generated");
+    let message = Message::builder()
+        .subject(text(&mail.subject)?)
+        .body(body)
+        .headers(automatic.build()?)
+        .build();
+    Ok(EmailContent::builder().simple(message).build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_display_name_can_not_become_an_address() {
+        let address = EmailAddress::parse("a@example.com").unwrap();
+        assert_eq!(
+            mailbox("Evil\" <b@example.com>\r\nBcc: c", &address),
+            "\"Evil\\\" <b@example.com>Bcc: c\" <a@example.com>"
+        );
+    }
+}
