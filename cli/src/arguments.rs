@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Users and sessions of Ratchet, directly in its tables.
+/// Users, sessions and keys of Ratchet, directly in its tables and its key ring.
 #[derive(Debug, Parser)]
 #[command(name = "ratchet", version)]
 pub(crate) struct Arguments {
@@ -25,6 +25,9 @@ pub(crate) struct ConnectionArguments {
     /// Name of the tokens table (the stack's output `TokensTableName`)
     #[arg(long, global = true, env = "RATCHET_TOKENS_TABLE", default_value = "")]
     pub(crate) tokens_table: String,
+    /// Name or ARN of the key ring (the stack's output `KeyRingSecretArn`)
+    #[arg(long, global = true, env = "RATCHET_KEY_RING_SECRET", default_value = "")]
+    pub(crate) key_ring_secret: String,
     /// Another DynamoDB than that of AWS, for example the one of `cargo local`
     #[arg(long, global = true)]
     pub(crate) endpoint_url: Option<String>,
@@ -44,6 +47,26 @@ pub(crate) enum Command {
     /// Sessions
     #[command(subcommand)]
     Sessions(SessionsCommand),
+    /// The key ring
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Shows the keys and what each is doing; nothing private
+    List,
+    /// Rotates as the schedule would; nobody notices
+    Rotate {
+        /// Let the new key sign at once: verifiers that have not seen it refuse its tokens meanwhile
+        #[arg(long)]
+        now: bool,
+    },
+    /// Takes a key out of the ring: what it signed is refused
+    Revoke {
+        /// Its id, as `list` shows it
+        kid: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

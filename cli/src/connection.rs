@@ -1,10 +1,38 @@
 //! The tables, with the operator's own AWS credentials.
 
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use ratchet::user::NameKey;
-use ratchet_store::{Attempts, Sessions, Users, users::Profile};
+use ratchet_store::{
+    Attempts, Sessions, Users, key_ring::versions::KeyRingVersions, users::Profile,
+};
 
 use crate::{arguments::ConnectionArguments, failure::Failure};
+
+/// Credentials and region as every AWS tool finds them.
+async fn aws(arguments: &ConnectionArguments) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
+    if let Some(profile) = &arguments.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = &arguments.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(url) = &arguments.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    loader.load().await
+}
+
+/// The key ring.
+pub(crate) async fn key_ring(arguments: &ConnectionArguments) -> Result<KeyRingVersions, Failure> {
+    let secret = &arguments.key_ring_secret;
+    if secret.is_empty() {
+        let options = "--key-ring-secret or RATCHET_KEY_RING_SECRET";
+        return Err(Failure::Usage(format!("name the key ring with {options}")));
+    }
+    let client = aws_sdk_secretsmanager::Client::new(&aws(arguments).await);
+    Ok(KeyRingVersions::new(client, secret))
+}
 
 /// What the commands work on.
 pub(crate) struct Connection {
@@ -24,17 +52,7 @@ impl Connection {
                 return Err(Failure::Usage(format!("name the table with {option}")));
             }
         }
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
-        if let Some(profile) = &arguments.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(region) = &arguments.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(url) = &arguments.endpoint_url {
-            loader = loader.endpoint_url(url);
-        }
-        let client = aws_sdk_dynamodb::Client::new(&loader.load().await);
+        let client = aws_sdk_dynamodb::Client::new(&aws(arguments).await);
         Ok(Self {
             users: Users::new(client.clone(), &arguments.users_table),
             attempts: Attempts::new(client.clone(), &arguments.users_table),

@@ -5,6 +5,7 @@
 mod arguments;
 mod connection;
 mod failure;
+mod keys;
 mod output;
 mod password;
 mod sessions;
@@ -21,8 +22,13 @@ use connection::Connection;
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = async {
+        if let Command::Keys(command) = arguments.command {
+            let versions = connection::key_ring(&arguments.connection).await?;
+            return keys::run(&versions, command, arguments.json).await;
+        }
         let connection = Connection::open(&arguments.connection).await?;
         match arguments.command {
+            Command::Keys(_) => Ok(()),
             Command::Users(command) => users::run(&connection, command, arguments.json).await,
             Command::Sessions(command) => sessions::run(&connection, command, arguments.json).await,
         }

@@ -419,3 +419,64 @@ fn a_hundred_thousand_users_are_imported_in_flat_memory() {
         assert!(peaks[1] < peaks[0] + 8 * 1_024, "ten times the users, no more memory: {peaks:?}");
     });
 }
+
+#[test]
+fn keys_are_listed_without_secrets_rotated_at_once_and_revoked() {
+    run(async {
+        let seed = "q".repeat(64);
+        let ring = json!({"keys": [], "seed": seed}).to_string();
+        let secret = World::shared().await.secret(&unique("cli-ring"), &ring).await;
+        let settings = [
+            ("RATCHET_KEY_RING_SECRET", secret.as_str()),
+            ("RATCHET_KEY_RING_RELOAD_SECONDS", "1"),
+        ];
+        let world = World::beside(&unique("cli-keys"), &settings).await;
+        let keys = async |arguments: &[&str]| {
+            let arguments = [&["--key-ring-secret", secret.as_str(), "keys"], arguments].concat();
+            let endpoint = world.stack().services().secrets().endpoint();
+            world.ratchet_with(&arguments, "", endpoint).await
+        };
+        let list = async || -> Vec<Value> {
+            let listed = keys(&["list", "--json"]).await;
+            assert!(!listed.done().contains(&seed) && !listed.done().contains("\"k\""));
+            listed.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        };
+        let states = |listed: &[Value]| -> Vec<String> {
+            let of = |key: &Value| format!("{} {}", key["use"], key["state"]).replace('"', "");
+            listed.iter().map(of).collect()
+        };
+        let first = list().await;
+        assert_eq!(states(&first), ["access tokens active", "refresh tokens active"]);
+        let (_, before) = world.signed_in().await;
+
+        keys(&["rotate", "--now"]).await.done();
+        let rotated = list().await;
+        assert_eq!(
+            states(&rotated),
+            [
+                "access tokens verifies",
+                "access tokens active",
+                "refresh tokens active",
+                "refresh tokens published",
+            ]
+        );
+        assert_eq!(rotated[0]["kid"], first[0]["kid"]);
+        let old = first[0]["kid"].as_str().unwrap();
+        assert_eq!(parts(&before.access).0["kid"], old);
+        assert_eq!(world.api().get("/users", &before.access).await.status, 200, "still verifies");
+
+        keys(&["revoke", old]).await.done();
+        assert!(list().await.iter().all(|key| key["kid"] != old));
+        let refused =
+            async { while world.api().get("/users", &before.access).await.status != 401 {} };
+        tokio::time::timeout(Duration::from_secs(30), refused)
+            .await
+            .expect("refused after a reload");
+        let after = world.api().refresh(&before.refresh).await.tokens();
+        assert_eq!(world.api().get("/users", &after.access).await.status, 200);
+
+        assert_eq!(keys(&["revoke", old]).await.code, 3, "gone already");
+        let nameless = world.ratchet(&["keys", "list"]).await;
+        assert_eq!(nameless.code, 2, "{}", nameless.err);
+    });
+}
