@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use local::{
     demo_users::{self, ADA},
+    progress::Progress,
+    services::{Preparation, Services},
     stack::{Stack, StackOptions},
 };
 use reqwest::StatusCode;
@@ -33,7 +35,10 @@ pub fn measure(pairs: usize) -> Result<(), Failure> {
 }
 
 async fn compare(pairs: usize) -> Result<(), Failure> {
-    let options = StackOptions { concurrency: 1, ..StackOptions::default() }
+    // As they are deployed: what a debug build takes longer for is not what users see.
+    let services = Services::start(Preparation::complete("release", Progress::EveryStep)?).await?;
+    let services = Some(services);
+    let options = StackOptions { concurrency: 1, services, ..StackOptions::default() }
         .with("RATCHET_FREE_FAILURES", 20)
         .with("RATCHET_NETWORK_FREE_FAILURES", 1_000_000);
     let stack = Stack::start(options).await?;
