@@ -38,6 +38,12 @@ pub(crate) fn operations() -> Vec<Operation> {
         "requestBody": {"refresh_token": "$response.body#/refresh_token"},
     });
     let oauth_error = json!({"error": "invalid_grant", "error_description": "revoked"});
+    let health = json!({
+        "version": "0.1.0",
+        "build": "unknown",
+        "function_version": "7",
+        "key_ring_age_seconds": 42,
+    });
     vec![
         Operation::new("post", "/refresh", "refresh", "A refresh token for the next token pair")
             .description(
@@ -89,5 +95,8 @@ pub(crate) fn operations() -> Vec<Operation> {
                 &[("a refresh token", json!({"token": "rt1_AaIMQeYvc_Ce…"}))],
             )
             .done(200, "The session is over, or there was none"),
+        Operation::new("get", "/health", "health", "What is running")
+            .description("Costs no call to anybody.")
+            .answers(200, "This function could refresh a session", "Health", &health),
     ]
 }

@@ -26,6 +26,7 @@ pub fn requests(generator: &mut schemars::SchemaGenerator) {
 #[cfg(feature = "contract")]
 pub fn answers(generator: &mut schemars::SchemaGenerator) {
     generator.subschema_for::<routes::oauth2_token::OAuthError>();
+    generator.subschema_for::<routes::health::Health>();
 }
 
 /// The routes of this function.

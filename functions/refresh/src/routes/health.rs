@@ -7,8 +7,10 @@ use http::StatusCode;
 use ratchet_http::{App, Problem, clock, tokens::json};
 use serde::Serialize;
 
+/// The answer.
 #[derive(Serialize)]
-struct Health {
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema))]
+pub(crate) struct Health {
     version: &'static str,
     /// The commit that the release was built from; `unknown` in a build by hand.
     build: &'static str,
