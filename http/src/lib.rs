@@ -10,10 +10,12 @@
 //! * [`tokens`] – the answer that carries a token pair
 //! * [`cacheable`] – answers that everybody may keep for a while
 //! * [`edge`] – deadline, headers, CORS and the one log line around every route
+//! * [`attempts`] – counting who tries passwords
 //! * [`events`] – security events
 //! * [`measure`] – metrics
 
 pub mod app;
+pub mod attempts;
 pub mod bearer;
 pub mod body;
 pub mod cacheable;

@@ -12,6 +12,7 @@ use aws_lc_rs::digest;
 use crate::{
     device_token::DeviceId,
     encoding::to_base64url,
+    ids::SessionId,
     time::{UnixMillis, UnixSeconds},
     user::NameKey,
 };
@@ -162,6 +163,13 @@ impl AttemptKey {
     #[must_use]
     pub fn device(device: DeviceId) -> Self {
         Self::new("device", &to_base64url(device.as_bytes()), 365 * 24 * 3_600)
+    }
+
+    /// Of a session in which the password is asked for again. Whoever has its access token can not
+    /// keep the owner from signing in by wrong passwords, and guesses no more than a stranger may.
+    #[must_use]
+    pub fn session(session: SessionId) -> Self {
+        Self::new("session", &to_base64url(session.as_bytes()), 365 * 24 * 3_600)
     }
 
     /// Of the network that a request came from, for the window that `now` is in. Requests whose

@@ -262,6 +262,28 @@ fn a_changed_password_ends_the_other_sessions() {
 }
 
 #[test]
+fn whoever_has_an_access_token_guesses_no_more_than_a_stranger_and_locks_nobody_out() {
+    run(async {
+        let settings = [("RATCHET_FREE_FAILURES", "3"), ("RATCHET_FAILURE_DELAY_SECONDS", "60")];
+        let world = World::beside("guessing-inside", &settings).await;
+        let (person, tokens) = world.signed_in().await;
+        let guess =
+            json!({"current": "not this one at all", "new": format!("{CANARY} quite another one")});
+        for _ in 0..3 {
+            let refusal = post(&world, "/users/me/password", &tokens.access, guess.clone()).await;
+            assert_eq!(refusal.problem(), (403, "wrong_password".to_owned()));
+        }
+        // One counter for all that ask for the password; the right one is not tried either.
+        let delete = world.api().request("DELETE", "/users/me").bearer_auth(&tokens.access);
+        let delete = delete.json(&json!({"password": person.password}));
+        let refusal = Answer::of(delete).await;
+        assert_eq!(refusal.problem(), (429, "too_many_attempts".to_owned()));
+        assert!(!refusal.header("retry-after").is_empty());
+        assert_eq!(world.try_sign_in(&person).await.status, 200, "the owner is not locked out");
+    });
+}
+
+#[test]
 fn another_address_takes_effect_when_it_is_confirmed_and_the_former_is_told() {
     run(async {
         let world = World::shared().await;

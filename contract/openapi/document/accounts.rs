@@ -1,5 +1,7 @@
 //! `functions/accounts`.
 
+use std::time::Duration;
+
 use ratchet::password::PasswordRule;
 use ratchet_http::Problem;
 use serde_json::{Value, json};
@@ -10,6 +12,12 @@ const USER: &str = "01a20c41-e62f-73f0-9ec9-c6907cba724d";
 
 fn accepted() -> Value {
     json!({"message": "If there is anything to send, a message is on its way to the address."})
+}
+
+/// What asking for the password again can be refused for.
+fn wrong_password() -> [Problem; 3] {
+    let retry_after = Duration::from_secs(8);
+    [Problem::WrongPassword, Problem::TooManyAttempts { retry_after }, Problem::AccountLocked]
 }
 
 fn refused() -> Problem {
@@ -121,18 +129,21 @@ fn own() -> Vec<Operation> {
             .bearer()
             .takes(JSON, "ChangeEmailRequest", &[("another address", change)])
             .answers(202, "A message follows", "Accepted", &accepted())
-            .refuses(&[Problem::SessionEnded, Problem::WrongPassword]),
+            .refuses(&[Problem::SessionEnded])
+            .refuses(&wrong_password()),
         Operation::new("delete", "/users/me", "deleteAccount", "Deletes the caller's account")
             .bearer()
             .takes(JSON, "DeleteAccountRequest", &[("the password", password)])
             .done(204, "It is deleted, all sessions are over, name and address are free")
-            .refuses(&[Problem::SessionEnded, Problem::WrongPassword]),
+            .refuses(&[Problem::SessionEnded])
+            .refuses(&wrong_password()),
         Operation::new("post", "/users/me/password", "changePassword", "Changes the password")
             .description("Ends all other sessions, and this one too unless it is to be kept.")
             .bearer()
             .takes(JSON, "ChangePasswordRequest", &[("two passwords", passwords)])
             .done(204, "It is changed")
-            .refuses(&[Problem::SessionEnded, Problem::WrongPassword, refused()]),
+            .refuses(&[Problem::SessionEnded, refused()])
+            .refuses(&wrong_password()),
     ]
 }
 

@@ -3,16 +3,9 @@
 use std::net::IpAddr;
 
 use ratchet::{
-    attempts::{AttemptId, AttemptKey, Decision, Throttle},
-    device_token::DeviceToken,
-    entropy::random,
-    error_chain::ErrorChain,
-    time::UnixMillis,
+    attempts::AttemptKey, device_token::DeviceToken, error_chain::ErrorChain, time::UnixMillis,
 };
-use ratchet_http::{
-    App, Problem,
-    events::{SecurityEvent, record},
-};
+use ratchet_http::{App, Problem, attempts::admit};
 
 /// An attempt that has been counted, as a failure until it turns out to be none.
 pub(crate) struct Admission {
@@ -68,21 +61,4 @@ impl Admission {
             tracing::warn!(error, "a counter of attempts could not be set back");
         }
     }
-}
-
-async fn admit(
-    app: &App,
-    key: &AttemptKey,
-    throttle: &Throttle,
-    kind: &'static str,
-    now: UnixMillis,
-) -> Result<(), Problem> {
-    let attempt = AttemptId::new(random()?);
-    let problem = match app.attempts.take(key, throttle, attempt, now).await? {
-        Decision::Allow => return Ok(()),
-        Decision::Wait(delay) => Problem::TooManyAttempts { retry_after: delay },
-        Decision::Locked => Problem::AccountLocked,
-    };
-    record(SecurityEvent::AttemptRefused { kind }, None, None);
-    Err(problem)
 }

@@ -104,7 +104,7 @@ pub(crate) async fn change(
     let email = EmailAddress::parse(&request.email)
         .map_err(|_| Problem::MalformedRequest { expected: Change::EXPECTED })?;
     let account = app.users.find_account(claims.sub).await?.ok_or(Problem::SessionEnded)?;
-    prove(&hasher, &request.password, &account.password_hash).await?;
+    prove(&app, &hasher, claims.sid, &request.password, &account.password_hash).await?;
     let now = clock::now();
     let to_confirm = write(Notice::EmailChangeAsked { user_id: claims.sub }, now)?;
     let told = write(account.told(|email, name| Notice::EmailChangeTold { email, name }), now)?;
@@ -146,7 +146,7 @@ pub(crate) async fn delete(
     Json(request): Json<Delete>,
 ) -> Result<StatusCode, Problem> {
     let account = app.users.find_account(claims.sub).await?.ok_or(Problem::SessionEnded)?;
-    prove(&hasher, &request.password, &account.password_hash).await?;
+    prove(&app, &hasher, claims.sid, &request.password, &account.password_hash).await?;
     delete_account(&app, &account, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -64,7 +64,7 @@ pub(crate) async fn change(
     let about = About { name: &account.user.name, email: account.email.as_str() };
     let new = app.config.password_policy.check(&request.new, about);
     let new = new.map_err(Problem::PasswordRefused)?;
-    prove(&hasher, &request.current, &account.password_hash).await?;
+    prove(&app, &hasher, claims.sid, &request.current, &account.password_hash).await?;
     let new = hash(&hasher, new).await?;
     let now = clock::now();
     let spared = request.keep_this_session.then_some(claims.sid);
