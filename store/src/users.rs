@@ -69,13 +69,20 @@ pub struct ListedUser {
     pub name: String,
     /// The name by which the list is ordered, and where the next page starts.
     pub name_key: String,
-    /// The e-mail address: for administrators.
+    /// What only administrators see; `None` if it is damaged, which must not hide the other users.
+    pub details: Option<ListedDetails>,
+}
+
+/// What administrators see of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedDetails {
+    /// The e-mail address.
     pub email: String,
-    /// Whether it has been confirmed: for administrators.
+    /// Whether it has been confirmed.
     pub email_confirmed: bool,
-    /// Whether the user may sign in: for administrators.
+    /// Whether the user may sign in.
     pub status: UserStatus,
-    /// The user's roles: for administrators.
+    /// The user's roles.
     pub roles: Vec<String>,
 }
 

@@ -11,7 +11,7 @@ use ratchet::{
     user::{NameKey, SessionsCut, User, UserStatus},
 };
 
-use super::{Account, ListedUser, NewUser};
+use super::{Account, ListedDetails, ListedUser, NewUser};
 use crate::{
     StoreError,
     item::{Item, Reader, VERSION, VERSION_NAME, number, string},
@@ -111,10 +111,16 @@ pub(super) fn to_listed_user(item: &Item) -> Result<ListedUser, StoreError> {
         id: user_id(&item)?,
         name: item.string("name")?.to_owned(),
         name_key: item.string("name_key")?.to_owned(),
+        details: to_listed_details(&item).ok(),
+    })
+}
+
+fn to_listed_details(item: &Reader<'_>) -> Result<ListedDetails, StoreError> {
+    Ok(ListedDetails {
         email: item.string("email")?.to_owned(),
-        email_confirmed: email_confirmed(&item)?,
-        status: status(&item)?,
-        roles: roles(&item)?,
+        email_confirmed: email_confirmed(item)?,
+        status: status(item)?,
+        roles: roles(item)?,
     })
 }
 
@@ -203,5 +209,7 @@ mod tests {
         let [mut item, ..] = from_new_user(&new_user());
         item.insert("status".to_owned(), string("dormant"));
         assert!(to_user(&item).is_err());
+        let listed = to_listed_user(&item).unwrap();
+        assert_eq!((listed.name_key.as_str(), listed.details), ("ada", None), "the name is listed");
     }
 }

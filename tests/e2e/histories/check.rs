@@ -95,7 +95,9 @@ fn late<'h>(operations: &[&'h Operation]) -> Vec<&'h Operation> {
     operations
         .iter()
         .copied()
-        .filter(|operation| operation.act == Act::Refresh && operation.code == "reuse_detected")
+        .filter(|operation| operation.act == Act::Refresh)
+        // One that found its token old, or had no time left to say so.
+        .filter(|operation| operation.code == "reuse_detected" || operation.status == 503)
         .filter(|late| {
             first_presented(late).is_some_and(|first| first.plus(window) <= late.ended_at)
         })

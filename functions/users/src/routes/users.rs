@@ -13,7 +13,7 @@ use ratchet::{
     user::{NameKey, UserStatus},
 };
 use ratchet_http::{App, Problem, bearer::Bearer, signed_in::ADMIN, tokens::json};
-use ratchet_store::users::ListedUser;
+use ratchet_store::users::{ListedDetails, ListedUser};
 use serde::{Deserialize, Serialize};
 
 const EXPECTED: &str =
@@ -61,9 +61,12 @@ struct Details {
 
 impl Entry {
     fn new(user: ListedUser, for_administrator: bool) -> Self {
-        let ListedUser { id, name, email, email_confirmed, status, roles, .. } = user;
-        let details = Details { email, email_confirmed, status, roles };
-        Self { id, name, for_administrators: for_administrator.then_some(details) }
+        let ListedUser { id, name, details, .. } = user;
+        let details = details.filter(|_| for_administrator);
+        let details = details.map(|ListedDetails { email, email_confirmed, status, roles }| {
+            Details { email, email_confirmed, status, roles }
+        });
+        Self { id, name, for_administrators: details }
     }
 }
 
