@@ -32,15 +32,20 @@ for stage in {"dev", "prod"} - set(stages):
 if len({name for name in names if name}) != len([name for name in names if name]):
     wrong.append("two stages share a stack")
 prod = config.get("prod", {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", "")
-for needed in ("DeletionProtection=true", "Rollout=Canary"):
-    if needed not in prod:
+reserved = [f"{function}ReservedConcurrency=[1-9]" for function in ("Authenticate", "Accounts")]
+for needed in ("DeletionProtection=true", "Rollout=Canary", *reserved):
+    if not re.search(needed, prod):
         wrong.append(f"prod needs {needed}…")
 # What a deletion of the stack must leave, and a replacement too.
 for name, resource in template["Resources"].items():
     if resource["Type"] in ("AWS::DynamoDB::Table", "AWS::SecretsManager::Secret"):
-        for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
-            if resource.get(policy) != "Retain":
-                wrong.append(f"{name} has no {policy}: Retain")
+        for policy, kept in (
+            # A creation that failed leaves nothing that the next one would collide with.
+            ("DeletionPolicy", "RetainExceptOnCreate"),
+            ("UpdateReplacePolicy", "Retain"),
+        ):
+            if resource.get(policy) != kept:
+                wrong.append(f"{name} has no {policy}: {kept}")
 if wrong:
     sys.exit("\n".join(wrong))
 print("stages:", ", ".join(stages))

@@ -2,6 +2,7 @@
 
 import { createClient } from '/client/index.js';
 
+import { Account, refuse } from './account.js';
 import { Chain } from './chain.js';
 
 const $ = (id) => document.getElementById(id);
@@ -21,6 +22,7 @@ const REASONS = {
 };
 const ALARMS = ['reuse_detected', 'user_disabled'];
 
+const account = new Account(api, say);
 const chain = new Chain($('tokens'), settings.retryWindowSeconds);
 const clients = Object.fromEntries(
   ['cookie', 'token'].map((mode) => [mode, createClient({ baseUrl: api, mode })]),
@@ -46,7 +48,7 @@ function changed(mode, session, reason) {
     client = clients[mode];
   }
   localStorage.setItem('mode', mode);
-  $('sign-in').hidden = Boolean(session);
+  account.show(Boolean(session));
   for (const id of ['session', 'sessions']) $(id).hidden = !session;
   $('theft').hidden = mode !== 'token';
   $('chain-hint').textContent =
@@ -95,20 +97,29 @@ function pretty(body) {
 }
 
 /** Runs what a button does; what goes wrong is said, not lost. */
-function on(id, event, action) {
-  $(id).addEventListener(event, async (happening) => {
+function run(action) {
+  return async (happening) => {
     happening.preventDefault();
     try {
       await action(happening.target);
     } catch (error) {
       say(`${error.message ?? error}`, true);
     }
-  });
+  };
+}
+
+function on(id, event, action) {
+  $(id).addEventListener(event, run(action));
+}
+
+function signInError({ code, message, retryAfter }) {
+  if (code === 'account_locked') return `${message} Choose a new password by e-mail.`;
+  return code === 'too_many_attempts' && retryAfter ? `${message} Try again in ${retryAfter} s.` : message;
 }
 
 on('sign-in', 'submit', async (form) => {
   const { name, password, device, mode } = Object.fromEntries(new FormData(form));
-  $('sign-in-error').textContent = '';
+  refuse(form, undefined, []);
   client = clients[mode];
   try {
     chain.clear();
@@ -117,8 +128,10 @@ on('sign-in', 'submit', async (form) => {
     form.elements.password.value = '';
     $('users').focus();
   } catch (error) {
-    $('sign-in-error').textContent = error.message;
-    form.elements.password.focus();
+    const unconfirmed = error.code === 'email_not_confirmed';
+    if (unconfirmed) account.open('confirm');
+    const field = unconfirmed || error.code === 'unavailable' ? undefined : form.elements.password;
+    refuse(unconfirmed ? $('confirm') : form, field, [signInError(error)]);
   }
 });
 on('users', 'click', async () => show('GET /users', await client.fetch('/users')));
@@ -137,16 +150,28 @@ on('sign-out', 'click', async () => {
   $('sign-in').elements.name.focus();
 });
 on('list-sessions', 'click', listSessions);
-on('end-others', 'click', async () => {
-  await show('DELETE /users/me/sessions', await client.fetch('/users/me/sessions?except=current', { method: 'DELETE' }));
+on('end-others', 'click', () => end('/users/me/sessions?except=current'));
+
+async function end(path) {
+  const response = await show(`DELETE ${path}`, await client.fetch(path, { method: 'DELETE' }));
+  if (!response.ok) {
+    // Without a session, the reason for that has been said already.
+    if (client.session) say(`That did not work: the service answered ${response.status}.`, true);
+    return;
+  }
+  say('Ended.');
   await listSessions();
-});
+}
 
 async function listSessions() {
   const response = await show('GET /users/me/sessions', await client.fetch('/users/me/sessions'));
   if (!response.ok) return;
   const { sessions } = await response.json();
-  $('session-list').replaceChildren(...sessions.map(sessionItem));
+  const list = $('session-list');
+  const focused = list.contains(document.activeElement);
+  list.replaceChildren(...sessions.map(sessionItem));
+  // The button that had the focus is gone, and the keyboard would start again at the top.
+  if (focused) $('list-sessions').focus();
 }
 
 function sessionItem(session) {
@@ -154,14 +179,11 @@ function sessionItem(session) {
   const label = session.device || session.user_agent || 'a client';
   item.textContent = `${label}${session.current ? ' (this one)' : ''}`;
   if (!session.current) {
-    const end = document.createElement('button');
-    end.textContent = 'End';
-    end.setAttribute('aria-label', `End ${label}`);
-    end.addEventListener('click', async () => {
-      await client.fetch(`/users/me/sessions/${encodeURIComponent(session.id)}`, { method: 'DELETE' });
-      await listSessions();
-    });
-    item.append(' ', end);
+    const button = document.createElement('button');
+    button.textContent = 'End';
+    button.setAttribute('aria-label', `End ${label}`);
+    button.addEventListener('click', run(() => end(`/users/me/sessions/${encodeURIComponent(session.id)}`)));
+    item.append(' ', button);
   }
   return item;
 }
@@ -220,6 +242,7 @@ setInterval(tick, 250);
 try {
   if (!(await client.resume())) changed(recall(), null, undefined);
 } catch (error) {
-  $('sign-in').hidden = false;
+  account.show(false);
   say(`The service can not be reached: ${error.message}.`, true);
 }
+account.follow(new URL(location.href).searchParams);

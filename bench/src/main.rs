@@ -142,7 +142,7 @@ impl Bench {
         let user_id = tokens.user_id()?;
         let sessions = Sessions::new(self.stack.dynamodb(), &self.stack.data().tokens_table);
         self.runtime.block_on(async {
-            for session in sessions.list(user_id).await? {
+            for session in sessions.list(user_id).await?.sessions {
                 sessions.delete(user_id, session.session_id).await?;
             }
             Ok(())
@@ -201,6 +201,7 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
     let mut report = Report::default();
     cold_starts(&bench, colds, &mut report)?;
     warm_requests(&bench, warms, &mut report)?;
+    billed_memory_time(&bench, &mut report)?;
     write_requests(&bench, &mut report)?;
     sizes(&bench, &mut report)?;
     let all = report.print();
@@ -228,8 +229,19 @@ fn cold_starts(bench: &Bench, rounds: usize, report: &mut Report) -> Result<(), 
             report.sample(&format!("{name}_cold"), cold.first_answer);
             bench.forget_sessions(&tokens)?;
         }
+        report.sample("secrets_manager", key_ring_load(bench)?);
     }
     Ok(())
+}
+
+/// How long the key ring takes from the local Secrets Manager, over a new connection. A cold start
+/// waits for it; the floors have none.
+fn key_ring_load(bench: &Bench) -> Result<Duration, Failure> {
+    let client = bench.stack.services().secrets().client();
+    let ring = client.get_secret_value().secret_id(&bench.stack.data().key_ring_secret);
+    let begun = clock::now();
+    bench.runtime.block_on(ring.send())?;
+    Ok(begun.elapsed())
 }
 
 /// One request after the other, the programs in turns; each refresh uses the token of the last.
@@ -275,6 +287,20 @@ fn warm_requests(bench: &Bench, rounds: usize, report: &mut Report) -> Result<()
         }
     }
     bare_hash.stop()
+}
+
+/// What Lambda would bill for a warm request that takes as long as it does here: the memory that the
+/// template gives, by whole milliseconds.
+fn billed_memory_time(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
+    let functions = &bench.stack.services().preparation().template().functions;
+    for name in DEPLOYED {
+        let memory_mib = functions.get(name).ok_or("a function is missing")?.memory_mib;
+        let median = report.median(name).ok_or("a function was not measured")?;
+        let milliseconds = (median.as_secs_f64() * 1e3).ceil();
+        let gigabytes = f64::from(memory_mib) / 1024.0;
+        report.figure(&format!("{name}_gb_ms"), gigabytes * milliseconds);
+    }
+    Ok(())
 }
 
 /// Argon2id alone, at the parameters of the functions, in a process that waits to be asked.

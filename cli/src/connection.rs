@@ -1,12 +1,14 @@
 //! The tables, with the operator's own AWS credentials.
 
+use std::time::Duration;
+
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use ratchet::user::NameKey;
 use ratchet_store::{
     Attempts, Sessions, Users, key_ring::versions::KeyRingVersions, users::Profile,
 };
 
-use crate::{arguments::ConnectionArguments, failure::Failure};
+use crate::{arguments::ConnectionArguments, failure::Failure, time::now};
 
 /// Credentials and region as every AWS tool finds them.
 async fn aws(arguments: &ConnectionArguments) -> SdkConfig {
@@ -34,6 +36,10 @@ pub(crate) async fn key_ring(arguments: &ConnectionArguments) -> Result<KeyRingV
     Ok(KeyRingVersions::new(client, secret))
 }
 
+/// The longest that an access token can live, clocks that differ included. Whether the deployment
+/// publishes ends is not known here; if it does not, nobody reads them.
+const LONGEST_ACCESS: Duration = Duration::from_secs(86_400 + 300);
+
 /// What the commands work on.
 pub(crate) struct Connection {
     pub(crate) users: Users,
@@ -56,14 +62,15 @@ impl Connection {
         Ok(Self {
             users: Users::new(client.clone(), &arguments.users_table),
             attempts: Attempts::new(client.clone(), &arguments.users_table),
-            sessions: Sessions::new(client, &arguments.tokens_table),
+            sessions: Sessions::new(client, &arguments.tokens_table)
+                .publishing_ends(Some(LONGEST_ACCESS)),
         })
     }
 
     /// The user of that name.
     pub(crate) async fn user(&self, name: &str) -> Result<Profile, Failure> {
         let key = NameKey::parse(name).map_err(|error| Failure::Refused(error.to_string()))?;
-        let profile = self.users.find_profile(&key).await?;
+        let profile = self.users.find_profile(&key, now()).await?;
         profile.ok_or_else(|| Failure::NotFound(format!("there is no user called {name}")))
     }
 }

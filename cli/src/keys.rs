@@ -25,8 +25,8 @@ use crate::{arguments::KeysCommand, failure::Failure, output, time::now};
 const ACCESS_TOKENS: Duration = Duration::from_secs(86_400 + 300);
 const SESSIONS: Duration = Duration::from_secs(157_680_000);
 
-/// How long others and functions may go on without a look at the keys, with the defaults.
-const LEAD: Duration = Duration::from_secs(990);
+/// The longest that others and functions may go on without a look at the keys, and a tenth more.
+const LEAD: Duration = Duration::from_secs((86_400 + 3_600) * 11 / 10);
 
 /// A key as it is printed, without anything private; points in time are in Unix seconds.
 #[derive(Serialize)]
@@ -160,7 +160,7 @@ impl From<LoadError> for Failure {
         match error {
             LoadError::Unavailable(error) => Self::Store(error),
             LoadError::Missing(_) => Self::NotFound(error.to_string()),
-            LoadError::Stale | LoadError::Invalid(_) => Self::Refused(error.to_string()),
+            LoadError::TriedAMomentAgo | LoadError::Invalid(_) => Self::Refused(error.to_string()),
         }
     }
 }

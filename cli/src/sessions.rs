@@ -32,8 +32,12 @@ pub(crate) async fn run(
     match command {
         SessionsCommand::List { name } => {
             let user = connection.user(&name).await?.user;
-            let sessions = connection.sessions.list(user.id).await?;
-            for session in sessions
+            let list = connection.sessions.list(user.id).await?;
+            for (id, error) in &list.unreadable {
+                eprintln!("session {id} can not be read: {error}");
+            }
+            for session in list
+                .sessions
                 .into_iter()
                 .filter(|session| session.ended(now()).is_none() && user.allows(session))
             {
@@ -46,7 +50,7 @@ pub(crate) async fn run(
             let cut = SessionsCut { valid_after: now(), spared: None };
             let gone = || Failure::NotFound(format!("there is no user called {name}"));
             let cut = connection.users.cut_sessions(user.id, cut).await?.ok_or_else(gone)?;
-            revoke_cut(connection, user.id, cut).await?;
+            revoke(connection, user.id, |session| cut.ends(session)).await?;
             output::done(&format!("all sessions of {name} are ended"), json)
         }
         SessionsCommand::End { name, id: Some(id) } => {
@@ -63,18 +67,17 @@ pub(crate) async fn run(
     }
 }
 
-/// Revokes what a cut has ended, so that no rotation that read the user before the cut is written
-/// after this command has answered.
-pub(crate) async fn revoke_cut(
+/// Revokes the sessions that have ended with their user or by a cut, so that no rotation that read
+/// the user before is written after this command has answered.
+pub(crate) async fn revoke(
     connection: &Connection,
     user_id: UserId,
-    cut: SessionsCut,
+    ended: impl Fn(&Session) -> bool,
 ) -> Result<(), Failure> {
-    for session in connection.sessions.list(user_id).await? {
-        if session.revoked.is_none() && cut.ends(&session) {
-            let reason = RevocationReason::EndedByAdministrator;
-            connection.sessions.revoke(user_id, session.session_id, reason, now()).await?;
-        }
+    let list = connection.sessions.list(user_id).await?;
+    for session_id in list.to_revoke(None, ended) {
+        let reason = RevocationReason::EndedByAdministrator;
+        connection.sessions.revoke(user_id, session_id, reason, now()).await?;
     }
     Ok(())
 }

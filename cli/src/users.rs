@@ -8,10 +8,14 @@ use ratchet::{
     email::EmailAddress,
     entropy::random,
     ids::UserId,
+    letter::{Letter, Notice},
     password::{HashCost, PasswordHasher, PasswordPolicy, policy::About},
-    user::{NameKey, SessionsCut, User, UserStatus},
+    user::{NameKey, SessionsCut, User, UserStatus, are_roles},
 };
-use ratchet_store::{NewUser, StoreError, users::Profile};
+use ratchet_store::{
+    NewUser, StoreError,
+    users::{Deletion, Profile},
+};
 
 use crate::{
     arguments::{Add, UsersCommand},
@@ -46,6 +50,7 @@ pub(crate) async fn run(
             output::done(&format!("{name} is unlocked"), json)
         }
         UsersCommand::Roles { name, roles } => {
+            check_roles(&roles)?;
             let id = connection.user(&name).await?.user.id;
             found(connection.users.set_roles(id, &roles).await?, &name)?;
             output::done(&format!("{name} has the roles: {}", roles.join(" ")), json)
@@ -60,7 +65,13 @@ fn found(found: bool, name: &str) -> Result<(), Failure> {
     if found { Ok(()) } else { Err(Failure::NotFound(format!("there is no user called {name}"))) }
 }
 
+fn check_roles(roles: &[String]) -> Result<(), Failure> {
+    let expected = "roles are at most 16 names of a-z, 0-9, _ and -, of at most 32 characters each";
+    if are_roles(roles) { Ok(()) } else { Err(Failure::Usage(expected.to_owned())) }
+}
+
 async fn create(connection: &Connection, add: Add, json: bool) -> Result<(), Failure> {
+    check_roles(&add.roles)?;
     let name_key = name_key(&add.name)?;
     let email = email(&add.email)?;
     let policy = PasswordPolicy {
@@ -86,8 +97,9 @@ async fn create(connection: &Connection, add: Add, json: bool) -> Result<(), Fai
         name_key,
         email,
         password_hash: hasher.hash(&password).map_err(|error| Failure::machine(&error))?,
+        expires_at: None,
     };
-    if connection.users.create(&new).await? {
+    if connection.users.create(&new, now()).await? {
         output::done(&format!("{} is added as {}", new.user.name, new.user.id), json)
     } else {
         Err(Failure::Taken("the name or the address is taken".to_owned()))
@@ -156,7 +168,7 @@ async fn disable(connection: &Connection, name: &str, json: bool) -> Result<(), 
     let cut = connection.users.disable(id, cut).await?;
     found(cut.is_some(), name)?;
     if let Some(cut) = cut {
-        sessions::revoke_cut(connection, id, cut).await?;
+        sessions::revoke(connection, id, |session| cut.ends(session)).await?;
     }
     output::done(&format!("{name} is disabled, all sessions are ended"), json)
 }
@@ -173,17 +185,26 @@ async fn delete(connection: &Connection, name: &str, yes: bool, json: bool) -> R
             return Err(Failure::Refused("that is another name; nothing is deleted".to_owned()));
         }
     }
-    let id = profile.user.id;
-    // Disabled first: a refresh that finds the user still there finds it disabled.
-    let cut = SessionsCut { valid_after: now(), spared: None };
-    let cut = connection.users.disable(id, cut).await?;
-    if !connection.users.erase(&profile).await? {
+    // The owner is told, as if the user had done it. What is no address gets no message.
+    let letter = match EmailAddress::parse(&profile.email) {
+        Ok(email) => Some(deleted(email, &profile.user.name)?),
+        Err(_) => None,
+    };
+    if !connection.users.delete(Deletion::of_profile(&profile), letter.as_ref()).await? {
         return Err(Failure::Taken("the user has changed meanwhile; try again".to_owned()));
     }
-    if let Some(cut) = cut {
-        sessions::revoke_cut(connection, id, cut).await?;
-    }
+    sessions::revoke(connection, profile.user.id, |_| true).await.inspect_err(|_| {
+        eprintln!(
+            "{name} is deleted, but not all sessions could be revoked: they end at their next \
+             refresh, and access tokens when they expire"
+        );
+    })?;
     output::done(&format!("{name} is deleted, all sessions are ended"), json)
+}
+
+fn deleted(email: EmailAddress, name: &str) -> Result<Letter, Failure> {
+    let random = random().map_err(|error| Failure::machine(&error))?;
+    Ok(Letter::new(Notice::Deleted { email, name: name.to_owned() }, now(), &random))
 }
 
 fn new_id() -> Result<UserId, Failure> {

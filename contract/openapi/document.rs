@@ -35,7 +35,9 @@ pub(crate) async fn document() -> Value {
             "description": "A token service: username and password in, a short-lived JWT access \
                 token and a rotating refresh token out. Other methods than those named here are \
                 answered 405, and unknown members of a body are ignored where the schema does \
-                not say that there are none.",
+                not say that there are none. Before any of these routes the gateway may answer \
+                429 or 503 itself, with a `message` and no `code`: when requests come faster than \
+                it lets through, or no function is free. The same request later works.",
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
         "servers": [{"url": "/", "description": "Wherever it is deployed"}],

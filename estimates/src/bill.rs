@@ -23,8 +23,9 @@ pub mod prices {
     pub const LOGGED_GB: f64 = 0.50;
     /// X-Ray, a million traces recorded; one in twenty is.
     pub const TRACES: f64 = 5.00;
-    /// Per month, whoever comes: a secret, about 40 metrics, 8 alarms, a dashboard.
-    pub const FIXED: f64 = 0.40 + 40.0 * 0.30 + 8.0 * 0.10 + 3.00;
+    /// Per month, whoever comes: a secret, about 40 metrics, 11 alarms on 38 metrics (each of which is
+    /// billed as an alarm), a dashboard.
+    pub const FIXED: f64 = 0.40 + 40.0 * 0.30 + 38.0 * 0.10 + 3.00;
     /// Amazon Cognito, users per month that are free in both plans.
     pub const COGNITO_FREE: f64 = 10_000.0;
     /// Amazon Cognito Essentials, a monthly active user.
@@ -78,7 +79,7 @@ pub fn per_million(call: &Call) -> f64 {
     };
     GATEWAY_FIRST
         + LAMBDA_REQUESTS
-        + call.memory_gb * call.milliseconds * 1_000.0 * LAMBDA_GB_SECOND
+        + call.gb_milliseconds() * 1_000.0 * LAMBDA_GB_SECOND
         + call.write_units * WRITE_UNITS
         + call.read_units * READ_UNITS
         + call.log_bytes / 1_000.0 * LOGGED_GB

@@ -19,6 +19,14 @@ pub struct Call {
     pub log_bytes: f64,
 }
 
+impl Call {
+    /// What Lambda bills for one call: memory by time, an estimate as its milliseconds are one.
+    #[must_use]
+    pub const fn gb_milliseconds(&self) -> f64 {
+        self.memory_gb * self.milliseconds
+    }
+}
+
 /// A sign-in of a user with one other session: the session is one write, counting attempts four.
 pub const AUTHENTICATE: Call = Call {
     route: "POST /authenticate",

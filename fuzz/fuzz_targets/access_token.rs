@@ -52,7 +52,12 @@ fuzz_target!(|input: &[u8]| {
 
     // What must hold of whatever is accepted, read by another parser.
     let header: Value = serde_json::from_slice(header).expect("JSON");
-    let claims: Value = serde_json::from_slice(claims).expect("JSON");
+    let claims: Value = match serde_json::from_slice(claims) {
+        Ok(claims) => claims,
+        // A member that nobody reads may be a number that no type here can hold (RFC 8259 §6).
+        Err(error) if error.to_string().starts_with("number out of range") => return,
+        Err(error) => panic!("no JSON: {error}"),
+    };
     assert_eq!(header["alg"], "HS256");
     assert_eq!(header["typ"], "at+jwt");
     assert_eq!(header["kid"], "k");

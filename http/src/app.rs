@@ -6,12 +6,12 @@ use ratchet::{
     access_token::{self, AccessTokenError, Claims, Verified},
     config::{Config, ConfigError},
     key_ring::KeyRing,
+    refresh_token::{RefreshToken, RefreshTokenError},
     time::UnixMillis,
 };
 use ratchet_store::{
     Attempts, Challenges, KeyRingCache, LoadError, Outbox, Sessions, Users,
     aws::{AwsSettings, MissingVariable},
-    key_ring::Newer,
 };
 
 use crate::{Problem, measure};
@@ -64,19 +64,21 @@ impl App {
     /// [`EnvironmentError`].
     pub fn new(variable: impl Fn(&str) -> Option<String>) -> Result<Self, EnvironmentError> {
         let config = Config::read(&variable)?;
-        let aws = AwsSettings::read(&variable)?.observed_by(measure::OBSERVER);
+        let aws = measure::observed(AwsSettings::read(&variable)?);
         let dynamodb = aws.dynamodb();
         Ok(Self {
             key_ring: KeyRingCache::new(
                 aws.secrets_manager(),
                 &config.key_ring_secret,
                 config.keys.reload,
+                measure::key_ring_not_loaded,
             ),
             users: Users::new(dynamodb.clone(), &config.users_table),
             attempts: Attempts::new(dynamodb.clone(), &config.users_table),
             challenges: Challenges::new(dynamodb.clone(), &config.users_table),
             outbox: Outbox::new(dynamodb.clone(), &config.users_table),
-            sessions: Sessions::new(dynamodb, &config.tokens_table),
+            sessions: Sessions::new(dynamodb, &config.tokens_table)
+                .publishing_ends(config.published_for()),
             config,
         })
     }
@@ -95,10 +97,10 @@ impl App {
     /// [`VerifyError`].
     pub async fn verify(&self, token: &str, now: UnixMillis) -> Result<Verified, VerifyError> {
         let policy = &self.config.access_token;
-        self.with_newest_key_ring(now, |ring| {
+        let verified = self.key_ring.read(now, AccessTokenError::takes_unknown_key, |ring| {
             access_token::verify(token, policy, ring, now.seconds())
-        })
-        .await
+        });
+        Ok(verified.await??)
     }
 
     /// Verifies an access token in everything but its lifetime.
@@ -111,27 +113,26 @@ impl App {
         now: UnixMillis,
     ) -> Result<Claims, VerifyError> {
         let policy = &self.config.access_token;
-        self.with_newest_key_ring(now, |ring| {
+        let verified = self.key_ring.read(now, AccessTokenError::takes_unknown_key, |ring| {
             access_token::verify_whatever_its_age(token, policy, ring)
-        })
-        .await
+        });
+        Ok(verified.await??)
     }
 
-    /// A key id that the ring does not have makes it look for a newer ring, once in a cool-down.
-    async fn with_newest_key_ring<T>(
+    /// Reads a refresh token; `None` if it is none of ours.
+    ///
+    /// # Errors
+    /// [`LoadError`] if its tag may be that of a key which could not be loaded: a token is not
+    /// refused, and its client not signed out, because of a fault.
+    pub async fn refresh_token(
         &self,
+        text: &str,
         now: UnixMillis,
-        verify: impl Fn(&KeyRing) -> Result<T, AccessTokenError>,
-    ) -> Result<T, VerifyError> {
-        let ring = self.key_ring.current(now).await?;
-        match verify(&ring) {
-            Err(AccessTokenError::UnknownKey) => {
-                match self.key_ring.after_unknown_key(now).await? {
-                    Newer::Ring(ring) => Ok(verify(&ring)?),
-                    Newer::Nothing => Err(AccessTokenError::UnknownKey.into()),
-                }
-            }
-            verdict => Ok(verdict?),
-        }
+    ) -> Result<Option<RefreshToken>, LoadError> {
+        let forged = |error: &RefreshTokenError| *error == RefreshTokenError::Forged;
+        let read = self
+            .key_ring
+            .read(now, forged, |ring| RefreshToken::parse(text, ring.tag_keys(now.seconds())));
+        Ok(read.await?.ok())
     }
 }

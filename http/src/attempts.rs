@@ -3,6 +3,7 @@
 use ratchet::{
     attempts::{AttemptId, AttemptKey, Decision, Throttle},
     entropy::random,
+    error_chain::ErrorChain,
     time::UnixMillis,
 };
 
@@ -32,4 +33,22 @@ pub async fn admit(
     };
     record(SecurityEvent::AttemptRefused { kind }, None, None);
     Err(problem)
+}
+
+/// Takes an attempt back that was no failure. What can not be written makes later delays longer than
+/// they need be, which is no reason to refuse what was right.
+pub async fn give_back(app: &App, key: &AttemptKey) {
+    if let Err(error) = app.attempts.give_back(key).await {
+        let error = tracing::field::display(ErrorChain(&error));
+        tracing::warn!(error, "a counter of attempts could not be set back");
+    }
+}
+
+/// Unlocks an account after a change that can not be asked for again: a lock that stays is no reason
+/// to say that the change did not happen.
+pub async fn unlock(app: &App, key: &AttemptKey) {
+    if let Err(error) = app.attempts.forget(key).await {
+        let error = tracing::field::display(ErrorChain(&error));
+        tracing::error!(error, "an account could not be unlocked");
+    }
 }

@@ -33,22 +33,36 @@ pub fn kept(
     max_age: Duration,
 ) -> Result<Response, Problem> {
     let etag = format!("\"{}\"", to_base64url(&sha256(&body)));
-    let known = request.get_all(header::IF_NONE_MATCH).iter().any(|value| names(value, &etag));
+    tagged(content_type, request, &etag, max_age, move || Ok(body))
+}
+
+/// As [`kept`], with an `ETag` that is known before the body is.
+///
+/// # Errors
+/// [`Problem`] of `body`.
+pub fn tagged(
+    content_type: &'static str,
+    request: &HeaderMap,
+    etag: &str,
+    max_age: Duration,
+    body: impl FnOnce() -> Result<Vec<u8>, Problem>,
+) -> Result<Response, Problem> {
+    let known = request.get_all(header::IF_NONE_MATCH).iter().any(|value| names(value, etag));
     let cache_control = format!("public, max-age={}", max_age.as_secs());
     let header = |text: &str| HeaderValue::from_str(text).map_err(|_| Problem::Internal);
-    let headers =
-        [(header::CACHE_CONTROL, header(&cache_control)?), (header::ETAG, header(&etag)?)];
+    let headers = [(header::CACHE_CONTROL, header(&cache_control)?), (header::ETAG, header(etag)?)];
     if known {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
     let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))];
-    Ok((StatusCode::OK, headers, content_type, body).into_response())
+    Ok((StatusCode::OK, headers, content_type, body()?).into_response())
 }
 
 /// Whether an `If-None-Match` names `etag`, weakly or not (RFC 9110 §13.1.2), or anything at all.
 fn names(value: &HeaderValue, etag: &str) -> bool {
     let Ok(value) = value.to_str() else { return false };
-    value.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == etag)
+    let strong = |tag: &str| tag.trim_start_matches("W/").to_owned();
+    value.split(',').map(str::trim).any(|one| one == "*" || strong(one) == strong(etag))
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::{App, Problem, clock, cookie, measure, problem::ProblemCode, trace};
 
 /// An answer that is not there by then is a 503. Clients and gateways give up later than that.
 pub const DEADLINE: Duration = Duration::from_millis(2_800);
+const _: () = assert!(DEADLINE.as_millis() < 3_000, "every answer within three seconds");
 
 /// The headers that a browser may show to a web application.
 pub const EXPOSED_HEADERS: [&str; 3] = ["is-token-expired", "www-authenticate", "retry-after"];
@@ -89,22 +90,24 @@ async fn log(request: Request, next: Next) -> Response {
     let context = request.extensions().get::<Context>();
     let request_id = context.map(|context| context.request_id.clone()).unwrap_or_default();
     let trace = context.and_then(|context| context.xray_trace_id.clone());
-    let response = trace::within(trace.as_deref(), next.run(request)).await;
-    let status = response.status();
-    let code = response.extensions().get::<ProblemCode>().map(|code| code.0);
-    let milliseconds = clock::now().get().saturating_sub(begun.get());
-    tracing::info!(
-        request_id,
-        method = method.as_str(),
-        route = route.as_ref().map_or("", MatchedPath::as_str),
-        status = status.as_u16(),
-        code,
-        milliseconds,
-        "request"
-    );
-    measure::answered(status, code, milliseconds);
-    measure::flush(&request_id);
-    response
+    measure::within(&request_id, async {
+        let response = trace::within(trace.as_deref(), next.run(request)).await;
+        let status = response.status();
+        let code = response.extensions().get::<ProblemCode>().map(|code| code.0);
+        let milliseconds = clock::now().get().saturating_sub(begun.get());
+        tracing::info!(
+            request_id,
+            method = method.as_str(),
+            route = route.as_ref().map_or("", MatchedPath::as_str),
+            status = status.as_u16(),
+            code,
+            milliseconds,
+            "request"
+        );
+        measure::answered(status, code, milliseconds);
+        response
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use ratchet::{
     session::{Origin, RevocationReason},
 };
 
+use crate::measure;
+
 /// Something that whoever watches over users' sessions wants to know.
 #[derive(Debug, Clone, Copy)]
 pub enum SecurityEvent<'a> {
@@ -155,5 +157,5 @@ pub fn record(event: SecurityEvent<'_>, user_id: Option<UserId>, session_id: Opt
             );
         }
     }
-    metrics::counter!(name).increment(1);
+    measure::count(name);
 }

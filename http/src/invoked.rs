@@ -7,7 +7,13 @@ use ratchet::{config::Config, error_chain::ErrorChain};
 use ratchet_store::aws::AwsSettings;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{StartError, app::EnvironmentError, start::exit_code, telemetry};
+use crate::{
+    StartError,
+    app::EnvironmentError,
+    clock, measure,
+    start::{exit_code, observe},
+    telemetry, trace,
+};
 
 /// Why an invocation failed.
 pub type Failure = lambda_http::Error;
@@ -37,13 +43,25 @@ where
     let config = Config::read(variable).map_err(EnvironmentError::from)?;
     let aws = AwsSettings::read(variable).map_err(EnvironmentError::from)?;
     telemetry::init(config.log_level);
-    let state = prepare(&config, &aws).await.map_err(StartError::Function)?;
+    observe();
+    let state = measure::within("", Box::pin(prepare(&config, &aws)))
+        .await
+        .map_err(StartError::Function)?;
     let (state, handle) = (&state, &handle);
     let service = service_fn(move |event: LambdaEvent<E>| async move {
-        handle(state, event.payload).await.inspect_err(|failure| {
-            let error = tracing::field::display(ErrorChain(failure.as_ref()));
-            tracing::error!(target: "ratchet", error, "the invocation failed");
+        let LambdaEvent { payload, context } = event;
+        measure::within(&context.request_id, async {
+            let begun = clock::now();
+            let trace = context.xray_trace_id.as_deref();
+            let answer = trace::within(trace, Box::pin(handle(state, payload))).await;
+            let milliseconds = clock::now().get().saturating_sub(begun.get());
+            measure::handled(milliseconds, answer.is_err());
+            answer.inspect_err(|failure| {
+                let error = tracing::field::display(ErrorChain(failure.as_ref()));
+                tracing::error!(target: "ratchet", error, "the invocation failed");
+            })
         })
+        .await
     });
     lambda_runtime::run(service).await.map_err(StartError::Runtime)
 }

@@ -1,9 +1,17 @@
 //! What is counted and timed: CloudWatch metrics in the namespace `Ratchet`, by way of the embedded
-//! metric format, one line of the log per request. Their one dimension is `FunctionName`; refusals
-//! have `code` too.
+//! metric format
+//! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>),
+//! one line of the log per invocation. Their one dimension is `FunctionName`; refusals have `code`
+//! too.
+//!
+//! What is measured belongs to the task that an invocation runs on, not to the process: an
+//! environment may serve several invocations at once, and a line has the id of one of them.
 
 use std::{
-    io,
+    cell::RefCell,
+    collections::BTreeMap,
+    future::Future,
+    io::{self, Write as _},
     sync::{
         OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -11,96 +19,205 @@ use std::{
 };
 
 use http::StatusCode;
-use metrics::Unit;
-use metrics_cloudwatch_embedded::{Builder, Collector};
 use ratchet::{error_chain::ErrorChain, time::UnixMillis};
-use ratchet_store::{Call, Observer};
+use ratchet_store::{Call, Observer, aws::AwsSettings};
+use serde_json::{Map, Value, json};
 
 use crate::{clock, trace};
 
-/// Answers.
+/// Invocations.
 pub const REQUESTS: &str = "requests";
 /// From the request to its answer, as the function sees it.
 pub const MILLISECONDS: &str = "milliseconds";
 /// Answers of 4xx, by `code`.
 pub const REFUSALS: &str = "refusals";
-/// Answers of 5xx.
+/// Answers of 5xx, and invocations that failed.
 pub const FAULTS: &str = "faults";
-/// First requests of an execution environment.
+/// First invocations of an execution environment.
 pub const COLD_STARTS: &str = "cold_starts";
 /// Calls to DynamoDB, with all their tries.
 pub const DYNAMODB_MILLISECONDS: &str = "dynamodb_milliseconds";
 /// Password hashes.
 pub const ARGON2_MILLISECONDS: &str = "argon2_milliseconds";
-/// Failed calls to Secrets Manager.
+/// Loads of the key ring that came to nothing: Secrets Manager could not be asked, or has no ring.
 pub const KEY_RING_NOT_LOADED: &str = "key_ring_not_loaded";
+/// Letters that SES took.
+pub const LETTERS_SENT: &str = "letters_sent";
+/// Letters that SES refuses for good.
+pub const LETTERS_REFUSED: &str = "letters_refused";
+/// Letters that could not be sent, and come again.
+pub const LETTERS_DELAYED: &str = "letters_delayed";
 
-static COLLECTOR: OnceLock<&'static Collector> = OnceLock::new();
+/// The most values of one metric that a line may have.
+const MAX_VALUES: usize = 100;
+
+static FUNCTION: OnceLock<String> = OnceLock::new();
+
+tokio::task_local! {
+    /// What this invocation has come to so far.
+    static MEASURED: RefCell<Measured>;
+}
 
 /// Times the calls to AWS.
-pub(crate) const OBSERVER: Observer = Observer { clock: clock::now, told: called };
+const OBSERVER: Observer = Observer { clock: clock::now, told: called };
 
-/// Begins to collect metrics. Called once, at start.
-///
-/// # Errors
-/// If a collector has been installed before.
-pub(crate) fn collect(function: String) -> Result<(), metrics_cloudwatch_embedded::Error> {
-    let collector = Builder::new()
-        .cloudwatch_namespace("Ratchet")
-        .with_dimension("FunctionName", function)
-        .init()?;
-    for name in [MILLISECONDS, DYNAMODB_MILLISECONDS, ARGON2_MILLISECONDS] {
-        metrics::describe_histogram!(name, Unit::Milliseconds, "");
+/// The same clients, timed and traced.
+#[must_use]
+pub fn observed(aws: AwsSettings) -> AwsSettings {
+    aws.observed_by(OBSERVER)
+}
+
+/// Begins to measure. Called once, at start.
+pub(crate) fn collect(function: String) {
+    FUNCTION.get_or_init(|| function);
+}
+
+/// Runs an invocation, or the start, and writes what it measured to the log, where CloudWatch finds
+/// it.
+pub(crate) async fn within<F: Future>(request_id: &str, invocation: F) -> F::Output {
+    let invocation = async {
+        let output = invocation.await;
+        (output, MEASURED.with(RefCell::take))
+    };
+    let (output, measured) = MEASURED.scope(RefCell::default(), invocation).await;
+    if let Some(function) = FUNCTION.get()
+        && let Err(error) = io::stdout()
+            .lock()
+            .write_all(measured.lines(function, request_id, clock::now()).as_bytes())
+    {
+        let error = tracing::field::display(ErrorChain(&error));
+        tracing::warn!(error, "metrics could not be written");
     }
-    COLLECTOR.get_or_init(|| collector);
-    Ok(())
+    output
 }
 
 /// Counts an answer.
 pub(crate) fn answered(status: StatusCode, code: Option<&'static str>, milliseconds: u64) {
-    static WARM: AtomicBool = AtomicBool::new(false);
-    metrics::counter!(REQUESTS).increment(1);
-    time(MILLISECONDS, milliseconds);
-    if !WARM.swap(true, Ordering::Relaxed) {
-        metrics::counter!(COLD_STARTS).increment(1);
-    }
-    if status.is_server_error() {
-        metrics::counter!(FAULTS).increment(1);
-    } else if let Some(code) = code.filter(|_| status.is_client_error()) {
-        metrics::counter!(REFUSALS, "code" => code).increment(1);
+    handled(milliseconds, status.is_server_error());
+    if let Some(code) = code.filter(|_| status.is_client_error()) {
+        measure(|measured| *measured.refusals.entry(code).or_default() += 1);
     }
 }
 
-/// Times a password hash that was begun then.
-pub fn hashed(begun: UnixMillis) {
-    time(ARGON2_MILLISECONDS, clock::now().get().saturating_sub(begun.get()));
+/// Counts an invocation.
+pub(crate) fn handled(milliseconds: u64, is_fault: bool) {
+    static WARM: AtomicBool = AtomicBool::new(false);
+    count(REQUESTS);
+    time(MILLISECONDS, milliseconds);
+    if !WARM.swap(true, Ordering::Relaxed) {
+        count(COLD_STARTS);
+    }
+    if is_fault {
+        count(FAULTS);
+    }
+}
+
+/// Counts something.
+pub fn count(name: &'static str) {
+    measure(|measured| *measured.counts.entry(name).or_default() += 1);
+}
+
+/// Notes how long something took.
+pub(crate) fn time(name: &'static str, milliseconds: u64) {
+    measure(|measured| measured.times.entry(name).or_default().push(milliseconds));
+}
+
+/// Counts a load of the key ring that came to nothing.
+pub fn key_ring_not_loaded() {
+    count(KEY_RING_NOT_LOADED);
 }
 
 /// A call to AWS is over.
 fn called(call: &Call<'_>) {
-    match call.service {
-        "DynamoDB" => {
-            time(DYNAMODB_MILLISECONDS, call.ended.get().saturating_sub(call.begun.get()));
-        }
-        _ if call.failed => metrics::counter!(KEY_RING_NOT_LOADED).increment(1),
-        _ => {}
+    if call.service == "DynamoDB" {
+        time(DYNAMODB_MILLISECONDS, call.ended.get().saturating_sub(call.begun.get()));
     }
     trace::subsegment(call);
 }
 
-fn time(name: &'static str, milliseconds: u64) {
-    // Exact up to 49 days.
-    let milliseconds = f64::from(u32::try_from(milliseconds).unwrap_or(u32::MAX));
-    metrics::histogram!(name).record(milliseconds);
+/// Outside an invocation, as in tests of parts, nothing is measured.
+fn measure(note: impl FnOnce(&mut Measured)) {
+    MEASURED.try_with(|measured| note(&mut measured.borrow_mut())).unwrap_or_default();
 }
 
-/// Writes the metrics of one request to the log, where CloudWatch finds them.
-pub(crate) fn flush(request_id: &str) {
-    let Some(collector) = COLLECTOR.get() else { return };
-    let result = collector.set_property("request_id", request_id.to_owned()).flush(io::stdout());
-    if let Err(error) = result {
-        let error = tracing::field::display(ErrorChain(&error));
-        tracing::warn!(error, "metrics could not be written");
+/// What one invocation came to.
+#[derive(Debug, Default)]
+struct Measured {
+    counts: BTreeMap<&'static str, u64>,
+    refusals: BTreeMap<&'static str, u64>,
+    times: BTreeMap<&'static str, Vec<u64>>,
+}
+
+impl Measured {
+    /// One line, or more if a metric has more values than a line may have; none without metrics.
+    fn lines(&self, function: &str, request_id: &str, at: UnixMillis) -> String {
+        let mut lines = String::new();
+        let mut line = Line::new(function, request_id, at);
+        for (name, count) in &self.counts {
+            line.add(name, "Count", json!(count));
+        }
+        for (code, count) in &self.refusals {
+            // A line has one value for a dimension, and a request one refusal.
+            line.add_refusal(code, *count);
+        }
+        for number in 0.. {
+            for (name, times) in &self.times {
+                if let Some(some) = times.chunks(MAX_VALUES).nth(number) {
+                    line.add(name, "Milliseconds", json!(some));
+                }
+            }
+            let Some(text) = line.into_text() else { break };
+            lines.push_str(&text);
+            lines.push('\n');
+            line = Line::new(function, request_id, at);
+        }
+        lines
+    }
+}
+
+/// A line in the embedded metric format.
+struct Line {
+    at: UnixMillis,
+    own: Vec<Value>,
+    by_code: Vec<Value>,
+    members: Map<String, Value>,
+}
+
+impl Line {
+    fn new(function: &str, request_id: &str, at: UnixMillis) -> Self {
+        let members = [("FunctionName", function), ("request_id", request_id)];
+        let members = members.map(|(name, value)| (name.to_owned(), json!(value)));
+        Self { at, own: Vec::new(), by_code: Vec::new(), members: members.into_iter().collect() }
+    }
+
+    fn add(&mut self, name: &str, unit: &str, value: Value) {
+        self.own.push(json!({"Name": name, "Unit": unit}));
+        self.members.insert(name.to_owned(), value);
+    }
+
+    fn add_refusal(&mut self, code: &str, count: u64) {
+        self.by_code = vec![json!({"Name": REFUSALS, "Unit": "Count"})];
+        self.members.insert("code".to_owned(), json!(code));
+        self.members.insert(REFUSALS.to_owned(), json!(count));
+    }
+
+    fn into_text(mut self) -> Option<String> {
+        let of = |dimensions: Value, metrics: Vec<Value>| {
+            let set =
+                json!({"Namespace": "Ratchet", "Dimensions": [dimensions], "Metrics": &metrics});
+            (!metrics.is_empty()).then_some(set)
+        };
+        let sets = [
+            of(json!(["FunctionName"]), self.own),
+            of(json!(["FunctionName", "code"]), self.by_code),
+        ];
+        let sets: Vec<Value> = sets.into_iter().flatten().collect();
+        if sets.is_empty() {
+            return None;
+        }
+        let about = json!({"Timestamp": self.at.get(), "CloudWatchMetrics": sets});
+        self.members.insert("_aws".to_owned(), about);
+        Some(Value::Object(self.members).to_string())
     }
 }
 
@@ -136,6 +253,9 @@ mod tests {
             DYNAMODB_MILLISECONDS,
             ARGON2_MILLISECONDS,
             KEY_RING_NOT_LOADED,
+            LETTERS_SENT,
+            LETTERS_REFUSED,
+            LETTERS_DELAYED,
         ];
         let events = include_str!("events.rs");
         let watched = watched();
@@ -146,5 +266,61 @@ mod tests {
             .filter(|name| !own.contains(&name.as_str()) && !is_event(name))
             .collect();
         assert!(unknown.is_empty(), "nothing writes {unknown:?}");
+    }
+
+    async fn measured(invocation: impl Future<Output = ()>) -> Vec<Value> {
+        let invocation = async {
+            invocation.await;
+            MEASURED.with(RefCell::take)
+        };
+        let measured = MEASURED.scope(RefCell::default(), invocation).await;
+        let lines = measured.lines("refresh", "7", UnixMillis::new(1_700_000_000_123));
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_line_declares_what_it_has() {
+        let lines = measured(async {
+            count(REQUESTS);
+            time(MILLISECONDS, 8);
+            time(MILLISECONDS, 9);
+            answered(StatusCode::UNAUTHORIZED, Some("malformed"), 3);
+        });
+        let [line] = lines.await.try_into().unwrap();
+        assert_eq!(
+            (&line[REQUESTS], &line[MILLISECONDS], &line[REFUSALS]),
+            (&json!(2), &json!([8, 9, 3]), &json!(1))
+        );
+        assert_eq!(
+            (&line["FunctionName"], &line["request_id"], &line["code"]),
+            (&json!("refresh"), &json!("7"), &json!("malformed"))
+        );
+        let sets = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+        assert_eq!(sets[0]["Dimensions"], json!([["FunctionName"]]));
+        assert_eq!(sets[1]["Dimensions"], json!([["FunctionName", "code"]]));
+        assert_eq!(sets[1]["Metrics"], json!([{"Name": "refusals", "Unit": "Count"}]));
+        assert_eq!(line["_aws"]["Timestamp"], 1_700_000_000_123_u64);
+    }
+
+    #[tokio::test]
+    async fn no_metric_of_a_line_has_more_than_a_hundred_values_and_none_is_lost() {
+        assert!(measured(async {}).await.is_empty());
+        let lines = measured(async { (0..250).for_each(|value| time(MILLISECONDS, value)) }).await;
+        let lengths = lines.iter().map(|line| line[MILLISECONDS].as_array().unwrap().len());
+        assert_eq!(lengths.collect::<Vec<_>>(), [100, 100, 50]);
+    }
+
+    #[tokio::test]
+    async fn invocations_at_the_same_time_are_measured_apart() {
+        let invocation = |times: u64| {
+            measured(async move {
+                for _ in 0..times {
+                    count(REQUESTS);
+                    tokio::task::yield_now().await;
+                }
+            })
+        };
+        let (one, other) = tokio::join!(invocation(2), invocation(5));
+        assert_eq!((&one[0][REQUESTS], &other[0][REQUESTS]), (&json!(2), &json!(5)));
     }
 }

@@ -103,6 +103,20 @@ pub enum InvalidAttempt {
 }
 
 impl InvalidAttempt {
+    /// Each of them: what has to be described and looked at.
+    pub const ALL: [Self; 10] = [
+        Self::Missing,
+        Self::Malformed,
+        Self::AccessTokenMismatch,
+        Self::ExpiredIdle,
+        Self::ExpiredAbsolute,
+        Self::ReuseDetected,
+        Self::Revoked,
+        Self::UserDisabled,
+        Self::Unknown,
+        Self::Elsewhere,
+    ];
+
     const fn code(self) -> &'static str {
         match self {
             Self::Missing => "missing_refresh_token",

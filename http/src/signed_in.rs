@@ -27,6 +27,16 @@ impl FromRequestParts<Arc<App>> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let Bearer(claims) = Bearer::from_request_parts(parts, app).await?;
+        Self::of(app, claims).await
+    }
+}
+
+impl SignedIn {
+    /// The caller whose access token it is.
+    ///
+    /// # Errors
+    /// [`Problem::SessionEnded`], or a fault.
+    async fn of(app: &App, claims: Claims) -> Result<Self, Problem> {
         let (user, session) =
             tokio::join!(app.users.find(claims.sub), app.sessions.find(claims.sub, claims.sid));
         let (user, session) = (user?, session?);
@@ -50,12 +60,32 @@ impl FromRequestParts<Arc<App>> for Administrator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let caller = SignedIn::from_request_parts(parts, app).await?;
-        let is_admin = |roles: &[String]| roles.iter().any(|role| role == ADMIN);
-        if is_admin(&caller.claims.roles) && is_admin(&caller.user.roles) {
-            Ok(Self(caller))
-        } else {
-            Err(Problem::Forbidden)
+        Self::of(SignedIn::from_request_parts(parts, app).await?).ok_or(Problem::Forbidden)
+    }
+}
+
+impl Administrator {
+    fn of(caller: SignedIn) -> Option<Self> {
+        (is_admin(&caller.claims.roles) && is_admin(&caller.user.roles)).then_some(Self(caller))
+    }
+
+    /// Whether an access token is an administrator's. Nobody is asked about a token without the
+    /// role.
+    ///
+    /// # Errors
+    /// A fault.
+    pub async fn has(app: &App, claims: Claims) -> Result<bool, Problem> {
+        if !is_admin(&claims.roles) {
+            return Ok(false);
+        }
+        match SignedIn::of(app, claims).await {
+            Ok(caller) => Ok(Self::of(caller).is_some()),
+            Err(Problem::SessionEnded) => Ok(false),
+            Err(fault) => Err(fault),
         }
     }
+}
+
+fn is_admin(roles: &[String]) -> bool {
+    roles.iter().any(|role| role == ADMIN)
 }

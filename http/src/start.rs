@@ -23,9 +23,6 @@ pub enum StartError {
     /// The function's own part of the start failed.
     #[error(transparent)]
     Function(Box<dyn Error + Send + Sync>),
-    /// Metrics can not be collected.
-    #[error("metrics can not be collected")]
-    Metrics(#[source] Box<dyn Error + Send + Sync>),
     /// The Lambda runtime ended.
     #[error("the Lambda runtime ended")]
     Runtime(#[source] lambda_http::Error),
@@ -70,21 +67,50 @@ where
 {
     let app = App::new(|name| env::var(name).ok())?;
     telemetry::init(app.config.log_level);
-    let function = env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
-    measure::collect(function).map_err(StartError::Metrics)?;
-    trace::find_daemon(env::var("AWS_XRAY_DAEMON_ADDRESS").ok().as_deref());
+    observe();
     let routes = routes(&app).map_err(StartError::Function)?;
-    prepare(&app).await?;
-    let router = edge::around(routes, Arc::new(app));
-    lambda_http::run(router).await.map_err(StartError::Runtime)
+    measure::within("", Box::pin(prepare(&app))).await?;
+    serve(edge::around(routes, Arc::new(app))).await.map_err(StartError::Runtime)
 }
 
-/// Loads the key ring and opens a connection to DynamoDB, at the same time: both are mostly TLS
-/// handshakes, and the first request should not wait for them.
+/// Begins to measure and to trace.
+pub(crate) fn observe() {
+    measure::collect(env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default());
+    trace::find_daemon(env::var("AWS_XRAY_DAEMON_ADDRESS").ok().as_deref());
+}
+
+#[cfg(not(feature = "concurrent"))]
+async fn serve(router: Router) -> Result<(), lambda_http::Error> {
+    lambda_http::run(router).await
+}
+
+/// Serves as many invocations at once as `AWS_LAMBDA_MAX_CONCURRENCY` says, one without it.
+#[cfg(feature = "concurrent")]
+async fn serve(router: Router) -> Result<(), lambda_http::Error> {
+    use axum::response::Response;
+    use http_body_util::{BodyExt as _, Full};
+    use tower::{ServiceExt as _, service_fn};
+
+    // Threads share the answer, which a body that may be a stream does not let them do.
+    let whole = service_fn(move |request: lambda_http::Request| {
+        let router = router.clone();
+        async move {
+            let (head, body) = router.oneshot(request).await?.into_parts();
+            let body = Full::new(body.collect().await?.to_bytes());
+            Ok::<_, lambda_http::Error>(Response::from_parts(head, body))
+        }
+    });
+    lambda_http::run_concurrent(whole).await
+}
+
+/// Loads the key ring and asks DynamoDB twice, at the same time: all are mostly TLS handshakes, and the
+/// first request should not wait for them. Twice, because requests make two calls at the same time,
+/// and a connection takes one after the other.
 async fn warm(app: &App) -> Result<(), StartError> {
     let nobody = UserId::generate(clock::now(), &random()?);
-    let (ring, connection) = tokio::join!(load_key_ring(app), app.users.find(nobody));
-    if let Err(error) = connection {
+    let (ring, first, second) =
+        tokio::join!(load_key_ring(app), app.users.find(nobody), app.users.find(nobody));
+    if let Err(error) = first.and(second) {
         let error = tracing::field::display(ErrorChain(&error));
         tracing::warn!(error, "DynamoDB could not be reached at start");
     }

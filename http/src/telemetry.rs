@@ -4,8 +4,9 @@ use ratchet::config::LogLevel;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Layer as _, filter::Targets, fmt, layer::SubscriberExt as _, registry};
 
-/// Begins to log: our own lines at `level`, those of dependencies from warnings on. More is not to
-/// be had: what the runtime and the SDK say below that shows events, and so passwords and tokens.
+/// Begins to log: our own lines at `level`, security events always, those of dependencies from
+/// warnings on. More is not to be had: what the runtime and the SDK say below that shows events, and
+/// so passwords and tokens.
 pub(crate) fn init(level: LogLevel) {
     let ours = match level {
         LogLevel::Info => LevelFilter::INFO,
@@ -21,12 +22,13 @@ pub(crate) fn init(level: LogLevel) {
             "refresh",
             "users",
             "keys",
+            "revocations",
             "authorizer",
             "rotate_keys",
-            "security",
         ]
         .map(|name| (name, ours)),
     );
+    let targets = targets.with_target("security", LevelFilter::INFO);
     let lines = fmt::layer()
         .json()
         .flatten_event(true)

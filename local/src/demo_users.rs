@@ -45,8 +45,9 @@ pub async fn create(stack: &Stack) -> Result<(), StartError> {
     let users = Users::new(stack.dynamodb(), stack.data().users_table.as_str());
     for demo in DEMO_USERS {
         let created = async {
-            let new = demo.to_new_user(&hasher).map_err(|error| error.to_string())?;
-            match users.create(&new).await {
+            let now = now().map_err(|error| error.to_string())?;
+            let new = demo.to_new_user(&hasher, now).map_err(|error| error.to_string())?;
+            match users.create(&new, now).await {
                 Ok(true) => Ok(()),
                 Ok(false) => Err("the name is taken".to_owned()),
                 Err(error) => Err(error.to_string()),
@@ -65,16 +66,21 @@ fn hasher(stack: &Stack) -> Result<PasswordHasher, String> {
     PasswordHasher::new(config.hash_cost).map_err(|error| error.to_string())
 }
 
+#[expect(clippy::disallowed_methods, reason = "ids of demo users carry the real time")]
+fn now() -> Result<UnixMillis, Box<dyn std::error::Error + Send + Sync>> {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok(UnixMillis::new(since_epoch.as_millis().try_into()?))
+}
+
 impl DemoUser {
     fn to_new_user(
         self,
         hasher: &PasswordHasher,
+        now: UnixMillis,
     ) -> Result<NewUser, Box<dyn std::error::Error + Send + Sync>> {
-        #[expect(clippy::disallowed_methods, reason = "ids of demo users carry the real time")]
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis().try_into()?;
         Ok(NewUser {
             user: User {
-                id: UserId::generate(UnixMillis::new(now), &random()?),
+                id: UserId::generate(now, &random()?),
                 name: self.name.to_owned(),
                 status: UserStatus::Active,
                 email_confirmed: self.email_confirmed,
@@ -84,6 +90,7 @@ impl DemoUser {
             name_key: NameKey::parse(self.name)?,
             email: format!("{}@example.com", self.name),
             password_hash: hasher.hash(&Password::parse(self.password)?)?,
+            expires_at: None,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! DynamoDB Local, or the developer's own, and the tables of the template in it.
 
-use std::{env, path::Path, process::Command, time::Duration};
+use std::{env, path::Path, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -17,7 +17,7 @@ use crate::{
     run::Run,
     starting::{StartError, http_client, on_a_free_port, until_ready},
     template::{Key, Table, Template},
-    toolbox::Toolbox,
+    toolbox::{DynamoDbLocal, Toolbox},
 };
 
 /// The developer's own DynamoDB, for example the Docker image `amazon/dynamodb-local`.
@@ -45,8 +45,6 @@ pub fn developers_endpoint() -> Option<String> {
 impl DynamoDb {
     /// Uses the developer's DynamoDB, or starts one in memory.
     ///
-    /// DynamoDB Local has no option to bind to one address: its port is open on all of them.
-    ///
     /// # Errors
     /// If it does not answer.
     pub async fn start(toolbox: &Toolbox, run: &Run, temporary: &Path) -> Result<Self, StartError> {
@@ -61,13 +59,11 @@ impl DynamoDb {
             return Ok(Self { endpoint, process: None });
         };
         on_a_free_port("DynamoDB Local", async |port| {
-            let mut java = Command::new(&installed.java);
+            let mut java = installed.java();
             // Quick to start rather than quick for ever; no files but in our own folder.
             java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"])
                 .arg(format!("-Djava.io.tmpdir={}", temporary.display()))
-                .arg("-cp")
-                .arg(installed.jars.join("*"))
-                .arg("software.amazon.dynamodb.services.local.main.ServerRunner")
+                .arg(DynamoDbLocal::MAIN)
                 .args(["-inMemory", "-disableTelemetry", "-port", &port.to_string()])
                 .current_dir(run.folder());
             let name = "DynamoDB Local";

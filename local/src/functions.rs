@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -102,7 +103,7 @@ impl Functions {
             }
         }
         let functions = Self { instances, emulator, base_url };
-        functions.until_each_answers(preparation).await?;
+        functions.until_each_answers(preparation, mode).await?;
         Ok(functions)
     }
 
@@ -120,7 +121,11 @@ impl Functions {
         std::iter::once(self.emulator.log().to_path_buf()).chain(of_instances).collect()
     }
 
-    async fn until_each_answers(&self, preparation: &Preparation) -> Result<(), StartError> {
+    async fn until_each_answers(
+        &self,
+        preparation: &Preparation,
+        mode: Mode,
+    ) -> Result<(), StartError> {
         let http = http_client()?;
         // At the same time: each of them may take a moment to start.
         let mut waiting = JoinSet::new();
@@ -129,6 +134,13 @@ impl Functions {
             if let Some(path) = described.paths.iter().rfind(|path| !path.contains(['{', ' '])) {
                 let url = format!("{}{path}", self.base_url);
                 waiting.spawn(first_answer(http.clone(), url));
+            }
+        }
+        if mode == Mode::Spawned {
+            for source in &preparation.template().event_sources {
+                let path = format!("2015-03-31/functions/{}/invocations", source.function);
+                let url = format!("{}/{path}", self.base_url);
+                waiting.spawn(first_batch(http.clone(), url));
             }
         }
         let outcome = tokio::time::timeout(FIRST_ANSWER, async {
@@ -245,6 +257,14 @@ async fn first_answer(http: reqwest::Client, url: String) {
                 return;
             }
         }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Invokes a function that has no route with an empty batch until it has answered.
+async fn first_batch(http: reqwest::Client, url: String) {
+    let invoke = || http.post(&url).timeout(Duration::from_secs(2)).json(&json!({"Records": []}));
+    while !invoke().send().await.is_ok_and(|answer| answer.status().is_success()) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

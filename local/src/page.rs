@@ -11,13 +11,14 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::{demo_users::ADA, stack::Stack, workspace::Workspace};
+use crate::{demo_users::ADA, services::Services, stack::Stack, workspace::Workspace};
 
 /// What is served, from where in the checkout, and as what.
-const FILES: [(&str, &str, &str); 9] = [
+const FILES: [(&str, &str, &str); 10] = [
     ("/", "web/index.html", HTML),
     ("/style.css", "web/style.css", "text/css"),
     ("/app.js", "web/app.js", JAVASCRIPT),
+    ("/account.js", "web/account.js", JAVASCRIPT),
     ("/chain.js", "web/chain.js", JAVASCRIPT),
     ("/api.html", "web/api.html", HTML),
     ("/api.js", "web/api.js", JAVASCRIPT),
@@ -48,7 +49,9 @@ pub struct Page {
 /// What the page is told about the stack.
 struct Site {
     root: PathBuf,
+    host: String,
     settings: String,
+    services: Arc<Services>,
 }
 
 impl Page {
@@ -79,7 +82,9 @@ impl Page {
             "demoUser": {"name": ADA.name, "password": ADA.password},
         });
         let root = Workspace::locate().root().to_path_buf();
-        let site = Arc::new(Site { root, settings: settings.to_string() });
+        let services = Arc::clone(stack.services());
+        let host = self.origin.trim_start_matches("http://").to_owned();
+        let site = Arc::new(Site { root, host, settings: settings.to_string(), services });
         loop {
             match self.listener.accept().await {
                 Ok((client, _)) => {
@@ -100,7 +105,11 @@ impl Site {
         let Ok(head) = head.await else { return Ok(()) };
         let head = head?;
         let (status, content_type, body) = match requested(&head) {
+            Some(_) if !is_for(&head, &self.host) => {
+                ("421 Misdirected Request", "text/plain", Vec::new())
+            }
             Some("/settings.json") => ("200 OK", JSON, self.settings.clone().into_bytes()),
+            Some("/mail.json") => self.mail().await,
             Some("/openapi.json") => self.file("openapi.json", JSON).await,
             Some(path) => match FILES.iter().find(|(served, _, _)| *served == path) {
                 Some((_, file, content_type)) => self.file(file, content_type).await,
@@ -117,6 +126,18 @@ impl Site {
         client.write_all(answer.as_bytes()).await?;
         client.write_all(&body).await?;
         client.shutdown().await
+    }
+
+    /// The messages of this machine, which `cargo local mail` shows too.
+    async fn mail(&self) -> Answer {
+        let Ok(messages) = self.services.messages().await else {
+            return ("503 Service Unavailable", "text/plain", Vec::new());
+        };
+        let messages: Vec<_> = messages
+            .iter()
+            .map(|mail| json!({"to": mail.to, "subject": mail.subject, "text": mail.text()}))
+            .collect();
+        ("200 OK", JSON, json!({ "messages": messages }).to_string().into_bytes())
     }
 
     async fn file(&self, name: &str, content_type: &'static str) -> Answer {
@@ -148,6 +169,20 @@ fn requested(head: &[u8]) -> Option<&str> {
     target.split('?').next()
 }
 
+/// Whether a request is for this host by its name.
+///
+/// # Security
+/// A site elsewhere can have its own name lead to this machine (DNS rebinding). To the browser
+/// that is the site's own origin, and its scripts could read the messages.
+fn is_for(head: &[u8], host: &str) -> bool {
+    let lines = std::str::from_utf8(head).unwrap_or_default().split("\r\n");
+    let mut hosts = lines
+        .filter_map(|line| line.split_once(':'))
+        .filter(|(name, _)| name.eq_ignore_ascii_case("host"))
+        .map(|(_, value)| value.trim());
+    hosts.next() == Some(host) && hosts.next().is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +195,16 @@ mod tests {
         assert_eq!(requested(b"GET"), None);
         assert_eq!(requested(b""), None);
         assert_eq!(requested(&[0xff]), None);
+    }
+
+    #[test]
+    fn only_requests_by_the_name_of_this_host_are_answered() {
+        let host = "127.0.0.1:9001";
+        assert!(is_for(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:9001\r\nX: y\r\n\r\n", host));
+        assert!(!is_for(b"GET / HTTP/1.1\r\nHost: evil.example:9001\r\n\r\n", host));
+        assert!(!is_for(b"GET / HTTP/1.1\r\nX: 127.0.0.1:9001\r\n\r\n", host));
+        let two = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:9001\r\nhost: evil.example\r\n\r\n";
+        assert!(!is_for(two, host));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::{
     services::{Data, Preparation, Services},
     starting::StartError,
     stream::Pump,
+    template::EventSource,
 };
 
 /// How a stack is started. The default is for tests: spawned functions on a free port, with
@@ -32,10 +33,16 @@ pub struct StackOptions {
     /// Variables of one function only, by its name; they win over `environment`. With
     /// [`Mode::Spawned`] only.
     pub own_environment: BTreeMap<String, BTreeMap<String, String>>,
+    /// What differs from the template's event source mappings, for example how long a record is
+    /// tried: a test can not wait for hours.
+    pub event_sources: fn(EventSource) -> EventSource,
     /// Services to share with other stacks; `None` starts new ones.
     pub services: Option<Arc<Services>>,
     /// Tables and secret to share with another stack on the same services; `None` creates new ones.
     pub data: Option<Data>,
+    /// Whether functions are invoked with the changes of the tables: by one stack of those that
+    /// share them.
+    pub follows_streams: bool,
     /// What is told on standard error.
     pub progress: Progress,
 }
@@ -50,8 +57,10 @@ impl Default for StackOptions {
             environment: BTreeMap::new(),
             launcher: Vec::new(),
             own_environment: BTreeMap::new(),
+            event_sources: std::convert::identity,
             services: None,
             data: None,
+            follows_streams: true,
             progress: Progress::LongSteps,
         }
     }
@@ -68,6 +77,7 @@ impl StackOptions {
             environment: issuer.map(|url| ("RATCHET_ISSUER".to_owned(), url)).into_iter().collect(),
             services: Some(Arc::clone(&stack.services)),
             data: Some(stack.data.clone()),
+            follows_streams: false,
             ..Self::default()
         }
     }
@@ -85,7 +95,7 @@ impl StackOptions {
 #[derive(Debug)]
 pub struct Stack {
     // Fields are dropped in this order: the functions before what they use.
-    _pumps: Vec<Pump>,
+    pumps: Vec<Pump>,
     functions: Functions,
     environment: Environment,
     data: Data,
@@ -106,7 +116,6 @@ impl Stack {
             Some(services) => services,
             None => Services::start(Preparation::complete("dev", options.progress)?).await?,
         };
-        let owns_data = options.data.is_none();
         let data = match options.data {
             Some(data) => data,
             None => Data::create(&services).await?,
@@ -125,10 +134,10 @@ impl Stack {
             Own { environment: &options.own_environment, launcher: &options.launcher },
         )
         .await?;
-        // Whoever shares the tables with another stack leaves their streams to it.
         let mut pumps = Vec::new();
-        if owns_data {
+        if options.follows_streams {
             for source in services.preparation().template().event_sources.clone() {
+                let source = (options.event_sources)(source);
                 let table = data.table(&source.table);
                 let name = format!("{}-{}-dead-letters", options.name, source.function);
                 let dead = services.run().log(&name);
@@ -136,7 +145,7 @@ impl Stack {
                 pumps.push(Pump::start(services.dynamodb(), &table, url, source, dead).await?);
             }
         }
-        Ok(Self { _pumps: pumps, functions, environment, data, services })
+        Ok(Self { pumps, functions, environment, data, services })
     }
 
     /// The API's URL, without a slash at the end; also the issuer, unless overridden.
@@ -174,6 +183,13 @@ impl Stack {
     #[must_use]
     pub fn logs(&self) -> Vec<PathBuf> {
         self.functions.logs()
+    }
+
+    /// Where records are written to that were given up for a function.
+    #[must_use]
+    pub fn dead_letters(&self, function: &str) -> Option<PathBuf> {
+        let pump = self.pumps.iter().find(|pump| pump.function() == function);
+        pump.map(|pump| pump.dead_letters().to_path_buf())
     }
 
     /// The process ids of a function's instances, from instance 1 on; none with [`Mode::Watched`].

@@ -1,6 +1,14 @@
 //! Starting something and waiting until it answers; what can go wrong with that.
 
-use std::{io, net::TcpListener, path::PathBuf, time::Duration};
+use std::{
+    io,
+    net::TcpListener,
+    ops::Range,
+    path::PathBuf,
+    process,
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
 
 use crate::{process::Process, template::TemplateError, toolbox::ToolboxError};
 
@@ -99,11 +107,30 @@ impl StartError {
     }
 }
 
-/// A port of the loopback interface that nobody listens on now.
+/// Below the ports that systems hand out by themselves (Linux from 32768 on, others from 49152 on as
+/// RFC 6335, section 6, has it), so that none of those is given away, to a connection or to who
+/// listens on any port, between our choice and the start of what we chose it for.
+const PORTS: Range<u16> = 20_000..32_000;
+
+/// A port of the loopback interface that nobody listens on now, and that this process gets once.
 ///
-/// Somebody else may take it before we do; starting is tried again in that case.
-pub(crate) fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+/// # Errors
+/// If there is none.
+pub fn free_port() -> io::Result<u16> {
+    /// How many were tried so far.
+    static TRIED: AtomicU16 = AtomicU16::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    // Processes with neighbouring ids begin far from each other: about the golden ratio of the ports.
+    let first = process::id().wrapping_mul(7_417) % count;
+    for _ in PORTS {
+        let tried = u32::from(TRIED.fetch_add(1, Ordering::Relaxed));
+        let offset = u16::try_from((first + tried) % count).map_err(io::Error::other)?;
+        let port = PORTS.start + offset;
+        if is_free(port) {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AddrInUse, "no port is free"))
 }
 
 /// Whether nobody listens on a port of the loopback interface.
@@ -160,5 +187,17 @@ pub(crate) async fn on_a_free_port<T>(
             Err(StartError::Ended { .. }) if attempts > 0 => {}
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_free_port_is_below_what_systems_hand_out_and_is_given_once() {
+        let ports = [free_port().unwrap(), free_port().unwrap(), free_port().unwrap()];
+        assert!(ports.iter().all(|port| PORTS.contains(port) && is_free(*port)));
+        assert!(ports[0] != ports[1] && ports[1] != ports[2] && ports[0] != ports[2]);
     }
 }

@@ -1,30 +1,45 @@
 //! What Lambda's event source mappings do: read a table's stream and invoke a function with it.
 //!
 //! The records are those of DynamoDB Local's own stream, as they come, filtered by the template's
-//! pattern. A batch that fails comes again, from the first record that the function names.
+//! pattern. A batch that fails comes again, from the first record that the function names, or in
+//! halves if it names none, until its records are too old or it has been tried too often. What is
+//! given up is written to a file, the dead-letter queue.
 
-use std::{collections::BTreeMap, fs::OpenOptions, io::Write as _, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fs::OpenOptions,
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Instant};
 
 use crate::{mail::authorization, starting::StartError, template::EventSource};
 
 /// How often a stream is read.
 const PERIOD: Duration = Duration::from_millis(100);
+
+/// The most records that one reading gives (the limit of `GetRecords`).
+const RECORDS: usize = 1_000;
 /// Every so many readings it is asked for new shards.
 const READINGS_PER_DESCRIPTION: u32 = 20;
-/// How often a batch is tried before it is given up. (The template says for how long.)
-const TRIES: u32 = 30;
+/// The pause after the first failure; it doubles with each, up to 32 times.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A running event source mapping; it ends when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Pump(JoinHandle<()>);
+pub(crate) struct Pump {
+    function: String,
+    dead_letters: PathBuf,
+    task: JoinHandle<()>,
+}
 
 impl Drop for Pump {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
@@ -57,72 +72,137 @@ impl Pump {
             Err(error) => return Err(failed(error)),
         };
         let Some(stream) = described else { return Err(failed("it has none".to_owned())) };
-        let http = reqwest::Client::builder().no_proxy().build();
+        // A function that does not answer has failed when its time is over.
+        let http = reqwest::Client::builder().no_proxy().timeout(source.timeout).build();
         let http = match http {
             Ok(http) => http,
             Err(error) => return Err(failed(error.to_string())),
         };
         let function = format!("{base_url}/2015-03-31/functions/{}/invocations", source.function);
         let dynamodb = dynamodb.endpoint().to_owned();
+        let (name, file) = (source.function.clone(), dead_letters.clone());
         let pipe = Pipe { http, dynamodb, stream, function, source, dead_letters };
-        Ok(Self(tokio::spawn(pipe.run())))
+        Ok(Self { function: name, dead_letters: file, task: tokio::spawn(pipe.run()) })
+    }
+
+    pub(crate) fn function(&self) -> &str {
+        &self.function
+    }
+
+    pub(crate) fn dead_letters(&self) -> &Path {
+        &self.dead_letters
+    }
+}
+
+/// A part of a stream, and how far it has been read.
+#[derive(Debug, Default)]
+struct Shard {
+    iterator: Option<String>,
+    /// The sequence number of the last record.
+    last: Option<String>,
+    /// Whether nothing more comes.
+    is_over: bool,
+}
+
+/// Records that come together, and how often they have failed.
+#[derive(Debug)]
+struct Batch {
+    records: Vec<Value>,
+    failures: u32,
+}
+
+impl Batch {
+    /// Keeps what comes again after a failure: from the first record that was named, or else, if
+    /// batches are bisected, one half. The other half comes after it.
+    fn again(&mut self, failed: Option<&[String]>, bisects: bool) -> Option<Self> {
+        let Some(failed) = failed else {
+            self.failures += 1;
+            if !bisects || self.records.len() < 2 {
+                return None;
+            }
+            // A half is a batch of its own, and is tried as often as any.
+            let records = self.records.split_off(self.records.len() / 2);
+            self.failures = 0;
+            return Some(Self { records, failures: 0 });
+        };
+        // A number that is not of this batch fails all of it, too.
+        let first = self.records.iter().position(|record| {
+            sequence_number(record).is_some_and(|number| failed.contains(&number))
+        });
+        match first {
+            Some(first) if first > 0 => {
+                self.records.drain(..first);
+                self.failures = 1;
+            }
+            _ => self.failures += 1,
+        }
+        None
     }
 }
 
 impl Pipe {
     async fn run(self) {
-        // Shards that were ever seen, with the iterator that reads on; none at a shard's end.
-        let mut shards: BTreeMap<String, Option<String>> = BTreeMap::new();
+        let mut shards = BTreeMap::new();
         let mut readings = 0;
         loop {
             if readings % READINGS_PER_DESCRIPTION == 0 {
                 self.find_shards(&mut shards).await;
             }
             readings = readings.wrapping_add(1);
-            for iterator in shards.values_mut() {
-                if let Some(at) = iterator.take() {
-                    *iterator = self.read(at).await;
-                }
+            for shard in shards.values_mut() {
+                self.read(shard).await;
             }
             tokio::time::sleep(PERIOD).await;
         }
     }
 
-    async fn find_shards(&self, shards: &mut BTreeMap<String, Option<String>>) {
+    /// Finds new shards, and where to read on in those that are known. An iterator that DynamoDB
+    /// Local gave out before the first record of a shard may never see one, if other tables are
+    /// written at that moment.
+    async fn find_shards(&self, shards: &mut BTreeMap<String, Shard>) {
         let request = json!({ "StreamArn": self.stream });
         let Some(described) = self.call("DescribeStream", &request).await else { return };
         let found = described.pointer("/StreamDescription/Shards").and_then(Value::as_array);
-        for shard in found.into_iter().flatten() {
-            let Some(id) = shard.get("ShardId").and_then(Value::as_str) else { continue };
-            if shards.contains_key(id) {
+        for id in found.into_iter().flatten().filter_map(|shard| shard.get("ShardId")?.as_str()) {
+            let shard = shards.entry(id.to_owned()).or_default();
+            if shard.is_over {
                 continue;
             }
-            let request = json!({
+            let mut request = json!({
                 "StreamArn": self.stream, "ShardId": id, "ShardIteratorType": "TRIM_HORIZON",
             });
-            let Some(answer) = self.call("GetShardIterator", &request).await else { continue };
-            let iterator = answer.get("ShardIterator").and_then(Value::as_str).map(str::to_owned);
-            shards.insert(id.to_owned(), iterator);
+            if let (Some(last), Some(request)) = (&shard.last, request.as_object_mut()) {
+                request.insert("ShardIteratorType".to_owned(), json!("AFTER_SEQUENCE_NUMBER"));
+                request.insert("SequenceNumber".to_owned(), json!(last));
+            }
+            let answer = self.call("GetShardIterator", &request).await;
+            let iterator = answer.as_ref().and_then(|answer| answer.get("ShardIterator")?.as_str());
+            if let Some(iterator) = iterator {
+                shard.iterator = Some(iterator.to_owned());
+            }
         }
     }
 
-    /// Reads one batch; the iterator to read on with.
-    async fn read(&self, at: String) -> Option<String> {
-        let request = json!({ "ShardIterator": at, "Limit": self.source.batch_size });
-        let Some(mut answer) = self.call("GetRecords", &request).await else {
-            return Some(at);
+    /// Reads what is there, and delivers it in batches.
+    async fn read(&self, shard: &mut Shard) {
+        let Some(at) = &shard.iterator else { return };
+        let request = json!({ "ShardIterator": at, "Limit": RECORDS });
+        let Some(mut answer) = self.call("GetRecords", &request).await else { return };
+        let next = answer.get("NextShardIterator").and_then(Value::as_str).map(str::to_owned);
+        shard.is_over = next.is_none();
+        shard.iterator = next;
+        let Some(Value::Array(mut records)) = answer.get_mut("Records").map(Value::take) else {
+            return;
         };
-        let records = answer.get_mut("Records").map(Value::take);
-        let records = records.and_then(|records| match records {
-            Value::Array(records) => Some(records),
-            _ => None,
-        });
-        let mut records = records.unwrap_or_default();
-        records.retain(|record| self.source.patterns.iter().any(|pattern| fits(pattern, record)));
-        if !records.is_empty() {
-            self.deliver(records).await;
+        if let Some(last) = records.last().and_then(sequence_number) {
+            shard.last = Some(last);
         }
-        answer.get("NextShardIterator").and_then(Value::as_str).map(str::to_owned)
+        records.retain(|record| self.source.patterns.iter().any(|pattern| fits(pattern, record)));
+        // What fits no pattern is not in a batch, and must not make the others wait.
+        let size = usize::try_from(self.source.batch_size).unwrap_or(usize::MAX).max(1);
+        for batch in records.chunks(size) {
+            self.deliver(batch.to_vec()).await;
+        }
     }
 
     async fn deliver(&self, mut records: Vec<Value>) {
@@ -131,20 +211,35 @@ impl Pipe {
                 record.insert("eventSourceARN".to_owned(), json!(self.stream));
             }
         }
-        for attempt in 0..TRIES {
-            // Without a sound answer all of it has failed.
-            if let Some(failed) = self.invoke(&records).await {
-                if failed.is_empty() {
-                    return;
-                }
-                // A number that is not of this batch fails all of it, too.
-                let first = records.iter().position(|record| {
-                    sequence_number(record).is_some_and(|number| failed.contains(&number))
-                });
-                records.drain(..first.unwrap_or_default());
+        let mut waiting = VecDeque::from([Batch { records, failures: 0 }]);
+        // A record's age counts from here: DynamoDB Local dates it to the minute only.
+        let begun = Instant::now();
+        while let Some(mut batch) = waiting.pop_front() {
+            if begun.elapsed() > self.source.max_age {
+                self.give_up(&batch.records);
+                continue;
             }
-            tokio::time::sleep(Duration::from_millis(100 << attempt.min(5))).await;
+            // Without a sound answer all of it has failed.
+            let failed = self.invoke(&batch.records).await;
+            if failed.as_ref().is_some_and(Vec::is_empty) {
+                continue;
+            }
+            let rest = batch.again(failed.as_deref(), self.source.bisects);
+            let exhausted = self.source.max_retries.is_some_and(|most| batch.failures > most);
+            let pause = PAUSE * (1 << batch.failures.saturating_sub(1).min(5));
+            if let Some(rest) = rest {
+                waiting.push_front(rest);
+            }
+            if exhausted {
+                self.give_up(&batch.records);
+                continue;
+            }
+            waiting.push_front(batch);
+            tokio::time::sleep(pause).await;
         }
+    }
+
+    fn give_up(&self, records: &[Value]) {
         let line = json!({ "function": self.source.function, "records": records });
         let file = OpenOptions::new().create(true).append(true).open(&self.dead_letters);
         if let Err(error) = file.and_then(|mut file| writeln!(file, "{line}")) {
@@ -211,6 +306,36 @@ fn fits(pattern: &Value, value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_batch_comes_again_from_what_failed_or_in_halves() {
+        let record = |number: u32| json!({"dynamodb": {"SequenceNumber": number.to_string()}});
+        let batch = || Batch { records: (0..5).map(record).collect(), failures: 0 };
+        let numbers = |batch: &Batch| -> Vec<_> {
+            batch.records.iter().filter_map(sequence_number).collect()
+        };
+        let failed = |number: &str| vec![number.to_owned()];
+
+        let mut named = batch();
+        assert!(named.again(Some(&failed("3")), true).is_none());
+        assert_eq!((numbers(&named), named.failures), (vec!["3".to_owned(), "4".to_owned()], 1));
+        assert!(named.again(Some(&failed("3")), true).is_none());
+        assert_eq!((named.records.len(), named.failures), (2, 2), "the first of it, again");
+
+        let mut foreign = batch();
+        assert!(foreign.again(Some(&failed("9")), true).is_none());
+        assert_eq!((foreign.records.len(), foreign.failures), (5, 1));
+
+        let mut halved = batch();
+        let rest = halved.again(None, true).unwrap();
+        assert_eq!(
+            (numbers(&halved), numbers(&rest).len()),
+            (failed("0").into_iter().chain(failed("1")).collect(), 3)
+        );
+        let mut whole = batch();
+        assert!(whole.again(None, false).is_none());
+        assert_eq!((whole.records.len(), whole.failures), (5, 1));
+    }
 
     #[test]
     fn a_pattern_lets_through_what_has_all_of_it() {

@@ -12,6 +12,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     path::Path,
+    time::Duration,
 };
 
 /// Why the template can not be used.
@@ -120,6 +121,9 @@ pub struct Grant {
     /// The logical id of the resource, what follows its ARN, or a text as it is: `UsersTable`,
     /// `UsersTable/index/names`, `*`.
     pub resource: String,
+    /// What the condition of the statement demands of a value of the request, as
+    /// `dynamodb:LeadingKeys=outbox#*` or `ses:FromAddress=MailFrom`; `None` if it has none.
+    pub condition: Option<String>,
 }
 
 /// A table's stream that a function is invoked with.
@@ -133,6 +137,14 @@ pub struct EventSource {
     pub batch_size: u32,
     /// Records that fit one of these patterns come through.
     pub patterns: Vec<serde_json::Value>,
+    /// How long the function may take.
+    pub timeout: Duration,
+    /// How often a batch comes again; `None` for as long as it is young enough.
+    pub max_retries: Option<u32>,
+    /// A record that is older is given up.
+    pub max_age: Duration,
+    /// Whether a batch that the function failed for without saying where comes again in halves.
+    pub bisects: bool,
 }
 
 /// A parameter of the deployment.

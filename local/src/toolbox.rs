@@ -43,7 +43,16 @@ pub enum ToolboxError {
         /// The end of its output.
         output: String,
     },
+    /// The class that starts DynamoDB Local did not compile; the end of the compiler's output.
+    #[error(
+        "this Java could not compile Loopback.java. Try another one, 17 or newer (JAVA_HOME says which). \
+         The compiler's last words:\n{0}"
+    )]
+    Compile(String),
 }
+
+const POM: &str = "dynamodb/pom.xml";
+const LOOPBACK: &str = "dynamodb/Loopback.java";
 
 /// The installed tools.
 #[derive(Clone, Debug)]
@@ -55,8 +64,23 @@ pub struct Toolbox {
 /// DynamoDB Local as installed, with the Java that runs it.
 #[derive(Clone, Debug)]
 pub(crate) struct DynamoDbLocal {
-    pub(crate) java: PathBuf,
-    pub(crate) jars: PathBuf,
+    java: PathBuf,
+    folder: PathBuf,
+}
+
+impl DynamoDbLocal {
+    /// The main class, which is our own: the port is open on the loopback interface only.
+    pub(crate) const MAIN: &str = "Loopback";
+
+    /// Java with everything on its class path.
+    pub(crate) fn java(&self) -> Command {
+        let mut java = Command::new(&self.java);
+        let mut class_path = self.folder.join("classes").into_os_string();
+        class_path.push(":");
+        class_path.push(self.folder.join("jars").join("*"));
+        java.arg("-cp").arg(class_path);
+        java
+    }
 }
 
 impl Toolbox {
@@ -76,7 +100,7 @@ impl Toolbox {
         };
         let dynamodb = Part {
             folder: folder.join("dynamodb"),
-            pinned: read(&workspace.package_file("dynamodb/pom.xml"))?,
+            pinned: read(&workspace.package_file(POM))? + &read(&workspace.package_file(LOOPBACK))?,
         };
         let java = |installed| match (with_dynamodb, installed) {
             (false, _) => Java::Unneeded,
@@ -107,7 +131,7 @@ impl Toolbox {
             dynamodb: found
                 .java
                 .filter(|_| with_dynamodb)
-                .map(|java| DynamoDbLocal { java, jars: dynamodb.folder.join("jars") }),
+                .map(|java| DynamoDbLocal { java, folder: dynamodb.folder }),
         })
     }
 
@@ -196,7 +220,7 @@ fn install_dynamodb(
     // that Maven would add beside it know no ARM and would be found first.
     maven
         .args(["--batch-mode", "--no-transfer-progress", "--file"])
-        .arg(workspace.package_file("dynamodb/pom.xml"))
+        .arg(workspace.package_file(POM))
         .arg(joined("-Dmaven.repo.local=", &part.folder.join("m2")))
         .arg("dependency:copy-dependencies")
         .arg("-DincludeTypes=jar")
@@ -206,6 +230,16 @@ fn install_dynamodb(
         what,
         output,
     })?;
+    let java = found.java.clone().unwrap_or_else(|| PathBuf::from("java"));
+    let installed = DynamoDbLocal { java, folder: part.folder.clone() };
+    let mut compiler = installed.java();
+    compiler
+        .arg("org.eclipse.jdt.internal.compiler.batch.Main")
+        // Not `--release`: it needs a file that only a development kit has.
+        .args(["-source", "17", "-target", "17", "-proc:none", "-d"])
+        .arg(part.folder.join("classes"))
+        .arg(workspace.package_file(LOOPBACK));
+    run(&mut compiler, |_| ()).map_err(ToolboxError::Compile)?;
     part.finish()
 }
 

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, net::TcpStream, path::Path, process::Command, time::Duration};
 
 use local::{
     process::Signal,
@@ -54,6 +54,26 @@ async fn stacks_share_services_and_data_and_end_when_dropped() {
     drop(second);
     assert!(!ids.iter().any(|id| runs(*id)));
     assert_eq!(status(&first).await, Some(405));
+}
+
+#[tokio::test]
+async fn api_and_services_listen_on_127_0_0_1_only() {
+    let options = StackOptions { concurrency: 1, ..StackOptions::default() };
+    let stack = Stack::start(options).await.unwrap();
+    let services = stack.services();
+    let mut urls = vec![stack.base_url(), services.secrets().endpoint()];
+    if services.dynamodb().is_ours() {
+        urls.push(services.dynamodb().endpoint());
+    }
+    for url in urls {
+        let port: u16 = url.rsplit_once(':').unwrap().1.parse().unwrap();
+        let connect = |host: [u8; 4]| {
+            TcpStream::connect_timeout(&(host, port).into(), Duration::from_secs(1))
+        };
+        assert!(connect([127, 0, 0, 1]).is_ok(), "{url}");
+        // Linux has this address too, and so does whatever listens on all of them.
+        assert!(connect([127, 0, 0, 2]).is_err(), "{url}");
+    }
 }
 
 #[tokio::test]

@@ -148,6 +148,14 @@ pub enum AccessTokenError {
     ImpossibleTimes,
 }
 
+impl AccessTokenError {
+    /// Whether newer keys may verify what these do not.
+    #[must_use]
+    pub fn takes_unknown_key(&self) -> bool {
+        *self == Self::UnknownKey
+    }
+}
+
 /// What a genuine access token says, and whether it still counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verified {
@@ -168,7 +176,15 @@ pub fn verify(
     ring: &KeyRing,
     now: UnixSeconds,
 ) -> Result<Verified, AccessTokenError> {
-    verify_with(token, policy, |kid| ring.verification_key(kid, now), now)
+    let verified = verify_with(token, policy, |kid| ring.verification_key(kid, now), now);
+    if verified != Err(AccessTokenError::UnknownKey) {
+        return verified;
+    }
+    // Whoever comes back after the key was retired is told the same as before: that the token has
+    // expired, and so that it can be refreshed. A retired key attests nothing else.
+    let claims = genuine(token, policy, |kid| ring.retired_or_verification_key(kid))?;
+    let expired = claims.iat <= now && claims.exp.plus(policy.clock_skew) <= now;
+    if expired { Ok(Verified::Expired(claims)) } else { Err(AccessTokenError::UnknownKey) }
 }
 
 /// As [`verify`], with keys that need not be a ring: `key` finds one by its id.

@@ -176,6 +176,17 @@ impl AttemptKey {
     /// network the gateway did not tell are counted together.
     #[must_use]
     pub fn network(source: Option<IpAddr>, now: UnixMillis) -> Self {
+        Self::of_network("network", source, now)
+    }
+
+    /// Of the same network, for what anybody may ask of accounts: registrations, messages, and the
+    /// proofs in them. Apart from its sign-ins: neither keeps it from the other.
+    #[must_use]
+    pub fn accounts(source: Option<IpAddr>, now: UnixMillis) -> Self {
+        Self::of_network("accounts", source, now)
+    }
+
+    fn of_network(kind: &str, source: Option<IpAddr>, now: UnixMillis) -> Self {
         let network = match source.map(|source| source.to_canonical()) {
             None => "unknown".to_owned(),
             Some(IpAddr::V4(v4)) => v4.to_string(),
@@ -185,7 +196,7 @@ impl AttemptKey {
             }
         };
         let window = now.seconds().get() / NETWORK_WINDOW.as_secs();
-        Self::new("network", &format!("{network}#{window}"), 2 * NETWORK_WINDOW.as_secs())
+        Self::new(kind, &format!("{network}#{window}"), 2 * NETWORK_WINDOW.as_secs())
     }
 
     fn new(kind: &str, whose: &str, kept_for: u64) -> Self {

@@ -32,8 +32,11 @@ pub const PREFIX: &str = "rm1_";
 /// somebody who guesses for a year a chance below one in 250. The link goes on working.
 pub const CODE_TRIES_PER_DAY: u32 = 10;
 
-/// How many messages that anybody can ask for are sent to one address in an hour.
+/// How many messages of one kind that anybody can ask for are sent to one address in an hour.
 pub const MAILS_PER_HOUR: usize = 6;
+
+/// How often in an hour somebody is told that others try to register with an address that is theirs.
+pub const NOTICES_PER_HOUR: usize = 1;
 
 const SIGNED: usize = 1 + 16 + 32;
 const TAG: usize = 16;

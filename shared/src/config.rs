@@ -26,6 +26,8 @@ pub struct Config {
     pub keys: KeyPolicy,
     /// How long sessions live.
     pub session: SessionPolicy,
+    /// Whether it is published which sessions ended before their access tokens did.
+    pub revocations: bool,
     /// How many live sessions a user may have; the oldest is ended for one more.
     pub max_sessions: usize,
     /// What a client gets that shares a chain from another network or user agent.
@@ -97,6 +99,14 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl Config {
+    /// How long the end of a session has to be told, if it is: as long as there may be access tokens
+    /// of it.
+    #[must_use]
+    pub fn published_for(&self) -> Option<Duration> {
+        let reach = self.access_token.life.saturating_add(self.access_token.clock_skew);
+        self.revocations.then_some(reach)
+    }
+
     /// Reads the configuration from `variable`, which looks an environment variable up.
     ///
     /// # Errors
@@ -130,6 +140,11 @@ impl Config {
                 absolute: reader.seconds("RATCHET_ABSOLUTE_SECONDS", 7_776_000, 1, 157_680_000),
                 retry_window: reader.seconds("RATCHET_RETRY_WINDOW_SECONDS", 60, 5, 600),
             },
+            revocations: reader.choice(
+                "RATCHET_REVOCATIONS",
+                &[("enabled", true), ("disabled", false)],
+                false,
+            ),
             max_sessions: reader.count("RATCHET_MAX_SESSIONS", 50, 1, 1_000),
             convergence_from_elsewhere: reader.choice(
                 "RATCHET_CONVERGENCE_FROM_ELSEWHERE",
@@ -194,11 +209,6 @@ impl Config {
                 LogLevel::Info,
             ),
         };
-        if config.session.idle > config.session.absolute {
-            reader.errors.push(
-                "RATCHET_IDLE_SECONDS must not be more than RATCHET_ABSOLUTE_SECONDS".to_owned(),
-            );
-        }
         if config.hash_cost.memory_kib < 8 * config.hash_cost.parallelism {
             reader.errors.push(
                 "RATCHET_ARGON2_MEMORY_KIB must be at least 8 times RATCHET_ARGON2_PARALLELISM"
@@ -351,6 +361,7 @@ mod tests {
         assert!(!config.password_policy.require_digit);
         assert!(config.require_confirmed_email);
         assert!(config.cors_origins.is_empty());
+        assert_eq!(config.published_for(), None);
     }
 
     #[test]
@@ -365,6 +376,7 @@ mod tests {
             ("RATCHET_IDLE_SECONDS", "soon"),
             ("RATCHET_ABSOLUTE_SECONDS", "1e9"),
             ("RATCHET_RETRY_WINDOW_SECONDS", "4"),
+            ("RATCHET_REVOCATIONS", "true"),
             ("RATCHET_MAX_SESSIONS", "0"),
             ("RATCHET_CONVERGENCE_FROM_ELSEWHERE", "maybe"),
             ("RATCHET_ARGON2_MEMORY_KIB", "4194304"),
@@ -393,7 +405,13 @@ mod tests {
 
     #[test]
     fn settings_that_contradict_each_other_are_reported() {
-        let message = read(&[("RATCHET_ABSOLUTE_SECONDS", "60")]).unwrap_err().to_string();
-        assert!(message.contains("RATCHET_IDLE_SECONDS"), "{message}");
+        let settings = [("RATCHET_ARGON2_MEMORY_KIB", "16"), ("RATCHET_ARGON2_PARALLELISM", "4")];
+        let message = read(&settings).unwrap_err().to_string();
+        assert!(message.contains("RATCHET_ARGON2_MEMORY_KIB"), "{message}");
+    }
+
+    #[test]
+    fn a_session_that_ends_before_it_could_be_idle_for_long_is_no_contradiction() {
+        assert!(read(&[("RATCHET_ABSOLUTE_SECONDS", "604800")]).is_ok());
     }
 }

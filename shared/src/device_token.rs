@@ -1,10 +1,10 @@
 //! The device token, version 1: shows that its bearer has signed in to an account before.
 //!
 //! ```text
-//! user id (16) ‖ device id (16) ‖ issued at (8, seconds, big endian) ‖ tag (16)
+//! user id (16) ‖ device id (16) ‖ issued at (8, seconds, big endian) ‖ cut seen (8) ‖ tag (16)
 //! ```
 //!
-//! The tag is HMAC-SHA-256, cut to 16 bytes, over the prefix, a hash of the user name and the 40
+//! The tag is HMAC-SHA-256, cut to 16 bytes, over the prefix, a hash of the user name and the 48
 //! bytes before it, under a key that HKDF derives from the ring's tag key. Attempts with it are
 //! counted apart from those of strangers, so that whoever guesses at an account does not lock its
 //! owner out. It opens nothing: with it and without, the password has to be right.
@@ -19,7 +19,8 @@ use crate::{
     encoding::{from_base64url, to_base64url},
     ids::UserId,
     key_ring::TagKey,
-    time::UnixSeconds,
+    time::{UnixMillis, UnixSeconds},
+    user::User,
 };
 
 /// The prefix of every version 1 token.
@@ -28,7 +29,7 @@ pub const PREFIX: &str = "dt1_";
 /// A device that is not used for so long is a stranger again.
 pub const LIFE: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-const SIGNED: usize = 16 + 16 + 8;
+const SIGNED: usize = 16 + 16 + 8 + 8;
 const TAG: usize = 16;
 const TEXT: usize = PREFIX.len() + ((SIGNED + TAG) * 4).div_ceil(3);
 
@@ -59,9 +60,18 @@ pub struct DeviceToken {
     pub device_id: DeviceId,
     /// When it last signed in.
     pub issued_at: UnixSeconds,
+    /// The last end of all sessions that this sign-in saw, [`User::cut_seen`].
+    pub cut_seen: UnixMillis,
 }
 
 impl DeviceToken {
+    /// Whether its bearer has signed in as `user` since the user's sessions were last ended: whoever
+    /// knew a former password is a stranger. As with sessions, cuts decide it and not clocks.
+    #[must_use]
+    pub fn knows(&self, user: &User) -> bool {
+        self.user_id == user.id && self.cut_seen >= user.cut_seen()
+    }
+
     /// The token as clients get it, for the user called `name`.
     #[must_use]
     pub fn encode(&self, name: &str, key: &TagKey) -> EncodedDeviceToken {
@@ -69,6 +79,7 @@ impl DeviceToken {
         bytes.extend_from_slice(self.user_id.as_bytes());
         bytes.extend_from_slice(self.device_id.as_bytes());
         bytes.extend_from_slice(&self.issued_at.get().to_be_bytes());
+        bytes.extend_from_slice(&self.cut_seen.get().to_be_bytes());
         let tag = tag(key, name, &bytes);
         bytes.extend_from_slice(&tag);
         EncodedDeviceToken([PREFIX, &to_base64url(&bytes)].concat())
@@ -93,11 +104,13 @@ impl DeviceToken {
             .any(|key| verify_slices_are_equal(&tag(key, name, signed), presented).is_ok());
         let (user_id, rest) = signed.split_first_chunk()?;
         let (device_id, rest) = rest.split_first_chunk()?;
-        let (issued_at, _) = rest.split_first_chunk()?;
+        let (issued_at, rest) = rest.split_first_chunk()?;
+        let (cut_seen, _) = rest.split_first_chunk()?;
         let token = Self {
             user_id: UserId::from_bytes(*user_id),
             device_id: DeviceId::from_bytes(*device_id),
             issued_at: UnixSeconds::new(u64::from_be_bytes(*issued_at)),
+            cut_seen: UnixMillis::new(u64::from_be_bytes(*cut_seen)),
         };
         (genuine && now < token.issued_at.plus(LIFE)).then_some(token)
     }
@@ -142,14 +155,17 @@ impl fmt::Debug for EncodedDeviceToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::user::{SessionsCut, UserStatus};
 
     const NOW: UnixSeconds = UnixSeconds::new(1_780_000_000);
+    const CUT: UnixMillis = UnixMillis::new(1_770_000_000_000);
 
     fn token() -> DeviceToken {
         DeviceToken {
             user_id: UserId::from_bytes([1; 16]),
             device_id: DeviceId::from_bytes([2; 16]),
             issued_at: NOW,
+            cut_seen: CUT,
         }
     }
 
@@ -188,6 +204,23 @@ mod tests {
         for text in ["", "dt1_", &refresh, &text[1..], &format!("{text}A")] {
             assert_eq!(DeviceToken::parse(text, "ada", &[key(1)], NOW), None, "{text}");
         }
+    }
+
+    #[test]
+    fn who_has_not_signed_in_since_a_cut_is_a_stranger() {
+        let user = |id, cut: Option<u64>| User {
+            id: UserId::from_bytes([id; 16]),
+            name: "ada".to_owned(),
+            email_confirmed: true,
+            status: UserStatus::Active,
+            roles: Vec::new(),
+            cut: cut.map(|at| SessionsCut { valid_after: UnixMillis::new(at), spared: None }),
+        };
+        assert!(token().knows(&user(1, Some(CUT.get()))));
+        // The next cut, whatever the clock of whoever made it said.
+        assert!(!token().knows(&user(1, Some(CUT.get() + 1))));
+        assert!(token().knows(&user(1, None)), "tables put back to before the cut");
+        assert!(!token().knows(&user(2, Some(CUT.get()))));
     }
 
     #[test]

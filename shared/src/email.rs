@@ -105,6 +105,15 @@ mod tests {
     }
 
     #[test]
+    fn an_address_as_it_is_kept_is_an_address() {
+        for byte in 0..=u8::MAX {
+            let text = format!("a{0}@b{0}a.example", char::from(byte));
+            let Ok(address) = EmailAddress::parse(&text) else { continue };
+            assert_eq!(EmailAddress::parse(address.as_str()), Ok(address), "{text}");
+        }
+    }
+
+    #[test]
     fn what_mail_can_not_be_sent_to_is_refused() {
         let long = format!("{}@example.com", "a".repeat(LOCAL_BYTES + 1));
         let longer = format!("a@{}.com", ["a".repeat(60).as_str(); 5].join("."));

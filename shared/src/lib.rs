@@ -8,6 +8,7 @@
 //! * [`refresh_token`] and [`seal`] – the wire format and the way from an old token to the live one
 //! * [`access_token`] and [`jws`] – issuing and the strict verification of JWTs
 //! * [`key_ring`] – the keys behind both
+//! * [`revocations`] – sessions that ended before their access tokens did
 //! * [`password`] and [`user`] – who may sign in
 //! * [`attempts`] and [`device_token`] – how often passwords may be guessed, and who is no stranger
 //! * [`email`], [`letter`] and [`challenge`] – what is sent by e-mail, and what it proves
@@ -29,6 +30,7 @@ pub mod letter;
 pub mod network;
 pub mod password;
 pub mod refresh_token;
+pub mod revocations;
 pub mod rotation;
 pub mod seal;
 pub mod secret;

@@ -172,7 +172,9 @@ impl Session {
 }
 
 /// The sessions that make room for a new one: of all that the table still has, so many that no
-/// more than `max` are left with the new one. Those that are over go first, then the oldest.
+/// more than `max` are left with the new one. Those that are over go first, then the oldest. Where
+/// newer ones have come meanwhile the new one may go itself: whoever looks, of sign-ins at the same
+/// time the same ones stay.
 #[must_use]
 pub fn to_evict(
     sessions: &[Session],
@@ -180,10 +182,13 @@ pub fn to_evict(
     now: UnixMillis,
     max: usize,
 ) -> Vec<SessionId> {
-    let mut others: Vec<_> = sessions.iter().filter(|session| session.session_id != new).collect();
-    let excess = (others.len() + 1).saturating_sub(max);
-    others.sort_by_key(|session| (session.ended(now).is_none(), session.auth_time));
-    others.into_iter().take(excess).map(|session| session.session_id).collect()
+    let others = sessions.iter().filter(|session| session.session_id != new);
+    // Ids are in the order in which sessions were made (RFC 9562 §5.7).
+    let others = others.map(|session| (session.ended(now).is_none(), session.session_id));
+    let mut all: Vec<_> = others.chain([(true, new)]).collect();
+    all.sort_unstable();
+    let excess = all.len().saturating_sub(max);
+    all.into_iter().take(excess).map(|(_, session_id)| session_id).collect()
 }
 
 #[cfg(test)]
@@ -223,10 +228,12 @@ mod tests {
     }
 
     #[test]
-    fn the_new_session_never_makes_room_for_itself() {
-        let sessions = [session(1, false), session(2, false)];
-        let evicted = to_evict(&sessions, sessions[0].session_id, UnixMillis::new(3), 1);
-        assert_eq!(evicted, [sessions[1].session_id]);
+    fn of_sign_ins_at_the_same_time_the_last_ones_stay() {
+        let sessions = [1, 2, 3, 4].map(|made| session(made, false));
+        for new in &sessions {
+            let evicted = to_evict(&sessions, new.session_id, UnixMillis::new(5), 2);
+            assert_eq!(evicted, [sessions[0].session_id, sessions[1].session_id]);
+        }
     }
 
     #[test]

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// Whole seconds since the Unix epoch: the unit of JWT's `NumericDate` (RFC 7519 §2) and of
 /// DynamoDB's TTL attribute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct UnixSeconds(u64);
 

@@ -15,6 +15,10 @@ use crate::{
 /// The longest user name, in characters after normalisation.
 pub const NAME_CHARS: usize = 64;
 
+/// How long name and address are kept for somebody who registered and does not confirm the address.
+/// Three days are a week-end, and three times the life of a link.
+pub const UNCONFIRMED_LIFE: Duration = Duration::from_hours(72);
+
 /// A user name in the form by which names are compared: PRECIS `UsernameCaseMapped`
 /// (RFC 8265 §3.3).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,14 +35,27 @@ impl NameKey {
     /// Normalises a name for comparison.
     ///
     /// # Errors
-    /// [`InvalidName`] if the profile forbids it or it is too long.
+    /// [`InvalidName`] if the profile forbids it, it is too long, or what the profile makes of it is
+    /// not a name in that form itself: the profile's tables are of another Unicode than its lower
+    /// case, and forbid letters that it yields (U+AB70 for U+13A0).
     pub fn parse(name: &str) -> Result<Self, InvalidName> {
         // The cap comes first: normalisation may only be asked of short texts.
         if name.len() > NAME_CHARS * 4 {
             return Err(InvalidName);
         }
         let key = UsernameCaseMapped::enforce(name).map_err(|_| InvalidName)?;
-        if key.chars().count() > NAME_CHARS { Err(InvalidName) } else { Ok(Self(key.into_owned())) }
+        let again = UsernameCaseMapped::enforce(&*key).map_err(|_| InvalidName)?;
+        if key.chars().count() > NAME_CHARS || again != key {
+            return Err(InvalidName);
+        }
+        Ok(Self(key.into_owned()))
+    }
+
+    /// A key that was kept, as it is. Which names are allowed may have changed since: that must not
+    /// make the user's item unreadable.
+    #[must_use]
+    pub const fn stored(key: String) -> Self {
+        Self(key)
     }
 
     /// The normalised text.
@@ -110,6 +127,17 @@ impl SessionsCut {
     }
 }
 
+/// Whether these may be a user's roles: at most 16 names of a-z, 0-9, _ and -, of at most 32
+/// characters each. Then a token with them is as short as it may be, and they can be joined by spaces.
+#[must_use]
+pub fn are_roles(roles: &[String]) -> bool {
+    let sign = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-')
+    };
+    let is_role = |role: &String| (1..=32).contains(&role.len()) && role.bytes().all(sign);
+    roles.len() <= 16 && roles.iter().all(is_role)
+}
+
 impl User {
     /// Whether this user may go on with `session`.
     #[must_use]
@@ -162,6 +190,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_made_of_any_letter_is_made_of_itself_again() {
+        for letter in (0..=0x10_ffff).filter_map(char::from_u32) {
+            for name in [letter.to_string(), format!("a{letter}")] {
+                let Ok(key) = NameKey::parse(&name) else { continue };
+                assert_eq!(NameKey::parse(key.as_str()), Ok(key), "{name:?}");
+            }
+        }
+        assert_eq!(NameKey::parse("\u{13a0}"), Err(InvalidName), "its lower case is not allowed");
+    }
+
     fn session(number: u64, cut_seen: u64) -> Session {
         Session {
             user_id: UserId::from_bytes([1; 16]),
@@ -177,6 +216,16 @@ mod tests {
             source_ip: String::new(),
             device: None,
             revoked: None,
+        }
+    }
+
+    #[test]
+    fn roles_are_few_short_words() {
+        let are =
+            |roles: &[&str]| are_roles(&roles.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert!(are(&[]) && are(&["admin", "a-b_9"]) && are(&["r"; 16]) && are(&[&"r".repeat(32)]));
+        for roles in [&["site admin"][..], &[""], &["Admin"], &["r"; 17], &[&"r".repeat(33)]] {
+            assert!(!are(roles), "{roles:?}");
         }
     }
 

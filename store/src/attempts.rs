@@ -1,7 +1,9 @@
 //! Counters of attempts, in the users table: one item each, which its TTL removes.
 
 use aws_sdk_dynamodb::{
-    Client, operation::update_item::UpdateItemError, types::ReturnValuesOnConditionCheckFailure,
+    Client,
+    operation::update_item::UpdateItemError,
+    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use ratchet::{
     attempts::{AttemptId, AttemptKey, Decision, Failures, Throttle},
@@ -125,15 +127,15 @@ impl Attempts {
         unless_unmet(update.send().await.map(drop))
     }
 
-    /// Forgets a counter: the account is unlocked.
+    /// Forgets a counter: the account is unlocked. Whether there was one.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn forget(&self, key: &AttemptKey) -> Result<(), StoreError> {
+    pub async fn forget(&self, key: &AttemptKey) -> Result<bool, StoreError> {
         let delete = self.client.delete_item().table_name(&self.table);
-        let delete = delete.key("pk", string(key.as_str()));
-        delete.send().await.map_err(|error| StoreError::new("DeleteItem", error))?;
-        Ok(())
+        let delete = delete.key("pk", string(key.as_str())).return_values(ReturnValue::AllOld);
+        let deleted = delete.send().await.map_err(|error| StoreError::new("DeleteItem", error))?;
+        Ok(deleted.attributes.is_some())
     }
 
     /// What a counter holds, read consistently.

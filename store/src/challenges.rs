@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     Client,
+    operation::put_item::PutItemError,
     primitives::Blob,
     types::{AttributeValue, Delete, TransactWriteItem},
 };
 use ratchet::{
-    challenge::{CODE_TRIES_PER_DAY, CodeHash, MAILS_PER_HOUR, Proof, Purpose},
+    challenge::{CODE_TRIES_PER_DAY, CodeHash, Proof, Purpose},
     email::EmailAddress,
     ids::{LetterId, UserId},
     secret::SecretHash,
@@ -24,6 +25,9 @@ use crate::{
 
 /// How many tokens of one challenge are good at the same time: one for each message of it.
 const TOKENS: u64 = 16;
+
+/// How often a challenge is opened when others open it meanwhile.
+const OPEN_TRIES: usize = 3;
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
@@ -64,9 +68,28 @@ impl Challenges {
         hashes: Hashes,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        let tokens = AttributeValue::Bs(vec![Blob::new(*hashes.token.as_bytes())]);
-        let code = binary(hashes.code.as_bytes());
-        let expires_at = number(now.plus(purpose.life()).seconds().get());
+        for _ in 0..OPEN_TRIES {
+            if self.add(purpose, user_id, email, hashes, now).await?
+                || self.begin(purpose, user_id, email, hashes, now).await?
+            {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Unavailable {
+            operation: "PutItem",
+            source: "others opened the same challenge at the same time".into(),
+        })
+    }
+
+    /// Adds to the challenge that is open for the address. `false` if there is none with room.
+    async fn add(
+        &self,
+        purpose: Purpose,
+        user_id: UserId,
+        email: &EmailAddress,
+        hashes: Hashes,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
         let added = self
             .client
             .update_item()
@@ -74,27 +97,51 @@ impl Challenges {
             .key("pk", string(pk(purpose, user_id)))
             .update_expression("ADD tokens :tokens SET code = :code, expires_at = :expires_at")
             .condition_expression("expires_at > :now AND email = :email AND size(tokens) < :cap")
-            .expression_attribute_values(":tokens", tokens.clone())
-            .expression_attribute_values(":code", code.clone())
-            .expression_attribute_values(":expires_at", expires_at.clone())
+            .expression_attribute_values(":tokens", tokens(hashes))
+            .expression_attribute_values(":code", binary(hashes.code.as_bytes()))
+            .expression_attribute_values(":expires_at", expires_at(purpose, now))
             .expression_attribute_values(":now", number(now.seconds().get()))
             .expression_attribute_values(":email", string(email.as_str()))
             .expression_attribute_values(":cap", number(TOKENS))
             .send()
             .await;
-        if applied(added.map(drop))? {
-            return Ok(());
-        }
+        applied(added.map(drop))
+    }
+
+    /// Begins a challenge where [`add`](Self::add) finds none. `false` if there is one by now: its
+    /// message must stay good.
+    async fn begin(
+        &self,
+        purpose: Purpose,
+        user_id: UserId,
+        email: &EmailAddress,
+        hashes: Hashes,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
         let item = HashMap::from([
             ("pk".to_owned(), string(pk(purpose, user_id))),
-            ("tokens".to_owned(), tokens),
-            ("code".to_owned(), code),
+            ("tokens".to_owned(), tokens(hashes)),
+            ("code".to_owned(), binary(hashes.code.as_bytes())),
             ("email".to_owned(), string(email.as_str())),
-            ("expires_at".to_owned(), expires_at),
+            ("expires_at".to_owned(), expires_at(purpose, now)),
         ]);
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        put.send().await.map_err(|error| StoreError::new("PutItem", error))?;
-        Ok(())
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression(
+                "attribute_not_exists(pk) OR expires_at <= :now OR email <> :email \
+                 OR size(tokens) >= :cap",
+            )
+            .expression_attribute_values(":now", number(now.seconds().get()))
+            .expression_attribute_values(":email", string(email.as_str()))
+            .expression_attribute_values(":cap", number(TOKENS));
+        let Err(error) = put.send().await else { return Ok(true) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
+            _ => Err(StoreError::new("PutItem", error)),
+        }
     }
 
     /// Counts a code that somebody is about to try for an address, known or not. `false` if there
@@ -124,14 +171,19 @@ impl Challenges {
         applied(counted.map(drop))
     }
 
-    /// Counts a letter that anybody could have asked for. `false` if its address got too many
-    /// within the hour. A letter that is tried again is counted once.
+    /// Counts a letter of a kind that anybody could have asked for. `false` if its address got
+    /// `most` of that kind within the hour. A letter that is tried again is counted once.
+    ///
+    /// # Security
+    /// Each kind has a counter of its own: by asking for one of them nobody keeps another from the
+    /// owner of the address.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn count_mail(
         &self,
         email: &EmailAddress,
+        (kind, most): (&str, usize),
         letter: LetterId,
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
@@ -141,7 +193,7 @@ impl Challenges {
             .client
             .update_item()
             .table_name(&self.table)
-            .key("pk", string(format!("mails#{email}#{hour}")))
+            .key("pk", string(format!("mails#{kind}#{email}#{hour}")))
             .update_expression("ADD letters :letters SET expires_at = :expires_at")
             .condition_expression(
                 "attribute_not_exists(letters) OR contains(letters, :letter) \
@@ -149,12 +201,20 @@ impl Challenges {
             )
             .expression_attribute_values(":letters", AttributeValue::Ss(vec![id.clone()]))
             .expression_attribute_values(":letter", string(id))
-            .expression_attribute_values(":cap", AttributeValue::N(MAILS_PER_HOUR.to_string()))
+            .expression_attribute_values(":cap", AttributeValue::N(most.to_string()))
             .expression_attribute_values(":expires_at", number((hour + 2) * HOUR))
             .send()
             .await;
         applied(counted.map(drop))
     }
+}
+
+fn tokens(hashes: Hashes) -> AttributeValue {
+    AttributeValue::Bs(vec![Blob::new(*hashes.token.as_bytes())])
+}
+
+fn expires_at(purpose: Purpose, now: UnixMillis) -> AttributeValue {
+    number(now.plus(purpose.life()).seconds().get())
 }
 
 fn pk(purpose: Purpose, user_id: UserId) -> String {
@@ -164,17 +224,20 @@ fn pk(purpose: Purpose, user_id: UserId) -> String {
 /// Uses a challenge up: a part of the transaction that changes what it protects.
 ///
 /// # Security
-/// The condition is all there is: whoever deletes the challenge has met it, and only one can.
+/// The condition is all there is: whoever deletes the challenge has met it, and only one can. The
+/// address is part of it: a message that was late proves nothing about the address that the user
+/// has, or wants, by then.
 pub(crate) fn meet(
     table: &str,
     purpose: Purpose,
-    user_id: UserId,
+    (user_id, email): (UserId, &str),
     proof: &Proof,
     now: UnixMillis,
 ) -> Result<TransactWriteItem, StoreError> {
     let delete = Delete::builder()
         .table_name(table)
         .key("pk", string(pk(purpose, user_id)))
+        .expression_attribute_values(":email", string(email))
         .expression_attribute_values(":now", number(now.seconds().get()));
     let (met, delete) = match proof {
         Proof::Token(hash) => (
@@ -189,7 +252,9 @@ pub(crate) fn meet(
             (format!("code IN ({})", names.join(", ")), delete)
         }
     };
-    transact::delete(delete.condition_expression(format!("expires_at > :now AND {met}")))
+    transact::delete(
+        delete.condition_expression(format!("expires_at > :now AND email = :email AND {met}")),
+    )
 }
 
 /// Forgets a challenge, met or not, with the change that makes it pointless.

@@ -2,7 +2,10 @@
 
 pub mod versions;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use aws_sdk_secretsmanager::{Client, operation::get_secret_value::GetSecretValueError};
 use ratchet::{
@@ -30,9 +33,9 @@ pub enum LoadError {
     /// Secrets Manager could not be asked; the next request tries again.
     #[error("the key ring could not be loaded")]
     Unavailable(#[from] StoreError),
-    /// The ring in use is old, and a newer one could not be loaded a moment ago.
-    #[error("the key ring is old and could not be loaded anew")]
-    Stale,
+    /// There is no ring, or an old one, and a newer one could not be loaded a moment ago.
+    #[error("the key ring could not be loaded a moment ago")]
+    TriedAMomentAgo,
     /// There is no such secret, or it has no string.
     #[error("there is no key ring in the secret {0:?}")]
     Missing(String),
@@ -41,22 +44,16 @@ pub enum LoadError {
     Invalid(#[from] KeyRingError),
 }
 
-/// The key ring of one execution environment.
+/// The key ring of one execution environment, for all requests that it serves at the same time.
 #[derive(Debug)]
 pub struct KeyRingCache {
     client: Client,
     secret_id: String,
     reload_after: Duration,
-    state: Mutex<State>,
-}
-
-/// What there is after an unknown key.
-#[derive(Debug)]
-pub enum Newer {
-    /// A ring that was loaded since.
-    Ring(Arc<KeyRing>),
-    /// Nothing: the ring in use is as good as any.
-    Nothing,
+    not_loaded: fn(),
+    state: RwLock<State>,
+    /// Held by the one who loads.
+    turn: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -68,53 +65,99 @@ struct State {
 
 impl KeyRingCache {
     /// A cache of the ring in the secret `secret_id`, empty yet. A ring older than `reload_after`
-    /// is loaded anew.
+    /// is loaded anew. `not_loaded` is called whenever loading comes to nothing, for whatever
+    /// reason, also when nobody waits for it any more; on the task that loaded.
     #[must_use]
-    pub fn new(client: Client, secret_id: impl Into<String>, reload_after: Duration) -> Self {
-        Self { client, secret_id: secret_id.into(), reload_after, state: Mutex::default() }
+    pub fn new(
+        client: Client,
+        secret_id: impl Into<String>,
+        reload_after: Duration,
+        not_loaded: fn(),
+    ) -> Self {
+        let (state, turn) = (RwLock::default(), Mutex::default());
+        Self { client, secret_id: secret_id.into(), reload_after, not_loaded, state, turn }
     }
 
-    /// The ring: the cached one while it is fresh, or while no newer one can be had.
+    /// The ring: the cached one while it is fresh, or while no newer one can be had. One request
+    /// loads; others go on with a ring that is a little late and wait for the load otherwise.
     ///
     /// # Errors
     /// [`LoadError`] if there is none at all.
     pub async fn current(&self, now: UnixMillis) -> Result<Arc<KeyRing>, LoadError> {
-        let mut state = self.state.lock().await;
-        match &state.ring {
-            None => self.load(&mut state, now).await,
-            Some(ring) if !self.is_due(&state, now) => Ok(Arc::clone(ring)),
-            Some(ring) => {
-                let in_use = Arc::clone(ring);
-                Ok(self.reload(&mut state, now).await.unwrap_or(in_use))
-            }
+        let Some(in_use) = self.ring() else { return self.first(now).await };
+        // A tenth: so much later than they need to, new keys begin to sign.
+        let late = self.is_older(now, self.reload_after + self.reload_after / 10);
+        let turn = if late { Ok(self.turn.lock().await) } else { self.turn.try_lock() };
+        if turn.is_ok() && self.is_older(now, self.reload_after) && !self.is_cooling_down(now) {
+            return Ok(self.reload(now).await.unwrap_or(in_use));
         }
+        Ok(self.ring().unwrap_or(in_use))
+    }
+
+    /// The first ring. Who waits for another one's load shares what becomes of it.
+    async fn first(&self, now: UnixMillis) -> Result<Arc<KeyRing>, LoadError> {
+        if let Ok(_turn) = self.turn.try_lock() {
+            return self.load(now).await;
+        }
+        drop(self.turn.lock().await);
+        self.ring().ok_or(LoadError::TriedAMomentAgo)
     }
 
     /// How long ago the ring in use was loaded; `None` while there is none.
-    pub async fn age(&self, now: UnixMillis) -> Option<Duration> {
-        let loaded_at = self.state.lock().await.loaded_at?;
+    #[must_use]
+    pub fn age(&self, now: UnixMillis) -> Option<Duration> {
+        let loaded_at = self.read_state(|state| state.loaded_at)?;
         Some(Duration::from_millis(now.get().saturating_sub(loaded_at.get())))
     }
 
-    /// The ring after a token named a key that `current` did not have: loaded anew, but for the
-    /// cool-down.
+    /// What `read` makes of the ring; and of a newer one, if it takes a key that the ring does not
+    /// have and a newer one can be had, which is tried once in the cool-down.
     ///
     /// # Errors
-    /// [`LoadError::Stale`] if the ring in use is old because no newer one can be had: the token may
-    /// be perfectly good.
-    pub async fn after_unknown_key(&self, now: UnixMillis) -> Result<Newer, LoadError> {
-        let mut state = self.state.lock().await;
-        if !self.is_cooling_down(&state, now)
-            && let Some(ring) = self.reload(&mut state, now).await
-        {
-            return Ok(Newer::Ring(ring));
+    /// [`LoadError`] if there is no ring at all, or the one in use is old because no newer one can
+    /// be had: what was to be read may be perfectly good.
+    pub async fn read<T, E>(
+        &self,
+        now: UnixMillis,
+        takes_unknown_key: impl Fn(&E) -> bool,
+        read: impl Fn(&KeyRing) -> Result<T, E>,
+    ) -> Result<Result<T, E>, LoadError> {
+        let ring = self.current(now).await?;
+        match read(&ring) {
+            Err(error) if takes_unknown_key(&error) => {
+                let newer = self.newer_than(&ring, now).await?;
+                Ok(newer.map_or(Err(error), |newer| read(&newer)))
+            }
+            result => Ok(result),
         }
-        if self.is_old(&state, now) { Err(LoadError::Stale) } else { Ok(Newer::Nothing) }
     }
 
-    async fn reload(&self, state: &mut State, now: UnixMillis) -> Option<Arc<KeyRing>> {
-        state.tried_at = Some(now);
-        match timeout(RELOAD_PATIENCE, self.load(state, now)).await {
+    async fn newer_than(
+        &self,
+        ring: &Arc<KeyRing>,
+        now: UnixMillis,
+    ) -> Result<Option<Arc<KeyRing>>, LoadError> {
+        // Whoever is loading now may bring the key.
+        let _turn = self.turn.lock().await;
+        let newer = self.ring().filter(|in_use| !Arc::ptr_eq(in_use, ring));
+        if newer.is_some() {
+            return Ok(newer);
+        }
+        if !self.is_cooling_down(now)
+            && let Some(loaded) = self.reload(now).await
+        {
+            return Ok(Some(loaded));
+        }
+        if self.is_older(now, self.reload_after) {
+            Err(LoadError::TriedAMomentAgo)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Loads a ring beside one that is in use.
+    async fn reload(&self, now: UnixMillis) -> Option<Arc<KeyRing>> {
+        match timeout(RELOAD_PATIENCE, self.load(now)).await {
             Ok(Ok(ring)) => Some(ring),
             Ok(Err(error)) => {
                 let error = tracing::field::display(ErrorChain(&error));
@@ -128,8 +171,9 @@ impl KeyRingCache {
         }
     }
 
-    async fn load(&self, state: &mut State, now: UnixMillis) -> Result<Arc<KeyRing>, LoadError> {
-        state.tried_at = Some(now);
+    async fn load(&self, now: UnixMillis) -> Result<Arc<KeyRing>, LoadError> {
+        self.write_state(|state| state.tried_at = Some(now));
+        let mut load = Load { is_done: false, not_loaded: self.not_loaded };
         let result = self
             .client
             .get_secret_value()
@@ -152,22 +196,49 @@ impl KeyRingCache {
             return Err(LoadError::Missing(self.secret_id.clone()));
         };
         let ring = Arc::new(KeyRing::parse(secret, now.seconds())?);
-        state.ring = Some(Arc::clone(&ring));
-        state.loaded_at = Some(now);
+        self.write_state(|state| {
+            state.ring = Some(Arc::clone(&ring));
+            state.loaded_at = Some(now);
+        });
+        load.is_done = true;
         Ok(ring)
     }
 
-    fn is_due(&self, state: &State, now: UnixMillis) -> bool {
-        self.is_old(state, now) && !self.is_cooling_down(state, now)
+    fn ring(&self) -> Option<Arc<KeyRing>> {
+        self.read_state(|state| state.ring.clone())
     }
 
-    fn is_old(&self, state: &State, now: UnixMillis) -> bool {
-        state.loaded_at.is_none_or(|at| !is_near(at, now, self.reload_after))
+    fn is_older(&self, now: UnixMillis, age: Duration) -> bool {
+        let loaded_at = self.read_state(|state| state.loaded_at);
+        loaded_at.is_none_or(|at| !is_near(at, now, age))
     }
 
-    fn is_cooling_down(&self, state: &State, now: UnixMillis) -> bool {
+    fn is_cooling_down(&self, now: UnixMillis) -> bool {
         let cool_down = COOL_DOWN.min(self.reload_after);
-        state.tried_at.is_some_and(|at| is_near(at, now, cool_down))
+        let tried_at = self.read_state(|state| state.tried_at);
+        tried_at.is_some_and(|at| is_near(at, now, cool_down))
+    }
+
+    fn read_state<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        read(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write_state(&self, write: impl FnOnce(&mut State)) {
+        write(&mut self.state.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// A load, from its beginning to its end, or to where it is given up.
+struct Load {
+    is_done: bool,
+    not_loaded: fn(),
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        if !self.is_done {
+            (self.not_loaded)();
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod attempts;
 pub mod aws;
 pub mod challenges;
+pub mod ends;
 mod error;
 mod item;
 pub mod key_ring;
@@ -17,6 +18,7 @@ pub mod users;
 
 pub use attempts::Attempts;
 pub use challenges::Challenges;
+pub use ends::EndsCache;
 pub use error::StoreError;
 pub use key_ring::{KeyRingCache, LoadError};
 pub use observer::{Call, Observer};

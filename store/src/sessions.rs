@@ -1,5 +1,7 @@
 //! The tokens table: one item per session.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::{
     Client,
     operation::{put_item::PutItemError, update_item::UpdateItemError},
@@ -7,14 +9,15 @@ use aws_sdk_dynamodb::{
 };
 use ratchet::{
     ids::{SessionId, UserId},
+    revocations::MAX_ENDED,
     rotation::{Presented, Rotation},
     session::{RevocationReason, Session},
-    time::UnixMillis,
+    time::{UnixMillis, UnixSeconds},
 };
 
 use crate::{
     StoreError,
-    item::{VERSION, VERSION_NAME, binary, number, string},
+    item::{Reader, VERSION, VERSION_NAME, binary, number, string},
 };
 
 mod item;
@@ -30,6 +33,33 @@ pub mod fuzzing {
 pub struct Sessions {
     client: Client,
     table: String,
+    published_for: Option<Duration>,
+}
+
+/// The sessions of a user.
+#[derive(Debug, Default)]
+pub struct SessionList {
+    /// The oldest first.
+    pub sessions: Vec<Session>,
+    /// Those that this release can not read, and why: what is wrong with one must not stand in the
+    /// way of the others, nor of a sign-in.
+    pub unreadable: Vec<(SessionId, StoreError)>,
+}
+
+impl SessionList {
+    /// The sessions that are to be revoked because `ends` says so, expired ones among them: another
+    /// function's clock may be behind ours. Of those that can not be read nobody knows, so they are
+    /// too, but for the spared one.
+    pub fn to_revoke(
+        &self,
+        spared: Option<SessionId>,
+        ends: impl Fn(&Session) -> bool,
+    ) -> impl Iterator<Item = SessionId> {
+        let live = self.sessions.iter().filter(|session| session.revoked.is_none());
+        let ended = live.filter(move |session| ends(session)).map(|session| session.session_id);
+        let unreadable = self.unreadable.iter().map(|(session_id, _)| *session_id);
+        ended.chain(unreadable.filter(move |session_id| Some(*session_id) != spared))
+    }
 }
 
 /// What became of a rotation.
@@ -42,6 +72,14 @@ pub enum RotateResult {
     Unmet(Option<Session>),
 }
 
+/// The index that has the sessions that ended, by when they did: those that have the attribute
+/// `published`.
+const ENDS_INDEX: &str = "ends";
+
+/// Its partition key, the same for all of them. An index takes a thousand new items a second in
+/// one partition, and more make the write of the session wait.
+const PUBLISHED: &str = "ended";
+
 /// A session is live: the first half of what every write to a live session requires.
 const LIVE: &str = "attribute_not_exists(revoked_at) AND expires_at > :now_seconds \
                     AND absolute_expires_at > :now_seconds";
@@ -50,7 +88,15 @@ impl Sessions {
     /// The table called `table`.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self { client, table: table.into(), published_for: None }
+    }
+
+    /// The same table, where sessions that are ended from here on are found in [`Self::ends`] for
+    /// so long at least. That is part of the write that ends them: none is lost, and none is told
+    /// of that has not ended.
+    #[must_use]
+    pub fn publishing_ends(self, published_for: Option<Duration>) -> Self {
+        Self { published_for, ..self }
     }
 
     /// Keeps a new session. A try that comes through late never puts a session back that has been
@@ -117,7 +163,9 @@ impl Sessions {
                  OR {fourth}.at_ms <= :recent_since) \
                  AND (attribute_not_exists({VERSION_NAME}) OR {VERSION_NAME} <= :version) \
                  AND attribute_type(auth_time, :number) AND attribute_type(cut_seen, :number) \
-                 AND attribute_type(source_ip, :string) AND attribute_type({first}, :map) \
+                 AND attribute_type(source_ip, :string) \
+                 AND (attribute_not_exists(device) OR attribute_type(device, :string)) \
+                 AND attribute_type({first}, :map) \
                  AND attribute_type({second}, :map) AND attribute_type({third}, :map) \
                  AND attribute_type({fourth}, :map)"
             ))
@@ -166,20 +214,30 @@ impl Sessions {
         reason: RevocationReason,
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
-        let result = self
+        let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(item::key(user_id, session_id)))
-            .update_expression("SET revoked_at = :now, revoked_reason = :reason")
             .condition_expression(
                 "attribute_exists(session_id) AND attribute_not_exists(revoked_at)",
             )
             .expression_attribute_values(":now", number(now.get()))
-            .expression_attribute_values(":reason", string(reason.as_str()))
-            .send()
-            .await;
-        match result {
+            .expression_attribute_values(":reason", string(reason.as_str()));
+        let set = "SET revoked_at = :now, revoked_reason = :reason";
+        let update = match self.published_for {
+            None => update.update_expression(set),
+            // TTL must not delete it before its access tokens have expired.
+            Some(published_for) => update
+                .update_expression(format!(
+                    "{set}, published = :published, \
+                     expires_at = if_not_exists(expires_at, :now_seconds) + :published_for"
+                ))
+                .expression_attribute_values(":published", string(PUBLISHED))
+                .expression_attribute_values(":now_seconds", number(now.seconds().get()))
+                .expression_attribute_values(":published_for", number(published_for.as_secs())),
+        };
+        match update.send().await {
             Ok(_) => Ok(true),
             Err(error) => unmet(error).map(|_| false),
         }
@@ -204,8 +262,8 @@ impl Sessions {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn list(&self, user_id: UserId) -> Result<Vec<Session>, StoreError> {
-        let mut sessions = Vec::new();
+    pub async fn list(&self, user_id: UserId) -> Result<SessionList, StoreError> {
+        let mut list = SessionList::default();
         let mut start = None;
         loop {
             let output = self
@@ -220,13 +278,43 @@ impl Sessions {
                 .await
                 .map_err(|error| StoreError::new("Query", error))?;
             for item in output.items.unwrap_or_default() {
-                sessions.push(item::to_session(&item)?);
+                match item::to_session(&item) {
+                    Ok(session) => list.sessions.push(session),
+                    Err(error) => list.unreadable.push((item::session_id(&item)?, error)),
+                }
             }
             start = output.last_evaluated_key;
             if start.is_none() {
-                return Ok(sessions);
+                return Ok(list);
             }
         }
+    }
+
+    /// The sessions whose ends are published and which ended at `since` or later, the last one first:
+    /// all of them, or one more than a list has room for.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn ends(
+        &self,
+        since: UnixSeconds,
+    ) -> Result<Vec<(SessionId, UnixMillis)>, StoreError> {
+        let query = self.client.query().table_name(&self.table).index_name(ENDS_INDEX);
+        let query = query
+            .key_condition_expression("published = :published AND revoked_at >= :since")
+            .expression_attribute_values(":published", string(PUBLISHED))
+            .expression_attribute_values(":since", number(since.get().saturating_mul(1_000)))
+            .scan_index_forward(false)
+            // Far less than what one answer may hold.
+            .limit(i32::try_from(MAX_ENDED + 1).unwrap_or(i32::MAX));
+        let output = query.send().await.map_err(|error| StoreError::new("Query", error))?;
+        // What is no session's key has no tokens, and must not hide the ends of others.
+        let read = |item| {
+            let item = Reader(item);
+            let id = SessionId::from_bytes(item.bytes("session_id").ok()?);
+            Some((id, UnixMillis::new(item.number("revoked_at").ok()?)))
+        };
+        Ok(output.items.unwrap_or_default().iter().filter_map(read).collect())
     }
 
     /// Forgets a session altogether. Its tokens are refused as those of no session.

@@ -6,10 +6,15 @@ use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{ConditionCheck, Delete, Put, TransactWriteItem, Update},
+    types::{Delete, Put, TransactWriteItem, Update, builders::PutBuilder},
 };
 
-use crate::{StoreError, item::Item};
+use ratchet::time::UnixMillis;
+
+use crate::{
+    StoreError,
+    item::{Item, number},
+};
 
 /// How often a transaction that met another one is tried.
 const TRIES: u32 = 4;
@@ -65,9 +70,7 @@ fn incomplete<E>(_: E) -> StoreError {
     StoreError::MalformedItem("transaction")
 }
 
-pub(crate) fn put(
-    put: aws_sdk_dynamodb::types::builders::PutBuilder,
-) -> Result<TransactWriteItem, StoreError> {
+pub(crate) fn put(put: PutBuilder) -> Result<TransactWriteItem, StoreError> {
     let put: Put = put.build().map_err(incomplete)?;
     Ok(TransactWriteItem::builder().put(put).build())
 }
@@ -86,25 +89,33 @@ pub(crate) fn delete(
     Ok(TransactWriteItem::builder().delete(delete).build())
 }
 
-/// Checks that a key is, or is not, there.
-pub(crate) fn check(
-    table: &str,
-    pk: &str,
-    condition: &str,
-) -> Result<TransactWriteItem, StoreError> {
-    let check = ConditionCheck::builder()
-        .table_name(table)
-        .key("pk", crate::item::string(pk))
-        .condition_expression(condition)
-        .build()
-        .map_err(incomplete)?;
-    Ok(TransactWriteItem::builder().condition_check(check).build())
-}
+/// The condition that nothing is kept under a key, or only what has expired and waits for TTL.
+const FREE: &str = "attribute_not_exists(pk) OR expires_at <= :second";
+
+/// The condition that something is, and has not expired.
+pub(crate) const TAKEN: &str =
+    "attribute_exists(pk) AND (attribute_not_exists(expires_at) OR expires_at > :second)";
 
 /// Puts an item under a key that nothing is kept under.
 pub(crate) fn put_new(table: &str, item: Item) -> Result<TransactWriteItem, StoreError> {
-    put(Put::builder()
-        .table_name(table)
-        .set_item(Some(item))
-        .condition_expression("attribute_not_exists(pk)"))
+    put(put_if(table, item, "attribute_not_exists(pk)"))
+}
+
+/// Puts an item that can expire, over another such item if there is one.
+pub(crate) fn put_over(table: &str, item: Item) -> Result<TransactWriteItem, StoreError> {
+    put(put_if(table, item, "attribute_not_exists(pk) OR attribute_exists(expires_at)"))
+}
+
+/// Puts an item under a key that is [`FREE`].
+pub(crate) fn put_free(
+    table: &str,
+    item: Item,
+    now: UnixMillis,
+) -> Result<TransactWriteItem, StoreError> {
+    put(put_if(table, item, FREE)
+        .expression_attribute_values(":second", number(now.seconds().get())))
+}
+
+fn put_if(table: &str, item: Item, condition: &str) -> PutBuilder {
+    Put::builder().table_name(table).set_item(Some(item)).condition_expression(condition)
 }

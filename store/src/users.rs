@@ -6,22 +6,26 @@ use aws_sdk_dynamodb::{
 use ratchet::{
     ids::UserId,
     password::PhcHash,
+    time::{UnixMillis, UnixSeconds},
     user::{NameKey, SessionsCut, User, UserStatus},
 };
 
 use crate::{
     StoreError,
     item::{Reader, number, string},
-    transact::{put_new, transact},
+    transact::{put_free, transact},
 };
 
 mod accounts;
+mod deletion;
 mod item;
 mod operators;
+mod registration;
 
+pub use accounts::Account;
+pub use deletion::Deletion;
 pub use operators::{Imported, ListedProfile, Profile};
-
-pub use accounts::{Account, Registration};
+pub use registration::Registration;
 
 /// The users table.
 #[derive(Debug, Clone)]
@@ -58,6 +62,9 @@ pub struct NewUser {
     pub email: String,
     /// The password's hash.
     pub password_hash: PhcHash,
+    /// When name and address are free again unless the address is confirmed before. Until then the
+    /// user is not listed.
+    pub expires_at: Option<UnixSeconds>,
 }
 
 /// One line of the list of users.
@@ -109,8 +116,8 @@ impl Users {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn create(&self, new: &NewUser) -> Result<bool, StoreError> {
-        let puts = item::from_new_user(new).map(|item| put_new(&self.table, item));
+    pub async fn create(&self, new: &NewUser, now: UnixMillis) -> Result<bool, StoreError> {
+        let puts = item::from_new_user(new).map(|item| put_free(&self.table, item, now));
         let puts: Result<Vec<_>, _> = puts.into_iter().collect();
         transact(&self.client, puts?).await
     }
@@ -122,8 +129,9 @@ impl Users {
     pub async fn find_credentials(
         &self,
         name: &NameKey,
+        now: UnixMillis,
     ) -> Result<Option<Credentials>, StoreError> {
-        let Some(pointer) = self.get(item::name_pk(name)).await? else {
+        let Some(pointer) = self.get_live(item::name_pk(name), now).await? else {
             // Two reads whoever it is: the time that an answer takes must not tell who exists.
             self.get(item::NOBODY.to_owned()).await?;
             return Ok(None);
@@ -260,6 +268,18 @@ impl Users {
                 }
                 _ => Err(StoreError::new("UpdateItem", error)),
             },
+        }
+    }
+
+    /// An item that has not expired.
+    async fn get_live(
+        &self,
+        pk: String,
+        now: UnixMillis,
+    ) -> Result<Option<crate::item::Item>, StoreError> {
+        match self.get(pk).await? {
+            Some(item) if item::has_expired(&item, now)? => Ok(None),
+            found => Ok(found),
         }
     }
 

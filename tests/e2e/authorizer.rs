@@ -7,7 +7,7 @@ use crate::support::{
     World,
     items::ids,
     proxy::{Fault, Proxy},
-    ring::of_algorithm,
+    ring::{altered, of_algorithm},
     run,
 };
 
@@ -98,5 +98,74 @@ fn a_key_ring_that_can_not_be_had_is_no_refusal() {
         assert!(answer["errorMessage"].as_str().unwrap().contains("could not be loaded"));
         secrets.heal();
         assert_eq!(world.invoke("authorizer", &event).await["isAuthorized"], true);
+    });
+}
+
+#[test]
+fn a_token_of_an_ended_session_is_refused_within_seconds_if_that_is_wanted() {
+    run(async {
+        let shared = World::shared().await;
+        let dynamodb = Proxy::before(shared.stack().services().dynamodb().endpoint()).await;
+        let endpoint = dynamodb.endpoint();
+        let settings =
+            [("RATCHET_REVOCATIONS", "enabled"), ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)];
+        // Symmetric keys, too.
+        let world = World::beside("authorizer-ends", &settings).await;
+        let (_, tokens) = world.signed_in().await;
+        let (_, other) = world.signed_in().await;
+        let [event, others] =
+            [&tokens, &other].map(|tokens| request(&format!("Bearer {}", tokens.access)));
+        assert_eq!(world.invoke("authorizer", &event).await["isAuthorized"], true);
+        assert_eq!(world.api().logout(&tokens.refresh).await.status, 204);
+        let within = std::time::Duration::from_secs(10);
+        let refused = async {
+            while world.invoke("authorizer", &event).await["isAuthorized"] == true {
+                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            }
+        };
+        tokio::time::timeout(within, refused).await.expect("within seconds");
+        assert_eq!(world.invoke("authorizer", &event).await, json!({"isAuthorized": false}));
+        assert_eq!(world.invoke("authorizer", &others).await["isAuthorized"], true);
+        // Not to know is no refusal.
+        dynamodb.break_all("Query", Fault::Refuse);
+        world.stack().restart("authorizer", 1).unwrap();
+        let answer = world.invoke("authorizer", &event).await;
+        assert!(
+            answer["errorMessage"].as_str().unwrap().contains("ended is not known"),
+            "{answer}"
+        );
+        dynamodb.heal();
+        assert_eq!(world.invoke("authorizer", &event).await, json!({"isAuthorized": false}));
+        assert_eq!(world.invoke("authorizer", &others).await["isAuthorized"], true);
+    });
+}
+
+#[test]
+fn key_ring_and_ends_are_kept_however_many_requests_come() {
+    run(async {
+        let shared = World::shared().await;
+        let services = shared.stack().services();
+        let secrets = Proxy::before(services.secrets().endpoint()).await;
+        let dynamodb = Proxy::before(services.dynamodb().endpoint()).await;
+        let settings = [
+            ("RATCHET_REVOCATIONS", "enabled"),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &secrets.endpoint()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &dynamodb.endpoint()),
+        ];
+        let world = World::beside("authorizer-keeps", &settings).await;
+        let (_, tokens) = world.signed_in().await;
+        let [genuine, unknown] = [
+            tokens.access.clone(),
+            altered(&tokens.access, &json!({"kid": "x"}), &json!({}), b"x"),
+        ]
+        .map(|token| request(&format!("Bearer {token}")));
+        assert_eq!(world.invoke("authorizer", &genuine).await["isAuthorized"], true);
+        let (loads, reads) = (secrets.calls("*"), dynamodb.calls("*"));
+        for _ in 0..20 {
+            assert_eq!(world.invoke("authorizer", &genuine).await["isAuthorized"], true);
+            assert_eq!(world.invoke("authorizer", &unknown).await["isAuthorized"], false);
+        }
+        assert!(secrets.calls("*") <= loads + 1, "one look for an unknown key in a cool-down");
+        assert!(dynamodb.calls("*") <= reads + 2, "one read in five seconds");
     });
 }

@@ -1,13 +1,25 @@
-//! What calls cost: the units that DynamoDB bills, counted. docs/cost.md computes with them.
+//! What calls cost: the units that DynamoDB bills and the memory by time that Lambda bills, counted.
+//! docs/cost.md computes with them.
 
 use estimates::calls::{AUTHENTICATE, Call, REFRESH, USERS};
 use local::stack::StackOptions;
+use ratchet::password::HashCost;
 
 use crate::support::{World, recorder::Tally, run, world::cheap};
 
 const WRITES: [&str; 4] = ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"];
 
-fn assert_units(tally: &Tally, call: &Call) {
+/// GB-ms of the last request of a function, by what the template gives it. How long it takes is this
+/// machine's business, so it is shown beside the estimate and not compared.
+fn gb_milliseconds(world: &World, function: &str) -> f64 {
+    let lines = world.metric_lines(function);
+    let last = lines.iter().rfind(|line| line["requests"] == 1).expect("a request");
+    let milliseconds = last["milliseconds"][0].as_f64().expect("its time");
+    let template = world.stack().services().preparation().template();
+    milliseconds * f64::from(template.functions[function].memory_mib) / 1024.0
+}
+
+fn assert_units(world: &World, tally: &Tally, function: &str, call: &Call) {
     let (mut writes, mut reads) = (0.0, 0.0);
     let counted = tally.take();
     for ((_, operation), units) in &counted {
@@ -18,6 +30,12 @@ fn assert_units(tally: &Tally, call: &Call) {
         (writes - call.write_units).abs() < 1e-9 && (reads - call.read_units).abs() < 1e-9,
         "{}: {counted:?}, and estimates/src/calls.rs says {call:?}",
         call.route
+    );
+    let here = gb_milliseconds(world, function);
+    eprintln!(
+        "{}: {writes} write units, {reads} read units, {here:.1} GB-ms here and {:.1} in the estimate",
+        call.route,
+        call.gb_milliseconds()
     );
 }
 
@@ -33,15 +51,19 @@ fn every_call_costs_the_units_that_the_estimates_say() {
             services: Some(std::sync::Arc::clone(services)),
             ..StackOptions::default()
         };
+        // Hashes as they are deployed.
+        let options = options
+            .with("RATCHET_ARGON2_MEMORY_KIB", HashCost::DEFAULT.memory_kib)
+            .with("RATCHET_ARGON2_ITERATIONS", HashCost::DEFAULT.iterations);
         let world = World::recorded(cheap(options), tally.clone()).await;
         let (person, first) = world.signed_in().await;
         tally.take();
         world.sign_in(&person).await;
-        assert_units(&tally, &AUTHENTICATE);
+        assert_units(&world, &tally, "authenticate", &AUTHENTICATE);
         let next = world.api().refresh(&first.refresh).await.tokens();
-        assert_units(&tally, &REFRESH);
+        assert_units(&world, &tally, "refresh", &REFRESH);
         assert_eq!(world.api().get("/users", &next.access).await.status, 200);
-        assert_units(&tally, &USERS);
+        assert_units(&world, &tally, "users", &USERS);
         world.api().refresh("rt1_garbage").await;
         assert!(tally.take().is_empty(), "garbage is free");
     });

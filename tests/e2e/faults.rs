@@ -1,18 +1,17 @@
 //! Dependencies that fail: every cell of the matrix. A fault is a 503 with `Retry-After` within
 //! three seconds, never a 401; what was asked for works as soon as the fault is over.
 
+mod key_ring;
+
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ratchet::time::UnixMillis;
-use ratchet_store::{KeyRingCache, LoadError, aws::AwsSettings, key_ring::Newer};
 
 use crate::support::{
     Answer, World,
     items::ids,
     people::now,
     proxy::{Fault, Proxy},
-    ring::known,
     run,
 };
 
@@ -140,6 +139,25 @@ fn no_user_no_answer_but_the_token_stays_good() {
 }
 
 #[test]
+fn while_users_can_not_be_read_no_token_ages() {
+    run(async {
+        let faulty = faulty("faults-users-away").await;
+        let api = faulty.world.api();
+        let (_, first) = faulty.world.signed_in().await;
+        let (_, tokens) = faulty.world.signed_in().await;
+        // Nobody can know it before the first.
+        unavailable(&faulty, "GetItem", Fault::DENIED, api.refresh(&first.refresh)).await;
+        for _ in 0..3 {
+            unavailable(&faulty, "GetItem", Fault::DENIED, api.refresh(&tokens.refresh)).await;
+        }
+        // However long that lasts, the token is not superseded meanwhile.
+        let session = faulty.world.session(&tokens.refresh).await.unwrap();
+        assert_eq!(session.generation, 0);
+        assert_eq!(ids(&api.refresh(&tokens.refresh).await.tokens().refresh).generation, 1);
+    });
+}
+
+#[test]
 fn no_session_kept_no_token_out() {
     run(async {
         let faulty = faulty("faults-put").await;
@@ -236,148 +254,16 @@ fn without_a_key_ring_at_start_requests_are_503_until_it_can_be_had() {
                 assert_eq!(answer.problem(), (503, "unavailable".to_owned()), "{name}");
                 assert_eq!(answer.header("retry-after"), "1");
             }
+            for function in ["authenticate", "refresh", "users"] {
+                let metrics = world.metric_lines(function);
+                // Without those of the start, which is no request.
+                let counted = metrics
+                    .iter()
+                    .any(|line| line["requests"].is_u64() && line["key_ring_not_loaded"].is_u64());
+                assert!(counted, "{function} counts what the alarm watches: {name}");
+            }
             secrets.heal();
             assert_eq!(world.api().refresh(&tokens.refresh).await.status, 200, "{name}");
         }
-    });
-}
-
-/// A cache of a known ring behind a proxy.
-async fn cache(name: &str) -> (KeyRingCache, Proxy, String) {
-    let shared = World::shared().await;
-    let secrets = Proxy::before(shared.stack().services().secrets().endpoint()).await;
-    let secret = shared.secret(name, &known(&[]).to_string()).await;
-    let endpoint = secrets.endpoint();
-    let settings = AwsSettings::read(|variable| {
-        Some(match variable {
-            "AWS_REGION" => "us-east-1".to_owned(),
-            "AWS_ENDPOINT_URL_SECRETS_MANAGER" => endpoint.clone(),
-            _ => "local".to_owned(),
-        })
-    });
-    (
-        KeyRingCache::new(settings.unwrap().secrets_manager(), &secret, Duration::from_secs(300)),
-        secrets,
-        secret,
-    )
-}
-
-fn after(begun: UnixMillis, seconds: u64) -> UnixMillis {
-    begun.plus(Duration::from_secs(seconds))
-}
-
-#[test]
-fn a_ring_is_loaded_once_in_five_minutes() {
-    run(async {
-        let (cache, secrets, _) = cache("ring-life").await;
-        let begun = now();
-        for seconds in [0, 1, 100, 299] {
-            cache.current(after(begun, seconds)).await.unwrap();
-        }
-        assert_eq!(secrets.calls("GetSecretValue"), 1);
-        cache.current(after(begun, 300)).await.unwrap();
-        assert_eq!(secrets.calls("GetSecretValue"), 2);
-    });
-}
-
-#[test]
-fn a_ring_in_use_stays_when_no_newer_one_can_be_had() {
-    run(async {
-        let (cache, secrets, secret) = cache("ring-stale").await;
-        let begun = now();
-        cache.current(begun).await.unwrap();
-        for (round, fault) in
-            [Fault::Refuse, Fault::Swallow, Fault::DENIED, Fault::Truncate].into_iter().enumerate()
-        {
-            secrets.break_all("GetSecretValue", fault);
-            let later = after(begun, 400 + 100 * u64::try_from(round).unwrap());
-            assert!(cache.current(later).await.is_ok(), "{fault:?}");
-            let calls = secrets.calls("GetSecretValue");
-            assert!(cache.current(after(later, 1)).await.is_ok());
-            assert_eq!(secrets.calls("GetSecretValue"), calls, "not tried again at once");
-            secrets.heal();
-        }
-        for garbage in ["", "{}", r#"{"keys":[]}"#] {
-            World::shared().await.replace_secret(&secret, &format!("{garbage} ")).await;
-            assert!(cache.current(after(begun, 2_000)).await.is_ok(), "{garbage:?}");
-        }
-    });
-}
-
-async fn newer(cache: &KeyRingCache, now: UnixMillis) -> bool {
-    matches!(cache.after_unknown_key(now).await, Ok(Newer::Ring(_)))
-}
-
-#[test]
-fn an_unknown_key_id_is_a_fault_while_the_ring_is_old_and_no_newer_one_can_be_had() {
-    run(async {
-        let (cache, secrets, _) = cache("ring-fault").await;
-        let begun = now();
-        cache.current(begun).await.unwrap();
-        secrets.break_all("GetSecretValue", Fault::Refuse);
-        let while_fresh = cache.after_unknown_key(after(begun, 100)).await;
-        assert!(matches!(while_fresh, Ok(Newer::Nothing)), "every key that signs is in it");
-        for seconds in [400, 401] {
-            let later = after(begun, seconds);
-            assert!(cache.current(later).await.is_ok(), "known keys verify");
-            let unknown = cache.after_unknown_key(later).await;
-            assert!(matches!(unknown, Err(LoadError::Stale)), "503, not 401");
-        }
-    });
-}
-
-#[test]
-fn a_clock_that_is_set_back_does_not_keep_an_old_ring() {
-    run(async {
-        let (cache, secrets, _) = cache("ring-set-back").await;
-        let ahead = after(now(), 600);
-        cache.current(ahead).await.unwrap();
-        let waited = UnixMillis::new(ahead.get() - 100);
-        cache.after_unknown_key(waited).await.unwrap();
-        assert_eq!(secrets.calls("GetSecretValue"), 1, "it waited for the load");
-        cache.after_unknown_key(UnixMillis::new(ahead.get() - 60_000)).await.unwrap();
-        assert_eq!(secrets.calls("GetSecretValue"), 2);
-        cache.current(UnixMillis::new(ahead.get() - 600_000)).await.unwrap();
-        assert_eq!(secrets.calls("GetSecretValue"), 3);
-    });
-}
-
-#[test]
-fn unknown_key_ids_cost_one_load_in_a_cool_down() {
-    run(async {
-        let (cache, secrets, _) = cache("ring-unknown").await;
-        let begun = now();
-        cache.current(begun).await.unwrap();
-        assert!(!newer(&cache, after(begun, 1)).await, "just loaded");
-        assert!(newer(&cache, after(begun, 30)).await);
-        for seconds in 31..59 {
-            assert!(!newer(&cache, after(begun, seconds)).await);
-        }
-        assert_eq!(secrets.calls("GetSecretValue"), 2);
-    });
-}
-
-#[test]
-fn a_ring_that_can_not_be_used_keeps_the_functions_from_starting() {
-    run(async {
-        let shared = World::shared().await;
-        for (name, ring, message) in [
-            ("ring-garbage", "garbage", "no JWK Set"),
-            ("ring-empty", r#"{"keys":[]}"#, "may sign access tokens"),
-            ("ring-short", r#"{"keys":[{"kty":"oct","use":"sig","k":"c2hvcnQ"}]}"#, "too short"),
-        ] {
-            let secret = shared.secret(name, ring).await;
-            let options = local::stack::StackOptions {
-                concurrency: 1,
-                ..local::stack::StackOptions::beside(shared.stack(), name)
-            };
-            let options = options.with("RATCHET_KEY_RING_SECRET", &secret);
-            let error = local::stack::Stack::start(options).await.unwrap_err().to_string();
-            assert!(error.contains(message), "{error}");
-        }
-        let options = local::stack::StackOptions::beside(shared.stack(), "ring-missing");
-        let options = options.with("RATCHET_KEY_RING_SECRET", "no-such-secret");
-        let error = local::stack::Stack::start(options).await.unwrap_err().to_string();
-        assert!(error.contains("no-such-secret"), "{error}");
     });
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use local::stack::StackOptions;
+use local::{process::Signal, stack::StackOptions};
 use ratchet::{
     attempts::{AttemptId, AttemptKey, Decision, Failures, Throttle},
     entropy::random,
@@ -216,6 +216,33 @@ fn whoever_guesses_does_not_lock_the_owners_device_out() {
 }
 
 #[test]
+fn a_device_that_has_not_signed_in_since_all_sessions_ended_is_a_strangers() {
+    run(async {
+        let world = World::beside("guess-cut", &LONG).await;
+        let owner = world.person().await;
+        let end_all = async || {
+            let tokens = world.sign_in(&owner).await;
+            let ended = world.api().delete("/users/me/sessions", &tokens.access).await;
+            assert_eq!(ended.status, 204);
+        };
+        end_all().await;
+        let device = world.device_token(&owner).await;
+        for _ in 0..5 {
+            assert_eq!(world.guess_with(&owner.name, "canary wrong", &device).await.status, 401);
+        }
+        refused(&world.guess_with(&owner.name, &owner.password, &device).await);
+        end_all().await;
+        let answer = world.guess_with(&owner.name, &owner.password, &device).await;
+        assert_eq!(answer.status, 200, "what was counted with it before is over: {answer:?}");
+        for _ in 0..5 {
+            assert_eq!(world.guess_with(&owner.name, "canary wrong", &device).await.status, 401);
+        }
+        assert_eq!(world.failures(&owner.name).await.unwrap().count, 5, "as a stranger's");
+        refused(&world.try_sign_in(&owner).await);
+    });
+}
+
+#[test]
 fn the_device_of_an_earlier_user_of_the_name_is_a_strangers() {
     run(async {
         let world = World::beside("guess-renamed", &LONG).await;
@@ -360,5 +387,39 @@ fn a_counter_that_was_cleaned_up_early_starts_at_nothing_and_one_that_lingers_st
         refused(&world.try_sign_in(&person).await);
         world.attempts().forget(&AttemptKey::account(&person.name)).await.unwrap();
         assert_eq!(world.try_sign_in(&person).await.status, 200);
+    });
+}
+
+#[test]
+fn killed_beside_the_counter_the_function_loses_one_attempt_at_most() {
+    run(async {
+        // Before the write, and after it, while the user is read.
+        for (name, operation, counted) in
+            [("guess-killed-before", "UpdateItem", 0), ("guess-killed-after", "GetItem", 1)]
+        {
+            let dynamodb = World::shared().await.stack().services().dynamodb().endpoint();
+            let proxy = Proxy::before(dynamodb).await;
+            let endpoint = proxy.endpoint();
+            let world =
+                World::beside(name, &[LONG[0], ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)]).await;
+            let person = world.person().await;
+            proxy.break_all(operation, Fault::Swallow);
+            let body = json!({"name": person.name, "password": format!("{CANARY} guessed")});
+            let request = world.api().request("POST", "/authenticate").json(&body);
+            let request = tokio::spawn(Answer::try_of(request.timeout(Duration::from_secs(3))));
+            let count = async || world.failures(&person.name).await.map_or(0, |found| found.count);
+            while proxy.calls(operation) == 0 || count().await < counted {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            world.stack().signal("authenticate", 1, Signal::Kill).unwrap();
+            assert!(request.await.unwrap().map_or(true, |answer| answer.status >= 500));
+            proxy.heal();
+            world.stack().restart("authenticate", 1).unwrap();
+            assert_eq!(count().await, counted, "{name}");
+            for _ in counted..5 {
+                assert_eq!(world.guess(&person.name).await.status, 401, "{name}");
+            }
+            refused(&world.guess(&person.name).await);
+        }
     });
 }

@@ -21,6 +21,7 @@ fn health_says_what_runs_and_asks_nobody() {
         assert_eq!(answer.status, 200, "{}", answer.body);
         let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(body["version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(body["build"], option_env!("RATCHET_BUILD").unwrap_or("unknown"));
         assert_eq!(body["function_version"], "1");
         assert!(body["key_ring_age_seconds"].as_u64().unwrap() < 300);
         assert_eq!(body.as_object().unwrap().len(), 4, "nothing else: {body}");

@@ -97,12 +97,12 @@ fn killed_while_it_keeps_a_session_the_function_leaves_an_orphan_at_most() {
             let body = serde_json::json!({"name": person.name, "password": person.password});
             let write = ("authenticate", "PutItem", fault);
             killed_during(&fragile, write, ("/authenticate", body), async || {
-                !fragile.0.sessions().list(person.id).await.unwrap().is_empty()
+                !fragile.0.sessions().list(person.id).await.unwrap().sessions.is_empty()
             })
             .await;
             let tokens = fragile.0.sign_in(&person).await;
             assert_eq!(fragile.0.api().refresh(&tokens.refresh).await.status, 200, "{name}");
-            let sessions = fragile.0.sessions().list(person.id).await.unwrap();
+            let sessions = fragile.0.sessions().list(person.id).await.unwrap().sessions;
             assert_eq!(sessions.len(), 1 + orphans, "{name}");
         }
     });

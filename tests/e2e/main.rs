@@ -1,8 +1,9 @@
 //! End-to-end tests over HTTP: the real functions under the emulator of `cargo lambda`, DynamoDB
 //! Local and moto, started once for all tests of this program.
 //!
-//! One module per route or concern. After every test the logs of everything that runs are searched
-//! for secrets.
+//! One module per route or concern. The functions may do what their roles in the template allow: a
+//! call that is not allowed is refused and fails the test. After every test the logs of everything
+//! that runs are searched for secrets.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,6 +23,7 @@ mod authenticate;
 mod authorizer;
 mod cli;
 mod clocks;
+mod concurrency;
 mod convergence;
 mod cookie;
 mod cost;
@@ -34,10 +36,13 @@ mod histories;
 mod keys;
 mod killed;
 mod logout;
+mod mailer;
 mod metrics;
 mod oauth2;
 mod parallel;
+mod policies;
 mod refresh;
+mod revocations;
 mod rotation;
 mod sessions;
 mod soak;

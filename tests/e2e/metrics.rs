@@ -4,36 +4,32 @@ use serde_json::Value;
 
 use crate::support::{Answer, World, run};
 
-/// The metric lines of a function's log, as CloudWatch reads them: what a line declares, it has.
-fn lines(world: &World, function: &str) -> Vec<Value> {
-    let text = world.log_text();
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.filter(|line| line.get("_aws").is_some() && line["FunctionName"] == function).collect()
-}
-
 fn declared(line: &Value) -> Vec<&str> {
-    let set = &line["_aws"]["CloudWatchMetrics"][0];
-    assert_eq!(set["Namespace"], "Ratchet");
-    for dimension in set["Dimensions"][0].as_array().unwrap() {
-        assert!(line[dimension.as_str().unwrap()].is_string(), "{line}");
+    let mut names = Vec::new();
+    for set in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
+        assert_eq!(set["Namespace"], "Ratchet");
+        for dimension in set["Dimensions"][0].as_array().unwrap() {
+            assert!(line[dimension.as_str().unwrap()].is_string(), "{line}");
+        }
+        let metrics = set["Metrics"].as_array().unwrap();
+        names.extend(metrics.iter().map(|metric| metric["Name"].as_str().unwrap()));
     }
-    let metrics = set["Metrics"].as_array().unwrap();
-    metrics.iter().map(|metric| metric["Name"].as_str().unwrap()).collect()
+    names
 }
 
 #[test]
 fn every_request_is_counted_and_timed_with_its_calls() {
     run(async {
         let world = World::beside("metrics", &[]).await;
-        let begun = ["authenticate", "refresh"].map(|function| lines(&world, function).len());
+        let begun = ["authenticate", "refresh"].map(|function| world.metric_lines(function).len());
         let (_, tokens) = world.signed_in().await;
         world.api().refresh(&tokens.refresh).await.tokens();
         let refused = world.api().refresh("rt1_forged").await;
         assert_eq!(refused.problem(), (401, "malformed".to_owned()));
         Answer::of(world.api().request("GET", "/health")).await;
 
-        let authenticate = lines(&world, "authenticate").split_off(begun[0]);
-        let refresh = lines(&world, "refresh").split_off(begun[1]);
+        let authenticate = world.metric_lines("authenticate").split_off(begun[0]);
+        let refresh = world.metric_lines("refresh").split_off(begun[1]);
         let values = |lines: &[Value], metric: &str| -> Vec<Value> {
             let having = lines.iter().filter(|line| declared(line).contains(&metric));
             having.map(|line| line[metric].clone()).collect()
@@ -53,13 +49,28 @@ fn every_request_is_counted_and_timed_with_its_calls() {
 }
 
 #[test]
+fn letters_are_counted_with_the_calls_they_took() {
+    run(async {
+        let world = World::shared().await;
+        world.member().await;
+        let sent =
+            world.metric_lines("mailer").into_iter().find(|line| line["letters_sent"].is_u64());
+        let sent = sent.expect("a line of an invocation that sent a letter");
+        for metric in ["letters_sent", "requests", "milliseconds", "dynamodb_milliseconds"] {
+            assert!(declared(&sent).contains(&metric), "{sent}");
+        }
+        assert!(!sent["request_id"].as_str().unwrap().is_empty());
+    });
+}
+
+#[test]
 fn a_new_instance_counts_one_cold_start() {
     run(async {
         let world = World::beside("cold-starts", &[]).await;
         for _ in 0..3 {
             Answer::of(world.api().request("GET", "/health")).await;
         }
-        let lines = lines(&world, "refresh");
+        let lines = world.metric_lines("refresh");
         let cold = lines.iter().filter(|line| declared(line).contains(&"cold_starts"));
         assert_eq!(cold.count(), 1);
     });

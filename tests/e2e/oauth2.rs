@@ -24,9 +24,11 @@ fn refusals_are_those_of_rfc_6749() {
     run(async {
         let world = World::shared().await;
         let (_, tokens) = world.signed_in().await;
+        let (_, others) = world.signed_in().await;
+        let live = [("grant_type", "refresh_token"), ("refresh_token", &*others.refresh)];
         world.api().logout(&tokens.refresh).await;
         let revoked = [("grant_type", "refresh_token"), ("refresh_token", &*tokens.refresh)];
-        let cases: [(&[(&str, &str)], &str, &str); 7] = [
+        let cases: [(&[(&str, &str)], &str, &str); 11] = [
             (&revoked, "invalid_grant", "revoked"),
             (
                 &[("grant_type", "refresh_token"), ("refresh_token", "x")],
@@ -35,6 +37,10 @@ fn refusals_are_those_of_rfc_6749() {
             ),
             (&[("grant_type", "refresh_token")], "invalid_request", ""),
             (&[], "invalid_request", ""),
+            (&[("grant_type", "refresh_token"), ("refresh_token", "")], "invalid_request", ""),
+            (&[("grant_type", ""), revoked[1]], "invalid_request", ""),
+            (&[live[0], live[1], ("scope", "admin")], "invalid_scope", ""),
+            (&[live[0], live[1], ("scope", ""), ("scope", "")], "invalid_request", ""),
             (&[revoked[0], revoked[1], revoked[1]], "invalid_request", ""),
             (
                 &[("grant_type", "password"), ("username", "x"), ("password", "y")],
@@ -52,6 +58,9 @@ fn refusals_are_those_of_rfc_6749() {
                 assert_eq!(refusal.json()["error_description"], description);
             }
         }
+        // What was refused has used nothing up, and an empty parameter is none.
+        let answer = post(world, "/oauth2/token", &[live[0], live[1], ("scope", "")]).await;
+        assert!(answer.json()["refresh_after"].is_u64(), "{answer:?}");
     });
 }
 

@@ -277,6 +277,7 @@ fn a_damaged_session_is_a_generic_500_and_stays_as_it_is() {
             "absolute_expires_at",
             "expires_at",
             "source_ip",
+            "device",
             "superseded_1",
             "superseded_2",
             "superseded_3",
@@ -285,7 +286,12 @@ fn a_damaged_session_is_a_generic_500_and_stays_as_it_is() {
         ] {
             let (_, tokens) = world.signed_in().await;
             let mut item = world.item(&tokens.refresh).await;
-            item.insert(attribute.to_owned(), AttributeValue::Bool(true));
+            let damage = match attribute {
+                // The key of an index is of its type; there is no reason beside it.
+                "revoked_at" => AttributeValue::N("1".to_owned()),
+                _ => AttributeValue::Bool(true),
+            };
+            item.insert(attribute.to_owned(), damage);
             world.put_item(item.clone()).await;
             let answer = world.api().refresh(&tokens.refresh).await;
             assert_eq!(answer.problem(), (500, "internal".to_owned()), "{attribute}");

@@ -1,6 +1,7 @@
 //! What the tests share: one runtime, one stack, clients, users and a look at the tables.
 
 pub(crate) mod api;
+pub(crate) mod asked;
 pub(crate) mod items;
 pub(crate) mod logs;
 pub(crate) mod mail;

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::support::{World, run};
+use crate::support::{Answer, World, run};
 
 #[test]
 fn a_session_of_before_there_were_versions_goes_on_and_gets_one() {
@@ -31,6 +31,24 @@ fn a_session_of_a_later_release_is_left_as_it_is_and_nobody_is_logged_out() {
         // The later release is back.
         world.set_number(&tokens.refresh, "version", 1).await;
         world.api().refresh(&tokens.refresh).await.tokens();
+    });
+}
+
+#[test]
+fn a_session_that_can_not_be_read_stands_in_nobodys_way_and_ends_with_the_others() {
+    run(async {
+        let world = World::shared().await;
+        let (person, unreadable) = world.signed_in().await;
+        world.set_number(&unreadable.refresh, "version", 2).await;
+        let tokens = world.sign_in(&person).await;
+        let sessions = "/users/me/sessions";
+        let listed = world.api().get(sessions, &tokens.access).await.json();
+        assert_eq!(listed["sessions"].as_array().unwrap().len(), 1, "{listed}");
+        let refusal = world.api().get(sessions, &unreadable.access).await;
+        assert_eq!(refusal.problem(), (503, "unavailable".to_owned()), "a fault, no refusal");
+        let ended = Answer::of(world.api().request("DELETE", sessions).bearer_auth(&tokens.access));
+        assert_eq!(ended.await.status, 204);
+        assert!(world.item(&unreadable.refresh).await.contains_key("revoked_at"));
     });
 }
 

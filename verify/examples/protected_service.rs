@@ -35,7 +35,9 @@ async fn whoami(
         .ok_or(StatusCode::UNAUTHORIZED)?;
     let claims = verifier.verify(token).await.map_err(|error| match error {
         VerifyError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        VerifyError::Expired | VerifyError::Invalid(_) => StatusCode::UNAUTHORIZED,
+        VerifyError::Expired | VerifyError::Ended | VerifyError::Invalid(_) => {
+            StatusCode::UNAUTHORIZED
+        }
     })?;
     Ok(Json(json!({"sub": claims.sub, "sid": claims.sid, "roles": claims.roles})))
 }

@@ -1,48 +1,56 @@
-//! Fetching the issuer's keys: one URL, over TLS, bounded in time and size.
+//! Fetching what the issuer publishes: one URL each, over TLS, bounded in time and size.
 
 use std::time::Duration;
 
-use ratchet::key_ring::PublicKeys;
-use reqwest::{Client, Response, Url, header, redirect};
+use ratchet::revocations::{ListError, MAX_LIST_LEN};
+use reqwest::{Client, Response, StatusCode, Url, header, redirect};
 
 /// The longest that fetching may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The longest set of keys that is read, in bytes.
-const MAX_LEN: usize = 65_536;
+/// The longest answer that is read, in bytes.
+const MAX_LEN: usize = MAX_LIST_LEN;
 
-/// How long keys are kept if the issuer does not say.
+/// How long an answer is kept if the issuer does not say.
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(300);
 
-/// The issuer is no URL that keys can be fetched from.
+/// The issuer is no URL that anything can be fetched from.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the issuer has to be an https URL without query and fragment, such as https://auth.example.com"
 )]
 pub struct InvalidIssuer;
 
-/// The keys could not be fetched.
+/// Keys, or the list of ended sessions, could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The issuer could not be reached, or did not answer in time.
     #[error("the issuer can not be reached")]
     Unreachable(#[source] reqwest::Error),
-    /// The issuer answered something else than its keys.
+    /// The issuer answered something else than what it was asked for.
     #[error("the issuer answered with status {0}")]
     Status(u16),
-    /// The answer was no JWK Set, or longer than one may be.
-    #[error("the issuer's answer is no JWK Set")]
+    /// The answer was no JWK Set, or longer than anything may be.
+    #[error("the issuer's answer is no JWK Set, or too long")]
     Malformed,
+    /// The answer was no list of ended sessions that is to be gone by.
+    #[error("the issuer's list of ended sessions can not be used")]
+    List(#[source] ListError),
     /// The last try was a moment ago and failed.
-    #[error("fetching the keys failed a moment ago")]
+    #[error("fetching it failed a moment ago")]
     TriedAMomentAgo,
 }
 
+/// An answer.
 pub(crate) struct Fetched {
-    pub(crate) keys: PublicKeys,
+    /// What there is; nothing if it is the same as before (RFC 9110 §15.4.5).
+    pub(crate) news: Option<Vec<u8>>,
+    /// The name of what there is, for the next time.
+    pub(crate) etag: Option<header::HeaderValue>,
     pub(crate) max_age: Duration,
 }
 
+/// Fetches one document of the issuer.
 #[derive(Debug)]
 pub(crate) struct Fetcher {
     client: Client,
@@ -50,25 +58,39 @@ pub(crate) struct Fetcher {
 }
 
 impl Fetcher {
-    pub(crate) fn new(issuer: &str) -> Result<Self, InvalidIssuer> {
-        let url = format!("{}/.well-known/jwks.json", issuer.trim_end_matches('/'));
+    /// One for the document at `path` below the issuer's URL.
+    pub(crate) fn new(issuer: &str, path: &str) -> Result<Self, InvalidIssuer> {
+        let url = format!("{}{path}", issuer.trim_end_matches('/'));
         let url = Url::parse(&url).map_err(|_| InvalidIssuer)?;
         let plain = issuer.contains(['?', '#']) || !url.username().is_empty();
         if plain || !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url)) {
             return Err(InvalidIssuer);
         }
-        // No redirect: the keys are where the issuer is, and nowhere else.
+        // No redirect: what the issuer says is where the issuer is, and nowhere else.
         let client = Client::builder().timeout(PATIENCE).redirect(redirect::Policy::none());
         Ok(Self { client: client.build().map_err(|_| InvalidIssuer)?, url })
     }
 
-    pub(crate) async fn fetch(&self) -> Result<Fetched, FetchError> {
+    /// The document, unless it is still the one that `known` names.
+    pub(crate) async fn fetch(
+        &self,
+        known: Option<&header::HeaderValue>,
+    ) -> Result<Fetched, FetchError> {
         let request = self.client.get(self.url.clone());
+        let request = match known {
+            Some(etag) => request.header(header::IF_NONE_MATCH, etag),
+            None => request,
+        };
         let mut response = request.send().await.map_err(FetchError::Unreachable)?;
-        if response.status() != reqwest::StatusCode::OK {
-            return Err(FetchError::Status(response.status().as_u16()));
-        }
         let max_age = max_age(&response);
+        let etag = response.headers().get(header::ETAG).cloned();
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_MODIFIED if known.is_some() => {
+                return Ok(Fetched { news: None, etag: known.cloned(), max_age });
+            }
+            other => return Err(FetchError::Status(other.as_u16())),
+        }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(FetchError::Unreachable)? {
             if body.len().saturating_add(chunk.len()) > MAX_LEN {
@@ -76,8 +98,7 @@ impl Fetcher {
             }
             body.extend_from_slice(&chunk);
         }
-        let keys = PublicKeys::parse(&body).ok_or(FetchError::Malformed)?;
-        Ok(Fetched { keys, max_age })
+        Ok(Fetched { news: Some(body), etag, max_age })
     }
 }
 
@@ -104,6 +125,8 @@ fn max_age(response: &Response) -> Duration {
 mod tests {
     use super::*;
 
+    const JWKS: &str = "/.well-known/jwks.json";
+
     #[test]
     fn keys_come_over_tls_or_from_this_machine() {
         for issuer in [
@@ -114,7 +137,7 @@ mod tests {
             "http://[::1]:9000",
             "http://localhost:9000",
         ] {
-            assert!(Fetcher::new(issuer).is_ok(), "{issuer}");
+            assert!(Fetcher::new(issuer, JWKS).is_ok(), "{issuer}");
         }
         for issuer in [
             "http://auth.example.com",
@@ -126,7 +149,7 @@ mod tests {
             "https://user@auth.example.com",
             "",
         ] {
-            assert!(Fetcher::new(issuer).is_err(), "{issuer}");
+            assert!(Fetcher::new(issuer, JWKS).is_err(), "{issuer}");
         }
     }
 }

@@ -15,8 +15,7 @@ mkdirSync(artefacts, { recursive: true });
 
 /** Starts `cargo local`; `stop` ends it. */
 export async function startStack(...options) {
-  const [port, pagePort] = [await freePort(), await freePort()];
-  const ports = ['--port', String(port), '--page-port', String(pagePort)];
+  const ports = ['--port', '0', '--page-port', '0'];
   const child = spawn('cargo', ['local', ...ports, ...options], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   const up = new Promise((resolve, reject) => {
@@ -29,10 +28,11 @@ export async function startStack(...options) {
     child.on('exit', () => reject(new Error(`cargo local ended:\n${output}`)));
   });
   await up;
+  const [, api, page] = output.match(/Ratchet is up at (\S+), with a page to try it at (\S+)/);
   return {
-    api: `http://127.0.0.1:${port}`,
-    page: `http://127.0.0.1:${pagePort}`,
-    port,
+    api,
+    page,
+    port: Number(new URL(api).port),
     stop: () =>
       new Promise((resolve) => {
         child.removeAllListeners('exit');
@@ -95,15 +95,6 @@ export async function startProxy(port) {
     cut: (path, times, bytes) => (cut = { path, times, bytes }),
     stop: () => server.close(),
   };
-}
-
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

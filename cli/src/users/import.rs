@@ -18,8 +18,8 @@ use ratchet_store::{NewUser, StoreError, Users, users::Imported};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
-use super::{email, export::Line, name_key, new_id};
-use crate::{arguments::Import, connection::Connection, failure::Failure, output};
+use super::{check_roles, email, export::Line, name_key, new_id};
+use crate::{arguments::Import, connection::Connection, failure::Failure, output, time::now};
 
 /// The longest line that is read, in bytes.
 const LINE_BYTES: usize = 16 * 1024;
@@ -96,7 +96,11 @@ pub(super) async fn run(
         None => Box::new(io::stderr()),
         Some(file) => {
             let cannot = Failure::io(format!("{} can not be written", file.display()));
-            Box::new(File::create(file).map_err(cannot)?)
+            // What is continued adds to what was refused before.
+            let continued = arguments.from_line > 1;
+            let mut open = File::options();
+            open.create(true).write(true).append(continued).truncate(!continued);
+            Box::new(open.open(file).map_err(cannot)?)
         }
     };
     let mut importer = Importer {
@@ -219,24 +223,28 @@ impl Importer<'_> {
 async fn write(users: &Users, batch: &[NewUser]) -> Result<Vec<Imported>, StoreError> {
     let mut pause = Duration::from_millis(100);
     for _ in 1..TRIES {
-        match users.import(batch).await {
+        match users.import(batch, now()).await {
             Err(StoreError::Unavailable { .. }) => tokio::time::sleep(pause).await,
             result => return result,
         }
         pause *= 2;
     }
-    users.import(batch).await
+    users.import(batch, now()).await
 }
 
 /// The next line without its end; `None` at the end of the file.
 fn next_line(reader: &mut dyn BufRead) -> Result<Option<Vec<u8>>, Failure> {
     let mut line = Vec::new();
-    // A longer line is read in pieces, each of which is refused: it is no user.
-    let mut limited = io::Read::take(reader, u64::try_from(LINE_BYTES).unwrap_or(u64::MAX));
-    let read =
-        limited.read_until(b'\n', &mut line).map_err(Failure::io("the file can not be read"))?;
+    let cannot = || Failure::io("the file can not be read");
+    let mut limited = io::Read::take(&mut *reader, u64::try_from(LINE_BYTES).unwrap_or(u64::MAX));
+    let read = limited.read_until(b'\n', &mut line).map_err(cannot())?;
     if read == 0 {
         return Ok(None);
+    }
+    if read == LINE_BYTES && line.last() != Some(&b'\n') {
+        // What is longer is no user, nor is any piece of it.
+        reader.skip_until(b'\n').map_err(cannot())?;
+        line = b"too long".to_vec();
     }
     while line.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
         line.pop();
@@ -251,6 +259,7 @@ fn parse(text: &[u8]) -> Result<NewUser, String> {
             .to_owned()
     })?;
     let say = |failure: Failure| failure.message();
+    check_roles(&line.roles).map_err(say)?;
     let id = match &line.id {
         Some(id) => id.parse().map_err(|_| "the id is no UUID in lower case".to_owned())?,
         None => new_id().map_err(say)?,
@@ -262,6 +271,7 @@ fn parse(text: &[u8]) -> Result<NewUser, String> {
         password_hash: PhcHash::import(&line.password_hash).map_err(|_| {
             "the password hash is of no known kind, or asks for more than it may".to_owned()
         })?,
+        expires_at: None,
         user: User {
             id,
             name: line.name,
@@ -271,4 +281,20 @@ fn parse(text: &[u8]) -> Result<NewUser, String> {
             cut: None,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_too_long_is_one_line_and_no_user_is_in_it() {
+        let long = [&"x".repeat(LINE_BYTES)[..], r#"{"name":"ada"}"#, "\nnext\r\n"].concat();
+        let mut reader = long.as_bytes();
+        let mut lines = Vec::new();
+        while let Some(line) = next_line(&mut reader).unwrap() {
+            lines.push(String::from_utf8(line).unwrap());
+        }
+        assert_eq!(lines, ["too long", "next"]);
+    }
 }

@@ -7,6 +7,8 @@ export interface TokenStorage {
     /** Keeps a token; `null` when there is none any more. */
     set(refreshToken: string | null): void | Promise<void>;
 }
+/** The part of `Storage` that is used. */
+export type Devices = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 export interface Options {
     /** The service, for example `https://auth.example.com`. */
     baseUrl: string;
@@ -19,6 +21,11 @@ export interface Options {
     origins?: string[];
     /** Token mode: keeps the refresh token beyond a reload. */
     storage?: TokenStorage;
+    /**
+     * Where device tokens are kept, one for each user name that signed in; `null` for nowhere.
+     * `localStorage` by default.
+     */
+    devices?: Devices | null;
     /** How long a refresh is tried again before it is given up for the moment, in ms. */
     patience?: number;
     /** Instead of `globalThis.fetch`. */
@@ -39,7 +46,10 @@ export interface Client {
     readonly session: Session | null;
     /** Finds the session that another tab, the cookie or the storage has. Call it at the start. */
     resume(): Promise<Session | null>;
-    /** Signs a user in. Rejects with a `RatchetError`. */
+    /**
+     * Signs a user in. Rejects with a `RatchetError`; after too many wrong passwords its `retryAfter`
+     * says when the next attempt counts. Nothing is tried again on its own account.
+     */
     signIn(credentials: Credentials): Promise<Session>;
     /** Ends the session. Rejects if the service can not be reached: then it has not ended. */
     signOut(): Promise<void>;
@@ -49,7 +59,10 @@ export interface Client {
     fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
     /** Hears of every change. Returns what ends that. */
     onSession(listener: Listener): () => void;
-    /** Stops timers and listening; the session lives on. */
+    /**
+     * Stops timers and listening; the session lives on. A request that has begun is still answered, what
+     * it brings is kept in `storage`, and other tabs are told; listeners are not.
+     */
     close(): void;
 }
 export declare function createClient(options: Options): Client;

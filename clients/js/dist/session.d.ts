@@ -33,6 +33,8 @@ export declare class RatchetError extends Error {
 export declare function stateOf(body: Record<string, unknown>, at: number): State;
 /** Reads a refusal; whatever is not the service's own has no code of it. */
 export declare function errorOf(response: Response): Promise<RatchetError>;
+/** Whether the same request would be refused again: an answer that is neither a fault nor a limit. */
+export declare function isRefused({ status }: RatchetError): boolean;
 /**
  * Whether nothing can come of the refresh token any more. Only the service's own word counts: a
  * fault, a gateway's 401, or a refusal of the request leaves the session alone.

@@ -1,7 +1,7 @@
 // A client of Ratchet for browsers: signs in, stays signed in, and signs out only when the service
 // says so.
 
-import { endsSession, errorOf, RatchetError, stateOf, type Session, type State } from './session.js';
+import { endsSession, errorOf, isRefused, RatchetError, stateOf, type Session, type State } from './session.js';
 import { sleep, turns, type Locks } from './turns.js';
 
 export { RatchetError, type Session };
@@ -12,6 +12,9 @@ export interface TokenStorage {
   /** Keeps a token; `null` when there is none any more. */
   set(refreshToken: string | null): void | Promise<void>;
 }
+
+/** The part of `Storage` that is used. */
+export type Devices = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
 export interface Options {
   /** The service, for example `https://auth.example.com`. */
@@ -25,6 +28,11 @@ export interface Options {
   origins?: string[];
   /** Token mode: keeps the refresh token beyond a reload. */
   storage?: TokenStorage;
+  /**
+   * Where device tokens are kept, one for each user name that signed in; `null` for nowhere.
+   * `localStorage` by default.
+   */
+  devices?: Devices | null;
   /** How long a refresh is tried again before it is given up for the moment, in ms. */
   patience?: number;
   /** Instead of `globalThis.fetch`. */
@@ -48,7 +56,10 @@ export interface Client {
   readonly session: Session | null;
   /** Finds the session that another tab, the cookie or the storage has. Call it at the start. */
   resume(): Promise<Session | null>;
-  /** Signs a user in. Rejects with a `RatchetError`. */
+  /**
+   * Signs a user in. Rejects with a `RatchetError`; after too many wrong passwords its `retryAfter`
+   * says when the next attempt counts. Nothing is tried again on its own account.
+   */
   signIn(credentials: Credentials): Promise<Session>;
   /** Ends the session. Rejects if the service can not be reached: then it has not ended. */
   signOut(): Promise<void>;
@@ -58,7 +69,10 @@ export interface Client {
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
   /** Hears of every change. Returns what ends that. */
   onSession(listener: Listener): () => void;
-  /** Stops timers and listening; the session lives on. */
+  /**
+   * Stops timers and listening; the session lives on. A request that has begun is still answered, what
+   * it brings is kept in `storage`, and other tabs are told; listeners are not.
+   */
   close(): void;
 }
 
@@ -66,6 +80,10 @@ export interface Client {
 const TABS = 250;
 /** The longest wait for an answer, in ms. */
 const ANSWER = 10_000;
+/** The pauses between refreshes that nobody waits for, in ms: they grow from the first to the last. */
+const [AGAIN, SELDOM] = [5_000, 60_000];
+/** The longest that a timer can wait, in ms. */
+const LONGEST = 2 ** 31 - 1;
 
 export function createClient(options: Options): Client {
   const { mode = 'cookie', storage, patience = 40_000 } = options;
@@ -83,6 +101,7 @@ export function createClient(options: Options): Client {
   let refreshing: Promise<Session | null> | undefined;
   let heard = () => {};
   let alone = true;
+  let closed = false;
 
   const channel = hasChannel ? new BroadcastChannel(name) : undefined;
   (channel as { unref?: () => void } | undefined)?.unref?.();
@@ -90,9 +109,27 @@ export function createClient(options: Options): Client {
     channel.onmessage = ({ data }) => {
       alone = false;
       if (data.at > state.at) apply(data);
-      else if (data.ask && state.at) channel.postMessage(state);
+      else if (data.ask && state.at) post(state);
       heard();
     };
+  }
+
+  /** Says something to the other tabs, also after the end: what they hold has been superseded. */
+  function post(message: State | { ask: true }) {
+    const last = channel && closed ? new BroadcastChannel(name) : undefined;
+    (last ?? channel)?.postMessage(message);
+    last?.close();
+  }
+
+  /** What a listener throws is reported, as that of any event listener, and hinders nothing. */
+  function tell(listener: Listener) {
+    try {
+      listener(state.session, state.reason);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 
   /** Takes a newer word over, without telling other tabs. */
@@ -100,21 +137,31 @@ export function createClient(options: Options): Client {
     state = next;
     clearTimeout(timer);
     if (next.session) schedule(next.session.refreshAt - Date.now());
-    for (const listener of listeners) listener(next.session, next.reason);
+    listeners.forEach(tell);
   }
 
-  async function learn(next: State) {
+  async function learn(word: State) {
+    // Newer than what it replaces, also within one millisecond or when the clock was set back.
+    const next = { ...word, at: Math.max(word.at, state.at + 1) };
     // Kept before it is used: a token that is used and then forgotten could end the session.
     if (mode === 'token') await storage?.set(next.session?.refreshToken ?? null);
+    post(next);
     apply(next);
-    channel?.postMessage(next);
     return next.session;
   }
 
-  function schedule(ms: number) {
+  /** Refreshes after `ms`; if that fails, again after `pause`, and then ever more seldom. */
+  function schedule(ms: number, pause = AGAIN) {
     clearTimeout(timer);
-    // Not kept by a timer: a refusal tells the listeners, a fault is tried again.
-    timer = setTimeout(() => client.refresh().catch(() => state.session && schedule(5_000)), Math.max(ms, 500));
+    if (closed) return;
+    const due = () =>
+      client.refresh().catch((thrown) => {
+        // The storage or a lock may have failed instead.
+        const error = thrown instanceof RatchetError ? thrown : new RatchetError('unavailable');
+        if (!state.session || isRefused(error)) return;
+        schedule(spread(pause, error), Math.min(pause * 2, SELDOM));
+      });
+    timer = setTimeout(due, Math.min(Math.max(ms, 500), LONGEST));
     (timer as { unref?: () => void }).unref?.();
   }
 
@@ -124,12 +171,26 @@ export function createClient(options: Options): Client {
     const told = new Promise<void>((resolve) => {
       heard = () => state.at > at && resolve();
     });
-    channel.postMessage({ ask: true });
+    post({ ask: true });
     await Promise.race([told, sleep(ms)]);
     heard = () => {};
   }
 
-  function post(path: string, body: object) {
+  /** Reads, keeps or, if it is empty, forgets the device token of a user name. */
+  function device(user: string, token?: string): string | null | undefined {
+    const key = `ratchet:device:${base}:${user.toLowerCase()}`;
+    try {
+      const devices = options.devices === undefined ? globalThis.localStorage : options.devices;
+      if (token === undefined) return devices?.getItem(key);
+      if (token) devices?.setItem(key, token);
+      else devices?.removeItem(key);
+    } catch {
+      // Storage may be forbidden or full: then this device stays a stranger.
+    }
+    return null;
+  }
+
+  function send(path: string, body: object) {
     return request(base + path, {
       method: 'POST',
       headers: {
@@ -151,28 +212,35 @@ export function createClient(options: Options): Client {
     for (let wait = 250; ; wait = Math.min(wait * 2, 5_000)) {
       let error = new RatchetError('unavailable');
       try {
-        const response = await post(path, body);
+        const response = await send(path, body);
         if (response.ok) return await read(response);
         error = await errorOf(response);
       } catch {
         // No answer, or half of one.
       }
-      if (error.status && error.status !== 429 && error.status < 500) throw error;
-      const pause = (error.retryAfter ?? 0) * 1000 + wait * (0.5 + Math.random() / 2);
-      if (Date.now() + pause > end) throw error;
+      const pause = spread(wait, error);
+      if (isRefused(error) || Date.now() + pause > end) throw error;
       await sleep(pause);
     }
   }
 
   const pair = async (response: Response) => stateOf(await response.json(), Date.now());
 
+  /** The refresh token to send, in token mode. */
+  async function tokenToSend() {
+    return mode === 'token' ? ((await storage?.get()) ?? state.session?.refreshToken) : undefined;
+  }
+
   async function next(known: State): Promise<Session | null> {
+    // A closed client does not hear when another tab supersedes the token that only memory holds, and
+    // an old one could end the session.
+    if (closed && !alone && mode === 'token' && !storage) return state.session;
     if (!alone) await ask(known.at, TABS);
     // Another tab was faster, or has signed out.
     if (state.at > known.at && (!state.session || state.session.refreshAt > Date.now())) {
       return state.session;
     }
-    const refreshToken = mode === 'token' ? ((await storage?.get()) ?? state.session?.refreshToken) : undefined;
+    const refreshToken = await tokenToSend();
     if (mode === 'token' && !refreshToken) return state.session;
     try {
       return await learn(await insist('/refresh', refreshToken ? { refresh_token: refreshToken } : {}, pair));
@@ -194,10 +262,19 @@ export function createClient(options: Options): Client {
 
     async signIn(credentials) {
       return takeTurns(async () => {
-        const response = await post('/authenticate', { ...credentials, mode }).catch(() => null);
+        const known = device(credentials.name);
+        const body = { ...credentials, mode, ...(known && { device_token: known }) };
+        const response = await send('/authenticate', body).catch(() => null);
         if (!response) throw new RatchetError('unavailable');
-        if (!response.ok) throw await errorOf(response);
-        const signedIn = await pair(response);
+        if (!response.ok) {
+          const error = await errorOf(response);
+          // As a stranger there may be attempts left.
+          if (known && error.code === 'account_locked') device(credentials.name, '');
+          throw error;
+        }
+        const answer = await response.json().catch(() => ({}));
+        const signedIn = stateOf(answer, Date.now());
+        if (answer.device_token) device(credentials.name, answer.device_token);
         await learn(signedIn);
         return signedIn.session as Session;
       });
@@ -205,7 +282,9 @@ export function createClient(options: Options): Client {
 
     async signOut() {
       await takeTurns(async () => {
-        const refreshToken = state.session?.refreshToken;
+        // Before `resume` this tab knows nothing, but another one may have the session.
+        if (!state.at) await ask(0, TABS);
+        const refreshToken = await tokenToSend();
         if (mode === 'cookie' || refreshToken) {
           const body = refreshToken ? { refresh_token: refreshToken } : {};
           await insist('/logout', body, async () => {});
@@ -243,18 +322,24 @@ export function createClient(options: Options): Client {
     },
 
     onSession(listener) {
-      listeners.add(listener);
-      listener(state.session, state.reason);
+      if (!closed) listeners.add(listener);
+      tell(listener);
       return () => void listeners.delete(listener);
     },
 
     close() {
+      closed = true;
       clearTimeout(timer);
       channel?.close();
       listeners.clear();
     },
   };
   return client;
+}
+
+/** How long to wait: at least `ms` and what the service asks for, and not as long as everybody else. */
+function spread(ms: number, { retryAfter = 0 }: RatchetError): number {
+  return Math.max(ms, retryAfter * 1000) * (1 + Math.random());
 }
 
 function withToken(request: Request, token: string | undefined): Request {

@@ -70,6 +70,11 @@ export async function errorOf(response: Response): Promise<RatchetError> {
   return new RatchetError(code, status, own ? String(problem.title) : code, retryAfter);
 }
 
+/** Whether the same request would be refused again: an answer that is neither a fault nor a limit. */
+export function isRefused({ status }: RatchetError): boolean {
+  return status >= 400 && status < 500 && status !== 429;
+}
+
 /**
  * Whether nothing can come of the refresh token any more. Only the service's own word counts: a
  * fault, a gateway's 401, or a refusal of the request leaves the session alone.

@@ -2,14 +2,20 @@
 // (The browser's tests in `web/` run against the real one.)
 
 /** What goes wrong with the next answers. */
-export type Fault = 'lost' | 'lost before' | 'cut' | 503 | 429 | 'gateway 401';
+export type Fault = 'lost' | 'lost before' | 'cut' | 503 | 429 | 403 | 'gateway 401';
 
 export class Service {
   generation = 0;
   ended: string | undefined;
   requests: string[] = [];
   presented: string[] = [];
+  /** The device tokens that came with sign-ins. */
+  devices: (string | undefined)[] = [];
   faults: Fault[] = [];
+  /** What a fault asks for, in seconds. */
+  retryAfter = 1;
+  /** What every sign-in is refused with. */
+  refusal: Response | undefined;
   life = 300;
   refreshAfter = 200;
 
@@ -25,8 +31,9 @@ export class Service {
     const fault = this.faults.shift();
     if (fault === 'lost before') throw new TypeError('network');
     if (fault === 503 || fault === 429) {
-      return problem(fault, 'unavailable', { 'retry-after': '1' });
+      return problem(fault, 'unavailable', { 'retry-after': String(this.retryAfter) });
     }
+    if (fault === 403) return problem(403, 'forbidden_origin');
     if (fault === 'gateway 401') return new Response('{"message":"Unauthorized"}', { status: 401 });
     const response = this.answer(pathname, await request.json());
     if (fault === 'lost') throw new TypeError('network');
@@ -34,11 +41,13 @@ export class Service {
     return response;
   };
 
-  private answer(path: string, body: { refresh_token?: string; password?: string }): Response {
+  private answer(path: string, body: Record<string, string | undefined>): Response {
     if (path === '/authenticate') {
+      this.devices.push(body.device_token);
+      if (this.refusal) return this.refusal;
       if (body.password !== 'right') return problem(401, 'invalid_credentials');
       this.ended = undefined;
-      return this.pair();
+      return this.pair({ device_token: `dt1_${this.devices.length}` });
     }
     const presented = body.refresh_token ?? this.token();
     this.presented.push(presented);
@@ -51,8 +60,9 @@ export class Service {
     return this.pair();
   }
 
-  private pair(): Response {
+  private pair(more: object = {}): Response {
     return Response.json({
+      ...more,
       access_token: this.access(),
       token_type: 'Bearer',
       expires_in: this.life,

@@ -20,6 +20,11 @@ fn wrong_password() -> [Problem; 3] {
     [Problem::WrongPassword, Problem::TooManyAttempts { retry_after }, Problem::AccountLocked]
 }
 
+/// What a network that asks too often is refused.
+const fn too_many() -> Problem {
+    Problem::TooManyAttempts { retry_after: Duration::from_secs(8) }
+}
+
 fn refused() -> Problem {
     Problem::PasswordRefused(vec![PasswordRule::TooShort { min_chars: 15 }])
 }
@@ -64,6 +69,7 @@ fn open() -> Vec<Operation> {
             .answers(202, "A message follows", "Accepted", &accepted())
             .refuses(&[
                 refused(),
+                too_many(),
                 Problem::MissingAccessToken,
                 Problem::InvalidAccessToken,
                 Problem::ExpiredAccessToken,
@@ -77,7 +83,7 @@ fn open() -> Vec<Operation> {
                 &[("from the link", token.clone()), ("a typed code", code.clone())],
             )
             .done(204, "It is confirmed")
-            .refuses(&[Problem::InvalidProof]),
+            .refuses(&[Problem::InvalidProof, too_many()]),
         Operation::new(
             "post",
             "/users/confirm-email/resend",
@@ -85,15 +91,12 @@ fn open() -> Vec<Operation> {
             "Sends the message to confirm an address again",
         )
         .takes(JSON, "AddressRequest", &[("an address", address.clone())])
-        .answers(
-            202,
-            "A message follows, if there is anything to confirm",
-            "Accepted",
-            &accepted(),
-        ),
+        .answers(202, "A message follows, if there is anything to confirm", "Accepted", &accepted())
+        .refuses(&[too_many()]),
         Operation::new("post", "/users/password-reset", "askReset", "Asks for a new password")
             .takes(JSON, "AddressRequest", &[("an address", address)])
-            .answers(202, "A message follows, if it is a user's address", "Accepted", &accepted()),
+            .answers(202, "A message follows, if it is a user's address", "Accepted", &accepted())
+            .refuses(&[too_many()]),
         Operation::new(
             "post",
             "/users/password-reset/confirm",
@@ -106,7 +109,7 @@ fn open() -> Vec<Operation> {
             &[("from the link", with_password(&token)), ("a typed code", with_password(&code))],
         )
         .done(204, "It is set")
-        .refuses(&[Problem::InvalidProof, refused()]),
+        .refuses(&[Problem::InvalidProof, too_many(), refused()]),
     ]
 }
 

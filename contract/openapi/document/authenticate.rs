@@ -26,6 +26,10 @@ pub(crate) const CONFIRMATION: &str =
 
 pub(crate) fn operations() -> Vec<Operation> {
     let credentials = json!({"name": "ada", "password": "correct horse battery staple"});
+    let mut first = token_pair();
+    if let Some(first) = first.as_object_mut() {
+        first.insert("device_token".to_owned(), "dt1_AaIMQeYvc_Ce…".into());
+    }
     let in_cookie = json!({
         "name": "ada", "password": "correct horse battery staple", "device": "Laptop",
         "mode": "cookie",
@@ -50,7 +54,7 @@ pub(crate) fn operations() -> Vec<Operation> {
                 "AuthenticateRequest",
                 &[("a program", credentials), ("a browser application", in_cookie)],
             )
-            .answers(200, "The first token pair of a session", "TokenPair", &token_pair())
+            .answers(200, "The first token pair of a session", "TokenPair", &first)
             .link(200, "refresh", refresh("The refresh token leads to the next pair"))
             .link(200, "logout", link_to("logout", "refresh_token"))
             .refuses(&[

@@ -1,5 +1,6 @@
-//! `functions/keys`.
+//! `functions/keys` and `functions/revocations`.
 
+use ratchet_http::Problem;
 use serde_json::{Value, json};
 
 use super::operation::Operation;
@@ -42,5 +43,16 @@ pub(crate) fn operations() -> Vec<Operation> {
             "Metadata",
             &metadata,
         ),
+        Operation::new("get", "/.well-known/revocations", "revocations", "Sessions that ended lately")
+            .description(
+                "A JWT of the type `revocations+jwt`, signed like access tokens. `ended` has, of every \
+                 session that ended between `since` and `iat`, the first 16 bytes of the SHA-256 of \
+                 its id (`sid`) in base64url; access tokens issued before `since` count as expired. \
+                 There is no list unless the deployment wants one.",
+            )
+            .header("If-None-Match", "The `ETag` of what the client has")
+            .answers_text(200, "May be kept for 15 s", "application/jwt", "eyJ0eXAiOiJyZXZvY2F0…")
+            .done(304, "The client has it already")
+            .refuses(&[Problem::NotFound]),
     ]
 }

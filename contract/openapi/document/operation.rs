@@ -112,6 +112,20 @@ impl Operation {
         self
     }
 
+    /// An answer that is a text of some content type.
+    pub(crate) fn answers_text(
+        mut self,
+        status: u16,
+        description: &str,
+        content_type: &'static str,
+        example: &str,
+    ) -> Self {
+        let content = json!({content_type: {"schema": {"type": "string"}, "example": example}});
+        let response = json!({"description": description, "content": content});
+        self.responses.insert(status.to_string(), response);
+        self
+    }
+
     /// What a client can do next with an answer.
     pub(crate) fn link(mut self, status: u16, name: &str, link: Value) -> Self {
         if let Some(Value::Object(response)) = self.responses.get_mut(&status.to_string()) {

@@ -10,24 +10,6 @@ use super::{
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// All that a refresh token can be refused for.
-fn invalid_attempts() -> Vec<Problem> {
-    [
-        InvalidAttempt::Missing,
-        InvalidAttempt::Malformed,
-        InvalidAttempt::AccessTokenMismatch,
-        InvalidAttempt::ExpiredIdle,
-        InvalidAttempt::ExpiredAbsolute,
-        InvalidAttempt::ReuseDetected,
-        InvalidAttempt::Revoked,
-        InvalidAttempt::UserDisabled,
-        InvalidAttempt::Unknown,
-        InvalidAttempt::Elsewhere,
-    ]
-    .map(Problem::InvalidAttempt)
-    .into()
-}
-
 pub(crate) fn operations() -> Vec<Operation> {
     let next = json!({
         "operationId": "refresh",
@@ -62,7 +44,7 @@ pub(crate) fn operations() -> Vec<Operation> {
             .answers(200, "The next token pair", "TokenPair", &token_pair())
             .link(200, "refresh", next)
             .link(200, "logout", end)
-            .refuses(&invalid_attempts())
+            .refuses(&InvalidAttempt::ALL.map(Problem::InvalidAttempt))
             .refuses(&[Problem::ForbiddenOrigin]),
         Operation::new("post", "/logout", "logout", "Ends the session of a refresh token")
             .description("Whichever of the session's tokens it is, and also if it is over already.")

@@ -8,11 +8,12 @@ use estimates::{
 };
 
 fn main() {
-    println!("| call | write units | read units | dollars per million |");
-    println!("| --- | ---: | ---: | ---: |");
+    println!("| call | write units | read units | GB-ms | dollars per million |");
+    println!("| --- | ---: | ---: | ---: | ---: |");
     for call in [AUTHENTICATE, REFRESH, USERS] {
         let (writes, reads) = (call.write_units, call.read_units);
-        println!("| `{}` | {writes} | {reads} | {:.2} |", call.route, per_million(&call));
+        let (route, time) = (call.route, call.gb_milliseconds());
+        println!("| `{route}` | {writes} | {reads} | {time:.1} | {:.2} |", per_million(&call));
     }
     println!();
     println!(

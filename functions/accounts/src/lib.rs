@@ -4,7 +4,8 @@
 //! It sends no mail: it leaves letters in the outbox, each in the same transaction as the change
 //! that it announces.
 
-mod hashing;
+mod network;
+mod own;
 mod proof;
 mod routes;
 
@@ -14,8 +15,7 @@ use axum::{
     Extension, Router,
     routing::{delete, get, post},
 };
-use ratchet::password::PasswordHasher;
-use ratchet_http::App;
+use ratchet_http::{App, hashing::Hashing};
 
 use routes::{admin, confirm_email, me, password, password_reset, register};
 
@@ -24,7 +24,7 @@ use routes::{admin, confirm_email, me, password, password_reset, register};
 pub fn requests(generator: &mut schemars::SchemaGenerator) {
     generator.subschema_for::<register::Request>();
     generator.subschema_for::<confirm_email::Request>();
-    generator.subschema_for::<confirm_email::Resend>();
+    generator.subschema_for::<routes::Address>();
     generator.subschema_for::<password_reset::Confirm>();
     generator.subschema_for::<password::Request>();
     generator.subschema_for::<me::Change>();
@@ -45,7 +45,7 @@ pub fn answers(generator: &mut schemars::SchemaGenerator) {
 /// # Errors
 /// If the memory can not be had.
 pub fn routes(app: &App) -> Result<Router<Arc<App>>, Box<dyn Error + Send + Sync>> {
-    let hasher = Arc::new(PasswordHasher::new(app.config.hash_cost)?);
+    let hashing = Hashing::new(app.config.hash_cost)?;
     Ok(Router::new()
         .route("/users", post(register::handle))
         .route("/users/confirm-email", post(confirm_email::handle))
@@ -56,5 +56,5 @@ pub fn routes(app: &App) -> Result<Router<Arc<App>>, Box<dyn Error + Send + Sync
         .route("/users/me/password", post(password::change))
         .route("/users/{id}", get(admin::show).patch(admin::change).delete(admin::delete))
         .route("/users/{id}/sessions", delete(admin::end_sessions))
-        .layer(Extension(hasher)))
+        .layer(Extension(hashing)))
 }

@@ -1,13 +1,18 @@
 //! What somebody presents from a message: its token, or the address and its code.
 
+use std::net::IpAddr;
+
 use ratchet::{
     challenge::{MailCode, MailToken, Proof, Purpose},
     email::EmailAddress,
+    entropy::random,
     ids::UserId,
     key_ring::KeyRing,
     time::UnixMillis,
 };
 use ratchet_http::{App, Problem};
+
+use crate::network::Counted;
 
 /// A proof, and whose challenge it is to meet.
 #[derive(Debug)]
@@ -15,6 +20,7 @@ pub(crate) struct Presented {
     pub(crate) purpose: Purpose,
     pub(crate) user_id: UserId,
     pub(crate) proof: Proof,
+    pub(crate) counted: Counted,
 }
 
 /// A token, or an address with a code: exactly one of them.
@@ -23,17 +29,21 @@ pub(crate) struct Evidence<'a> {
     pub(crate) token: Option<&'a str>,
     pub(crate) email: Option<&'a str>,
     pub(crate) code: Option<&'a str>,
+    /// Where it came from.
+    pub(crate) source: Option<IpAddr>,
 }
 
 impl Evidence<'_> {
-    /// Reads the evidence. A code is counted here, before anybody compares it.
+    /// Reads the evidence. It is counted for its network, and a code for its address too, before
+    /// anybody compares it.
     ///
     /// # Security
     /// An address that nobody has costs the same calls as any other: the code is counted for the
-    /// address, and then compared with the challenge of a user who does not exist.
+    /// address, and then compared with the challenge of a user who does not exist: another one for
+    /// each request, so that those for unknown addresses do not meet at one item.
     ///
     /// # Errors
-    /// [`Problem::InvalidProof`], or what `malformed` says.
+    /// [`Problem::InvalidProof`], [`Problem::TooManyAttempts`], or what `malformed` says.
     pub(crate) async fn read(
         &self,
         app: &App,
@@ -50,7 +60,8 @@ impl Evidence<'_> {
                     return Err(Problem::InvalidProof);
                 }
                 let MailToken { purpose, user_id, secret } = token;
-                Ok(Presented { purpose, user_id, proof: Proof::Token(secret.hash()) })
+                let counted = Counted::take(app, self.source, now).await?;
+                Ok(Presented { purpose, user_id, proof: Proof::Token(secret.hash()), counted })
             }
             (None, Some(email), Some(code)) => {
                 let email = EmailAddress::parse(email).map_err(|_| malformed.clone())?;
@@ -59,14 +70,16 @@ impl Evidence<'_> {
                 let Some(purpose) = purposes.first().copied() else {
                     return Err(Problem::Internal);
                 };
+                let counted = Counted::take(app, self.source, now).await?;
                 if !app.challenges.count_try(purpose, &email, now).await? {
                     return Err(Problem::InvalidProof);
                 }
-                let known = app.users.find_by_email(&email).await?;
-                let user_id = known.unwrap_or_else(|| UserId::from_bytes([0; 16]));
+                let known = app.users.find_by_email(&email, now).await?;
+                let nobody = UserId::generate(now, &random()?);
+                let user_id = known.unwrap_or(nobody);
                 let keys = ring.tag_keys(now.seconds());
                 let hashes = keys.map(|key| code.hash(purpose, user_id, key)).collect();
-                Ok(Presented { purpose, user_id, proof: Proof::Code(hashes) })
+                Ok(Presented { purpose, user_id, proof: Proof::Code(hashes), counted })
             }
             _ => Err(malformed),
         }

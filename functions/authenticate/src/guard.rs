@@ -11,13 +11,17 @@ use ratchet_http::{App, Problem, attempts::admit};
 pub(crate) struct Admission {
     network: AttemptKey,
     counter: AttemptKey,
+    /// What the device's counter said, if it lets nobody try.
+    pub(crate) refusal: Option<Problem>,
 }
 
 impl Admission {
     /// Counts an attempt at the account called `name`, with the device that has signed in there
     /// before or as a stranger.
     ///
-    /// The network's counter comes first: what it turns away leaves the account's as it is.
+    /// The network's counter comes first: what it turns away leaves the account's as it is. What
+    /// the device's turns away is told by [`Admission::refusal`]: it counts only for a device that
+    /// knows the user, which is found out meanwhile.
     pub(crate) async fn take(
         app: &App,
         name: &str,
@@ -28,16 +32,23 @@ impl Admission {
         let policy = app.config.attempts;
         let network = AttemptKey::network(source, now);
         admit(app, &network, &policy.network, "network", now).await?;
-        let (counter, kind) = match device {
-            Some(device) => (AttemptKey::device(device.device_id), "device"),
-            None => (AttemptKey::account(name), "account"),
+        let Some(device) = device else {
+            let counter = AttemptKey::account(name);
+            admit(app, &counter, &policy.account, "account", now).await?;
+            return Ok(Self { network, counter, refusal: None });
         };
-        admit(app, &counter, &policy.account, kind, now).await?;
-        Ok(Self { network, counter })
+        let counter = AttemptKey::device(device.device_id);
+        match admit(app, &counter, &policy.account, "device", now).await {
+            Ok(()) => Ok(Self { network, counter, refusal: None }),
+            Err(refusal @ (Problem::TooManyAttempts { .. } | Problem::AccountLocked)) => {
+                Ok(Self { network, counter, refusal: Some(refusal) })
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
-    /// Counts the attempt as a stranger's too: its device token is of another user who had the
-    /// name before.
+    /// Counts the attempt as a stranger's: its device token is of another user who had the name
+    /// before, or older than the last end of all sessions.
     pub(crate) async fn take_as_stranger(
         self,
         app: &App,
@@ -46,7 +57,7 @@ impl Admission {
     ) -> Result<Self, Problem> {
         let counter = AttemptKey::account(name);
         admit(app, &counter, &app.config.attempts.account, "account", now).await?;
-        Ok(Self { counter, ..self })
+        Ok(Self { counter, refusal: None, ..self })
     }
 
     /// The password was proved: the succession of failures is over.

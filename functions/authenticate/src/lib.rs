@@ -10,8 +10,7 @@ mod routes;
 use std::{error::Error, sync::Arc};
 
 use axum::{Extension, Router, routing::post};
-use ratchet::password::PasswordHasher;
-use ratchet_http::App;
+use ratchet_http::{App, hashing::Hashing};
 
 /// Adds what the route takes to the API's description.
 #[cfg(feature = "contract")]
@@ -25,8 +24,8 @@ pub fn requests(generator: &mut schemars::SchemaGenerator) {
 /// # Errors
 /// If the memory can not be had.
 pub fn routes(app: &App) -> Result<Router<Arc<App>>, Box<dyn Error + Send + Sync>> {
-    let hasher = Arc::new(PasswordHasher::new(app.config.hash_cost)?);
+    let hashing = Hashing::new(app.config.hash_cost)?;
     Ok(Router::new()
         .route("/authenticate", post(routes::authenticate::handle))
-        .layer(Extension(hasher)))
+        .layer(Extension(hashing)))
 }

@@ -5,21 +5,37 @@
 //! 403. A key ring that can not be had is no answer at all, which it makes a 500: a fault is never
 //! a refusal.
 
+mod ends;
+
 use ratchet::{
     access_token::{self, AccessTokenError, AccessTokenPolicy, Claims, Verified},
     config::Config,
-    time::UnixMillis,
 };
 use ratchet_http::clock;
-use ratchet_store::{KeyRingCache, LoadError, aws::AwsSettings, key_ring::Newer};
+use ratchet_store::{KeyRingCache, LoadError, Sessions, StoreError, aws::AwsSettings};
 use serde::Serialize;
 use serde_json::Value;
+
+use self::ends::Ends;
 
 /// Decides about requests to other APIs.
 #[derive(Debug)]
 pub struct Authorizer {
     key_ring: KeyRingCache,
     policy: AccessTokenPolicy,
+    /// Which sessions ended, if that is asked for.
+    ends: Option<Ends>,
+}
+
+/// No decision: a fault, never a refusal.
+#[derive(Debug, thiserror::Error)]
+pub enum Undecided {
+    /// No key ring can be had.
+    #[error(transparent)]
+    NoKeyRing(#[from] LoadError),
+    /// Which sessions ended can not be had, and what is known of it is too old.
+    #[error("which sessions ended is not known")]
+    NoEnds(#[source] StoreError),
 }
 
 /// The answer to the gateway.
@@ -49,11 +65,19 @@ impl Authorizer {
     /// # Errors
     /// [`LoadError`], unless it is a fault of the moment: then the first request tries again.
     pub async fn start(config: &Config, aws: &AwsSettings) -> Result<Self, LoadError> {
-        let key_ring =
-            KeyRingCache::new(aws.secrets_manager(), &config.key_ring_secret, config.keys.reload);
+        let key_ring = KeyRingCache::new(
+            aws.secrets_manager(),
+            &config.key_ring_secret,
+            config.keys.reload,
+            ratchet_http::measure::key_ring_not_loaded,
+        );
+        let ends = config.published_for().map(|reach| {
+            let sessions = Sessions::new(aws.dynamodb(), &config.tokens_table);
+            Ends::new(sessions, &config.access_token.issuer, reach)
+        });
         match key_ring.current(clock::now()).await {
             Ok(_) | Err(LoadError::Unavailable(_)) => {
-                Ok(Self { key_ring, policy: config.access_token.clone() })
+                Ok(Self { key_ring, policy: config.access_token.clone(), ends })
             }
             Err(error) => Err(error),
         }
@@ -62,32 +86,21 @@ impl Authorizer {
     /// Decides about one request.
     ///
     /// # Errors
-    /// [`LoadError`] while no key ring can be had.
-    pub async fn decide(&self, event: &Value) -> Result<Decision, LoadError> {
+    /// [`Undecided`].
+    pub async fn decide(&self, event: &Value) -> Result<Decision, Undecided> {
         let Some(token) = bearer_token(event) else { return Ok(Decision::refusal()) };
-        match self.verify(token, clock::now()).await? {
-            Ok(Verified::Live(claims)) => Ok(Decision::of(claims)),
-            Ok(Verified::Expired(_)) | Err(_) => Ok(Decision::refusal()),
-        }
-    }
-
-    async fn verify(
-        &self,
-        token: &str,
-        now: UnixMillis,
-    ) -> Result<Result<Verified, AccessTokenError>, LoadError> {
-        let ring = self.key_ring.current(now).await?;
-        match access_token::verify(token, &self.policy, &ring, now.seconds()) {
-            Err(AccessTokenError::UnknownKey) => {
-                match self.key_ring.after_unknown_key(now).await? {
-                    Newer::Ring(ring) => {
-                        Ok(access_token::verify(token, &self.policy, &ring, now.seconds()))
-                    }
-                    Newer::Nothing => Ok(Err(AccessTokenError::UnknownKey)),
-                }
-            }
-            verdict => Ok(verdict),
-        }
+        let now = clock::now();
+        let verified = self.key_ring.read(now, AccessTokenError::takes_unknown_key, |ring| {
+            access_token::verify(token, &self.policy, ring, now.seconds())
+        });
+        let Ok(Verified::Live(claims)) = verified.await? else {
+            return Ok(Decision::refusal());
+        };
+        let lives = match &self.ends {
+            None => true,
+            Some(ends) => ends.leave_alone(&claims, now).await.map_err(Undecided::NoEnds)?,
+        };
+        Ok(if lives { Decision::of(claims) } else { Decision::refusal() })
     }
 }
 

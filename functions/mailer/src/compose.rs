@@ -28,6 +28,21 @@ pub(crate) enum Template {
 }
 
 impl Template {
+    /// The name in the counters of messages.
+    pub(crate) const fn kind(self) -> &'static str {
+        match self {
+            Self::ConfirmEmail => "confirm-email",
+            Self::ResetPassword => "reset-password",
+            Self::ChangeEmail => "change-email",
+            Self::AddressTaken => "address-taken",
+            Self::NameTaken => "name-taken",
+            Self::PasswordChanged => "password-changed",
+            Self::EmailChangeTold => "email-change-told",
+            Self::EmailChanged => "email-changed",
+            Self::Deleted => "deleted",
+        }
+    }
+
     const fn text(self) -> &'static str {
         match self {
             Self::ConfirmEmail => include_str!("../templates/confirm-email.txt"),
@@ -215,7 +230,7 @@ mod tests {
     #[test]
     fn a_name_can_neither_write_html_nor_be_filled_again() {
         let name = "<img/src=x>\"'&{{code}}";
-        let mail = compose(to(), Template::ConfirmEmail, "Acme", name, Some(&proofs(None)));
+        let mail = compose(to(), Template::PasswordChanged, "Acme", name, Some(&proofs(None)));
         assert!(!mail.html.contains("<img"), "{}", &*mail.html);
         assert!(mail.html.contains("&lt;img/src=x&gt;&quot;&#39;&amp;{{code}}"));
         assert!(mail.text.contains(name));

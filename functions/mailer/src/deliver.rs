@@ -1,7 +1,7 @@
 //! From a letter to a message: whom it goes to, and what it proves.
 
 use ratchet::{
-    challenge::{MailCode, MailToken, Purpose},
+    challenge::{MAILS_PER_HOUR, MailCode, MailToken, NOTICES_PER_HOUR, Purpose},
     email::EmailAddress,
     entropy::{RandomUnavailable, random},
     error_chain::ErrorChain,
@@ -40,6 +40,14 @@ pub(crate) enum DeliveryError {
     Send(#[from] SendError),
 }
 
+impl DeliveryError {
+    /// Whether the letter, or the user it is about, is what can not be read: trying again does not
+    /// help, and holds up everybody else's letters.
+    const fn is_of_this_letter(&self) -> bool {
+        matches!(self, Self::Store(StoreError::MalformedItem(_) | StoreError::NewerItem { .. }))
+    }
+}
+
 /// What became of a letter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Delivered {
@@ -57,8 +65,8 @@ pub(crate) enum Outcome {
     Pointless,
     /// The address has got too many within the hour.
     TooMany,
-    /// SES refuses it for good. It stays in the outbox, for whoever looks into it, until its time
-    /// is over.
+    /// SES refuses it for good, or it can not be read. It stays in the outbox, for whoever looks into
+    /// it, until its time is over.
     Refused,
 }
 
@@ -81,27 +89,39 @@ struct Draft {
     template: Template,
     /// Whose challenge of which kind it lets its reader meet.
     challenge: Option<(Purpose, UserId)>,
-    /// Anybody can have it sent, so that the address has to be spared too many.
-    limited: bool,
+    /// Anybody can have it sent, so that the address has to be spared more of its kind in an hour.
+    limit: Option<usize>,
 }
 
 impl Draft {
     fn told(to: EmailAddress, name: String, template: Template) -> Self {
-        Self { to, name, template, challenge: None, limited: false }
+        Self { to, name, template, challenge: None, limit: None }
     }
 
-    fn limited(self) -> Self {
-        Self { limited: true, ..self }
+    fn limited(self, limit: usize) -> Self {
+        Self { limit: Some(limit), ..self }
     }
 
     fn challenging(self, purpose: Purpose, user_id: UserId) -> Self {
-        Self { challenge: Some((purpose, user_id)), limited: true, ..self }
+        Self { challenge: Some((purpose, user_id)), ..self.limited(MAILS_PER_HOUR) }
     }
 }
 
 impl Mailer {
-    /// Sends a letter that has not been sent yet, and forgets it.
+    /// Sends a letter that has not been sent yet, and forgets it. One that can not be read is
+    /// refused.
     pub(crate) async fn deliver(&self, id: LetterId) -> Result<Delivered, DeliveryError> {
+        match self.try_deliver(id).await {
+            Err(error) if error.is_of_this_letter() => {
+                let error = tracing::field::display(ErrorChain(&error));
+                tracing::error!(letter = %id, error, "a letter can not be read; it is left");
+                Ok(Delivered { kind: "", result: Outcome::Refused })
+            }
+            result => result,
+        }
+    }
+
+    async fn try_deliver(&self, id: LetterId) -> Result<Delivered, DeliveryError> {
         let Some(letter) = self.app.outbox.find(id).await? else {
             return Ok(Delivered { kind: "", result: Outcome::Gone });
         };
@@ -115,8 +135,11 @@ impl Mailer {
     async fn send(&self, letter: &Letter) -> Result<Outcome, DeliveryError> {
         let now = clock::now();
         let Some(draft) = self.draft(&letter.notice).await? else { return Ok(Outcome::Pointless) };
-        if draft.limited && !self.app.challenges.count_mail(&draft.to, letter.id, now).await? {
-            return Ok(Outcome::TooMany);
+        if let Some(limit) = draft.limit {
+            let kind = (draft.template.kind(), limit);
+            if !self.app.challenges.count_mail(&draft.to, kind, letter.id, now).await? {
+                return Ok(Outcome::TooMany);
+            }
         }
         let mail = self.complete(draft, now).await?;
         match self.ses.send(&mail).await {
@@ -139,11 +162,13 @@ impl Mailer {
             }
             Notice::ResetAsked { email } => self.account_of(email).await?.and_then(reset),
             Notice::AddressTaken { email } => self.account_of(email).await?.map(|account| {
-                Draft::told(account.email, account.user.name, Template::AddressTaken).limited()
+                let name = shown_name(&account);
+                Draft::told(account.email, name, Template::AddressTaken).limited(NOTICES_PER_HOUR)
             }),
-            Notice::NameTaken { email, name } => {
-                Some(Draft::told(email.clone(), name.clone(), Template::NameTaken).limited())
-            }
+            Notice::NameTaken { email, name } => Some(
+                Draft::told(email.clone(), name.clone(), Template::NameTaken)
+                    .limited(MAILS_PER_HOUR),
+            ),
             Notice::PasswordChanged { user_id } => self.account(*user_id).await?.map(|account| {
                 Draft::told(account.email, account.user.name, Template::PasswordChanged)
             }),
@@ -161,11 +186,11 @@ impl Mailer {
     }
 
     async fn account(&self, id: UserId) -> Result<Option<Account>, StoreError> {
-        self.app.users.find_account(id).await
+        self.app.users.find_account(id, clock::now()).await
     }
 
     async fn account_of(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError> {
-        match self.app.users.find_by_email(email).await? {
+        match self.app.users.find_by_email(email, clock::now()).await? {
             Some(id) => self.account(id).await,
             None => Ok(None),
         }
@@ -182,8 +207,9 @@ impl Mailer {
             }
             Some(owner) if owner.user.id == user_id => None,
             Some(owner) => {
-                let draft = Draft::told(owner.email, owner.user.name, Template::AddressTaken);
-                Some(draft.limited())
+                let name = shown_name(&owner);
+                let draft = Draft::told(owner.email, name, Template::AddressTaken);
+                Some(draft.limited(NOTICES_PER_HOUR))
             }
         })
     }
@@ -208,6 +234,12 @@ impl Mailer {
     }
 }
 
+/// What a message calls the account: an address that nobody has proved may be anybody's, and the name
+/// a stranger's words.
+fn shown_name(account: &Account) -> String {
+    if account.user.email_confirmed { account.user.name.clone() } else { account.email.to_string() }
+}
+
 fn confirmation(account: Account) -> Option<Draft> {
     if account.user.email_confirmed {
         return None;
@@ -220,6 +252,7 @@ fn reset(account: Account) -> Option<Draft> {
     if account.user.status == UserStatus::Disabled {
         return None;
     }
-    let draft = Draft::told(account.email, account.user.name, Template::ResetPassword);
+    let name = shown_name(&account);
+    let draft = Draft::told(account.email, name, Template::ResetPassword);
     Some(draft.challenging(Purpose::ResetPassword, account.user.id))
 }

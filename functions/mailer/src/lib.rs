@@ -12,8 +12,12 @@ mod stream;
 use std::error::Error;
 
 use ratchet::error_chain::ErrorChain;
-use ratchet_http::App;
+use ratchet_http::{
+    App,
+    measure::{self, LETTERS_DELAYED, LETTERS_REFUSED, LETTERS_SENT},
+};
 
+use deliver::Outcome;
 use ses::Ses;
 pub use stream::Event;
 use stream::{Failure, Failures};
@@ -45,10 +49,16 @@ impl Mailer {
             };
             match self.deliver(id).await {
                 Ok(outcome) => {
+                    match outcome.result {
+                        Outcome::Sent => measure::count(LETTERS_SENT),
+                        Outcome::Refused => measure::count(LETTERS_REFUSED),
+                        Outcome::Gone | Outcome::Pointless | Outcome::TooMany => {}
+                    }
                     let (kind, outcome) = (outcome.kind, outcome.result.as_str());
                     tracing::info!(letter = %id, kind, outcome, "letter");
                 }
                 Err(error) => {
+                    measure::count(LETTERS_DELAYED);
                     let error = tracing::field::display(ErrorChain(&error));
                     tracing::error!(letter = %id, error, "a letter could not be sent; it comes again");
                     return Failures { batch_item_failures: vec![Failure::of(record)] };

@@ -1,11 +1,11 @@
 //! Amazon SES.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
 use aws_sdk_sesv2::{
     Client,
     config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig},
-    error::BuildError,
+    error::{BuildError, ProvideErrorMetadata as _, SdkError},
     operation::send_email::SendEmailError,
     types::{Body, Content, Destination, EmailContent, Message, MessageHeader},
 };
@@ -81,10 +81,21 @@ impl Ses {
             Err(error) => Err(match error.as_service_error() {
                 Some(
                     SendEmailError::MessageRejected(_) | SendEmailError::BadRequestException(_),
-                ) => SendError::Refused(error.into()),
-                _ => SendError::Unavailable(error.into()),
+                ) => SendError::Refused(without_text(error)),
+                _ => SendError::Unavailable(without_text(error)),
             }),
         }
+    }
+}
+
+/// What went wrong, for the log: of an answer its code only. Its text has addresses in it.
+fn without_text<R>(error: SdkError<SendEmailError, R>) -> Box<dyn Error + Send + Sync>
+where
+    R: fmt::Debug + Send + Sync + 'static,
+{
+    match error.as_service_error() {
+        Some(answer) => answer.code().unwrap_or("an error without a code").into(),
+        None => error.into(),
     }
 }
 
@@ -113,7 +124,21 @@ fn content(mail: &Mail) -> Result<EmailContent, BuildError> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_sesv2::error::ErrorMetadata;
+    use ratchet::error_chain::ErrorChain;
+
     use super::*;
+
+    #[test]
+    fn of_an_answer_the_code_is_logged_and_no_address() {
+        let answer = ErrorMetadata::builder()
+            .code("MessageRejected")
+            .message("Email address is not verified: ada@example.com");
+        let answer = SendEmailError::generic(answer.build());
+        let source = without_text(SdkError::service_error(answer, "ada@example.com"));
+        let logged = ErrorChain(&SendError::Refused(source)).to_string();
+        assert_eq!(logged, "SES refuses the message: MessageRejected");
+    }
 
     #[test]
     fn a_display_name_can_not_become_an_address() {

@@ -1,5 +1,6 @@
 //! `POST /refresh` and its kin: the hot path. Waits for DynamoDB and does little else.
 
+mod caution;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod rotate;

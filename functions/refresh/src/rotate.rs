@@ -3,6 +3,7 @@
 use ratchet::{
     config::Convergence,
     entropy::random,
+    ids::UserId,
     key_ring::KeyRing,
     refresh_token::RefreshToken,
     rotation::{Decision, Presented, Refusal, Rotation, decide, walk},
@@ -19,7 +20,9 @@ use ratchet_http::{
     problem::InvalidAttempt,
     tokens::TokenPair,
 };
-use ratchet_store::RotateResult;
+use ratchet_store::{RotateResult, StoreError};
+
+use crate::caution;
 
 /// Rotates the session of `refresh_token`, or leads to what rotated it before.
 pub(crate) async fn rotate(
@@ -29,9 +32,9 @@ pub(crate) async fn rotate(
     origin: Origin,
 ) -> Result<TokenPair, Problem> {
     let now = clock::now();
+    let token = app.refresh_token(refresh_token, now).await?;
+    let token = token.ok_or(Problem::InvalidAttempt(InvalidAttempt::Malformed))?;
     let ring = app.key_ring(now).await?;
-    let token = RefreshToken::parse(refresh_token, ring.tag_keys(now.seconds()))
-        .map_err(|_| Problem::InvalidAttempt(InvalidAttempt::Malformed))?;
     if let Some(access_token) = access_token {
         belongs_together(app, &token, access_token, now).await?;
     }
@@ -50,23 +53,35 @@ pub(crate) async fn rotate(
     let next = TokenSecret::new(random()?);
     let rotation =
         Rotation::prepare(&attempt.token, &next, random()?, now, policy, attempt.origin.clone())?;
-    let (rotated, user) = tokio::join!(
-        app.sessions.rotate(
-            attempt.token.user_id,
-            attempt.token.session_id,
-            &attempt.presented,
-            &rotation,
-            now.minus(policy.retry_window),
-        ),
-        app.users.find(attempt.token.user_id),
+    let rotating = app.sessions.rotate(
+        attempt.token.user_id,
+        attempt.token.session_id,
+        &attempt.presented,
+        &rotation,
+        now.minus(policy.retry_window),
     );
-    // Whichever failed, the presented token is as good as before: it is live, or it leads to what
-    // has been written.
-    let (rotated, user) = (rotated?, user?);
+    let finding = find(app, attempt.token.user_id, now);
+    let (rotated, user) = if caution::is_due(now) {
+        let user = finding.await?;
+        (rotating.await?, user)
+    } else {
+        let (rotated, user) = tokio::join!(rotating, finding);
+        // Whichever failed, the presented token is as good as before, for the retry window at
+        // least: it is live, or it leads to what has been written.
+        (rotated?, user?)
+    };
     match rotated {
         RotateResult::Rotated(session) => attempt.answer(&session, next, user.as_ref()).await,
         RotateResult::Unmet(session) => attempt.follow(session.as_ref(), user.as_ref()).await,
     }
+}
+
+async fn find(app: &App, id: UserId, now: UnixMillis) -> Result<Option<User>, StoreError> {
+    let found = app.users.find(id).await;
+    if found.is_err() {
+        caution::begin(now);
+    }
+    found
 }
 
 /// An access token beside the refresh token must be of the same session; it may be expired.

@@ -32,21 +32,7 @@ fn every_problem() -> Vec<Problem> {
         Problem::Unavailable,
         Problem::Internal,
     ];
-    problems.extend(
-        [
-            InvalidAttempt::Missing,
-            InvalidAttempt::Malformed,
-            InvalidAttempt::AccessTokenMismatch,
-            InvalidAttempt::ExpiredIdle,
-            InvalidAttempt::ExpiredAbsolute,
-            InvalidAttempt::ReuseDetected,
-            InvalidAttempt::Revoked,
-            InvalidAttempt::UserDisabled,
-            InvalidAttempt::Unknown,
-            InvalidAttempt::Elsewhere,
-        ]
-        .map(Problem::InvalidAttempt),
-    );
+    problems.extend(InvalidAttempt::ALL.map(Problem::InvalidAttempt));
     problems
 }
 
@@ -63,6 +49,25 @@ async fn what_clients_see_of_every_problem() {
         writeln!(seen, "{}\n", String::from_utf8_lossy(&body)).unwrap();
     }
     insta::assert_snapshot!(seen);
+}
+
+#[test]
+fn every_invalid_attempt_is_in_the_list_of_them() {
+    // A variant that is not named here does not compile; one that is not in the list is missed.
+    let place = |attempt| match attempt {
+        InvalidAttempt::Missing => 0,
+        InvalidAttempt::Malformed => 1,
+        InvalidAttempt::AccessTokenMismatch => 2,
+        InvalidAttempt::ExpiredIdle => 3,
+        InvalidAttempt::ExpiredAbsolute => 4,
+        InvalidAttempt::ReuseDetected => 5,
+        InvalidAttempt::Revoked => 6,
+        InvalidAttempt::UserDisabled => 7,
+        InvalidAttempt::Unknown => 8,
+        InvalidAttempt::Elsewhere => 9,
+    };
+    let places = InvalidAttempt::ALL.map(place);
+    assert_eq!(places, std::array::from_fn(|at| at));
 }
 
 #[test]

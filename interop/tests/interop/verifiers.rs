@@ -89,7 +89,7 @@ pub(crate) struct ExampleService {
 
 impl ExampleService {
     pub(crate) async fn start(fixture: &Fixture, issuer: &Issuer) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = local::starting::free_port().unwrap();
         let mut service = Command::new(example(fixture, "protected_service").await);
         service.env("ISSUER", &issuer.url).env("AUDIENCE", "ratchet").env("PORT", port.to_string());
         let process = trusting(&mut service, issuer).kill_on_drop(true).spawn().unwrap();

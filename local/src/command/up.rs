@@ -18,11 +18,11 @@ use super::{Failure, with_stack};
 /// How to start the stack.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Port of the API on 127.0.0.1
-    #[arg(long, default_value_t = 9000, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    /// Port of the API on 127.0.0.1; 0 for one that is free
+    #[arg(long, default_value_t = 9000, value_name = "PORT")]
     port: u16,
-    /// Port of the demonstration page on 127.0.0.1
-    #[arg(long, default_value_t = 9001, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    /// Port of the demonstration page on 127.0.0.1; 0 for one that is free
+    #[arg(long, default_value_t = 9001, value_name = "PORT")]
     page_port: u16,
     /// Life of an access token; 300 if not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
@@ -31,7 +31,7 @@ pub struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(5..=600))]
     retry_window_seconds: Option<u16>,
     /// Instances of each function that may run at the same time
-    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
     concurrency: u8,
 }
 
@@ -57,7 +57,9 @@ pub fn run(runtime: &Runtime, options: &Options) -> Result<(), Failure> {
             options.page_port
         )
     })?;
-    stack_options = stack_options.with("RATCHET_CORS_ORIGINS", page.origin());
+    stack_options = stack_options
+        .with("RATCHET_CORS_ORIGINS", page.origin())
+        .with("RATCHET_LINK_URL", format!("{}/", page.origin()));
     with_stack(runtime, stack_options, async move |stack: &Stack| {
         demo_users::create(stack).await?;
         std::fs::write(Workspace::locate().mail(), stack.services().secrets().endpoint())?;

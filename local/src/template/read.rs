@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     str::FromStr,
+    time::Duration,
 };
 
 use super::{
@@ -223,17 +224,34 @@ fn grants(role: &Place<'_>, resources: &Resources<'_>) -> Result<BTreeSet<Grant>
                 Err(_) => arn(&place).map(|text| vec![text]),
             };
             let allowed = one_or_more(statement.load("Resource")?)?;
+            let conditions = conditions(&statement)?;
             for action in one_or_more(statement.load("Action")?)? {
-                grants.extend(
-                    allowed.iter().map(|resource| Grant {
+                for resource in &allowed {
+                    grants.extend(conditions.iter().map(|condition| Grant {
                         action: action.clone(),
                         resource: resource.clone(),
-                    }),
-                );
+                        condition: condition.clone(),
+                    }));
+                }
             }
         }
     }
     Ok(grants)
+}
+
+/// The values that the one condition of a statement allows, each with its key; only `None` if there
+/// is no condition.
+fn conditions(statement: &Place<'_>) -> Result<Vec<Option<String>>, TemplateError> {
+    let Some(place) = statement.find("Condition") else { return Ok(vec![None]) };
+    let (_, tested) = only_entry(&place)?;
+    let (key, values) = only_entry(&tested)?;
+    let values = values.items().unwrap_or_else(|_| vec![values]);
+    values.iter().map(|value| Ok(Some(format!("{key}={}", arn(value)?)))).collect()
+}
+
+fn only_entry<'a>(place: &Place<'a>) -> Result<(String, Place<'a>), TemplateError> {
+    let entries: Result<[_; 1], _> = place.entries()?.try_into();
+    entries.map(|[entry]| entry).map_err(|_| place.shape("a mapping with one key"))
 }
 
 /// An ARN by the logical id of its resource, and what follows it.
@@ -262,15 +280,13 @@ fn event_sources(resources: &Resources<'_>) -> Result<Vec<EventSource>, Template
             let table =
                 names("EventSourceArn", "GetAtt", ".StreamArn", "!GetAtt <a table>.StreamArn")?;
             let id = names("FunctionName", "Ref", ".Alias", "!Ref <a function>.Alias")?;
-            let function = resources
+            let (_, resource, function) = resources
                 .0
                 .get(&id)
-                .ok_or_else(|| properties.shape("a mapping to a function of the template"))?
-                .1
-                .load("Metadata")?
-                .load("BuildProperties")?
-                .load("Binary")?
-                .text()?;
+                .ok_or_else(|| properties.shape("a mapping to a function of the template"))?;
+            let timeout = function.load("Timeout")?.number()?;
+            let function = resource.load("Metadata")?.load("BuildProperties")?;
+            let function = function.load("Binary")?.text()?;
             let filters = properties.load("FilterCriteria")?.load("Filters")?;
             let pattern = |filter: &Place<'_>| {
                 let place = filter.load("Pattern")?;
@@ -281,6 +297,17 @@ fn event_sources(resources: &Resources<'_>) -> Result<Vec<EventSource>, Template
                 function,
                 batch_size: properties.load("BatchSize")?.number()?,
                 patterns: filters.items()?.iter().map(pattern).collect::<Result<_, _>>()?,
+                timeout: Duration::from_secs(timeout),
+                // -1 is for ever.
+                max_retries: properties
+                    .load("MaximumRetryAttempts")?
+                    .number::<i32>()?
+                    .try_into()
+                    .ok(),
+                max_age: Duration::from_secs(
+                    properties.load("MaximumRecordAgeInSeconds")?.number()?,
+                ),
+                bisects: properties.load("BisectBatchOnFunctionError")?.is_true()?,
             })
         })
         .collect()

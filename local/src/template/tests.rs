@@ -65,6 +65,10 @@ fn the_tables_have_their_keys_index_and_time_to_live() {
     let tokens = &tables["TokensTable"];
     assert_eq!(tokens.key, [key("user_id", "B"), key("session_id", "B")]);
     assert_eq!(tokens.time_to_live.as_deref(), Some("expires_at"));
+    let [ends] = tokens.indexes.as_slice() else { panic!("one index: {:?}", tokens.indexes) };
+    assert_eq!(ends.name, "ends");
+    assert_eq!(ends.key, [key("published", "S"), key("revoked_at", "N")]);
+    assert_eq!(ends.projection, "KEYS_ONLY", "no more than ids and times leaves the table");
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn whatever_its_age_a_token_must_be_genuine_and_may_be_anything_else() {
 }
 
 #[test]
-fn a_retired_key_verifies_nothing_but_what_may_be_of_any_age() {
+fn a_retired_key_verifies_nothing_but_what_has_expired() {
     let key = |byte: u8, use_, kid: &str, life: Value| {
         let k = to_base64url(&(byte..byte + 40).collect::<Vec<u8>>());
         let mut key = json!({"kty": "oct", "use": use_, "kid": kid, "k": k});
@@ -229,6 +229,8 @@ fn a_retired_key_verifies_nothing_but_what_may_be_of_any_age() {
     let refusal = verify(&token, &policy(), &retired, at);
     assert_eq!(refusal, Err(AccessTokenError::UnknownKey));
     assert!(verify_whatever_its_age(&token, &policy(), &retired).is_ok());
+    let at = NOW.plus(policy().life);
+    assert!(matches!(verify(&token, &policy(), &retired, at), Ok(Verified::Expired(_))));
 }
 
 #[test]

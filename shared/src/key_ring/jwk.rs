@@ -127,7 +127,10 @@ impl Jwk {
         if !self.permits("sign") {
             return Err(KeyError::Unsupported);
         }
-        let key = match self.algorithm()? {
+        if known_keys::is_known(&self.thumbprint()?) {
+            return Err(KeyError::Weak);
+        }
+        Ok(match self.algorithm()? {
             SignatureAlgorithm::Hs256 => PrivateKey::hs256(&self.strong_hmac_secret()?),
             SignatureAlgorithm::Es256 => {
                 let d = coordinate(self.d.as_ref())?;
@@ -138,8 +141,7 @@ impl Jwk {
                 PrivateKey::ed25519(&d, &x).ok_or(KeyError::Mismatch)?
             }
             SignatureAlgorithm::Rs256 => self.rsa_private_key()?,
-        };
-        if known_keys::is_known(&self.thumbprint()?) { Err(KeyError::Weak) } else { Ok(key) }
+        })
     }
 
     /// What may be published of this key; `None` if it is symmetric.
@@ -223,11 +225,9 @@ impl Jwk {
         let mut different = secret.clone();
         different.sort_unstable();
         different.dedup();
-        if different.len() < 8 || known_keys::is_known_secret(&secret) {
-            Err(KeyError::Weak)
-        } else {
-            Ok(secret)
-        }
+        let known =
+            known_keys::is_known_secret(&secret) || known_keys::is_known(&self.thumbprint()?);
+        if different.len() < 8 || known { Err(KeyError::Weak) } else { Ok(secret) }
     }
 
     fn hmac_secret(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {

@@ -66,6 +66,11 @@ pub fn from_session(session: &Session) -> Item {
     item
 }
 
+/// The session that an item is of, whatever else is in it.
+pub(super) fn session_id(item: &Item) -> Result<SessionId, StoreError> {
+    Ok(SessionId::from_bytes(Reader(item).bytes("session_id")?))
+}
+
 /// The session of an item.
 ///
 /// # Errors

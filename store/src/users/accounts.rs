@@ -1,4 +1,4 @@
-//! What changes an account: registration, address, password, status, deletion.
+//! What changes an account: address, password, status.
 //!
 //! Whatever ends sessions does so in the same write as the change that is the reason.
 
@@ -9,11 +9,11 @@ use ratchet::{
     ids::{SessionId, UserId},
     letter::{Letter, Notice},
     password::PhcHash,
-    time::UnixMillis,
+    time::{UnixMillis, UnixSeconds},
     user::{NameKey, User, UserStatus},
 };
 
-use super::{NewUser, Users, applied, item};
+use super::{Users, applied, item};
 use crate::{
     StoreError, challenges,
     item::{Reader, number, string},
@@ -25,8 +25,8 @@ use crate::{
 /// ([`SessionsCut`](ratchet::user::SessionsCut)), and here the number needs no read.
 const CUT: &str = "sessions_valid_after = if_not_exists(sessions_valid_after, :now) + :one";
 
-/// How often a registration looks again when others register meanwhile.
-const REGISTRATION_TRIES: usize = 3;
+/// What an account has when its address is confirmed: from then on it is listed.
+const CONFIRMED: &str = "email_confirmed = :true, listing = :listing";
 
 /// A user with what only the user and administrators see.
 #[derive(Debug, Clone)]
@@ -41,90 +41,38 @@ pub struct Account {
     pub pending_email: Option<EmailAddress>,
     /// What proves the password.
     pub password_hash: PhcHash,
-}
-
-/// What became of a registration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Registration {
-    /// The user is kept.
-    Registered,
-    /// Somebody has the address already.
-    AddressTaken,
-    /// Somebody has the name already.
-    NameTaken,
+    /// When it is over, unless the address is confirmed before.
+    pub expires_at: Option<UnixSeconds>,
 }
 
 impl Users {
-    /// Keeps a new user together with the letter that says so, or else the letter that says why
-    /// not. `letter` writes them.
-    ///
-    /// # Security
-    /// Whether or not name and address are taken: two reads, and one transaction over the same
-    /// four keys. The time that it takes does not tell.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn register(
-        &self,
-        new: &NewUser,
-        letter: impl Fn(Registration) -> Letter,
-    ) -> Result<Registration, StoreError> {
-        let [user, name, email] = item::from_new_user(new);
-        let keys =
-            [item::user_pk(new.user.id), item::name_pk(&new.name_key), item::email_pk(&new.email)];
-        for _ in 0..REGISTRATION_TRIES {
-            let [user_key, name_key, email_key] = keys.clone();
-            let (by_name, by_email) =
-                tokio::join!(self.get(name_key.clone()), self.get(email_key.clone()));
-            let (name_free, email_free) = (by_name?.is_none(), by_email?.is_none());
-            let found = match (email_free, name_free) {
-                (true, true) => Registration::Registered,
-                (false, _) => Registration::AddressTaken,
-                (true, false) => Registration::NameTaken,
-            };
-            let mut items = vec![enclose(&self.table, &letter(found))?];
-            if found == Registration::Registered {
-                for item in [user.clone(), name.clone(), email.clone()] {
-                    items.push(transact::put_new(&self.table, item)?);
-                }
-            } else {
-                let present = |free| {
-                    if free { "attribute_not_exists(pk)" } else { "attribute_exists(pk)" }
-                };
-                for (key, free) in
-                    [(user_key, true), (name_key, name_free), (email_key, email_free)]
-                {
-                    items.push(transact::check(&self.table, &key, present(free))?);
-                }
-            }
-            if transact(&self.client, items).await? {
-                return Ok(found);
-            }
-        }
-        Err(StoreError::Unavailable {
-            operation: "TransactWriteItems",
-            source: "others registered the same name or address at the same time".into(),
-        })
-    }
-
     /// The user with that id and all that belongs to the account, read consistently.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn find_account(&self, id: UserId) -> Result<Option<Account>, StoreError> {
-        self.get(item::user_pk(id)).await?.as_ref().map(item::to_account).transpose()
+    pub async fn find_account(
+        &self,
+        id: UserId,
+        now: UnixMillis,
+    ) -> Result<Option<Account>, StoreError> {
+        self.get_live(item::user_pk(id), now).await?.as_ref().map(item::to_account).transpose()
     }
 
     /// Whose address it is.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn find_by_email(&self, email: &EmailAddress) -> Result<Option<UserId>, StoreError> {
-        let pointer = self.get(item::email_pk(email.as_str())).await?;
+    pub async fn find_by_email(
+        &self,
+        email: &EmailAddress,
+        now: UnixMillis,
+    ) -> Result<Option<UserId>, StoreError> {
+        let pointer = self.get_live(item::email_pk(email.as_str()), now).await?;
         pointer.as_ref().map(|pointer| item::user_id(&Reader(pointer))).transpose()
     }
 
-    /// Confirms the address that somebody registered with. `false` if the proof is none.
+    /// Confirms the address that somebody registered with. `false` if the proof is none, or the
+    /// registration has expired.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -134,20 +82,30 @@ impl Users {
         proof: &Proof,
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
+        let account = self.find_account(id, now).await?;
+        let email = account.as_ref().map_or("", |account| account.email.as_str());
         let confirmed = self
             .change(id)
-            .update_expression("SET email_confirmed = :true")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":true", item::truth());
-        let items = vec![
-            challenges::meet(&self.table, Purpose::ConfirmEmail, id, proof, now)?,
+            .update_expression(format!("SET {CONFIRMED} REMOVE expires_at"))
+            .condition_expression(format!("({}) AND email = :email", transact::TAKEN))
+            .expression_attribute_values(":email", string(email))
+            .expression_attribute_values(":second", number(now.seconds().get()))
+            .expression_attribute_values(":true", item::truth())
+            .expression_attribute_values(":listing", string(item::LISTING));
+        let mut items = vec![
+            challenges::meet(&self.table, Purpose::ConfirmEmail, (id, email), proof, now)?,
             transact::update(confirmed)?,
         ];
+        // The same calls for an address that nobody has: its challenge is not met.
+        if let Some(account) = account {
+            let email = item::email_pk(account.email.as_str());
+            items.extend(self.keep(&account, [item::name_pk(&account.name_key), email])?);
+        }
         transact(&self.client, items).await
     }
 
     /// Sets a new password for whoever reads the user's mail, and ends all sessions. The address is
-    /// confirmed by that too. `false` if the proof is none.
+    /// confirmed by that too. Returns whose it is; `None` if the proof is none.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -158,28 +116,44 @@ impl Users {
         new: &PhcHash,
         now: UnixMillis,
         letter: &Letter,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Account>, StoreError> {
+        let account = self.find_account(id, now).await?;
+        let email = account.as_ref().map_or("", |account| account.email.as_str());
         let changed = self
             .change(id)
             .update_expression(format!(
-                "SET password_hash = :new, email_confirmed = :true, {CUT} REMOVE spared_session"
+                "SET password_hash = :new, {CONFIRMED}, {CUT} \
+                 REMOVE spared_session, expires_at, pending_email"
             ))
-            .condition_expression("attribute_exists(pk)")
+            .condition_expression(format!("({}) AND email = :email", transact::TAKEN))
+            .expression_attribute_values(":email", string(email))
+            .expression_attribute_values(":second", number(now.seconds().get()))
             .expression_attribute_values(":new", string(new.expose()))
             .expression_attribute_values(":true", item::truth())
+            .expression_attribute_values(":listing", string(item::LISTING))
             .expression_attribute_values(":now", number(now.get()))
             .expression_attribute_values(":one", number(1_u64));
-        let items = vec![
-            challenges::meet(&self.table, Purpose::ResetPassword, id, proof, now)?,
+        let mut items = vec![
+            challenges::meet(&self.table, Purpose::ResetPassword, (id, email), proof, now)?,
             transact::update(changed)?,
             challenges::forget(&self.table, Purpose::ConfirmEmail, id)?,
+            challenges::forget(&self.table, Purpose::ChangeEmail, id)?,
             enclose(&self.table, letter)?,
         ];
-        transact(&self.client, items).await
+        if let Some(account) = &account {
+            let email = item::email_pk(account.email.as_str());
+            items.extend(self.keep(account, [item::name_pk(&account.name_key), email])?);
+        }
+        let written = transact(&self.client, items).await?;
+        Ok(account.filter(|_| written))
     }
 
     /// Replaces a password by another one and ends all sessions but the spared one. `false` if the
     /// password has changed meanwhile.
+    ///
+    /// # Security
+    /// An address that was asked for with the old password is forgotten: whoever asked may be why
+    /// the password changes. So it is by [`reset_password`](Self::reset_password).
     ///
     /// # Errors
     /// [`StoreError`].
@@ -200,34 +174,41 @@ impl Users {
             .expression_attribute_values(":now", number(letter.written_at.get()))
             .expression_attribute_values(":one", number(1_u64));
         let changed = match spared {
-            None => changed.update_expression(format!("{set} REMOVE spared_session")),
+            None => {
+                changed.update_expression(format!("{set} REMOVE pending_email, spared_session"))
+            }
             Some(spared) => changed
-                .update_expression(format!("{set}, spared_session = :spared"))
+                .update_expression(format!("{set}, spared_session = :spared REMOVE pending_email"))
                 .expression_attribute_values(":spared", string(spared.to_string())),
         };
         let items = vec![
             transact::update(changed)?,
             challenges::forget(&self.table, Purpose::ResetPassword, id)?,
+            challenges::forget(&self.table, Purpose::ChangeEmail, id)?,
             enclose(&self.table, letter)?,
         ];
         transact(&self.client, items).await
     }
 
-    /// Remembers the address that is to replace the user's once it is confirmed. `false` if there
-    /// is no such user.
+    /// Remembers the address that is to replace the user's once it is confirmed. `false` if the
+    /// password that was proved is the user's no more, or the user may not sign in.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn ask_email_change(
         &self,
         id: UserId,
+        proved: &PhcHash,
         pending: &EmailAddress,
         letters: [&Letter; 2],
     ) -> Result<bool, StoreError> {
         let asked = self
             .change(id)
             .update_expression("SET pending_email = :pending")
-            .condition_expression("attribute_exists(pk)")
+            .condition_expression("password_hash = :proved AND #status = :active")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":proved", string(proved.expose()))
+            .expression_attribute_values(":active", string(item::status_name(UserStatus::Active)))
             .expression_attribute_values(":pending", string(pending.as_str()));
         let mut items = vec![
             transact::update(asked)?,
@@ -255,50 +236,38 @@ impl Users {
         let id = account.user.id;
         let changed = self
             .change(id)
-            .update_expression("SET email = :new, email_confirmed = :true REMOVE pending_email")
+            .update_expression(format!(
+                "SET email = :new, {CONFIRMED} REMOVE pending_email, expires_at"
+            ))
             .condition_expression("email = :old AND pending_email = :new")
             .expression_attribute_values(":old", string(account.email.as_str()))
             .expression_attribute_values(":new", string(pending.as_str()))
-            .expression_attribute_values(":true", item::truth());
-        let items = vec![
-            challenges::meet(&self.table, Purpose::ChangeEmail, id, proof, now)?,
+            .expression_attribute_values(":true", item::truth())
+            .expression_attribute_values(":listing", string(item::LISTING));
+        let pointer = item::pointer(item::email_pk(pending.as_str()), id);
+        let mut items = vec![
+            challenges::meet(
+                &self.table,
+                Purpose::ChangeEmail,
+                (id, pending.as_str()),
+                proof,
+                now,
+            )?,
             transact::update(changed)?,
             self.remove_pointer(item::email_pk(account.email.as_str()), id)?,
-            transact::put_new(&self.table, item::pointer(item::email_pk(pending.as_str()), id))?,
+            transact::put_free(&self.table, pointer, now)?,
             // What was sent to the former address is worth nothing from here on.
             challenges::forget(&self.table, Purpose::ResetPassword, id)?,
             challenges::forget(&self.table, Purpose::ConfirmEmail, id)?,
             enclose(&self.table, letter)?,
         ];
+        items.extend(self.keep(account, [item::name_pk(&account.name_key)])?);
         transact(&self.client, items).await
     }
 
-    /// Deletes a user and frees name and address. `false` if either has changed meanwhile.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn delete(&self, account: &Account, letter: &Letter) -> Result<bool, StoreError> {
-        let id = account.user.id;
-        let gone = Delete::builder()
-            .table_name(&self.table)
-            .key("pk", string(item::user_pk(id)))
-            .condition_expression("name_key = :name_key AND email = :email")
-            .expression_attribute_values(":name_key", string(account.name_key.as_str()))
-            .expression_attribute_values(":email", string(account.email.as_str()));
-        let mut items = vec![
-            transact::delete(gone)?,
-            self.remove_pointer(item::name_pk(&account.name_key), id)?,
-            self.remove_pointer(item::email_pk(account.email.as_str()), id)?,
-            enclose(&self.table, letter)?,
-        ];
-        for purpose in Purpose::ALL {
-            items.push(challenges::forget(&self.table, purpose, id)?);
-        }
-        transact(&self.client, items).await
-    }
-
-    /// Sets what an administrator sets: the status, the roles, or both. Disabling ends all
-    /// sessions in the same write. `false` if there is no such user.
+    /// Sets what an administrator sets: the status, the roles, or both. Disabling ends all sessions
+    /// and forgets the address that was asked for, in the same write. `false` if there is no such
+    /// user.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -322,7 +291,7 @@ impl Users {
         }
         if status == Some(UserStatus::Disabled) {
             sets.push(CUT);
-            remove = " REMOVE spared_session";
+            remove = " REMOVE spared_session, pending_email";
             update = update
                 .expression_attribute_values(":now", number(now.get()))
                 .expression_attribute_values(":one", number(1_u64));
@@ -344,8 +313,35 @@ impl Users {
         Update::builder().table_name(&self.table).key("pk", string(item::user_pk(id)))
     }
 
+    /// Takes the expiry away from names and addresses of an account that is confirmed, if they have
+    /// one. They must be this user's still: whoever registered anew after an expiry has them.
+    fn keep<const N: usize>(
+        &self,
+        account: &Account,
+        pointers: [String; N],
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+        if account.expires_at.is_none() {
+            return Ok(Vec::new());
+        }
+        let kept = pointers.map(|pk| {
+            transact::update(
+                Update::builder()
+                    .table_name(&self.table)
+                    .key("pk", string(pk))
+                    .update_expression("REMOVE expires_at")
+                    .condition_expression("user_id = :user_id")
+                    .expression_attribute_values(":user_id", string(account.user.id.to_string())),
+            )
+        });
+        kept.into_iter().collect()
+    }
+
     /// Frees a name or an address, which must be this user's.
-    fn remove_pointer(&self, pk: String, id: UserId) -> Result<TransactWriteItem, StoreError> {
+    pub(super) fn remove_pointer(
+        &self,
+        pk: String,
+        id: UserId,
+    ) -> Result<TransactWriteItem, StoreError> {
         transact::delete(
             Delete::builder()
                 .table_name(&self.table)

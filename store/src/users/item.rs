@@ -7,7 +7,7 @@ use ratchet::{
     email::EmailAddress,
     ids::{SessionId, UserId},
     password::PhcHash,
-    time::UnixMillis,
+    time::{UnixMillis, UnixSeconds},
     user::{NameKey, SessionsCut, User, UserStatus},
 };
 
@@ -19,6 +19,9 @@ use crate::{
 
 /// The partition of the index that holds every listed user.
 pub(super) const LISTING: &str = "users";
+
+/// When an item is over: the attribute that TTL goes by.
+const EXPIRES_AT: &str = "expires_at";
 
 /// A key that no user has.
 pub(super) const NOBODY: &str = "user#nobody";
@@ -41,7 +44,9 @@ pub(super) fn from_new_user(new: &NewUser) -> [Item; 3] {
     let mut item = pointer(user_pk(id), id);
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
     set(VERSION_NAME, number(VERSION));
-    set("listing", string(LISTING));
+    if new.expires_at.is_none() {
+        set("listing", string(LISTING));
+    }
     set("name_key", string(new.name_key.as_str()));
     set("name", string(&new.user.name));
     set("email", string(&new.email));
@@ -52,12 +57,36 @@ pub(super) fn from_new_user(new: &NewUser) -> [Item; 3] {
     if let Some(cut) = new.user.cut {
         set("sessions_valid_after", number(cut.valid_after.get()));
     }
-    [item, pointer(name_pk(&new.name_key), id), pointer(email_pk(&new.email), id)]
+    let mut items = [item, pointer(name_pk(&new.name_key), id), pointer(email_pk(&new.email), id)];
+    if let Some(expires_at) = new.expires_at {
+        for item in &mut items {
+            item.insert(EXPIRES_AT.to_owned(), number(expires_at.get()));
+        }
+    }
+    items
+}
+
+/// Whether an item has expired, although TTL has not removed it yet.
+pub(super) fn has_expired(item: &Item, now: UnixMillis) -> Result<bool, StoreError> {
+    let expires_at = Reader(item).optional_number(EXPIRES_AT)?;
+    Ok(expires_at.is_some_and(|at| at <= now.seconds().get()))
 }
 
 /// An item that says whose a name or an address is.
 pub(super) fn pointer(pk: String, id: UserId) -> Item {
     HashMap::from([("pk".to_owned(), string(pk)), ("user_id".to_owned(), string(id.to_string()))])
+}
+
+/// What is written in place of a new user's items when there is none: nothing leads to them, and TTL
+/// deletes them. Those for one name or one address are one item, so that they get into each other's
+/// way as registrations do.
+pub(super) fn decoys(new: &NewUser, now: UnixMillis) -> [Item; 3] {
+    let id = new.user.id;
+    [user_pk(id), name_pk(&new.name_key), email_pk(&new.email)].map(|pk| {
+        let mut item = pointer(format!("decoy#{pk}"), id);
+        item.insert(EXPIRES_AT.to_owned(), number(now.seconds().get()));
+        item
+    })
 }
 
 pub(super) const fn truth() -> AttributeValue {
@@ -97,11 +126,11 @@ pub(super) fn to_account(item: &Item) -> Result<Account, StoreError> {
     let pending = item.optional_string("pending_email")?;
     Ok(Account {
         user,
-        name_key: NameKey::parse(item.string("name_key")?)
-            .map_err(|_| StoreError::MalformedItem("name_key"))?,
+        name_key: NameKey::stored(item.string("name_key")?.to_owned()),
         email: address("email", item.string("email")?)?,
         pending_email: pending.map(|text| address("pending_email", text)).transpose()?,
         password_hash: PhcHash::new(item.string("password_hash")?.to_owned()),
+        expires_at: item.optional_number(EXPIRES_AT)?.map(UnixSeconds::new),
     })
 }
 
@@ -175,6 +204,7 @@ mod tests {
             name_key: NameKey::parse("Ada").unwrap(),
             email: "ada@example.com".to_owned(),
             password_hash: PhcHash::new("$argon2id$".to_owned()),
+            expires_at: None,
         }
     }
 
@@ -198,10 +228,42 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_not_allowed_any_more_is_still_its_users() {
+        let [mut item, ..] = from_new_user(&new_user());
+        item.insert("name_key".to_owned(), string("\u{ab70}"));
+        assert_eq!(to_account(&item).unwrap().name_key.as_str(), "\u{ab70}");
+    }
+
+    #[test]
     fn only_the_user_itself_is_listed() {
         let [item, name, email] = from_new_user(&new_user());
         assert_eq!(to_listed_user(&item).unwrap().name_key, "ada");
         assert!(!name.contains_key("listing") && !email.contains_key("listing"));
+    }
+
+    #[test]
+    fn what_may_expire_is_not_listed_and_expires_whole() {
+        let new = NewUser { expires_at: Some(UnixSeconds::new(100)), ..new_user() };
+        let items = from_new_user(&new);
+        assert!(items.iter().all(|item| !item.contains_key("listing")));
+        for (now, expired) in [(99_999, false), (100_000, true)] {
+            for item in &items {
+                assert_eq!(has_expired(item, UnixMillis::new(now)).unwrap(), expired, "{now}");
+            }
+        }
+        let [user, ..] = from_new_user(&new_user());
+        assert!(!has_expired(&user, UnixMillis::new(u64::MAX)).unwrap());
+    }
+
+    #[test]
+    fn decoys_lead_nowhere_and_are_over_at_once() {
+        let (new, now) = (new_user(), UnixMillis::new(100_000));
+        let items = decoys(&new, now);
+        for (decoy, item) in items.iter().zip(from_new_user(&new)) {
+            let pk = item["pk"].as_s().unwrap();
+            assert_eq!(decoy["pk"], string(format!("decoy#{pk}")));
+            assert!(!decoy.contains_key("listing") && has_expired(decoy, now).unwrap());
+        }
     }
 
     #[test]

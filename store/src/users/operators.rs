@@ -4,14 +4,12 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
-    types::{
-        AttributeValue, Delete, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure,
-        TransactWriteItem,
-    },
+    types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure},
 };
 use ratchet::{
     ids::UserId,
     password::PhcHash,
+    time::UnixMillis,
     user::{NameKey, SessionsCut, User, UserStatus},
 };
 
@@ -19,6 +17,7 @@ use super::{NAMES_INDEX, NewUser, Users, applied, item};
 use crate::{
     StoreError,
     item::{Item, Reader, number, string},
+    transact::put_free,
 };
 
 /// A user with everything that the table knows.
@@ -27,7 +26,7 @@ pub struct Profile {
     /// The user.
     pub user: User,
     /// The name in the form that is unique, and by which users are ordered.
-    pub name_key: String,
+    pub name_key: NameKey,
     /// The e-mail address in the form that is unique.
     pub email: String,
     /// What proves the password.
@@ -67,8 +66,14 @@ impl Users {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn find_profile(&self, name: &NameKey) -> Result<Option<Profile>, StoreError> {
-        let Some(pointer) = self.get(item::name_pk(name)).await? else { return Ok(None) };
+    pub async fn find_profile(
+        &self,
+        name: &NameKey,
+        now: UnixMillis,
+    ) -> Result<Option<Profile>, StoreError> {
+        let Some(pointer) = self.get_live(item::name_pk(name), now).await? else {
+            return Ok(None);
+        };
         let id = Reader(&pointer).string("user_id")?;
         self.get(format!("user#{id}")).await?.as_ref().map(to_profile).transpose()
     }
@@ -142,8 +147,8 @@ impl Users {
         applied(update.send().await.map(drop))
     }
 
-    /// Keeps a user from signing in and ends all sessions, in one write. Returns the cut as it was
-    /// written, or `None` if there is no such user.
+    /// Keeps a user from signing in, ends all sessions and forgets the address that was asked for,
+    /// in one write. Returns the cut as it was written, or `None` if there is no such user.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -159,7 +164,7 @@ impl Users {
                 .key("pk", string(item::user_pk(id)))
                 .update_expression(
                     "SET #status = :status, sessions_valid_after = :valid_after \
-                     REMOVE spared_session",
+                     REMOVE spared_session, pending_email",
                 )
                 .condition_expression(
                     "attribute_exists(pk) AND (attribute_not_exists(sessions_valid_after) \
@@ -209,39 +214,6 @@ impl Users {
         applied(update.send().await.map(drop))
     }
 
-    /// Deletes a user and frees name and address, in one transaction. `false` if any of the three
-    /// has changed meanwhile.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn erase(&self, profile: &Profile) -> Result<bool, StoreError> {
-        let id = profile.user.id.to_string();
-        let keys = [
-            item::user_pk(profile.user.id),
-            format!("name#{}", profile.name_key),
-            format!("email#{}", profile.email),
-        ];
-        let mut transaction = self.client.transact_write_items();
-        for key in keys {
-            let delete = Delete::builder()
-                .table_name(&self.table)
-                .key("pk", string(key))
-                .condition_expression("user_id = :user_id")
-                .expression_attribute_values(":user_id", string(&id))
-                .build()
-                .map_err(|_| StoreError::MalformedItem("delete"))?;
-            transaction =
-                transaction.transact_items(TransactWriteItem::builder().delete(delete).build());
-        }
-        match transaction.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => match reasons(error.as_service_error()) {
-                Some(reasons) if reasons.iter().flatten().any(|code| code == UNMET) => Ok(false),
-                _ => Err(StoreError::new("TransactWriteItems", error)),
-            },
-        }
-    }
-
     /// Keeps up to [`Self::IMPORT_BATCH`] new users, each whole or not at all; what became of each,
     /// in order. Names and addresses must differ within the batch.
     ///
@@ -249,7 +221,11 @@ impl Users {
     ///
     /// # Errors
     /// [`StoreError`]; what was kept before is found [`Imported::Present`] the next time.
-    pub async fn import(&self, new: &[NewUser]) -> Result<Vec<Imported>, StoreError> {
+    pub async fn import(
+        &self,
+        new: &[NewUser],
+        now: UnixMillis,
+    ) -> Result<Vec<Imported>, StoreError> {
         let mut results: Vec<Option<Imported>> = vec![None; new.len()];
         loop {
             let left: Vec<usize> =
@@ -258,7 +234,7 @@ impl Users {
             if users.is_empty() {
                 return Ok(results.into_iter().flatten().collect());
             }
-            match self.try_import(&users).await? {
+            match self.try_import(&users, now).await? {
                 None => {
                     for place in left {
                         set(&mut results, place, Imported::Created);
@@ -269,7 +245,7 @@ impl Users {
                         if unmet != [false; 3]
                             && let Some(user) = new.get(place)
                         {
-                            set(&mut results, place, self.why_not(user, unmet).await?);
+                            set(&mut results, place, self.why_not(user, unmet, now).await?);
                         }
                     }
                 }
@@ -278,16 +254,14 @@ impl Users {
     }
 
     /// One transaction; `None` if it was written, or which of each user's three items are there.
-    async fn try_import(&self, users: &[&NewUser]) -> Result<Option<Vec<[bool; 3]>>, StoreError> {
+    async fn try_import(
+        &self,
+        users: &[&NewUser],
+        now: UnixMillis,
+    ) -> Result<Option<Vec<[bool; 3]>>, StoreError> {
         let mut transaction = self.client.transact_write_items();
         for item in users.iter().flat_map(|user| item::from_new_user(user)) {
-            let put = Put::builder()
-                .table_name(&self.table)
-                .set_item(Some(item))
-                .condition_expression("attribute_not_exists(pk)")
-                .build()
-                .map_err(|_| StoreError::MalformedItem("put"))?;
-            transaction = transaction.transact_items(TransactWriteItem::builder().put(put).build());
+            transaction = transaction.transact_items(put_free(&self.table, item, now)?);
         }
         let Err(error) = transaction.send().await else { return Ok(None) };
         let unmet: Vec<bool> = reasons(error.as_service_error())
@@ -302,10 +276,15 @@ impl Users {
         Ok(Some(unmet.to_vec()))
     }
 
-    async fn why_not(&self, user: &NewUser, unmet: [bool; 3]) -> Result<Imported, StoreError> {
+    async fn why_not(
+        &self,
+        user: &NewUser,
+        unmet: [bool; 3],
+        now: UnixMillis,
+    ) -> Result<Imported, StoreError> {
         let (name, email) = tokio::join!(
-            self.get(item::name_pk(&user.name_key)),
-            self.get(format!("email#{}", user.email))
+            self.get_live(item::name_pk(&user.name_key), now),
+            self.get_live(item::email_pk(&user.email), now)
         );
         let owner = |pointer: Option<Item>| {
             pointer.and_then(|item| item.get("user_id").and_then(|id| id.as_s().ok()).cloned())
@@ -346,7 +325,7 @@ fn to_profile(item: &Item) -> Result<Profile, StoreError> {
     let reader = Reader(item);
     Ok(Profile {
         user: item::to_user(item)?,
-        name_key: reader.string("name_key")?.to_owned(),
+        name_key: NameKey::stored(reader.string("name_key")?.to_owned()),
         email: reader.string("email")?.to_owned(),
         password_hash: PhcHash::new(reader.string("password_hash")?.to_owned()),
     })

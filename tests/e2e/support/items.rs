@@ -99,11 +99,16 @@ impl World {
 
     /// An attribute of a user's item.
     pub(crate) async fn user_text(&self, id: UserId, name: &str) -> String {
+        let item = self.users_item(&format!("user#{id}")).await.expect("a user");
+        item[name].as_s().expect("a text").clone()
+    }
+
+    /// The item under a key of the users table.
+    pub(crate) async fn users_item(&self, pk: &str) -> Option<HashMap<String, AttributeValue>> {
         let get = self.stack().dynamodb().get_item().consistent_read(true);
         let get = get.table_name(&self.stack().data().users_table);
-        let get = get.key("pk", AttributeValue::S(format!("user#{id}")));
-        let item = get.send().await.expect("a user").item.expect("a user");
-        item[name].as_s().expect("a text").clone()
+        let get = get.key("pk", AttributeValue::S(pk.to_owned()));
+        get.send().await.expect("an answer").item
     }
 
     /// Deletes a user's item.

@@ -65,9 +65,10 @@ impl World {
             password_hash: hasher
                 .hash(&Password::parse(&password).expect("a password"))
                 .expect("a hash"),
+            expires_at: None,
         };
         change(&mut new);
-        assert!(self.users().create(&new).await.expect("a kept user"), "the name is new");
+        assert!(self.users().create(&new, now()).await.expect("a kept user"), "the name is new");
         Person { id, name, password }
     }
 

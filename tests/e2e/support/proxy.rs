@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -12,8 +12,15 @@ use super::recorder::{self, Recorder};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    runtime::{Builder, Handle, Runtime},
     task::JoinHandle,
 };
+
+/// The proxies that only look on have threads of their own: what a test does on the runtime of all
+/// tests must not hold up the functions of all worlds.
+static GUARDS: LazyLock<Runtime> = LazyLock::new(|| {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+});
 
 /// What goes wrong with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +59,9 @@ struct Plan {
 struct State {
     plans: HashMap<String, Plan>,
     calls: HashMap<String, usize>,
+    /// Calls that are held up, and the most of them so far.
+    open: usize,
+    most_open: usize,
     recorder: Option<Recorder>,
 }
 
@@ -74,7 +84,7 @@ impl Proxy {
         Self::start(endpoint, None).await
     }
 
-    /// One that tells of every call what it was and what it cost.
+    /// One that lets through what the recorder allows, and tells it of every call.
     pub(crate) async fn recording(endpoint: &str, recorder: Recorder) -> Self {
         Self::start(endpoint, Some(recorder)).await
     }
@@ -83,9 +93,13 @@ impl Proxy {
         let upstream = endpoint.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
+        let recorded = recorder.is_some();
         let state = Arc::new(Mutex::new(State { recorder, ..State::default() }));
         let shared = Arc::clone(&state);
-        let task = tokio::spawn(async move {
+        let runtime = if recorded { GUARDS.handle().clone() } else { Handle::current() };
+        let listener = listener.into_std().expect("a listener");
+        let task = runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).expect("a listener");
             while let Ok((client, _)) = listener.accept().await {
                 let (upstream, state) = (upstream.clone(), Arc::clone(&shared));
                 // A connection ends by an error when either side hangs up; that is its business.
@@ -124,6 +138,11 @@ impl Proxy {
         }
     }
 
+    /// The most calls that were held up at the same time.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.state().most_open
+    }
+
     fn plan(&self, operation: &str, plan: Plan) {
         self.state().plans.insert(operation.to_owned(), plan);
     }
@@ -157,13 +176,29 @@ async fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> i
             return Ok(());
         };
         let recorder = state.lock().unwrap_or_else(PoisonError::into_inner).recorder.clone();
-        if recorder.is_some() {
-            request = recorder::asking_for_its_cost(request);
+        let operation = operation(&request);
+        let mut fault = next_fault(state, &operation);
+        if let Some(recorder) = &recorder {
+            if !recorder.allows(&operation, &request) {
+                fault = Some(Fault::DENIED);
+            } else if recorder.tally.is_some() {
+                request = recorder::asking_for_its_cost(request);
+            }
         }
-        match next_fault(state, &operation(&request)) {
+        match fault {
             None => {}
             Some(Fault::Refuse) => return Ok(()),
-            Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
+            Some(Fault::Delay(delay)) => {
+                let open = |change: fn(&mut State)| {
+                    change(&mut state.lock().unwrap_or_else(PoisonError::into_inner));
+                };
+                open(|state| {
+                    state.open += 1;
+                    state.most_open = state.most_open.max(state.open);
+                });
+                tokio::time::sleep(delay).await;
+                open(|state| state.open -= 1);
+            }
             Some(Fault::Swallow) => {
                 tokio::time::sleep(Duration::from_secs(60)).await;
                 return Ok(());
@@ -191,18 +226,22 @@ async fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> i
         }
         let response = forward(&mut upstream_connection, upstream, &request).await?;
         if let Some(recorder) = recorder {
-            recorder.record(&operation(&request), &request, &response);
+            recorder.answered(&operation, &response);
         }
         client.write_all(&response).await?;
     }
 }
 
-/// The operation of a request: what stands behind the dot in `x-amz-target`.
+/// The operation of a request: what stands behind the dot in `x-amz-target`, or the one that we use
+/// of SES, which has paths instead.
 fn operation(request: &[u8]) -> String {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut parsed = httparse::Request::new(&mut headers);
     if parsed.parse(request).is_err() {
         return String::new();
+    }
+    if (parsed.method, parsed.path) == (Some("POST"), Some("/v2/email/outbound-emails")) {
+        return "SendEmail".to_owned();
     }
     let target = parsed.headers.iter().find(|h| h.name.eq_ignore_ascii_case("x-amz-target"));
     let target = target.map(|header| String::from_utf8_lossy(header.value).into_owned());
@@ -215,14 +254,20 @@ async fn forward(
     request: &[u8],
 ) -> io::Result<Vec<u8>> {
     let mut stream = match connection.take() {
-        Some(stream) => stream,
-        None => TcpStream::connect(upstream).await?,
+        // Servers close connections that are idle for long.
+        Some(stream) if !is_closed(&stream) => stream,
+        _ => TcpStream::connect(upstream).await?,
     };
     stream.write_all(request).await?;
     let response = read_message(&mut stream, &mut Vec::new(), true).await?;
     let response = response.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
     *connection = Some(stream);
     Ok(response)
+}
+
+/// Whether the other side has hung up; it has nothing to say before it is asked.
+fn is_closed(stream: &TcpStream) -> bool {
+    !matches!(stream.try_read(&mut [0; 1]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// Reads one whole HTTP/1.1 message with a content length or a chunked body.

@@ -1,58 +1,93 @@
-//! What a function was seen to ask of AWS: for the permissions that it needs, and for its bill.
+//! What a function asks of AWS: what its role does not allow is refused, as IAM would, and the rest
+//! is noted, for the permissions that it needs and for its bill.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env,
-    fs::{self, File, OpenOptions},
-    io::Write as _,
-    path::PathBuf,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use local::{services::Data, workspace::Workspace};
+use local::template::Grant;
 use serde_json::Value;
 
-/// Units of DynamoDB by function and operation.
+use super::asked::Asked;
+
+/// What calls came to.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Tally(Arc<Mutex<BTreeMap<(String, String), f64>>>);
+pub(crate) struct Tally(Arc<Mutex<Counted>>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    /// Units of DynamoDB by function and operation.
+    units: BTreeMap<(String, String), f64>,
+    /// The grants that calls were within, by function.
+    used: BTreeSet<(String, Grant)>,
+}
 
 impl Tally {
-    /// Takes what there is, and begins anew.
+    /// Takes the units there are, and begins anew.
     pub(crate) fn take(&self) -> BTreeMap<(String, String), f64> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.counted().units)
     }
+
+    /// What a function was allowed and has used.
+    pub(crate) fn used(&self, function: &str) -> BTreeSet<Grant> {
+        let counted = self.counted();
+        let of_function = counted.used.iter().filter(|(name, _)| name == function);
+        of_function.map(|(_, grant)| grant.clone()).collect()
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What functions asked for and were refused, in all worlds.
+static REFUSED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// What was refused since the last time. Every test asks at its end, and one of them fails by it.
+pub(crate) fn take_refused() -> Vec<String> {
+    std::mem::take(&mut REFUSED.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Listens to one function.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorder {
-    function: String,
+    pub(crate) function: String,
+    /// What its role allows.
+    pub(crate) grants: Arc<BTreeSet<Grant>>,
     /// Local names and the logical ids that the template has for them.
-    names: Vec<(String, &'static str)>,
-    tally: Tally,
+    pub(crate) names: Vec<(String, &'static str)>,
+    /// Who wants to know; calls are told to say what they cost then.
+    pub(crate) tally: Option<Tally>,
 }
 
 impl Recorder {
-    pub(crate) fn new(function: &str, data: &Data, tally: &Tally) -> Self {
-        let names = vec![
-            (data.users_table.clone(), "UsersTable"),
-            (data.tokens_table.clone(), "TokensTable"),
-            (data.key_ring_secret.clone(), "KeyRingSecret"),
-        ];
-        Self { function: function.to_owned(), names, tally: tally.clone() }
+    /// Whether the role of the function allows a call.
+    pub(crate) fn allows(&self, operation: &str, request: &[u8]) -> bool {
+        let asked = Asked::of(operation, &body(request).unwrap_or_default(), &self.names);
+        for asked in &asked {
+            let mut grants = self.grants.iter().filter(|grant| asked.is_within(grant)).peekable();
+            if grants.peek().is_none() {
+                let refusal = format!("{} asks for {asked:?}, and may not", self.function);
+                REFUSED.lock().unwrap_or_else(PoisonError::into_inner).push(refusal);
+                return false;
+            }
+            if let Some(tally) = &self.tally {
+                let used = grants.map(|grant| (self.function.clone(), grant.clone()));
+                tally.counted().used.extend(used);
+            }
+        }
+        true
     }
 
-    pub(crate) fn record(&self, operation: &str, request: &[u8], response: &[u8]) {
-        let Some(asked) = body(request) else { return };
-        for (action, name, index) in uses(operation, &asked) {
-            let known = self.names.iter().find(|(local, _)| *local == name);
-            let resource = known.map_or(name.as_str(), |(_, id)| id);
-            SEEN.add(&format!("{}\t{action}\t{resource}{index}", self.function));
-        }
-        if let Some(answered) = body(response) {
+    /// Notes what a call has cost.
+    pub(crate) fn answered(&self, operation: &str, response: &[u8]) {
+        if let Some(tally) = &self.tally
+            && let Some(answered) = body(response)
+        {
             let units = units(&answered["ConsumedCapacity"]);
-            let mut tally = self.tally.0.lock().unwrap_or_else(PoisonError::into_inner);
-            *tally.entry((self.function.clone(), operation.to_owned())).or_default() += units;
+            let key = (self.function.clone(), operation.to_owned());
+            *tally.counted().units.entry(key).or_default() += units;
         }
     }
 }
@@ -85,89 +120,10 @@ fn body(message: &[u8]) -> Option<Value> {
     serde_json::from_slice(&message[end + 4..]).ok()
 }
 
-/// Actions of IAM with what they touch: a transaction needs the action of each of its parts.
-fn uses(operation: &str, asked: &Value) -> Vec<(String, String, String)> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    if let Some(secret) = asked.get("SecretId") {
-        return vec![(format!("secretsmanager:{operation}"), text(secret), String::new())];
-    }
-    if let Some(parts) = asked["TransactItems"].as_array() {
-        let parts = parts.iter().filter_map(Value::as_object).flatten();
-        return parts
-            .map(|(kind, part)| {
-                let kind = if kind == "ConditionCheck" { "ConditionCheck" } else { kind };
-                (format!("dynamodb:{kind}Item"), text(&part["TableName"]), String::new())
-            })
-            .collect();
-    }
-    if let Some(tables) = asked["RequestItems"].as_object() {
-        let action = format!("dynamodb:{operation}");
-        return tables.keys().map(|name| (action.clone(), name.clone(), String::new())).collect();
-    }
-    let index = asked["IndexName"].as_str().map(|name| format!("/index/{name}"));
-    vec![(format!("dynamodb:{operation}"), text(&asked["TableName"]), index.unwrap_or_default())]
-}
-
 /// One object, or a list of them for a transaction.
 fn units(consumed: &Value) -> f64 {
     match consumed {
         Value::Array(parts) => parts.iter().map(units).sum(),
         part => part["CapacityUnits"].as_f64().unwrap_or_default(),
     }
-}
-
-static SEEN: LazyLock<Seen> = LazyLock::new(Seen::begin);
-
-/// What was seen in this run, in a file that the test program `policies` reads.
-struct Seen {
-    lines: Mutex<BTreeSet<String>>,
-    file: Option<Mutex<File>>,
-}
-
-impl Seen {
-    /// Begins a new file, unless only some of the tests run: they do not show all there is.
-    fn begin() -> Self {
-        let some = env::var_os("RATCHET_RECORD").is_none()
-            || env::args().skip(1).any(|argument| {
-                !argument.starts_with('-')
-                    || ["--skip", "--exact", "--ignored"].contains(&&*argument)
-            });
-        let file = (!some).then(|| {
-            let path = path();
-            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder for the file");
-            Mutex::new(
-                OpenOptions::new()
-                    .create(true)
-                    .write(true)
-                    .truncate(true)
-                    .open(path)
-                    .expect("a file"),
-            )
-        });
-        Self { lines: Mutex::default(), file }
-    }
-
-    fn add(&self, line: &str) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.insert(line.to_owned())
-            && let Some(file) = &self.file
-        {
-            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            writeln!(file, "{line}").expect("a written line");
-        }
-    }
-}
-
-fn path() -> PathBuf {
-    Workspace::locate().root().join("target/e2e/seen.tsv")
-}
-
-#[test]
-fn a_transaction_needs_the_action_of_each_part() {
-    let asked = serde_json::json!({"TransactItems": [
-        {"Put": {"TableName": "a"}}, {"ConditionCheck": {"TableName": "b"}},
-    ]});
-    let used = uses("TransactWriteItems", &asked);
-    let actions: Vec<_> = used.iter().map(|(action, name, _)| (&**action, &**name)).collect();
-    assert_eq!(actions, [("dynamodb:PutItem", "a"), ("dynamodb:ConditionCheckItem", "b")]);
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{
     Answer, Api, logs,
     proxy::Proxy,
-    recorder::{Recorder, Tally},
+    recorder::{self, Recorder, Tally},
 };
 
 /// All tests run on one runtime: connections belong to the runtime that opened them.
@@ -28,7 +28,8 @@ static SHARED: OnceCell<World> = OnceCell::const_new();
 /// Logs of all stacks that were ever started here.
 static LOGS: Mutex<Vec<std::path::PathBuf>> = Mutex::new(Vec::new());
 
-/// Runs a test, and then looks for secrets in all logs there are.
+/// Runs a test, and then looks for secrets in all logs there are, and for calls to AWS that the
+/// template does not allow.
 pub(crate) fn run<F: Future>(test: F) -> F::Output {
     let output = RUNTIME.block_on(test);
     let files = LOGS.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -37,6 +38,8 @@ pub(crate) fn run<F: Future>(test: F) -> F::Output {
             panic!("a secret is in {}: {found}", file.display());
         }
     }
+    let refused = recorder::take_refused();
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
     output
 }
 
@@ -44,7 +47,7 @@ pub(crate) fn run<F: Future>(test: F) -> F::Output {
 pub(crate) struct World {
     stack: Stack,
     /// Between each function and the services.
-    _recording: Vec<Proxy>,
+    _guards: Vec<Proxy>,
 }
 
 impl World {
@@ -74,18 +77,17 @@ impl World {
 
     /// A stack with options of the caller's own.
     pub(crate) async fn start(options: StackOptions) -> Self {
-        // For a look at the permissions; every call takes a way round then.
-        if std::env::var_os("RATCHET_RECORD").is_some() {
-            return Self::recorded(options, Tally::default()).await;
-        }
-        let stack = Stack::start(options).await.unwrap_or_else(|error| panic!("{error}"));
-        LOGS.lock().unwrap_or_else(PoisonError::into_inner).extend(stack.logs());
-        Self { stack, _recording: Vec::new() }
+        Self::guarded(options, None).await
     }
 
-    /// A stack whose calls are added to `tally`, and to what the test program `policies` reads.
+    /// A stack whose calls are added to `tally`.
+    pub(crate) async fn recorded(options: StackOptions, tally: Tally) -> Self {
+        Self::guarded(options, Some(tally)).await
+    }
+
+    /// A stack whose functions may do what their roles in the template allow, and nothing else.
     /// A service with an endpoint of the test's own is left alone.
-    pub(crate) async fn recorded(mut options: StackOptions, tally: Tally) -> Self {
+    async fn guarded(mut options: StackOptions, tally: Option<Tally>) -> Self {
         let services = if let Some(services) = options.services.take() {
             services
         } else {
@@ -98,27 +100,39 @@ impl World {
             Some(data) => data,
             None => Data::create(&services).await.unwrap_or_else(|error| panic!("{error}")),
         };
-        options.data = Some(data.clone());
+        let key_ring = options.environment.get("RATCHET_KEY_RING_SECRET");
+        let names = [
+            (data.users_table.clone(), "UsersTable"),
+            (data.tokens_table.clone(), "TokensTable"),
+            (key_ring.unwrap_or(&data.key_ring_secret).clone(), "KeyRingSecret"),
+        ];
+        options.data = Some(data);
         let endpoints = [
             ("AWS_ENDPOINT_URL_DYNAMODB", services.dynamodb().endpoint()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", services.secrets().endpoint()),
+            ("AWS_ENDPOINT_URL_SESV2", services.secrets().endpoint()),
         ];
-        let mut recording = Vec::new();
-        for function in services.preparation().template().functions.keys() {
+        let mut guards = Vec::new();
+        for (function, described) in &services.preparation().template().functions {
+            let recorder = Recorder {
+                function: function.clone(),
+                grants: Arc::new(described.grants.clone()),
+                names: names.to_vec(),
+                tally: tally.clone(),
+            };
             for (variable, endpoint) in endpoints {
-                if options.environment.contains_key(variable) {
+                let own = options.own_environment.entry(function.clone()).or_default();
+                if options.environment.contains_key(variable) || own.contains_key(variable) {
                     continue;
                 }
-                let recorder = Recorder::new(function, &data, &tally);
-                let proxy = Proxy::recording(endpoint, recorder).await;
-                let own = options.own_environment.entry(function.clone()).or_default();
+                let proxy = Proxy::recording(endpoint, recorder.clone()).await;
                 own.insert(variable.to_owned(), proxy.endpoint());
-                recording.push(proxy);
+                guards.push(proxy);
             }
         }
         let stack = Stack::start(options).await.unwrap_or_else(|error| panic!("{error}"));
         LOGS.lock().unwrap_or_else(PoisonError::into_inner).extend(stack.logs());
-        Self { stack, _recording: recording }
+        Self { stack, _guards: guards }
     }
 
     pub(crate) const fn stack(&self) -> &Stack {
@@ -134,6 +148,13 @@ impl World {
     pub(crate) async fn invoke(&self, function: &str, event: &Value) -> Value {
         let path = format!("/2015-03-31/functions/{function}/invocations");
         Answer::of(self.api().request("POST", &path).json(event)).await.json()
+    }
+
+    /// The metric lines in a function's log.
+    pub(crate) fn metric_lines(&self, function: &str) -> Vec<Value> {
+        let text = self.log_text();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["_aws"].is_object() && line["FunctionName"] == function).collect()
     }
 
     /// The log lines of all functions of this stack.

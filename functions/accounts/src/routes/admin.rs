@@ -7,7 +7,12 @@ use axum::{
     response::Response,
 };
 use http::StatusCode;
-use ratchet::{attempts::AttemptKey, ids::UserId, session::RevocationReason, user::UserStatus};
+use ratchet::{
+    attempts::AttemptKey,
+    ids::UserId,
+    session::RevocationReason,
+    user::{UserStatus, are_roles},
+};
 use ratchet_http::{
     App, Problem,
     body::{Describe, Json},
@@ -20,10 +25,6 @@ use ratchet_store::Account;
 use serde::Deserialize;
 
 use super::me::{Profile, delete_account};
-
-/// The most roles a user may have, and the longest name of one: they are in every access token.
-const MAX_ROLES: usize = 16;
-const MAX_ROLE: usize = 32;
 
 /// Shows one account.
 pub(crate) async fn show(
@@ -54,19 +55,13 @@ impl Describe for Change {
 
 impl Change {
     fn is_sound(&self) -> bool {
-        let is_name = |role: &String| {
-            let sign = |byte: u8| {
-                byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-')
-            };
-            (1..=MAX_ROLE).contains(&role.len()) && role.bytes().all(sign)
-        };
-        let sound = |roles: &Vec<String>| roles.len() <= MAX_ROLES && roles.iter().all(is_name);
-        self.roles.as_ref().is_none_or(sound) && (self.roles.is_some() || self.status.is_some())
+        let sound = self.roles.as_deref().is_none_or(are_roles);
+        sound && (self.roles.is_some() || self.status.is_some())
     }
 }
 
-/// Disables or enables a user, which also unlocks the account, or sets the roles. A disabled user's sessions end at once and do not
-/// come back; other roles are in the next access token.
+/// Disables or enables a user, which also unlocks the account, or sets the roles. A disabled user's
+/// sessions end at once and do not come back; other roles are in the next access token.
 pub(crate) async fn change(
     State(app): State<Arc<App>>,
     Administrator(caller): Administrator,
@@ -100,9 +95,11 @@ pub(crate) async fn change(
         Some(UserStatus::Active) => changed(AccountChange::Enabled),
         None => {}
     }
-    let account = app.users.find_account(id).await?.ok_or(Problem::NotFound)?;
-    if status == Some(UserStatus::Active) {
-        app.attempts.forget(&AttemptKey::account(&account.user.name)).await?;
+    let account = app.users.find_account(id, clock::now()).await?.ok_or(Problem::NotFound)?;
+    if status == Some(UserStatus::Active)
+        && app.attempts.forget(&AttemptKey::account(&account.user.name)).await?
+    {
+        changed(AccountChange::Unlocked);
     }
     Ok(json(StatusCode::OK, &Profile::of(account)))
 }
@@ -135,5 +132,5 @@ pub(crate) async fn delete(
 
 async fn find(app: &App, id: &str) -> Result<Account, Problem> {
     let id = id.parse().map_err(|_| Problem::NotFound)?;
-    app.users.find_account(id).await?.ok_or(Problem::NotFound)
+    app.users.find_account(id, clock::now()).await?.ok_or(Problem::NotFound)
 }

@@ -1,30 +1,29 @@
 //! `POST /users/confirm-email` and `POST /users/confirm-email/resend`.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use ratchet::{
     challenge::{Proof, Purpose},
-    email::EmailAddress,
     ids::UserId,
     letter::Notice,
     time::UnixMillis,
 };
 use ratchet_http::{
-    App, Problem,
+    App, Private, Problem,
     body::{Describe, Json},
+    caller::Caller,
     clock,
     events::{AccountChange, SecurityEvent, record},
 };
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
-use super::{accepted, write};
+use super::{Address, ask, write};
 use crate::proof::Evidence;
 
 /// What the client sends.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(
     feature = "contract",
@@ -32,11 +31,9 @@ use crate::proof::Evidence;
     schemars(rename = "ConfirmEmailRequest")
 )]
 pub(crate) struct Request {
-    #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
-    token: Option<Zeroizing<String>>,
-    email: Option<String>,
-    #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
-    code: Option<Zeroizing<String>>,
+    token: Option<Private>,
+    email: Option<Private>,
+    code: Option<Private>,
 }
 
 impl Describe for Request {
@@ -44,23 +41,19 @@ impl Describe for Request {
         r#"{"token": "…"} from the link of a message, or {"email": "…", "code": "…"}"#;
 }
 
-impl fmt::Debug for Request {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").finish_non_exhaustive()
-    }
-}
-
 /// Confirms an address: the one that somebody registered with, or the one that is to replace it.
 pub(crate) async fn handle(
     State(app): State<Arc<App>>,
+    caller: Caller,
     Json(request): Json<Request>,
 ) -> Result<StatusCode, Problem> {
     let now = clock::now();
     let ring = app.key_ring(now).await?;
     let evidence = Evidence {
-        token: request.token.as_ref().map(|token| token.as_str()),
+        token: request.token.as_deref(),
         email: request.email.as_deref(),
-        code: request.code.as_ref().map(|code| code.as_str()),
+        code: request.code.as_deref(),
+        source: caller.source_ip,
     };
     let purposes = [Purpose::ConfirmEmail, Purpose::ChangeEmail];
     let malformed = Problem::MalformedRequest { expected: Request::EXPECTED };
@@ -75,6 +68,7 @@ pub(crate) async fn handle(
     if !confirmed {
         return Err(Problem::InvalidProof);
     }
+    presented.counted.give_back(&app).await;
     record(SecurityEvent::AccountChanged { change, by: None }, Some(presented.user_id), None);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -85,31 +79,16 @@ async fn change_email(
     proof: &Proof,
     now: UnixMillis,
 ) -> Result<bool, Problem> {
-    let Some(account) = app.users.find_account(user_id).await? else { return Ok(false) };
+    let Some(account) = app.users.find_account(user_id, now).await? else { return Ok(false) };
     let letter = write(account.told(|email, name| Notice::EmailChanged { email, name }), now)?;
     Ok(app.users.confirm_email_change(&account, proof, now, &letter).await?)
 }
 
-/// What the client sends for another message.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "AddressRequest"))]
-pub(crate) struct Resend {
-    email: String,
-}
-
-impl Describe for Resend {
-    const EXPECTED: &'static str = r#"{"email": "ada@example.com"}"#;
-}
-
-/// Asks for another message. Whoever sends it looks whether there is anything to confirm.
+/// Asks for another message.
 pub(crate) async fn resend(
     State(app): State<Arc<App>>,
-    Json(request): Json<Resend>,
+    caller: Caller,
+    Json(request): Json<Address>,
 ) -> Result<Response, Problem> {
-    let email = EmailAddress::parse(&request.email)
-        .map_err(|_| Problem::MalformedRequest { expected: Resend::EXPECTED })?;
-    let letter = write(Notice::ConfirmationAsked { email }, clock::now())?;
-    app.outbox.post(&letter).await?;
-    Ok(accepted())
+    ask(&app, &caller, &request, |email| Notice::ConfirmationAsked { email }).await
 }

@@ -1,28 +1,27 @@
 //! `/users/me`: the caller's own account.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Extension, extract::State, response::Response};
 use http::StatusCode;
 use ratchet::{
-    email::EmailAddress, ids::UserId, letter::Notice, password::PasswordHasher,
-    session::RevocationReason, user::UserStatus,
+    email::EmailAddress, ids::UserId, letter::Notice, session::RevocationReason, user::UserStatus,
 };
 use ratchet_http::{
-    App, Problem,
+    App, Private, Problem,
     body::{Describe, Json},
+    caller::Caller,
     clock,
-    ending::revoke_ended,
+    ending::clean_up,
     events::{AccountChange, SecurityEvent, record},
-    signed_in::SignedIn,
+    hashing::Hashing,
     tokens::json,
 };
-use ratchet_store::Account;
+use ratchet_store::{Account, users::Deletion};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use super::{accepted, write};
-use crate::hashing::prove;
+use crate::{network::Counted, own::Own};
 
 /// An account, as its user and administrators see it.
 #[derive(Serialize)]
@@ -57,16 +56,12 @@ impl Profile {
 }
 
 /// Shows the caller's account.
-pub(crate) async fn show(
-    State(app): State<Arc<App>>,
-    SignedIn { claims, .. }: SignedIn,
-) -> Result<Response, Problem> {
-    let account = app.users.find_account(claims.sub).await?.ok_or(Problem::SessionEnded)?;
+pub(crate) async fn show(Own { account, .. }: Own) -> Result<Response, Problem> {
     Ok(json(StatusCode::OK, &Profile::of(account)))
 }
 
 /// What the client sends to change the address.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(
     feature = "contract",
@@ -74,20 +69,13 @@ pub(crate) async fn show(
     schemars(rename = "ChangeEmailRequest")
 )]
 pub(crate) struct Change {
-    email: String,
-    #[cfg_attr(feature = "contract", schemars(with = "String"))]
-    password: Zeroizing<String>,
+    email: Private,
+    password: Private,
 }
 
 impl Describe for Change {
     const EXPECTED: &'static str =
         r#"{"email": "ada@example.com", "password": "…"}, the new address and your password"#;
-}
-
-impl fmt::Debug for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Change").finish_non_exhaustive()
-    }
 }
 
 /// Asks for another address. It takes effect when it is confirmed; the present one is told.
@@ -97,26 +85,30 @@ impl fmt::Debug for Change {
 /// be enough to change it. Whether the address is somebody's is not said here.
 pub(crate) async fn change(
     State(app): State<Arc<App>>,
-    Extension(hasher): Extension<Arc<PasswordHasher>>,
-    SignedIn { claims, .. }: SignedIn,
+    Extension(hashing): Extension<Hashing>,
+    own: Own,
+    caller: Caller,
     Json(request): Json<Change>,
 ) -> Result<Response, Problem> {
     let email = EmailAddress::parse(&request.email)
         .map_err(|_| Problem::MalformedRequest { expected: Change::EXPECTED })?;
-    let account = app.users.find_account(claims.sub).await?.ok_or(Problem::SessionEnded)?;
-    prove(&app, &hasher, claims.sid, &request.password, &account.password_hash).await?;
+    // Each may be a message to another stranger.
+    Counted::take(&app, caller.source_ip, clock::now()).await?;
+    own.prove(&app, &hashing, &request.password).await?;
+    let Account { user, password_hash: proved, .. } = &own.account;
     let now = clock::now();
-    let to_confirm = write(Notice::EmailChangeAsked { user_id: claims.sub }, now)?;
-    let told = write(account.told(|email, name| Notice::EmailChangeTold { email, name }), now)?;
-    if app.users.ask_email_change(claims.sub, &email, [&to_confirm, &told]).await? {
+    let to_confirm = write(Notice::EmailChangeAsked { user_id: user.id }, now)?;
+    let told = write(own.account.told(|email, name| Notice::EmailChangeTold { email, name }), now)?;
+    if app.users.ask_email_change(user.id, proved, &email, [&to_confirm, &told]).await? {
         Ok(accepted())
     } else {
-        Err(Problem::SessionEnded)
+        // Somebody has changed it meanwhile: what was proved is the password no more.
+        Err(Problem::WrongPassword)
     }
 }
 
 /// What the client sends to delete the account.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(
     feature = "contract",
@@ -124,30 +116,22 @@ pub(crate) async fn change(
     schemars(rename = "DeleteAccountRequest")
 )]
 pub(crate) struct Delete {
-    #[cfg_attr(feature = "contract", schemars(with = "String"))]
-    password: Zeroizing<String>,
+    password: Private,
 }
 
 impl Describe for Delete {
     const EXPECTED: &'static str = r#"{"password": "…"}, your password"#;
 }
 
-impl fmt::Debug for Delete {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Delete").finish_non_exhaustive()
-    }
-}
-
 /// Deletes the caller's account, ends all sessions, and frees name and address.
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
-    Extension(hasher): Extension<Arc<PasswordHasher>>,
-    SignedIn { claims, .. }: SignedIn,
+    Extension(hashing): Extension<Hashing>,
+    own: Own,
     Json(request): Json<Delete>,
 ) -> Result<StatusCode, Problem> {
-    let account = app.users.find_account(claims.sub).await?.ok_or(Problem::SessionEnded)?;
-    prove(&app, &hasher, claims.sid, &request.password, &account.password_hash).await?;
-    delete_account(&app, &account, None).await?;
+    own.prove(&app, &hashing, &request.password).await?;
+    delete_account(&app, &own.account, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -159,11 +143,14 @@ pub(super) async fn delete_account(
 ) -> Result<(), Problem> {
     let id = account.user.id;
     let deleted = account.told(|email, name| Notice::Deleted { email, name });
-    if !app.users.delete(account, &write(deleted, clock::now())?).await? {
-        // The address has changed since it was read, or somebody else has deleted the user.
+    // An administrator proves no password of the user's.
+    let deletion = if by.is_none() { Deletion::proved(account) } else { Deletion::of(account) };
+    if !app.users.delete(deletion, Some(&write(deleted, clock::now())?)).await? {
+        // Address or password have changed since they were read, or the user is deleted already.
         return Err(Problem::Unavailable);
     }
     let change = AccountChange::Deleted;
     record(SecurityEvent::AccountChanged { change, by }, Some(id), None);
-    revoke_ended(app, id, RevocationReason::UserDisabled).await
+    clean_up(app, id, RevocationReason::UserDisabled).await;
+    Ok(())
 }

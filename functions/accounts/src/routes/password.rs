@@ -1,30 +1,25 @@
 //! `POST /users/me/password`.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Extension, extract::State};
 use http::StatusCode;
-use ratchet::{
-    letter::Notice,
-    password::{PasswordHasher, policy::About},
-    session::RevocationReason,
-};
+use ratchet::{letter::Notice, password::policy::About, session::RevocationReason};
 use ratchet_http::{
-    App, Problem,
+    App, Private, Problem,
     body::{Describe, Json},
     clock,
-    ending::revoke_ended,
+    ending::clean_up,
     events::{AccountChange, SecurityEvent, record},
-    signed_in::SignedIn,
+    hashing::Hashing,
 };
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
 use super::write;
-use crate::hashing::{hash, prove};
+use crate::own::Own;
 
 /// What the client sends.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(
     feature = "contract",
@@ -32,10 +27,8 @@ use crate::hashing::{hash, prove};
     schemars(rename = "ChangePasswordRequest")
 )]
 pub(crate) struct Request {
-    #[cfg_attr(feature = "contract", schemars(with = "String"))]
-    current: Zeroizing<String>,
-    #[cfg_attr(feature = "contract", schemars(with = "String"))]
-    new: Zeroizing<String>,
+    current: Private,
+    new: Private,
     /// Whether the session that asks outlives the change; all others end.
     #[serde(default)]
     keep_this_session: bool,
@@ -46,26 +39,20 @@ impl Describe for Request {
         r#"{"current": "…", "new": "…"}, two passwords, and if you like "keep_this_session": true"#;
 }
 
-impl fmt::Debug for Request {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").finish_non_exhaustive()
-    }
-}
-
 /// Changes the caller's password and ends all other sessions.
 pub(crate) async fn change(
     State(app): State<Arc<App>>,
-    Extension(hasher): Extension<Arc<PasswordHasher>>,
-    SignedIn { claims, .. }: SignedIn,
+    Extension(hashing): Extension<Hashing>,
+    own: Own,
     Json(request): Json<Request>,
 ) -> Result<StatusCode, Problem> {
+    let Own { claims, account } = &own;
     let id = claims.sub;
-    let account = app.users.find_account(id).await?.ok_or(Problem::SessionEnded)?;
     let about = About { name: &account.user.name, email: account.email.as_str() };
     let new = app.config.password_policy.check(&request.new, about);
     let new = new.map_err(Problem::PasswordRefused)?;
-    prove(&app, &hasher, claims.sid, &request.current, &account.password_hash).await?;
-    let new = hash(&hasher, new).await?;
+    own.prove(&app, &hashing, &request.current).await?;
+    let new = hashing.hash(new).await?;
     let now = clock::now();
     let spared = request.keep_this_session.then_some(claims.sid);
     let letter = write(Notice::PasswordChanged { user_id: id }, now)?;
@@ -75,6 +62,6 @@ pub(crate) async fn change(
     }
     let change = AccountChange::PasswordChanged;
     record(SecurityEvent::AccountChanged { change, by: None }, Some(id), Some(claims.sid));
-    revoke_ended(&app, id, RevocationReason::PasswordChanged).await?;
+    clean_up(&app, id, RevocationReason::PasswordChanged).await;
     Ok(StatusCode::NO_CONTENT)
 }

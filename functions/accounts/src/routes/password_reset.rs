@@ -1,56 +1,42 @@
 //! `POST /users/password-reset` and `POST /users/password-reset/confirm`.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Extension, extract::State, response::Response};
 use http::StatusCode;
 use ratchet::{
     attempts::AttemptKey,
-    challenge::Purpose,
-    email::EmailAddress,
+    challenge::{Proof, Purpose},
     letter::Notice,
-    password::{PasswordHasher, policy::About},
+    password::policy::About,
     session::RevocationReason,
 };
 use ratchet_http::{
-    App, Problem,
+    App, Private, Problem,
+    attempts::unlock,
     body::{Describe, Json},
+    caller::Caller,
     clock,
-    ending::revoke_ended,
+    ending::clean_up,
     events::{AccountChange, SecurityEvent, record},
+    hashing::Hashing,
 };
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
-use super::{accepted, write};
-use crate::{hashing::hash, proof::Evidence};
+use super::{Address, write};
+use crate::proof::Evidence;
 
-/// What the client sends to ask.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Ask {
-    email: String,
-}
-
-impl Describe for Ask {
-    const EXPECTED: &'static str = r#"{"email": "ada@example.com"}"#;
-}
-
-/// Asks for a new password. One write, whoever's address it is: whoever sends the message finds
-/// that out.
+/// Asks for a new password.
 pub(crate) async fn ask(
     State(app): State<Arc<App>>,
-    Json(request): Json<Ask>,
+    caller: Caller,
+    Json(request): Json<Address>,
 ) -> Result<Response, Problem> {
-    let email = EmailAddress::parse(&request.email)
-        .map_err(|_| Problem::MalformedRequest { expected: Ask::EXPECTED })?;
-    let letter = write(Notice::ResetAsked { email }, clock::now())?;
-    app.outbox.post(&letter).await?;
-    Ok(accepted())
+    super::ask(&app, &caller, &request, |email| Notice::ResetAsked { email }).await
 }
 
 /// What the client sends to set it.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(
     feature = "contract",
@@ -58,29 +44,21 @@ pub(crate) async fn ask(
     schemars(rename = "ResetPasswordRequest")
 )]
 pub(crate) struct Confirm {
-    #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
-    token: Option<Zeroizing<String>>,
-    email: Option<String>,
-    #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
-    code: Option<Zeroizing<String>>,
-    #[cfg_attr(feature = "contract", schemars(with = "String"))]
-    password: Zeroizing<String>,
+    token: Option<Private>,
+    email: Option<Private>,
+    code: Option<Private>,
+    password: Private,
 }
 
 impl Describe for Confirm {
     const EXPECTED: &'static str = r#"a new "password" with the "token" from the link of a message, or with "email" and "code""#;
 }
 
-impl fmt::Debug for Confirm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Confirm").finish_non_exhaustive()
-    }
-}
-
 /// Sets a new password and ends all sessions.
 pub(crate) async fn confirm(
     State(app): State<Arc<App>>,
-    Extension(hasher): Extension<Arc<PasswordHasher>>,
+    Extension(hashing): Extension<Hashing>,
+    caller: Caller,
     Json(request): Json<Confirm>,
 ) -> Result<StatusCode, Problem> {
     let now = clock::now();
@@ -90,28 +68,35 @@ pub(crate) async fn confirm(
     let password = password.map_err(Problem::PasswordRefused)?;
     let ring = app.key_ring(now).await?;
     let evidence = Evidence {
-        token: request.token.as_ref().map(|token| token.as_str()),
+        token: request.token.as_deref(),
         email: request.email.as_deref(),
-        code: request.code.as_ref().map(|code| code.as_str()),
+        code: request.code.as_deref(),
+        source: caller.source_ip,
     };
     let malformed = Problem::MalformedRequest { expected: Confirm::EXPECTED };
     let purposes = [Purpose::ResetPassword];
     let presented = evidence.read(&app, &ring, &purposes, now, malformed).await?;
-    let password_hash = hash(&hasher, password).await?;
+    if let (Proof::Token(_), Some(account)) =
+        (&presented.proof, app.users.find_account(presented.user_id, now).await?)
+    {
+        // Whoever has a genuine token may know whose it is. A code proves nothing yet: a password
+        // that is refused for the name would tell strangers the name that goes with an address.
+        let about = About { name: &account.user.name, email: account.email.as_str() };
+        let checked = app.config.password_policy.check(&request.password, about);
+        checked.map_err(Problem::PasswordRefused)?;
+    }
+    let password_hash = hashing.hash(password).await?;
     let now = clock::now();
     let user_id = presented.user_id;
     let letter = write(Notice::PasswordChanged { user_id }, now)?;
     let reset =
         app.users.reset_password(user_id, &presented.proof, &password_hash, now, &letter).await?;
-    if !reset {
-        return Err(Problem::InvalidProof);
-    }
+    let Some(account) = reset else { return Err(Problem::InvalidProof) };
     let change = AccountChange::PasswordReset;
     record(SecurityEvent::AccountChanged { change, by: None }, Some(user_id), None);
-    revoke_ended(&app, user_id, RevocationReason::PasswordChanged).await?;
+    presented.counted.give_back(&app).await;
+    clean_up(&app, user_id, RevocationReason::PasswordChanged).await;
     // Whoever reads the user's mail is not who guessed: the lock ends with the old password.
-    if let Some(user) = app.users.find(user_id).await? {
-        app.attempts.forget(&AttemptKey::account(&user.name)).await?;
-    }
+    unlock(&app, &AttemptKey::account(&account.user.name)).await;
     Ok(StatusCode::NO_CONTENT)
 }

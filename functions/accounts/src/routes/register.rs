@@ -1,6 +1,6 @@
 //! `POST /users`.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Extension, extract::State, response::Response};
 use ratchet::{
@@ -8,22 +8,23 @@ use ratchet::{
     entropy::random,
     ids::UserId,
     letter::{Letter, Notice},
-    password::{PasswordHasher, policy::About},
-    user::{NameKey, User, UserStatus},
+    password::{Password, PasswordPolicy, policy::About},
+    user::{NameKey, UNCONFIRMED_LIFE, User, UserStatus},
 };
 use ratchet_http::{
-    App, Problem,
+    App, Private, Problem,
     body::{Describe, Json},
+    caller::Caller,
     clock,
     events::{AccountChange, SecurityEvent, record},
+    hashing::Hashing,
     signed_in::Administrator,
 };
 use ratchet_store::{NewUser, Registration};
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
 use super::accepted;
-use crate::hashing::hash;
+use crate::network::Counted;
 
 /// Signs that no new name may have.
 ///
@@ -33,7 +34,7 @@ use crate::hashing::hash;
 const FOREIGN_SIGNS: [char; 6] = ['/', ':', '@', '<', '>', '\\'];
 
 /// What the client sends. Nothing else may be assigned from outside.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(
     feature = "contract",
@@ -42,49 +43,69 @@ const FOREIGN_SIGNS: [char; 6] = ['/', ':', '@', '<', '>', '\\'];
 )]
 pub(crate) struct Request {
     #[serde(alias = "Name")]
-    name: String,
+    name: Private,
     #[serde(alias = "Email")]
-    email: String,
+    email: Private,
     #[serde(alias = "Password")]
-    #[cfg_attr(feature = "contract", schemars(with = "String"))]
-    password: Zeroizing<String>,
+    password: Private,
 }
 
 impl Describe for Request {
     const EXPECTED: &'static str = r#"{"name": "…", "email": "…", "password": "…"} and nothing else: a name of 1 to 64 letters, digits and signs without spaces and / : @ < > \, and an address such as ada@example.com"#;
 }
 
-impl fmt::Debug for Request {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").finish_non_exhaustive()
+impl Request {
+    /// What is acceptable of it, or every rule that the password misses.
+    fn check(self, policy: &PasswordPolicy) -> Result<Acceptable, Problem> {
+        let malformed = || Problem::MalformedRequest { expected: Self::EXPECTED };
+        let name_key = NameKey::parse(&self.name).map_err(|_| malformed())?;
+        // In every width.
+        if self.name.contains(FOREIGN_SIGNS) || name_key.as_str().contains(FOREIGN_SIGNS) {
+            return Err(malformed());
+        }
+        let email = EmailAddress::parse(&self.email).map_err(|_| malformed())?;
+        let about = About { name: &self.name, email: email.as_str() };
+        let password = policy.check(&self.password, about).map_err(Problem::PasswordRefused)?;
+        Ok(Acceptable { name: self.name.to_string(), name_key, email, password })
     }
+}
+
+/// What somebody may register with.
+struct Acceptable {
+    name: String,
+    name_key: NameKey,
+    email: EmailAddress,
+    password: Password,
 }
 
 /// Registers a user. The answer is the same whether or not name and address are taken; the message
 /// that follows says it to whoever reads the mail of the address.
 pub(crate) async fn handle(
     State(app): State<Arc<App>>,
-    Extension(hasher): Extension<Arc<PasswordHasher>>,
+    Extension(hashing): Extension<Hashing>,
     administrator: Result<Administrator, Problem>,
+    caller: Caller,
     Json(request): Json<Request>,
 ) -> Result<Response, Problem> {
-    if !app.config.self_sign_up {
-        administrator?;
-    }
+    let by = match administrator {
+        Ok(Administrator(caller)) => Some(caller.user.id),
+        // Everybody else is a stranger, but not an administrator whose token has just expired, or
+        // who could not be looked up.
+        Err(Problem::MissingAccessToken | Problem::Forbidden) if app.config.self_sign_up => None,
+        Err(problem) => return Err(problem),
+    };
     let now = clock::now();
-    let malformed = || Problem::MalformedRequest { expected: Request::EXPECTED };
-    let name_key = NameKey::parse(&request.name).map_err(|_| malformed())?;
-    if request.name.contains(FOREIGN_SIGNS) {
-        return Err(malformed());
+    // Nobody holds a name for ever who may not even sign in.
+    let may_expire = app.config.require_confirmed_email && by.is_none();
+    let Acceptable { name, name_key, email, password } =
+        request.check(&app.config.password_policy)?;
+    if by.is_none() {
+        Counted::take(&app, caller.source_ip, now).await?;
     }
-    let email = EmailAddress::parse(&request.email).map_err(|_| malformed())?;
-    let about = About { name: &request.name, email: email.as_str() };
-    let password = app.config.password_policy.check(&request.password, about);
-    let password = password.map_err(Problem::PasswordRefused)?;
     let new = NewUser {
         user: User {
             id: UserId::generate(now, &random()?),
-            name: request.name,
+            name,
             status: UserStatus::Active,
             email_confirmed: false,
             roles: Vec::new(),
@@ -92,13 +113,14 @@ pub(crate) async fn handle(
         },
         name_key,
         email: email.to_string(),
-        password_hash: hash(&hasher, password).await?,
+        password_hash: hashing.hash(password).await?,
+        expires_at: may_expire.then(|| now.seconds().plus(UNCONFIRMED_LIFE)),
     };
     let of_letter = random()?;
     let letter = |found| Letter::new(notice(found, &new, &email), now, &of_letter);
-    if app.users.register(&new, letter).await? == Registration::Registered {
+    if app.users.register(&new, letter, now).await? == Registration::Registered {
         let change = AccountChange::Registered;
-        record(SecurityEvent::AccountChanged { change, by: None }, Some(new.user.id), None);
+        record(SecurityEvent::AccountChanged { change, by }, Some(new.user.id), None);
     }
     Ok(accepted())
 }
@@ -122,7 +144,7 @@ mod tests {
             r#"{"Name":"ada","Email":"canary@example.com","Password":"canary-1f"}"#,
         )
         .unwrap();
-        assert_eq!(request.password.as_str(), "canary-1f");
+        assert_eq!(&*request.password, "canary-1f");
         assert!(!format!("{request:?}").contains("canary"));
     }
 

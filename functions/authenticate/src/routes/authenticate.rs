@@ -11,12 +11,12 @@ use ratchet::{
     device_token::{DeviceId, DeviceToken},
     entropy::random,
     error_chain::ErrorChain,
-    ids::SessionId,
+    ids::{SessionId, UserId},
     key_ring::KeyRing,
     password::{HashError, Password, PasswordHasher, Verdict},
     refresh_token::RefreshToken,
     secret::TokenSecret,
-    session::{REGISTER_SLOTS, Session, to_evict},
+    session::{REGISTER_SLOTS, RevocationReason, Revoked, Session, to_evict},
     time::UnixMillis,
     user::{NameKey, User, UserStatus},
 };
@@ -27,7 +27,7 @@ use ratchet_http::{
     clock,
     cookie::{Browser, Mode},
     events::{SecurityEvent, record},
-    measure,
+    hashing::Hashing,
     tokens::TokenPair,
 };
 use ratchet_store::Credentials;
@@ -72,6 +72,23 @@ impl Describe for Request {
     const EXPECTED: &'static str = r#"{"name": "…", "password": "…"}, the password of 1 to 256 characters without control characters, and if you like a "device" of at most 40 bytes, a "device_token" and a "mode", "token" or "cookie""#;
 }
 
+impl Request {
+    /// The password, if the rest is acceptable too.
+    fn check(&self) -> Result<Password, Problem> {
+        let malformed = Problem::MalformedRequest { expected: Self::EXPECTED };
+        if self.device.as_ref().is_some_and(|device| device.len() > Session::DEVICE_BYTES) {
+            return Err(malformed);
+        }
+        Password::parse(&self.password).map_err(|_| malformed)
+    }
+
+    /// The device token, if it is genuine and given for this name.
+    fn device_token(&self, ring: &KeyRing, now: UnixMillis) -> Option<DeviceToken> {
+        let (text, now) = (self.device_token.as_deref()?, now.seconds());
+        DeviceToken::parse(text, &self.name, ring.tag_keys(now), now)
+    }
+}
+
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request").finish_non_exhaustive()
@@ -81,7 +98,7 @@ impl fmt::Debug for Request {
 /// Signs a user in.
 pub(crate) async fn handle(
     State(app): State<Arc<App>>,
-    Extension(hasher): Extension<Arc<PasswordHasher>>,
+    Extension(hashing): Extension<Hashing>,
     caller: Caller,
     browser: Browser,
     Json(request): Json<Request>,
@@ -91,28 +108,14 @@ pub(crate) async fn handle(
         browser.permit()?;
     }
     let now = clock::now();
-    let malformed = Problem::MalformedRequest { expected: Request::EXPECTED };
-    let password = Password::parse(&request.password).map_err(|_| malformed.clone())?;
-    if request.device.as_ref().is_some_and(|device| device.len() > Session::DEVICE_BYTES) {
-        return Err(malformed);
-    }
+    let password = request.check()?;
     // What is needed to answer is at hand before anything is kept.
     let ring = app.key_ring(now).await?;
     let tag_key = ring.tagger(now.seconds()).ok_or(Problem::Unavailable)?;
-    let device = request.device_token.as_deref().and_then(|text| {
-        DeviceToken::parse(text, &request.name, ring.tag_keys(now.seconds()), now.seconds())
-    });
+    let device = request.device_token(&ring, now);
     let attempt = Attempt { name: &request.name, password, device, source: caller.source_ip, now };
-    let (user, admission) = prove(&app, hasher, attempt).await?;
-    let device = DeviceToken {
-        user_id: user.id,
-        device_id: match device {
-            Some(device) if device.user_id == user.id => device.device_id,
-            _ => DeviceId::from_bytes(random()?),
-        },
-        issued_at: now.seconds(),
-    };
-    let device_token = device.encode(&request.name, tag_key);
+    let (user, admission) = prove(&app, &hashing, attempt).await?;
+    let device_token = renewed(device, &user, now)?.encode(&request.name, tag_key);
     let session = start_session(&app, &ring, &user, caller, request.device, now);
     let (pair, ()) = tokio::join!(session, admission.succeeded(&app));
     let pair = pair?.with_device_token(device_token);
@@ -120,6 +123,20 @@ pub(crate) async fn handle(
         Mode::Token => pair.into_response(),
         Mode::Cookie => browser.keep(&pair),
     })
+}
+
+/// The device token that the answer carries: of the same device, or of a new one.
+fn renewed(
+    device: Option<DeviceToken>,
+    user: &User,
+    now: UnixMillis,
+) -> Result<DeviceToken, Problem> {
+    let device_id = match device {
+        Some(device) if device.knows(user) => device.device_id,
+        _ => DeviceId::from_bytes(random()?),
+    };
+    let (issued_at, cut_seen) = (now.seconds(), user.cut_seen());
+    Ok(DeviceToken { user_id: user.id, device_id, issued_at, cut_seen })
 }
 
 /// What is to be proved.
@@ -134,18 +151,20 @@ struct Attempt<'a> {
 /// Finds the user whose name and password these are, if another attempt may be made.
 async fn prove(
     app: &App,
-    hasher: Arc<PasswordHasher>,
+    hashing: &Hashing,
     attempt: Attempt<'_>,
 ) -> Result<(User, Admission), Problem> {
     let Attempt { name, password, device, source, now } = attempt;
     // Counting takes as many round trips as finding does, so it takes no time of its own.
     let (mut admission, credentials) =
-        tokio::try_join!(Admission::take(app, name, device, source, now), find(app, name))?;
-    let known = credentials.as_ref().map(|credentials| credentials.user.id);
-    if device.is_some_and(|device| Some(device.user_id) != known) {
+        tokio::try_join!(Admission::take(app, name, device, source, now), find(app, name, now))?;
+    let user = credentials.as_ref().map(|credentials| &credentials.user);
+    if device.is_some_and(|device| !user.is_some_and(|user| device.knows(user))) {
         admission = admission.take_as_stranger(app, name, now).await?;
+    } else if let Some(refusal) = admission.refusal {
+        return Err(refusal);
     }
-    let (credentials, check) = check(credentials, hasher, password).await?;
+    let (credentials, check) = check(credentials, hashing, password).await?;
     let failed = |user: Option<&User>, reason| {
         record(SecurityEvent::LoginFailed { reason }, user.map(|user| user.id), None);
     };
@@ -179,9 +198,9 @@ async fn prove(
     Ok((user, admission))
 }
 
-async fn find(app: &App, name: &str) -> Result<Option<Credentials>, Problem> {
+async fn find(app: &App, name: &str, now: UnixMillis) -> Result<Option<Credentials>, Problem> {
     match NameKey::parse(name) {
-        Ok(name) => Ok(app.users.find_credentials(&name).await?),
+        Ok(name) => Ok(app.users.find_credentials(&name, now).await?),
         // A name that nobody can have is one that nobody has.
         Err(_) => Ok(None),
     }
@@ -195,13 +214,10 @@ struct Check {
 /// Verifies the password, with the same work whether or not there is such a user.
 async fn check(
     credentials: Option<Credentials>,
-    hasher: Arc<PasswordHasher>,
+    hashing: &Hashing,
     password: Password,
 ) -> Result<(Option<Credentials>, Check), Problem> {
-    // Hashing takes milliseconds of CPU: on a thread of its own it holds up nobody else whom this
-    // environment serves at the same time.
-    let hashing = tokio::task::spawn_blocking(move || {
-        let begun = clock::now();
+    let work = move |hasher: &PasswordHasher| {
         let check = match &credentials {
             None => hasher.verify_nobody(&password).map(|()| Check::wrong()),
             Some(credentials) => match hasher.verify(&password, &credentials.password_hash) {
@@ -217,11 +233,9 @@ async fn check(
                 Ok(verdict) => Ok(Check { verdict, rehashed: None }),
             },
         };
-        measure::hashed(begun);
         check.map(|check| (credentials, check))
-    });
-    let Ok(result) = hashing.await else { return Err(Problem::Internal) };
-    Ok(result?)
+    };
+    Ok(hashing.run(work).await??)
 }
 
 impl Check {
@@ -266,12 +280,42 @@ async fn start_session(
     let pair = TokenPair::issue(user, &session, &token, &app.config.access_token, ring, issued_at)?;
     let (created, others) = tokio::join!(app.sessions.create(&session), app.sessions.list(user.id));
     created?;
-    for evicted in to_evict(&others?, session_id, now, app.config.max_sessions) {
-        app.sessions.delete(user.id, evicted).await?;
-        record(SecurityEvent::SessionEvicted, Some(user.id), Some(evicted));
+    let others = others?;
+    for (id, error) in &others.unreadable {
+        let error = tracing::field::display(ErrorChain(error));
+        tracing::error!(error, user_id = %user.id, session_id = %id, "a session can not be read");
     }
+    evict(app, user.id, others.sessions, session_id, now).await?;
     record(SecurityEvent::SessionCreated, Some(user.id), Some(session_id));
     Ok(pair)
+}
+
+/// Makes room for a new session among those of its user.
+async fn evict(
+    app: &App,
+    user_id: UserId,
+    mut others: Vec<Session>,
+    new: SessionId,
+    now: UnixMillis,
+) -> Result<(), Problem> {
+    let published_for = app.config.published_for();
+    if let Some(published_for) = published_for {
+        // An end has to be told for a while; then it makes room as ever.
+        let told = |revoked: Revoked| now < revoked.at.plus(published_for);
+        others.retain(|session| !session.revoked.is_some_and(told));
+    }
+    for evicted in to_evict(&others, new, now, app.config.max_sessions) {
+        let lives =
+            |session: &Session| session.session_id == evicted && session.ended(now).is_none();
+        if published_for.is_some() && (evicted == new || others.iter().any(lives)) {
+            let reason = RevocationReason::EndedByUser;
+            app.sessions.revoke(user_id, evicted, reason, now).await?;
+        } else {
+            app.sessions.delete(user_id, evicted).await?;
+        }
+        record(SecurityEvent::SessionEvicted, Some(user_id), Some(evicted));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(crate) struct Health {
 /// # Errors
 /// [`Problem::Unavailable`] while there is no key ring.
 pub(crate) async fn handle(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let age = app.key_ring.age(clock::now()).await.ok_or(Problem::Unavailable)?;
+    let age = app.key_ring.age(clock::now()).ok_or(Problem::Unavailable)?;
     let health = Health {
         version: env!("CARGO_PKG_VERSION"),
         build: option_env!("RATCHET_BUILD").unwrap_or("unknown"),

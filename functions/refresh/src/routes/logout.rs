@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
-use ratchet::{refresh_token::RefreshToken, session::RevocationReason};
+use ratchet::session::RevocationReason;
 use ratchet_http::{
     App, Problem,
     body::{Describe, Json},
@@ -66,10 +66,7 @@ pub(crate) async fn handle(
 /// Ends the session of a token. `false` if it is no token of ours; dead ones are as good as ended.
 pub(crate) async fn end_session(app: &App, refresh_token: &str) -> Result<bool, Problem> {
     let now = clock::now();
-    let ring = app.key_ring(now).await?;
-    let Ok(token) = RefreshToken::parse(refresh_token, ring.tag_keys(now.seconds())) else {
-        return Ok(false);
-    };
+    let Some(token) = app.refresh_token(refresh_token, now).await? else { return Ok(false) };
     let reason = RevocationReason::LoggedOut;
     if app.sessions.revoke(token.user_id, token.session_id, reason, now).await? {
         let event = SecurityEvent::SessionRevoked { reason };

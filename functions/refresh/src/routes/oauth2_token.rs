@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::rotate::rotate;
 
-/// What the client sends (RFC 6749 §6). `scope` and `client_id` are neither needed nor read.
+/// What the client sends (RFC 6749 §6). `client_id` is neither needed nor read.
 #[derive(Deserialize)]
 #[cfg_attr(
     feature = "contract",
@@ -30,6 +30,9 @@ pub(crate) struct Request {
     grant_type: Option<String>,
     #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
     refresh_token: Option<Zeroizing<String>>,
+    /// No session has scopes, so none can be asked for.
+    #[cfg_attr(feature = "contract", schemars(length(max = 0)))]
+    scope: Option<String>,
 }
 
 impl Describe for Request {
@@ -63,7 +66,15 @@ pub(crate) async fn handle(
         Err(Problem::MalformedRequest { .. }) => return invalid_request(),
         Err(problem) => return problem.into_response(),
     };
-    match (request.grant_type.as_deref(), request.refresh_token) {
+    // A parameter without a value is one that was left out (RFC 6749 §3.2).
+    let grant_type = request.grant_type.as_deref().filter(|value| !value.is_empty());
+    let refresh_token = request.refresh_token.filter(|value| !value.is_empty());
+    let scope = request.scope.filter(|value| !value.is_empty());
+    match (grant_type, refresh_token) {
+        // An answer without `scope` would grant what was asked for (RFC 6749 §5.1).
+        (Some("refresh_token"), Some(_)) if scope.is_some() => {
+            error("invalid_scope", "there are no scopes here: leave it out")
+        }
         (Some("refresh_token"), Some(refresh_token)) => {
             match rotate(&app, &refresh_token, None, caller.origin).await {
                 Ok(pair) => pair.into_response(),

@@ -22,6 +22,7 @@ use ratchet_http::{
     events::{SecurityEvent, record},
     tokens::json,
 };
+use ratchet_store::sessions::SessionList;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize)]
@@ -117,8 +118,12 @@ async fn live_sessions(
     claims: &Claims,
     now: UnixMillis,
 ) -> Result<(User, Vec<Session>), Problem> {
-    let (user, sessions) = tokio::join!(app.users.find(claims.sub), app.sessions.list(claims.sub));
-    let (user, mut sessions) = (user?.ok_or(Problem::SessionEnded)?, sessions?);
+    let (user, list) = tokio::join!(app.users.find(claims.sub), app.sessions.list(claims.sub));
+    let (user, SessionList { mut sessions, unreadable }) =
+        (user?.ok_or(Problem::SessionEnded)?, list?);
+    if let Some((_, error)) = unreadable.into_iter().find(|(id, _)| *id == claims.sid) {
+        return Err(error.into());
+    }
     sessions.retain(|session| session.ended(now).is_none() && user.allows(session));
     if sessions.iter().any(|session| session.session_id == claims.sid) {
         Ok((user, sessions))

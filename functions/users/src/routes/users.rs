@@ -12,7 +12,7 @@ use ratchet::{
     ids::UserId,
     user::{NameKey, UserStatus},
 };
-use ratchet_http::{App, Problem, bearer::Bearer, signed_in::ADMIN, tokens::json};
+use ratchet_http::{App, Problem, bearer::Bearer, signed_in::Administrator, tokens::json};
 use ratchet_store::users::{ListedDetails, ListedUser};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,8 @@ const EXPECTED: &str =
     "limit=1…100, name=… as names begin, and cursor=… as the page before it gave it";
 const DEFAULT_LIMIT: u8 = 50;
 const MAX_LIMIT: u8 = 100;
+/// The longest name in bytes; a sort key can not be longer than one more.
+const MAX_CURSOR: usize = 1_023;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Page {
@@ -88,7 +90,7 @@ pub(crate) async fn list(
         Some(cursor) => {
             let bytes = from_base64url(&cursor).ok_or_else(malformed)?;
             let name = String::from_utf8(bytes).map_err(|_| malformed())?;
-            if name.is_empty() || name.len() > 1_024 {
+            if name.is_empty() || name.len() > MAX_CURSOR {
                 return Err(malformed());
             }
             Some(name)
@@ -102,7 +104,7 @@ pub(crate) async fn list(
     let users = app.users.list(prefix, after.as_deref(), limit.into()).await?;
     let full = users.len() == usize::from(limit);
     let last = users.last().filter(|_| full).map(|user| to_base64url(user.name_key.as_bytes()));
-    let administrator = claims.roles.iter().any(|role| role == ADMIN);
+    let administrator = Administrator::has(&app, claims).await?;
     let users = users.into_iter().map(|user| Entry::new(user, administrator)).collect();
     Ok(json(StatusCode::OK, &Body { users, next_cursor: last }))
 }

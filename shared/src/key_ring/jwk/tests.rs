@@ -95,8 +95,59 @@ fn small_moduli_and_other_exponents_are_refused() {
 }
 
 #[test]
-fn key_pairs_out_of_rfcs_are_weak() {
+fn keys_out_of_rfcs_and_examples_are_weak() {
+    // The modulus says it all.
+    let rsa = |n: &str| json!({"kty": "RSA", "use": "sig", "e": "AQAB", "n": n});
     for jwk in [
+        // RFC 7515 A.2
+        rsa("ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrc\
+             S2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGz\
+             jb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xs\
+             mtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8\
+             q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ"),
+        // RFC 7520 §3.4
+        rsa("n4EPtAOCc9AlkeQHPzHStgAbgs7bTZLwUBZdR8_KuKPEHLd4rHVTeT-O-XV2jRojdNhxJWTDvNd7\
+             nqQ0VEiZQHz_AJmSCpMaJMRBSFKrKb2wqVwGU_NsYOYL-QtiWN2lbzcEe6XC0dApr5ydQLrHqkHH\
+             ig3RBordaZ6Aj-oBHqFEHYpPe7Tpe-OfVfHd1E6cS6M1FZcD1NNLYD5lFHpPI9bTwJlsde3uhGqC\
+             0ZCuEHg8lhzwOHrtIQbS0FVbb9k3-tVTU4fg_3L_vniUFAKwuCLqKnS2BYwdq_mzSnbLY7h_qixo\
+             R7jig3__kRhuaxwUkRz5iaiQkqgc5gHdrNP5zw"),
+        // RFC 7516 A.1
+        rsa("oahUIoWw0K0usKNuOR6H4wkf4oBUXHTxRvgb48E-BVvxkeDNjbC4he8rUWcJoZmds2h7M70imEVh\
+             RU5djINXtqllXI4DFqcI1DgjT9LewND8MW2Krf3Spsk_ZkoFnilakGygTwpZ3uesH-PFABNIUYpO\
+             iN15dsQRkgr0vEhxN92i2asbOenSZeyaxziK72UwxrrKoExv6kc5twXTq4h-QChLOln0_mtUZwfs\
+             RaMStPs6mS6XrgxnxbWhojf663tuEQueGC-FCMfra36C9knDFGzKsNa7LZK2djYgyD3JR_MB_4NU\
+             JW_TqOQtwHYbxevoJArm-L5StowjzGy-_bq6Gw"),
+        // RFC 7516 A.2
+        rsa("sXchDaQebHnPiGvyDOAT4saGEUetSyo9MKLOoWFsueri23bOdgWp4Dy1WlUzewbgBHod5pcM9H95\
+             GQRV3JDXboIRROSBigeC5yjU1hGzHHyXss8UDprecbAYxknTcQkhslANGRUZmdTOQ5qTRsLAt6BT\
+             YuyvVRdhS8exSZEy_c4gs_7svlJJQ4H9_NxsiIoLwAEk7-Q3UXERGYw_75IDrGA84-lA_-Ct4eTl\
+             XHBIY2EaV7t7LjJaynVJCpkv4LKjTTAumiGUIuQhrNhZLuF_RJLqHpM2kgWFLU7-VTdL1VbC2tej\
+             vcI2BlMkEpk1BzBZI0KQB0GaDWFLN-aEAw3vRw"),
+        // jwt.io RS256
+        rsa("u1SU1LfVLPHCozMxH2Mo4lgOEePzNm0tRgeLezV6ffAt0gunVTLw7onLRnrq0_IzW7yWR7QkrmBL\
+             7jTKEn5u-qKhbwKfBstIs-bMY2Zkp18gnTxKLxoS2tFczGkPLPgizskuemMghRniWaoLcyehkd3q\
+             qGElvW_VDL5AaWTg0nLVkjRo9z-40RQzuVaE8AkAFmxZzow3x-VJYKdjykkJ0iT9wCS0DRTXu269\
+             V264Vf_3jvredZiKRkgwlL9xNAwxXFg0x_XFw005UWVRIkdgcKWTjpBP2dPwVZ4WWC-9aGVd-Gyn\
+             1o0CLelf4rEjGoXbAAEgAqeGUxrcIlbjXfbcmw"),
+        // RFC 7518 C Alice
+        json!({"kty": "EC", "crv": "P-256", "use": "sig",
+               "x": "gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0",
+               "y": "SLW_xSffzlPWrHEVI30DHM_4egVwt3NQqeUD7nMFpps"}),
+        // RFC 7518 C Bob
+        json!({"kty": "EC", "crv": "P-256", "use": "sig",
+               "x": "weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ",
+               "y": "e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck"}),
+        // jwt.io ES256
+        json!({"kty": "EC", "crv": "P-256", "use": "sig",
+               "x": "EVs_o5-uQbTjL3chynL4wXgUg2R9q9UU8I5mEovUf84",
+               "y": "kGe5DgSIycKp8w9aJmoHhB1sB3QTugfnRWm5nU_TzsY"}),
+        // RFC 7515 A.1, RFC 7517 A.3
+        json!({"kty": "oct", "use": "sig",
+               "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcg\
+                     UuTwjAzZr1Z9CAow"}),
+        // RFC 7520 §3.5
+        json!({"kty": "oct", "use": "sig",
+               "k": "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg"}),
         // RFC 7515 A.3
         json!({"kty": "EC", "crv": "P-256", "use": "sig",
                "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
@@ -113,6 +164,10 @@ fn key_pairs_out_of_rfcs_are_weak() {
                "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}),
     ] {
         assert_eq!(private_key(&jwk).unwrap_err(), KeyError::Weak, "{jwk}");
+        if jwk["kty"] == "oct" {
+            let tag = parsed(&with(&jwk, &json!({"use": crate::key_ring::TAG_USE})));
+            assert_eq!(tag.strong_hmac_secret().unwrap_err(), KeyError::Weak, "also for tags");
+        }
     }
 }
 

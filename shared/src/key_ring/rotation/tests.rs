@@ -93,14 +93,9 @@ fn the_seed_becomes_keys_that_are_retired_like_any_other() {
     let later = START.plus(DAY * 30);
     let again = rotated.rotated(&policy, Start::WhenSeen, later).unwrap();
     let after = ring(&again, later);
-    assert!(
-        access_token::verify(&access, &tokens(), &after, later).is_err(),
-        "its key has expired"
-    );
-    assert!(
-        access_token::verify_whatever_its_age(&access, &tokens(), &after).is_ok(),
-        "but is known"
-    );
+    let verified = access_token::verify(&access, &tokens(), &after, later);
+    assert!(matches!(verified, Ok(Verified::Expired(_))), "but is known");
+    assert!(access_token::verify_whatever_its_age(&access, &tokens(), &after).is_ok());
     assert_eq!(count(&again, KeyUse::Tag), 3, "its sessions live on");
     let end = START.plus(DAY * 91);
     let at_last = again.rotated(&policy, Start::WhenSeen, end).unwrap();
@@ -273,4 +268,56 @@ fn nothing_printed_shows_a_key() {
             }
         }
     }
+}
+
+/// Rings as releases wrote them, each with tokens that it issued. What is in there stays.
+const WRITTEN: [&str; 1] = [include_str!("written/0.1.0.json")];
+
+#[test]
+fn rings_that_a_release_has_written_are_read_rotated_and_know_their_tokens() {
+    for release in WRITTEN {
+        let rings: Vec<Value> = serde_json::from_str(release).unwrap();
+        assert_eq!(rings.len(), 4);
+        for written in rings {
+            let now = UnixSeconds::new(written["at"].as_u64().unwrap());
+            let text = written["ring"].to_string();
+            let document = RingDocument::parse(&text, now).unwrap();
+            let next = document.rotated(&policy(SignatureAlgorithm::Es256), Start::WhenSeen, now);
+            let next = ring(&next.unwrap(), now);
+            for ring in [KeyRing::parse(&text, now).unwrap(), next] {
+                let access = written["access_token"].as_str().unwrap();
+                let verified = access_token::verify(access, &tokens(), &ring, now).unwrap();
+                assert!(matches!(verified, Verified::Live(_)));
+                let refresh = written["refresh_token"].as_str().unwrap();
+                assert!(RefreshToken::parse(refresh, ring.tag_keys(now)).is_ok());
+            }
+        }
+    }
+}
+
+/// `cargo test -p ratchet-auth --lib -- --ignored --nocapture write_rings`: what the test above is
+/// to read of another release.
+#[test]
+#[ignore = "prints what is kept of a release"]
+fn write_rings() {
+    let mut document = seeded();
+    let mut now = START;
+    let mut rings = Vec::new();
+    let changes = [SignatureAlgorithm::Es256, SignatureAlgorithm::EdDsa, SignatureAlgorithm::Rs256];
+    for algorithm in [None].into_iter().chain(changes.map(Some)) {
+        if let Some(algorithm) = algorithm {
+            document = document.rotated(&policy(algorithm), Start::WhenSeen, now).unwrap();
+            document.set_based_on("00000000000000000000000000000000");
+            now = now.plus(Duration::from_secs(2_000));
+        }
+        let (access, refresh) = issue(&ring(&document, now), now);
+        let ring = match algorithm {
+            None => json!({"keys": [], "seed": "s".repeat(MIN_SEED_CHARS)}),
+            Some(_) => serde_json::from_str(&document.to_json()).unwrap(),
+        };
+        rings.push(json!({
+            "at": now.get(), "ring": ring, "access_token": access, "refresh_token": refresh,
+        }));
+    }
+    println!("{:#}", Value::Array(rings));
 }

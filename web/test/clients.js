@@ -3,20 +3,13 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { promisify } from 'node:util';
 
+import newman from 'newman';
 import * as oauth from 'oauth4webapi';
 
-import { startStack } from './stack.js';
-
-let stack;
-
-before(async () => {
-  stack = await startStack();
-});
-
-after(() => stack?.stop());
+import { stack } from './world.js';
 
 test('oauth4webapi refreshes and revokes', async () => {
   const server = {
@@ -60,4 +53,25 @@ test('the lines for curl in the README do what it says', async () => {
   const answers = stdout.trim().split('\n');
   assert.match(answers[0], /^\{"users":\[.*"name":"ada"/);
   assert.equal(answers[1], '204');
+});
+
+test('the collection for Postman runs: a session from sign-in to log-out, then the rest', async () => {
+  const collection = JSON.parse(
+    await readFile(new URL('../../contract/ratchet.postman_collection.json', import.meta.url), 'utf8'),
+  );
+  const envVar = [{ key: 'base_url', value: stack.api }];
+  const { run } = await promisify(newman.run)({ collection, envVar });
+  const failures = run.failures.map(({ source, error }) => `${source?.name}: ${error.message}`);
+  assert.deepEqual(failures, []);
+  const answers = run.executions.map(({ item, response }) => `${item.request.method} ${item.request.url.getPath()} ${response.code}`);
+  assert.deepEqual(answers.slice(0, 6), [
+    'POST /authenticate 200',
+    'POST /refresh 200',
+    'GET /users 200',
+    'GET /users/me 200',
+    'GET /users/me/sessions 200',
+    'POST /logout 204',
+  ]);
+  const requests = collection.item.flatMap(({ item }) => item);
+  assert.equal(run.stats.assertions.total, requests.length, 'every answer is looked at');
 });

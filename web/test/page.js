@@ -2,89 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { artefacts, sleep, startBrowser, startProxy, startStack } from './stack.js';
-
-const LIFE = 6;
-const WINDOW = 5;
-
-let stack;
-let browser;
-let proxy;
-let context;
-
-before(async () => {
-  stack = await startStack('--access-token-seconds', String(LIFE), '--retry-window-seconds', String(WINDOW));
-  browser = await startBrowser();
-});
-
-after(async () => {
-  await browser?.close();
-  await stack?.stop();
-});
-
-afterEach(async () => {
-  await context?.close();
-  proxy?.stop();
-  proxy = undefined;
-});
-
-/** A browser of somebody's own. */
-async function visit({ ownClock = false, ...options } = {}) {
-  context = await browser.newContext(options);
-  if (ownClock) await context.clock.install();
-  context.setDefaultTimeout(15_000);
-  return open();
-}
-
-/** A tab of that browser, whose requests go through a proxy. */
-async function open() {
-  proxy ??= await startProxy(stack.port);
-  const page = await context.newPage();
-  page.errors = [];
-  page.on('pageerror', (error) => page.errors.push(String(error)));
-  await page.goto(`${stack.page}/?api=${proxy.url}`);
-  await page.waitForFunction(() => !document.getElementById('status').textContent.startsWith('Looking'));
-  return page;
-}
-
-async function signIn(page, mode) {
-  await page.getByRole('radio', { name: mode === 'cookie' ? /in a cookie/ : /by this page/ }).check();
-  await submit(page, () => page.getByRole('button', { name: 'Sign in' }).click());
-}
-
-/** Sends the form. Hashing on a busy machine may take longer than an answer may: then again. */
-async function submit(page, send) {
-  for (let tries = 5; ; tries -= 1) {
-    await send();
-    const signedIn = page.getByRole('status').filter({ hasText: /Signed in/ });
-    const refused = page.getByRole('alert').filter({ hasText: /./ });
-    await signedIn.or(refused).first().waitFor();
-    if (await signedIn.count()) return;
-    const reason = await refused.textContent();
-    assert.match(reason, /not available/);
-    assert.ok(tries > 0, reason);
-  }
-}
-
-const status = (page, text) => page.getByRole('status').filter({ hasText: text }).first().waitFor();
-const answer = (page) => page.locator('#answer-text').textContent();
-const refreshes = () => proxy.seen.filter((request) => request === 'POST /refresh').length;
-
-async function generation(page) {
-  const live = await page.locator('#tokens [data-state="live"] strong').first().textContent();
-  return Number(live.match(/\d+/)[0]);
-}
-
-async function until(condition, what, seconds = 20) {
-  for (let tries = seconds * 10; tries > 0; tries -= 1) {
-    if (await condition()) return;
-    await sleep(100);
-  }
-  assert.fail(`not within ${seconds} s: ${what}`);
-}
+import { artefacts, sleep } from './stack.js';
+import {
+  accessible, answer, generation, LIFE, open, refreshes, signIn, stack, status, submit, until, visit, WINDOW,
+} from './world.js';
 
 for (const mode of ['cookie', 'token']) {
   test(`sign in, see users, and stay in when the access token expires (${mode})`, async () => {
@@ -92,8 +15,8 @@ for (const mode of ['cookie', 'token']) {
     await signIn(page, mode);
     await page.getByRole('button', { name: 'GET /users', exact: true }).click();
     await page.getByText('"ada"').waitFor();
-    const before = refreshes();
-    await until(() => refreshes() > before, 'a refresh before the token expires', LIFE + 4);
+    const before = refreshes(page);
+    await until(() => refreshes(page) > before, 'a refresh before the token expires', LIFE + 4);
     await page.getByRole('button', { name: 'GET /users', exact: true }).click();
     await until(async () => /\n200\n/.test(await answer(page)), 'users again');
     assert.deepEqual(page.errors, []);
@@ -114,45 +37,60 @@ test('an expired access token is refreshed and the request repeated, unseen', as
   await signIn(page, 'token');
   // A tab that sleeps: its timers do not run, and its clock is behind.
   await page.clock.pauseAt(Date.now() + 500);
-  const before = refreshes();
+  const before = refreshes(page);
   await sleep(LIFE * 1000 + 500);
-  assert.equal(refreshes(), before);
+  assert.equal(refreshes(page), before);
   await page.getByRole('button', { name: 'GET /users', exact: true }).click();
   await until(async () => /\n200\n/.test(await answer(page)), 'users');
-  const expired = proxy.seen.filter((request) => request === 'GET /users').length;
+  const expired = page.proxy.seen.filter((request) => request === 'GET /users').length;
   assert.equal(expired, 2, 'the expired request and its repetition');
-  assert.equal(refreshes(), before + 1);
+  assert.equal(refreshes(page), before + 1);
 });
 
-test('two tabs whose tokens expire at the same moment refresh once', async () => {
-  const first = await visit();
-  await signIn(first, 'token');
-  const second = await open();
-  await status(second, /Signed in/);
-  const [generationBefore, requestsBefore] = [await generation(first), refreshes()];
-  await until(async () => (await generation(first)) >= generationBefore + 3, 'three generations', 30);
-  await sleep(500);
-  const grown = (await generation(first)) - generationBefore;
-  assert.equal(refreshes() - requestsBefore, grown, 'one request on the wire for each generation');
-  assert.equal(await generation(second), await generation(first));
-});
+for (const [means, mode, count] of [
+  ['Web Locks', 'token', 3],
+  ['Web Locks', 'cookie', 3],
+  ['leases over a channel', 'token', 2],
+  ['leases over a channel', 'cookie', 2],
+]) {
+  test(`two tabs whose tokens expire at the same moment refresh once (${means}, ${mode})`, async () => {
+    const without = () => Object.defineProperty(navigator, 'locks', { value: undefined });
+    const first = await visit(means === 'Web Locks' ? {} : { init: without });
+    assert.equal(await first.evaluate(() => navigator.locks !== undefined), means === 'Web Locks');
+    await signIn(first, mode);
+    const second = await open(first.visitor);
+    await status(second, /Signed in/);
+    // In cookie mode a tab counts the tokens that it has seen, so it is the growth that is compared.
+    const seen = async () => [await generation(first), await generation(second), refreshes(first)];
+    const before = await seen();
+    await until(async () => (await generation(first)) >= before[0] + count, 'some generations', 30);
+    await sleep(500);
+    const [grown, grownInSecond, requests] = (await seen()).map((number, at) => number - before[at]);
+    assert.equal(requests, grown, 'one request on the wire for each generation');
+    assert.equal(grownInSecond, grown, 'the other tab has seen the same');
+    if (mode === 'token') assert.equal(await generation(second), await generation(first));
+  });
+}
 
-for (const [mode, bytes] of [['token', 0], ['token', 40], ['cookie', 0], ['cookie', 700]]) {
-  test(`an answer that is cut off after ${bytes} bytes logs nobody out (${mode})`, async () => {
+test('an answer that is cut off logs nobody out', async () => {
+  const cuts = [['token', 0], ['token', 40], ['cookie', 0], ['cookie', 700]];
+  const pages = [];
+  for (const [mode, bytes] of cuts) {
     const page = await visit();
     await signIn(page, mode);
-    const before = refreshes();
-    proxy.cut('/refresh', 2, bytes);
+    const before = refreshes(page);
+    page.proxy.cut('/refresh', 2, bytes);
     await page.getByRole('button', { name: 'Refresh' }).click();
-    await until(() => refreshes() >= before + 3, 'two cut answers and a whole one');
+    await until(() => refreshes(page) >= before + 3, `two cut answers and a whole one (${mode}, ${bytes} bytes)`);
     await page.getByRole('button', { name: 'GET /users', exact: true }).click();
     await until(async () => /\n200\n/.test(await answer(page)), 'users');
     await status(page, /Signed in/);
-    // Past the retry window: had the client kept an old token, it would be out by now.
-    await sleep((WINDOW + 1) * 1000);
-    await status(page, /Signed in/);
-  });
-}
+    pages.push(page);
+  }
+  // Past the retry window: had a client kept an old token, it would be out by now.
+  await sleep((WINDOW + 1) * 1000);
+  for (const page of pages) await status(page, /Signed in/);
+});
 
 test('a stolen token that is presented when it is old ends the session, and the page says why', async () => {
   const page = await visit();
@@ -161,6 +99,7 @@ test('a stolen token that is presented when it is old ends the session, and the 
   await page.getByText('Stolen', { exact: true }).waitFor();
   await page.getByRole('button', { name: 'Refresh' }).click();
   await page.locator('#tokens [data-state="old"] .stolen').waitFor();
+  // The picture in the README is the lower part of this one.
   await page.screenshot({ path: `${artefacts}stolen.png`, fullPage: true });
   await page.getByRole('button', { name: 'The thief presents it' }).click();
   await status(page, /an old refresh token was presented.*Thief and owner are both out/);
@@ -179,32 +118,50 @@ test('cookie mode survives a reload, also without another tab', async () => {
   await status(page, /signed out/);
   await page.reload();
   await status(page, /not signed in/);
-  assert.deepEqual(await context.cookies(), []);
+  assert.deepEqual(await page.context().cookies(), []);
 });
 
 test('signing out in one tab signs the other one out', async () => {
   const first = await visit();
   await signIn(first, 'cookie');
-  const second = await open();
+  const second = await open(first.visitor);
   await status(second, /Signed in/);
   await first.getByRole('button', { name: 'Sign out' }).click();
   await status(second, /signed out/);
 });
 
 test('other sessions are listed and ended', async () => {
-  const stranger = await visit();
+  const [phone, stranger] = [await visit(), await visit()];
+  await phone.getByLabel('Device').fill('A phone');
+  await signIn(phone, 'cookie');
   await signIn(stranger, 'cookie');
-  const theirs = context;
   const page = await visit();
   await page.getByLabel('Device').fill('<img src=x onerror=alert(1)>');
   await signIn(page, 'cookie');
   await page.getByRole('button', { name: 'List' }).click();
   await page.getByText('(this one)').waitFor();
   assert.equal(await page.locator('#session-list img').count(), 0, 'a label is text');
+  const end = page.getByRole('button', { name: 'End A phone' });
+  const refused = { status: 503, headers: { 'access-control-allow-origin': '*' } };
+  for (const [fail, said] of [
+    [(route) => route.abort(), /Failed to fetch/],
+    [(route) => route.fulfill(refused), /the service answered 503/],
+  ]) {
+    await page.route('**/users/me/sessions/*', fail, { times: 1 });
+    await end.first().press('Enter');
+    await status(page, said);
+  }
+  // One, unless a sign-in was answered too late and sent again.
+  for (let left = await end.count(); left > 0; left -= 1) {
+    await end.first().press('Enter');
+    await until(async () => (await end.count()) < left, 'one session less');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'list-sessions');
+  }
+  await status(phone, /ended from another device/);
   await page.getByRole('button', { name: 'End all others' }).click();
   await until(async () => (await page.locator('#session-list li').count()) === 1, 'one session left');
   await status(stranger, /ended from another device/);
-  await theirs.close();
+  assert.deepEqual(page.errors, []);
 });
 
 test('injected script finds no refresh token in cookie mode, and no token in any storage', async () => {
@@ -225,7 +182,7 @@ test('injected script finds no refresh token in cookie mode, and no token in any
     assert.doesNotMatch(globals, /rt1_/);
     if (mode === 'cookie') {
       assert.doesNotMatch(await page.content(), /rt1_/);
-      const [cookie] = await context.cookies();
+      const [cookie] = await page.context().cookies();
       assert.deepEqual([cookie.httpOnly, cookie.sameSite], [true, 'Strict']);
       // A script of this origin can spend the cookie, but never read it.
       const body = await page.evaluate(async (api) => {
@@ -234,7 +191,7 @@ test('injected script finds no refresh token in cookie mode, and no token in any
           headers: { 'content-type': 'application/json', 'x-ratchet': '1' },
         });
         return [response.headers.get('set-cookie'), await response.text()].join();
-      }, proxy.url);
+      }, page.proxy.url);
       assert.doesNotMatch(body, /rt1_/);
     }
     // The page's policy lets no inline script run.
@@ -245,19 +202,18 @@ test('injected script finds no refresh token in cookie mode, and no token in any
       return String(window.injected);
     });
     assert.notEqual(blocked, 'true');
-    await context.close();
   }
 });
 
 test('everything can be done by keyboard', async () => {
   const page = await visit();
-  await page.getByLabel('Name').focus();
+  await page.locator('#sign-in').getByLabel('Name').focus();
   await page.keyboard.press('Control+A');
   await page.keyboard.type('grace');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Control+A');
   await page.keyboard.type('an admiral finds the first bug');
-  await submit(page, () => page.keyboard.press('Enter'));
+  await submit(page, () => page.keyboard.press('Enter'), /Signed in/);
   const focused = () => page.evaluate(() => document.activeElement.id);
   await until(async () => (await focused()) === 'users', 'the focus on the first button');
   await page.keyboard.press('Enter');
@@ -268,21 +224,15 @@ test('everything can be done by keyboard', async () => {
   }
   await page.keyboard.press('Space');
   await status(page, /signed out/);
-  await page.getByLabel('Password').fill('wrong');
+  await page.locator('#sign-in').getByLabel('Password').fill('wrong');
   await page.keyboard.press('Enter');
   await page.getByRole('alert').filter({ hasText: 'Incorrect username or password!' }).waitFor();
 });
 
 for (const colorScheme of ['light', 'dark']) {
   test(`axe finds nothing to object to (${colorScheme})`, async () => {
-    const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
     const page = await visit({ colorScheme, bypassCSP: true });
-    const check = async (what) => {
-      await page.evaluate(axe);
-      const { violations } = await page.evaluate(() => window.axe.run());
-      const text = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`);
-      assert.deepEqual(text, [], what);
-    };
+    const check = (what) => accessible(page, what);
     await check('signed out');
     await signIn(page, 'token');
     await page.getByRole('button', { name: 'Steal the live token' }).click();
@@ -295,3 +245,23 @@ for (const colorScheme of ['light', 'dark']) {
     await check('the API');
   });
 }
+
+test('the page of the API has every operation, with its fields, refusals and examples', async () => {
+  const page = await visit();
+  await page.getByRole('link', { name: 'The API' }).click();
+  await page.locator('#operations section').first().waitFor();
+  const api = JSON.parse(await readFile(new URL('../../openapi.json', import.meta.url), 'utf8'));
+  const described = Object.entries(api.paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  assert.deepEqual(await page.locator('#operations h2 code').allTextContents(), described);
+  const refresh = page.locator('#operations section').filter({ has: page.getByText('POST /refresh', { exact: true }) });
+  assert.match(await refresh.getByRole('row', { name: /refresh_token/ }).first().textContent(), /string/);
+  await refresh.getByText('401').first().click();
+  await refresh.getByText('Example').filter({ visible: true }).first().click();
+  const code = refresh.locator('pre').filter({ visible: true }).first();
+  assert.match(JSON.parse(await code.textContent()).type, /^urn:ratchet:problem:/);
+  assert.doesNotMatch(await page.locator('body').innerText(), /undefined|\[object|NaN/);
+  await page.screenshot({ path: `${artefacts}api.png` });
+  assert.deepEqual(page.errors, []);
+});

@@ -1,0 +1,56 @@
+//! What a client sends and nobody else is to see.
+
+use std::{fmt, ops::Deref};
+
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+/// A password, token, code or address of a request.
+///
+/// # Security
+/// Prints as a placeholder and is wiped when dropped.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct Private(Zeroizing<String>);
+
+/// To a client it is a string like any other.
+#[cfg(feature = "contract")]
+impl schemars::JsonSchema for Private {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        String::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        String::json_schema(generator)
+    }
+}
+
+impl Deref for Private {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Private {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Private(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_read_from_a_string_and_prints_none_of_it() {
+        let private: Private = serde_json::from_str(r#""canary""#).unwrap();
+        assert_eq!(&*private, "canary");
+        assert_eq!(format!("{private:?}"), "Private(..)");
+    }
+}

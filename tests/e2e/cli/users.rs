@@ -1,0 +1,171 @@
+//! `ratchet users` and `ratchet sessions`.
+
+use ratchet::{attempts::AttemptKey, challenge::Purpose};
+use ratchet_store::Attempts;
+use serde_json::json;
+
+use super::unique;
+use crate::support::{
+    World,
+    items::ids,
+    logs::CANARY,
+    proxy::{Fault, Proxy},
+    ring::parts,
+    run,
+};
+
+#[test]
+fn the_first_administrator_is_made_with_it() {
+    run(async {
+        let world = World::shared().await;
+        let (name, password) = (unique("root"), unique(CANARY));
+        world.add(&name, &password, &["--role", "admin", "--role", "reader"]).await.done();
+        let tokens = world.api().authenticate(&name, &password).await.tokens();
+        assert_eq!(parts(&tokens.access).1["roles"], json!(["admin", "reader"]));
+        let shown = world.ratchet(&["--json", "users", "show", &name.to_uppercase()]).await;
+        assert_eq!(shown.json()["roles"], json!(["admin", "reader"]));
+        assert_eq!(shown.json()["email"], format!("{name}@example.com"));
+        assert!(!shown.out.contains("$argon2"), "{shown:?}");
+        let before = &name[..name.len() - 1];
+        let listed = world.ratchet(&["users", "list", "--after", before, "--limit", "1"]).await;
+        assert!(listed.done().starts_with(&name), "{listed:?}");
+    });
+}
+
+#[test]
+fn every_way_to_fail_has_its_exit_code() {
+    run(async {
+        let world = World::shared().await;
+        let (name, password) = (unique("codes"), unique(CANARY));
+        world.add(&name, &password, &[]).await.done();
+        assert_eq!(world.add(&name, &password, &[]).await.code, 4, "taken");
+        let weak = world.add(&unique("weak"), "Password", &[]).await;
+        assert_eq!(weak.code, 5);
+        assert!(weak.err.contains("too_short") && weak.err.contains("common"), "{weak:?}");
+        assert_eq!(world.add("no name", &password, &[]).await.code, 5);
+        assert_eq!(world.ratchet(&["users", "show", &unique("nobody")]).await.code, 3);
+        assert_eq!(world.ratchet(&["users", "frobnicate"]).await.code, 2);
+        let no_table = ["--tokens-table", "", "users", "list"];
+        assert_eq!(world.ratchet(&no_table).await.code, 2);
+        let nowhere = world.ratchet_with(&["users", "list"], "", "http://127.0.0.1:9").await;
+        assert_eq!(nowhere.code, 1, "{nowhere:?}");
+        // There is no way to give a password where other processes see it.
+        let argument = ["users", "add", &name, "a@b.example", "--password", "x"];
+        assert_eq!(world.ratchet(&argument).await.code, 2);
+    });
+}
+
+#[test]
+fn disabling_and_deleting_end_every_session_for_good() {
+    run(async {
+        let world = World::shared().await;
+        let (person, tokens) = world.signed_in().await;
+        world.ratchet(&["users", "disable", &person.name]).await.done();
+        assert!(world.session(&tokens.refresh).await.unwrap().revoked.is_some());
+        assert_eq!(world.api().refresh(&tokens.refresh).await.status, 401);
+        assert_eq!(world.try_sign_in(&person).await.code(), "invalid_credentials");
+        world.ratchet(&["users", "enable", &person.name]).await.done();
+        assert_eq!(world.api().refresh(&tokens.refresh).await.status, 401, "dead stays dead");
+        let tokens = world.sign_in(&person).await;
+
+        let kept = ["users", "delete", person.name.as_str()];
+        let endpoint = world.stack().services().dynamodb().endpoint();
+        assert_eq!(world.ratchet_with(&kept, "another\n", endpoint).await.code, 5);
+        assert_eq!(world.api().refresh(&tokens.refresh).await.status, 200);
+        world.ratchet(&["users", "delete", &person.name, "--yes"]).await.done();
+        let told = world.mail(&format!("{}@example.com", person.name).to_lowercase(), 1).await;
+        assert!(told.subject.contains("deleted"), "{}", told.subject);
+        assert_eq!(world.api().refresh(&tokens.refresh).await.status, 401);
+        assert_eq!(world.try_sign_in(&person).await.code(), "invalid_credentials");
+        // The name is free, and whoever gets it is somebody else.
+        world.add(&person.name, &person.password, &[]).await.done();
+        let heir = world.sign_in(&person).await;
+        assert_ne!(ids(&heir.refresh).user_id, person.id);
+    });
+}
+
+#[test]
+fn a_deletion_is_whole_or_nothing() {
+    run(async {
+        let world = World::shared().await;
+        let (person, tokens) = world.signed_in().await;
+        let email = format!("{}@example.com", person.name).to_lowercase();
+        let proxy = Proxy::before(world.stack().services().dynamodb().endpoint()).await;
+        let delete = ["users", "delete", &person.name, "--yes"];
+        let endpoint = proxy.endpoint();
+
+        proxy.break_all("TransactWriteItems", Fault::DENIED);
+        assert_eq!(world.ratchet_with(&delete, "", &endpoint).await.code, 1);
+        let tokens = world.api().refresh(&tokens.refresh).await.tokens();
+        world.sign_in(&person).await;
+
+        // Although its sessions can not be revoked the user is deleted and told so, and they end.
+        world.api().post("/users/password-reset", json!({"email": email})).await;
+        world.mail(&email, 1).await;
+        let challenge = format!("challenge#{}#{}", Purpose::ResetPassword.as_str(), person.id);
+        assert!(world.users_item(&challenge).await.is_some());
+        proxy.heal();
+        proxy.break_all("Query", Fault::DENIED);
+        let half = world.ratchet_with(&delete, "", &endpoint).await;
+        assert!(half.code == 1 && half.err.contains("is deleted"), "{half:?}");
+        assert_eq!(world.api().refresh(&tokens.refresh).await.status, 401);
+        world.mail(&email, 2).await;
+        assert!(world.users_item(&challenge).await.is_none(), "it would prove whose address it is");
+    });
+}
+
+#[test]
+fn sessions_are_listed_and_ended_one_or_all() {
+    run(async {
+        let world = World::shared().await;
+        let (person, first) = world.signed_in().await;
+        let (second, third) = (world.sign_in(&person).await, world.sign_in(&person).await);
+        let listed = world.ratchet(&["--json", "sessions", "list", &person.name]).await;
+        assert_eq!(listed.done().lines().count(), 3);
+        let id = ids(&first.refresh).session_id.to_string();
+        world.ratchet(&["sessions", "end", &person.name, &id]).await.done();
+        assert_eq!(world.ratchet(&["sessions", "end", &person.name, &id]).await.code, 3);
+        assert_eq!(world.api().refresh(&first.refresh).await.code(), "revoked");
+        assert_eq!(world.api().refresh(&second.refresh).await.status, 200);
+        world.ratchet(&["sessions", "end", &person.name]).await.done();
+        assert_eq!(world.api().refresh(&third.refresh).await.code(), "revoked");
+        for ended in [&first, &third] {
+            let item = world.item(&ended.refresh).await;
+            assert!(item.contains_key("published"), "others can learn of it: {item:?}");
+        }
+        let listed = world.ratchet(&["sessions", "list", &person.name]).await;
+        assert_eq!(listed.done(), "");
+    });
+}
+
+#[test]
+fn roles_are_in_the_next_access_token() {
+    run(async {
+        let world = World::shared().await;
+        let (person, tokens) = world.signed_in().await;
+        world.ratchet(&["users", "roles", &person.name, "auditor", "admin"]).await.done();
+        let tokens = world.api().refresh(&tokens.refresh).await.tokens();
+        assert_eq!(parts(&tokens.access).1["roles"], json!(["auditor", "admin"]));
+        world.ratchet(&["users", "roles", &person.name]).await.done();
+        let tokens = world.api().refresh(&tokens.refresh).await.tokens();
+        assert_eq!(parts(&tokens.access).1["roles"], json!([]));
+    });
+}
+
+#[test]
+fn an_account_is_unlocked_without_a_new_password() {
+    run(async {
+        let world = World::beside("cli-unlock", &[("RATCHET_FAILURE_DELAY_SECONDS", "3600")]).await;
+        let person = world.person().await;
+        for _ in 0..5 {
+            world.api().authenticate(&person.name, "canary wrong").await;
+        }
+        assert_eq!(world.try_sign_in(&person).await.status, 429);
+        world.ratchet(&["users", "unlock", &person.name.to_uppercase()]).await.done();
+        assert_eq!(world.try_sign_in(&person).await.status, 200);
+        let table = world.stack().data().users_table.as_str();
+        let attempts = Attempts::new(world.stack().dynamodb(), table);
+        let left = attempts.find(&AttemptKey::account(&person.name)).await.unwrap();
+        assert_eq!(left.map(|failures| failures.count), Some(0));
+    });
+}

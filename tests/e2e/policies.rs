@@ -1,0 +1,240 @@
+//! Least privilege. That no function lacks a permission is shown by every test: what a role does not
+//! allow is refused at a proxy, see `support::recorder`. That no function has one too many is shown
+//! here, by asking every route once.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use local::{
+    stack::StackOptions,
+    template::{Function, Grant, Template},
+};
+use ratchet::{jws::SignatureAlgorithm, password::PhcHash};
+use serde_json::{Value, json};
+
+use crate::support::{
+    Answer, Api, World,
+    items::ids,
+    logs::CANARY,
+    mail::{Newcomer, token},
+    recorder::Tally,
+    ring::of_algorithm,
+    run,
+    world::cheap,
+};
+
+#[test]
+fn every_function_uses_all_that_its_role_allows() {
+    run(async {
+        let tally = Tally::default();
+        // The tables, and so their stream, are this test's own.
+        let shared = World::shared().await;
+        let options = StackOptions {
+            name: "policies".to_owned(),
+            concurrency: 1,
+            services: Some(Arc::clone(shared.stack().services())),
+            ..StackOptions::default()
+        };
+        let (ring, _) = of_algorithm(SignatureAlgorithm::Es256);
+        let secret = shared.secret("policies", &ring.to_string()).await;
+        let options = options
+            .with("RATCHET_KEY_RING_SECRET", &secret)
+            .with("RATCHET_REVOCATIONS", "enabled")
+            .with("RATCHET_MAX_SESSIONS", 2);
+        let world = World::recorded(cheap(options), tally.clone()).await;
+        sessions(&world).await;
+        evictions(&world, &secret, &tally).await;
+        accounts(&world).await;
+        administration(&world).await;
+        keys(&world, &secret).await;
+
+        let template = world.stack().services().preparation().template();
+        let mut wrong = Vec::new();
+        for (name, function) in &template.functions {
+            wrong.extend(not_asked(&world, name, function));
+            let mut needed = tally.used(name);
+            needed.extend(used_by_lambda(name, template));
+            let granted = &function.grants;
+            wrong.extend(
+                granted.difference(&needed).map(|grant| format!("{name} never uses {grant:?}")),
+            );
+            wrong.extend(needed.difference(granted).map(|grant| format!("{name} lacks {grant:?}")));
+            let wide = granted.iter().filter(|grant| {
+                // X-Ray has no resources that a permission could be for.
+                let any = grant.resource == "*" && !grant.action.starts_with("xray:");
+                any || grant.action.contains('*')
+            });
+            wrong.extend(wide.map(|grant| format!("{name} may too much: {grant:?}")));
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    });
+}
+
+/// What Lambda itself does in a function's name, which no proxy of ours sees: it writes the log and
+/// the trace, and where a table's stream invokes the function it reads that stream and keeps what it
+/// gives up.
+fn used_by_lambda(name: &str, template: &Template) -> BTreeSet<Grant> {
+    let log_group: String = name.split('_').map(capitalised).chain(["LogGroup".into()]).collect();
+    let mut needed = vec![
+        ("logs:CreateLogStream".to_owned(), log_group.clone()),
+        ("logs:PutLogEvents".to_owned(), log_group),
+        ("xray:PutTelemetryRecords".to_owned(), "*".to_owned()),
+        ("xray:PutTraceSegments".to_owned(), "*".to_owned()),
+    ];
+    for source in template.event_sources.iter().filter(|source| source.function == name) {
+        let operations = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"];
+        needed.extend(operations.map(|operation| {
+            (format!("dynamodb:{operation}"), format!("{}/stream/*", source.table))
+        }));
+        needed.push(("sqs:SendMessage".to_owned(), "UnsentLettersQueue".to_owned()));
+    }
+    needed
+        .into_iter()
+        .map(|(action, resource)| Grant { action, resource, condition: None })
+        .collect()
+}
+
+fn capitalised(word: &str) -> String {
+    let (first, rest) = word.split_at(1);
+    first.to_uppercase() + rest
+}
+
+/// The routes of a function that the log has no line of.
+fn not_asked(world: &World, name: &str, function: &Function) -> Vec<String> {
+    let text = world.log_text();
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let asked: BTreeSet<(String, String)> = lines
+        .filter_map(|line| {
+            Some((line["method"].as_str()?.to_owned(), line["route"].as_str()?.to_owned()))
+        })
+        .collect();
+    let is_asked = |path: &str| match path.split_once(' ') {
+        Some((method, path)) => asked.contains(&(method.to_owned(), path.to_owned())),
+        // Another function has the same path for one method.
+        None if path == "/users" => asked.contains(&("GET".to_owned(), path.to_owned())),
+        None => asked.iter().any(|(_, route)| route == path),
+    };
+    let left_out = function.paths.iter().filter(|path| !is_asked(path));
+    left_out.map(|path| format!("ask {name} for {path} in this test")).collect()
+}
+
+async fn ask(api: &Api, method: &str, path: &str, access: &str, body: Value, status: u16) {
+    let request = api.request(method, path).bearer_auth(access);
+    let request = if body.is_null() { request } else { request.json(&body) };
+    let answer = Answer::of(request).await;
+    assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
+}
+
+async fn sessions(world: &World) {
+    let api = world.api();
+    let person = world.person().await;
+    let wrong = format!("{CANARY} is not it");
+    assert_eq!(api.authenticate(&person.name, &wrong).await.code(), "invalid_credentials");
+    // By Python's bcrypt package. It is replaced at the first sign-in.
+    let imported = "$2b$04$t2hZJO738UQX3yVB7hn77e29pPTQYLs6R..6GBEbAFN/t/yBM1KSi";
+    let bob = world.person_with(|new| new.password_hash = PhcHash::import(imported).unwrap()).await;
+    let password = "correct horse battery staple";
+    assert_eq!(api.authenticate(&bob.name, password).await.status, 200);
+
+    let mut all = Vec::new();
+    // One more than a user may have.
+    for _ in 0..3 {
+        all.push(world.sign_in(&person).await);
+    }
+    let [_, second, third] = all.try_into().unwrap();
+    let second = api.refresh(&second.refresh).await.tokens();
+    assert_eq!(Answer::of(api.request("GET", "/health")).await.status, 200);
+    let form = [("grant_type", "refresh_token"), ("refresh_token", &second.refresh)];
+    let answer = Answer::of(api.request("POST", "/oauth2/token").form(&form)).await;
+    let form = [("token", answer.tokens().refresh)];
+    assert_eq!(Answer::of(api.request("POST", "/oauth2/revoke").form(&form)).await.status, 200);
+    assert_eq!(api.logout(&third.refresh).await.status, 204);
+
+    let (other, fourth) = (world.sign_in(&person).await, world.sign_in(&person).await);
+    let access = &fourth.access;
+    assert_eq!(api.get("/users", access).await.status, 200);
+    assert_eq!(api.get("/users/me/sessions", access).await.status, 200);
+    let path = format!("/users/me/sessions/{}", ids(&other.refresh).session_id);
+    assert_eq!(api.delete(&path, access).await.status, 204);
+    assert_eq!(api.delete("/users/me/sessions", access).await.status, 204);
+}
+
+/// Where nobody is told of them, sessions that make room are deleted.
+async fn evictions(world: &World, secret: &str, tally: &Tally) {
+    let options = StackOptions {
+        concurrency: 1,
+        ..StackOptions::beside(world.stack(), "policies-without-revocations")
+    };
+    let options = options.with("RATCHET_KEY_RING_SECRET", secret).with("RATCHET_MAX_SESSIONS", 1);
+    let silent = World::recorded(cheap(options), tally.clone()).await;
+    let person = silent.person().await;
+    silent.sign_in(&person).await;
+    silent.sign_in(&person).await;
+}
+
+async fn accounts(world: &World) {
+    let api = world.api();
+    let ada = Newcomer::new();
+    assert_eq!(world.register(&ada).await.status, 202);
+    world.mail(&ada.email, 1).await;
+    let namesake = Newcomer { name: ada.name.clone(), ..Newcomer::new() };
+    assert_eq!(world.register(&namesake).await.status, 202);
+    let asked = json!({"email": ada.email});
+    assert_eq!(api.post("/users/confirm-email/resend", asked.clone()).await.status, 202);
+    let body = json!({"token": token(&world.mail(&ada.email, 2).await)});
+    assert_eq!(api.post("/users/confirm-email", body).await.status, 204);
+
+    assert_eq!(api.post("/users/password-reset", asked).await.status, 202);
+    let password = format!("{CANARY} is the password after");
+    let body = json!({"token": token(&world.mail(&ada.email, 3).await), "password": password});
+    assert_eq!(api.post("/users/password-reset/confirm", body).await.status, 204);
+
+    let access = &api.authenticate(&ada.name, &password).await.tokens().access;
+    assert_eq!(api.get("/users/me", access).await.status, 200);
+    let moved = format!("moved-{}", ada.email);
+    let body = json!({"email": moved, "password": password});
+    ask(&api, "PATCH", "/users/me", access, body, 202).await;
+    let body = json!({"token": token(&world.mail(&moved, 1).await)});
+    assert_eq!(api.post("/users/confirm-email", body).await.status, 204);
+    let new = format!("{CANARY} is the last password");
+    let body = json!({"current": password, "new": new, "keep_this_session": true});
+    ask(&api, "POST", "/users/me/password", access, body, 204).await;
+    ask(&api, "DELETE", "/users/me", access, json!({"password": new}), 204).await;
+}
+
+async fn administration(world: &World) {
+    let api = world.api();
+    let root = world.person_with(|new| new.user.roles = vec!["admin".to_owned()]).await;
+    let access = &world.sign_in(&root).await.access;
+    let (person, _) = world.signed_in().await;
+    let path = format!("/users/{}", person.id);
+    for path in ["/users", &path] {
+        assert_eq!(api.get(path, access).await.status, 200, "{path}");
+    }
+    let all = format!("{path}/sessions");
+    assert_eq!(api.delete(&all, access).await.status, 204);
+    for status in ["disabled", "active"] {
+        ask(&api, "PATCH", &path, access, json!({"status": status}), 200).await;
+    }
+    assert_eq!(api.delete(&path, access).await.status, 204);
+}
+
+async fn keys(world: &World, secret: &str) {
+    let api = world.api();
+    let (_, tokens) = world.signed_in().await;
+    let published = [
+        "/.well-known/jwks.json",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration",
+        "/.well-known/revocations",
+    ];
+    for path in published {
+        assert_eq!(Answer::of(api.request("GET", path)).await.status, 200, "{path}");
+    }
+    let event = json!({"identitySource": [format!("Bearer {}", tokens.access)]});
+    assert_eq!(world.invoke("authorizer", &event).await["isAuthorized"], true);
+    for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
+        let token = "01920000-0000-7000-8000-000000000000";
+        let event = json!({"Step": step, "SecretId": secret, "ClientRequestToken": token});
+        assert_eq!(world.invoke("rotate_keys", &event).await, Value::Null, "{step}");
+    }
+}

@@ -1,0 +1,5 @@
+// All tests in one process, so that they share one stack and one browser.
+
+import './clients.js';
+import './page.js';
+import './account.js';
