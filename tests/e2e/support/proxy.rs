@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Refuse,
     /// The call arrives so much later.
     Delay(Duration),
+    /// The call arrives as soon as so many are held up at the same time, or so much later.
+    Gather(usize, Duration),
     /// The call is never answered and never arrives.
     Swallow,
     /// The call is applied and its answer is lost.
@@ -59,9 +61,9 @@ struct Plan {
 struct State {
     plans: HashMap<String, Plan>,
     calls: HashMap<String, usize>,
-    /// Calls that are held up, and the most of them so far.
-    open: usize,
-    most_open: usize,
+    /// Calls that are held up until there are enough of them, and the most of them so far.
+    gathered: usize,
+    most_gathered: usize,
     recorder: Option<Recorder>,
 }
 
@@ -138,9 +140,9 @@ impl Proxy {
         }
     }
 
-    /// The most calls that were held up at the same time.
-    pub(crate) fn most_at_once(&self) -> usize {
-        self.state().most_open
+    /// The most calls that were gathered at the same time.
+    pub(crate) fn most_gathered(&self) -> usize {
+        self.state().most_gathered
     }
 
     fn plan(&self, operation: &str, plan: Plan) {
@@ -168,6 +170,26 @@ fn next_fault(state: &Mutex<State>, operation: &str) -> Option<Fault> {
     }
 }
 
+/// Waits until so many calls are here at the same time.
+async fn gather(state: &Mutex<State>, calls: usize, patience: Duration) {
+    let change = |change: fn(&mut State)| {
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state);
+        state.most_gathered
+    };
+    change(|state| {
+        state.gathered += 1;
+        state.most_gathered = state.most_gathered.max(state.gathered);
+    });
+    let enough = async {
+        while change(|_| {}) < calls {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(patience, enough).await.unwrap_or(());
+    change(|state| state.gathered -= 1);
+}
+
 async fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> io::Result<()> {
     let mut upstream_connection = None;
     let mut buffer = Vec::new();
@@ -188,17 +210,8 @@ async fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> i
         match fault {
             None => {}
             Some(Fault::Refuse) => return Ok(()),
-            Some(Fault::Delay(delay)) => {
-                let open = |change: fn(&mut State)| {
-                    change(&mut state.lock().unwrap_or_else(PoisonError::into_inner));
-                };
-                open(|state| {
-                    state.open += 1;
-                    state.most_open = state.most_open.max(state.open);
-                });
-                tokio::time::sleep(delay).await;
-                open(|state| state.open -= 1);
-            }
+            Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
+            Some(Fault::Gather(calls, patience)) => gather(state, calls, patience).await,
             Some(Fault::Swallow) => {
                 tokio::time::sleep(Duration::from_secs(60)).await;
                 return Ok(());
