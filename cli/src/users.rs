@@ -118,14 +118,16 @@ async fn list(
     while left > 0 {
         let page = i32::try_from(left).unwrap_or(PAGE).min(PAGE);
         let page = connection.users.profiles(after.as_deref(), page).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.name_key.clone());
-        left = left.saturating_sub(page.len());
-        for listed in page {
+        left = left.saturating_sub(page.users.len());
+        for listed in page.users {
             match listed.profile {
                 Ok(profile) => print(&profile, json)?,
                 Err(error) => damaged.add(&listed.name_key, &error),
             }
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
         }
     }
     damaged.result()

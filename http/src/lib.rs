@@ -4,7 +4,7 @@
 //! * [`invoked`] – the same for functions that other services than the API invoke
 //! * [`App`] – what the handlers of a function share
 //! * [`Problem`] – every refusal, as RFC 9457 problem details
-//! * [`body`], [`private`], [`bearer`], [`caller`] – what requests carry
+//! * [`body`], [`private`], [`path`], [`bearer`], [`caller`] – what requests carry
 //! * [`cookie`] – refresh tokens of browser applications
 //! * [`signed_in`] and [`ending`] – callers whose session lives, and the end of sessions
 //! * [`tokens`] – the answer that carries a token pair
@@ -31,6 +31,7 @@ pub mod events;
 pub mod hashing;
 pub mod invoked;
 pub mod measure;
+pub mod path;
 pub mod private;
 pub mod problem;
 pub mod signed_in;

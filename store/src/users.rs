@@ -67,6 +67,15 @@ pub struct NewUser {
     pub expires_at: Option<UnixSeconds>,
 }
 
+/// A part of the list of users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The users of this part; fewer than were asked for if some were deleted meanwhile.
+    pub users: Vec<T>,
+    /// After which name the next part starts; `None` if this is the last one.
+    pub next: Option<String>,
+}
+
 /// One line of the list of users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedUser {
@@ -74,8 +83,6 @@ pub struct ListedUser {
     pub id: UserId,
     /// The user name.
     pub name: String,
-    /// The name by which the list is ordered, and where the next page starts.
-    pub name_key: String,
     /// What only administrators see; `None` if it is damaged, which must not hide the other users.
     pub details: Option<ListedDetails>,
 }
@@ -162,7 +169,7 @@ impl Users {
         prefix: &str,
         after: Option<&str>,
         limit: i32,
-    ) -> Result<Vec<ListedUser>, StoreError> {
+    ) -> Result<Page<ListedUser>, StoreError> {
         let query =
             self.client.query().table_name(&self.table).index_name(NAMES_INDEX).limit(limit);
         // A key is never followed more closely than by itself and the least character. Keys are
@@ -172,7 +179,7 @@ impl Users {
         let first = if first.is_empty() { "\0".to_owned() } else { first };
         let last = format!("{prefix}{}", char::MAX);
         if last <= first {
-            return Ok(Vec::new());
+            return Ok(Page { users: Vec::new(), next: None });
         }
         let query = query
             .key_condition_expression("listing = :listing AND name_key BETWEEN :first AND :last")
@@ -180,7 +187,10 @@ impl Users {
             .expression_attribute_values(":first", string(first))
             .expression_attribute_values(":last", string(last));
         let output = query.send().await.map_err(|error| StoreError::new("Query", error))?;
-        output.items.unwrap_or_default().iter().map(item::to_listed_user).collect()
+        let next = item::next(output.last_evaluated_key.as_ref())?;
+        let users = output.items.unwrap_or_default();
+        let users = users.iter().map(item::to_listed_user).collect::<Result<_, _>>()?;
+        Ok(Page { users, next })
     }
 
     /// Replaces a password hash by a dearer one of the same password, unless it has changed

@@ -61,9 +61,7 @@ pub(super) async fn run(connection: &Connection, file: &Path) -> Result<(), Fail
     let mut damaged = Damaged::default();
     loop {
         let page = connection.users.profiles(after.as_deref(), PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.name_key.clone());
-        for listed in page {
+        for listed in page.users {
             let profile = match listed.profile {
                 Ok(profile) => profile,
                 Err(error) => {
@@ -77,6 +75,10 @@ pub(super) async fn run(connection: &Connection, file: &Path) -> Result<(), Fail
             bar.inc(1);
         }
         bar.set_message(format!("{} users", bar.position()));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
     }
     writer.flush().map_err(cannot())?;
     bar.finish_and_clear();

@@ -122,6 +122,10 @@ impl KeyRingVersions {
         let update = update.version_stage(CURRENT).move_to_version_id(id);
         match update.remove_from_version_id(from).send().await {
             Ok(_) => Ok(Promotion::Done),
+            // The answer to an earlier try may have been lost.
+            Err(_) if self.current().await.is_ok_and(|current| current.id == id) => {
+                Ok(Promotion::Done)
+            }
             Err(error) => match error.as_service_error() {
                 Some(UpdateSecretVersionStageError::InvalidParameterException(_)) => {
                     Ok(Promotion::Superseded)

@@ -134,12 +134,16 @@ pub(super) fn to_account(item: &Item) -> Result<Account, StoreError> {
     })
 }
 
+/// The name after which a list goes on.
+pub(super) fn next(last_evaluated: Option<&Item>) -> Result<Option<String>, StoreError> {
+    last_evaluated.map(|key| Ok(Reader(key).string("name_key")?.to_owned())).transpose()
+}
+
 pub(super) fn to_listed_user(item: &Item) -> Result<ListedUser, StoreError> {
     let item = Reader(item);
     Ok(ListedUser {
         id: user_id(&item)?,
         name: item.string("name")?.to_owned(),
-        name_key: item.string("name_key")?.to_owned(),
         details: to_listed_details(&item).ok(),
     })
 }
@@ -237,7 +241,7 @@ mod tests {
     #[test]
     fn only_the_user_itself_is_listed() {
         let [item, name, email] = from_new_user(&new_user());
-        assert_eq!(to_listed_user(&item).unwrap().name_key, "ada");
+        assert_eq!(to_listed_user(&item).unwrap().id, new_user().user.id);
         assert!(!name.contains_key("listing") && !email.contains_key("listing"));
     }
 
@@ -272,6 +276,10 @@ mod tests {
         item.insert("status".to_owned(), string("dormant"));
         assert!(to_user(&item).is_err());
         let listed = to_listed_user(&item).unwrap();
-        assert_eq!((listed.name_key.as_str(), listed.details), ("ada", None), "the name is listed");
+        assert_eq!(
+            (listed.name, listed.details),
+            (new_user().user.name, None),
+            "the name is listed"
+        );
     }
 }

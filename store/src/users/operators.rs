@@ -1,6 +1,6 @@
 //! What only operators do with the table: see all of a user, change one, bring many in.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{
     operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
@@ -13,12 +13,15 @@ use ratchet::{
     user::{NameKey, SessionsCut, User, UserStatus},
 };
 
-use super::{NAMES_INDEX, NewUser, Users, applied, item};
+use super::{NAMES_INDEX, NewUser, Page, Users, applied, item};
 use crate::{
     StoreError,
     item::{Item, Reader, number, string},
     transact::put_free,
 };
+
+/// How often keys that a batch has left over are asked for.
+const BATCH_TRIES: u32 = 8;
 
 /// A user with everything that the table knows.
 #[derive(Debug)]
@@ -36,7 +39,7 @@ pub struct Profile {
 /// A user of a page of the list. One that is damaged must not hide the others.
 #[derive(Debug)]
 pub struct ListedProfile {
-    /// The name by which the list is ordered, and where the next page starts.
+    /// The name by which the list is ordered.
     pub name_key: String,
     /// The user, if the item can be read.
     pub profile: Result<Profile, StoreError>,
@@ -86,7 +89,7 @@ impl Users {
         &self,
         after: Option<&str>,
         limit: i32,
-    ) -> Result<Vec<ListedProfile>, StoreError> {
+    ) -> Result<Page<ListedProfile>, StoreError> {
         let query =
             self.client.query().table_name(&self.table).index_name(NAMES_INDEX).limit(limit);
         let query = query.expression_attribute_values(":listing", string(item::LISTING));
@@ -97,6 +100,7 @@ impl Users {
                 .expression_attribute_values(":after", string(after)),
         };
         let output = query.send().await.map_err(|error| StoreError::new("Query", error))?;
+        let next = item::next(output.last_evaluated_key.as_ref())?;
         let mut page = Vec::new();
         for listed in output.items.unwrap_or_default() {
             let listed = Reader(&listed);
@@ -109,7 +113,7 @@ impl Users {
             let profile = to_profile(&found.remove(&pk)?);
             Some(ListedProfile { name_key, profile })
         });
-        Ok(listed.collect())
+        Ok(Page { users: listed.collect(), next })
     }
 
     /// Items by their key; those that are there.
@@ -117,7 +121,10 @@ impl Users {
         let key = |pk: String| HashMap::from([("pk".to_owned(), string(pk))]);
         let mut keys: Vec<Item> = keys.into_iter().map(key).collect();
         let mut found = HashMap::new();
-        while !keys.is_empty() {
+        if keys.is_empty() {
+            return Ok(found);
+        }
+        for tries in 0..BATCH_TRIES {
             let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
             let wanted = wanted.build().map_err(|_| StoreError::MalformedItem("keys"))?;
             let get = self.client.batch_get_item().request_items(&self.table, wanted);
@@ -128,8 +135,13 @@ impl Users {
             }
             let left = output.unprocessed_keys.unwrap_or_default().into_values();
             keys = left.flat_map(|left| left.keys).collect();
+            if keys.is_empty() {
+                return Ok(found);
+            }
+            tokio::time::sleep(Duration::from_millis(20 << tries)).await;
         }
-        Ok(found)
+        let source = "keys were left unprocessed time and again".into();
+        Err(StoreError::Unavailable { operation: "BatchGetItem", source })
     }
 
     /// Lets a user sign in again. `false` if there is no such user.

@@ -86,6 +86,29 @@ fn keys_are_listed_without_secrets_rotated_at_once_and_revoked() {
 }
 
 #[test]
+fn an_answer_that_is_lost_leaves_no_doubt_about_the_keys() {
+    run(async {
+        let world = World::shared().await;
+        let proxy = Proxy::before(world.stack().services().secrets().endpoint()).await;
+        let ring = json!({"keys": [], "seed": "l".repeat(64)}).to_string();
+        let secret = world.secret(&unique("cli-lost"), &ring).await;
+        let keys = async |arguments: &[&str]| {
+            let arguments = [&["--key-ring-secret", secret.as_str(), "keys"], arguments].concat();
+            world.ratchet_with(&arguments, "", &proxy.endpoint()).await
+        };
+        let listed = async || keys(&["list", "--json"]).await.done().lines().count();
+        assert_eq!(listed().await, 2);
+        // The SDK asks again, and then the version is the current one already.
+        proxy.break_next("UpdateSecretVersionStage", 1, Fault::ApplyAndDrop);
+        keys(&["rotate", "--now"]).await.done();
+        assert_eq!(listed().await, 4);
+        proxy.break_next("UpdateSecretVersionStage", 1, Fault::DENIED);
+        assert_eq!(keys(&["rotate", "--now"]).await.code, 1, "nothing was done");
+        assert_eq!(listed().await, 4);
+    });
+}
+
+#[test]
 fn a_rotation_without_haste_is_asked_of_secrets_manager() {
     run(async {
         let world = World::shared().await;

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use http::StatusCode;
 use ratchet::{
     attempts::AttemptKey,
@@ -18,6 +15,7 @@ use ratchet_http::{
     body::{Describe, Json},
     clock, ending,
     events::{AccountChange, SecurityEvent, record},
+    path::PathId,
     signed_in::Administrator,
     tokens::json,
 };
@@ -30,9 +28,9 @@ use super::me::{Profile, delete_account};
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
     Administrator(_): Administrator,
-    Path(id): Path<String>,
+    PathId(id): PathId<UserId>,
 ) -> Result<Response, Problem> {
-    Ok(json(StatusCode::OK, &Profile::of(find(&app, &id).await?)))
+    Ok(json(StatusCode::OK, &Profile::of(find(&app, id).await?)))
 }
 
 /// What the client sends.
@@ -65,13 +63,12 @@ impl Change {
 pub(crate) async fn change(
     State(app): State<Arc<App>>,
     Administrator(caller): Administrator,
-    Path(id): Path<String>,
+    PathId(id): PathId<UserId>,
     Json(request): Json<Change>,
 ) -> Result<Response, Problem> {
     if !request.is_sound() {
         return Err(Problem::MalformedRequest { expected: Change::EXPECTED });
     }
-    let id: UserId = id.parse().map_err(|_| Problem::NotFound)?;
     if id == caller.user.id {
         // Nobody locks the last administrator out by accident.
         return Err(Problem::Forbidden);
@@ -108,9 +105,9 @@ pub(crate) async fn change(
 pub(crate) async fn end_sessions(
     State(app): State<Arc<App>>,
     Administrator(_): Administrator,
-    Path(id): Path<String>,
+    PathId(id): PathId<UserId>,
 ) -> Result<StatusCode, Problem> {
-    let account = find(&app, &id).await?;
+    let account = find(&app, id).await?;
     let reason = RevocationReason::EndedByAdministrator;
     ending::end_sessions(&app, account.user.id, None, reason).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -120,9 +117,9 @@ pub(crate) async fn end_sessions(
 pub(crate) async fn delete(
     State(app): State<Arc<App>>,
     Administrator(caller): Administrator,
-    Path(id): Path<String>,
+    PathId(id): PathId<UserId>,
 ) -> Result<StatusCode, Problem> {
-    let account = find(&app, &id).await?;
+    let account = find(&app, id).await?;
     if account.user.id == caller.user.id {
         return Err(Problem::Forbidden);
     }
@@ -130,7 +127,6 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn find(app: &App, id: &str) -> Result<Account, Problem> {
-    let id = id.parse().map_err(|_| Problem::NotFound)?;
+async fn find(app: &App, id: UserId) -> Result<Account, Problem> {
     app.users.find_account(id, clock::now()).await?.ok_or(Problem::NotFound)
 }

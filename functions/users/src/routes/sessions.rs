@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Query, State, rejection::QueryRejection},
     response::Response,
 };
 use http::StatusCode;
@@ -20,6 +20,7 @@ use ratchet_http::{
     clock,
     ending::end_sessions,
     events::{SecurityEvent, record},
+    path::PathId,
     tokens::json,
 };
 use ratchet_store::sessions::SessionList;
@@ -77,10 +78,9 @@ pub(crate) async fn list(
 pub(crate) async fn end(
     State(app): State<Arc<App>>,
     Bearer(claims): Bearer,
-    Path(id): Path<String>,
+    PathId(id): PathId<SessionId>,
 ) -> Result<StatusCode, Problem> {
     let now = clock::now();
-    let id: SessionId = id.parse().map_err(|_| Problem::NotFound)?;
     let (_, sessions) = live_sessions(&app, &claims, now).await?;
     if !sessions.iter().any(|session| session.session_id == id) {
         return Err(Problem::NotFound);

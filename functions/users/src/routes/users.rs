@@ -101,10 +101,9 @@ pub(crate) async fn list(
         Some(name) => Some(NameKey::parse(name).map_err(|_| malformed())?),
     };
     let prefix = prefix.as_ref().map_or("", NameKey::as_str);
-    let users = app.users.list(prefix, after.as_deref(), limit.into()).await?;
-    let full = users.len() == usize::from(limit);
-    let last = users.last().filter(|_| full).map(|user| to_base64url(user.name_key.as_bytes()));
+    let listed = app.users.list(prefix, after.as_deref(), limit.into()).await?;
+    let next_cursor = listed.next.map(|name| to_base64url(name.as_bytes()));
     let administrator = Administrator::has(&app, claims).await?;
-    let users = users.into_iter().map(|user| Entry::new(user, administrator)).collect();
-    Ok(json(StatusCode::OK, &Body { users, next_cursor: last }))
+    let users = listed.users.into_iter().map(|user| Entry::new(user, administrator)).collect();
+    Ok(json(StatusCode::OK, &Body { users, next_cursor }))
 }
