@@ -20,6 +20,10 @@ pub(crate) fn operations() -> Vec<Operation> {
         "requestBody": {"refresh_token": "$response.body#/refresh_token"},
     });
     let oauth_error = json!({"error": "invalid_grant", "error_description": "revoked"});
+    let revoke_error = json!({
+        "error": "unsupported_token_type",
+        "error_description": "only refresh tokens can be revoked",
+    });
     let health = json!({
         "version": "0.1.0",
         "build": "unknown",
@@ -76,7 +80,8 @@ pub(crate) fn operations() -> Vec<Operation> {
                 "OAuth2RevokeRequest",
                 &[("a refresh token", json!({"token": "rt1_AaIMQeYvc_Ce…"}))],
             )
-            .done(200, "The session is over, or there was none"),
+            .done(200, "The session is over, or there was none")
+            .answers(400, "A refusal (RFC 7009 §2.2.1)", "OAuth2Error", &revoke_error),
         Operation::new("get", "/health", "health", "What is running")
             .description("Costs no call to anybody.")
             .answers(200, "This function could refresh a session", "Health", &health),

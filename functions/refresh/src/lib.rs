@@ -26,7 +26,7 @@ pub fn requests(generator: &mut schemars::SchemaGenerator) {
 /// Adds what the routes answer to the API's description.
 #[cfg(feature = "contract")]
 pub fn answers(generator: &mut schemars::SchemaGenerator) {
-    generator.subschema_for::<routes::oauth2_token::OAuthError>();
+    generator.subschema_for::<routes::oauth2_error::OAuthError>();
     generator.subschema_for::<routes::health::Health>();
 }
 

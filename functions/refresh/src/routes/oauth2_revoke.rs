@@ -2,16 +2,22 @@
 
 use std::{fmt, sync::Arc};
 
-use axum::extract::State;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use http::StatusCode;
+use ratchet::access_token::Verified;
 use ratchet_http::{
     App, Problem,
+    app::VerifyError,
     body::{Describe, Form},
+    clock,
 };
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::logout::end_session;
+use super::{logout::end_session, oauth2_error::OAuthError};
 
 /// What the client sends (RFC 7009 §2.1). `token_type_hint` is not needed: only refresh tokens can
 /// be revoked.
@@ -37,10 +43,28 @@ impl fmt::Debug for Request {
 }
 
 /// Ends the session of a refresh token. A token that is none is as good as revoked (RFC 7009 §2.2).
+/// A live access token is not: saying 200 to it would be untrue (§2.2.1).
 pub(crate) async fn handle(
     State(app): State<Arc<App>>,
-    Form(request): Form<Request>,
-) -> Result<StatusCode, Problem> {
-    end_session(&app, &request.token).await?;
-    Ok(StatusCode::OK)
+    request: Result<Form<Request>, Problem>,
+) -> Result<Response, Problem> {
+    let token = match request {
+        // A parameter without a value is one that was left out (RFC 6749 §3.2).
+        Ok(Form(request)) if !request.token.is_empty() => request.token,
+        Ok(_) | Err(Problem::MalformedRequest { .. }) => {
+            return Ok(OAuthError::answer("invalid_request", Request::EXPECTED));
+        }
+        Err(problem) => return Err(problem),
+    };
+    if !end_session(&app, &token).await? {
+        match app.verify(&token, clock::now()).await {
+            Ok(Verified::Live(_)) => {
+                let expected = "only refresh tokens can be revoked";
+                return Ok(OAuthError::answer("unsupported_token_type", expected));
+            }
+            Err(VerifyError::NoKeyRing(error)) => return Err(error.into()),
+            Ok(Verified::Expired(_)) | Err(VerifyError::Invalid(_)) => {}
+        }
+    }
+    Ok(StatusCode::OK.into_response())
 }

@@ -6,16 +6,15 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header};
 use ratchet_http::{
     App, Problem,
     body::{Describe, Form},
     caller::Caller,
-    tokens::json,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::oauth2_error::OAuthError;
 use crate::rotate::rotate;
 
 /// What the client sends (RFC 6749 §6). `client_id` is neither needed nor read.
@@ -45,14 +44,6 @@ impl fmt::Debug for Request {
     }
 }
 
-/// An error answer (RFC 6749 §5.2).
-#[derive(Serialize)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "OAuth2Error"))]
-pub(crate) struct OAuthError {
-    error: &'static str,
-    error_description: &'static str,
-}
-
 /// Exchanges a refresh token for the next token pair. The password grant is refused with every
 /// other one: RFC 9700 §2.4 forbids it, and `/authenticate` is for the first party alone.
 pub(crate) async fn handle(
@@ -60,7 +51,7 @@ pub(crate) async fn handle(
     caller: Caller,
     request: Result<Form<Request>, Problem>,
 ) -> Response {
-    let invalid_request = || error("invalid_request", Request::EXPECTED);
+    let invalid_request = || OAuthError::answer("invalid_request", Request::EXPECTED);
     let request = match request {
         Ok(Form(request)) => request,
         Err(Problem::MalformedRequest { .. }) => return invalid_request(),
@@ -73,23 +64,20 @@ pub(crate) async fn handle(
     match (grant_type, refresh_token) {
         // An answer without `scope` would grant what was asked for (RFC 6749 §5.1).
         (Some("refresh_token"), Some(_)) if scope.is_some() => {
-            error("invalid_scope", "there are no scopes here: leave it out")
+            OAuthError::answer("invalid_scope", "there are no scopes here: leave it out")
         }
         (Some("refresh_token"), Some(refresh_token)) => {
             match rotate(&app, &refresh_token, None, caller.origin).await {
                 Ok(pair) => pair.into_response(),
-                Err(problem @ Problem::InvalidAttempt(_)) => error("invalid_grant", problem.code()),
+                Err(problem @ Problem::InvalidAttempt(_)) => {
+                    OAuthError::answer("invalid_grant", problem.code())
+                }
                 Err(problem) => problem.into_response(),
             }
         }
         (Some("refresh_token") | None, _) => invalid_request(),
-        (Some(_), _) => error("unsupported_grant_type", "only refresh_token is supported"),
+        (Some(_), _) => {
+            OAuthError::answer("unsupported_grant_type", "only refresh_token is supported")
+        }
     }
-}
-
-fn error(error: &'static str, error_description: &'static str) -> Response {
-    let mut response = json(StatusCode::BAD_REQUEST, &OAuthError { error, error_description });
-    // RFC 6749 §5.1 asks for it beside `no-store`.
-    response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
-    response
 }
