@@ -37,7 +37,9 @@ pub(crate) async fn document() -> Value {
                 answered 405, and unknown members of a body are ignored where the schema does \
                 not say that there are none. Before any of these routes the gateway may answer \
                 429 or 503 itself, with a `message` and no `code`: when requests come faster than \
-                it lets through, or no function is free. The same request later works.",
+                it lets through, or no function is free. The same request later works. A path that \
+                is not named here is 404 by the gateway, `{\"message\":\"Not Found\"}`, and no \
+                function runs.",
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
         "servers": [{"url": "/", "description": "Wherever it is deployed"}],

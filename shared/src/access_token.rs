@@ -97,8 +97,8 @@ pub enum IssueError {
 /// Issues an access token at `now`. `jti` is sixteen fresh random bytes.
 ///
 /// # Errors
-/// [`IssueError`]; a session must not be changed for an answer that can not be given, so this
-/// comes before any write.
+/// [`IssueError`]. A session must not be changed for an answer that can not be given: whether a key
+/// may sign is looked up before any write; who the token is for is read while that is under way.
 pub fn issue(
     subject: &Subject,
     policy: &AccessTokenPolicy,

@@ -163,7 +163,7 @@ fn a_planted_hash_that_asks_for_four_gibibytes_is_refused() {
 fn memory_that_can_not_be_had_is_a_fault_and_the_next_sign_in_works() {
     run(async {
         let world = World::beside("little-memory", &[]).await;
-        let dear = "$argon2id$v=19$m=262144,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$\
+        let dear = "$argon2id$v=19$m=131072,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$\
                     CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         let dear = world.person_with(|new| new.password_hash = PhcHash::new(dear.to_owned())).await;
         let other = world.person().await;
@@ -178,7 +178,7 @@ fn memory_that_can_not_be_had_is_a_fault_and_the_next_sign_in_works() {
             let prlimit = prlimit.args(["--pid", &process.to_string(), &format!("--as={bytes}")]);
             assert!(prlimit.status().unwrap().success());
         };
-        limit(format!("{}:", (kib + 131_072) * 1024));
+        limit(format!("{}:", (kib + 65_536) * 1024));
         for _ in 0..2 {
             let answer = world.try_sign_in(&dear).await;
             assert_eq!(answer.problem(), (503, "unavailable".to_owned()));

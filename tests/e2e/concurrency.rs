@@ -149,7 +149,7 @@ fn sixteen_invocations_at_once_are_answered_logged_and_measured_apart() {
                 assert_eq!((calls, refusals), expected, "{request} {metrics}");
             }
             // Whether all that call were on their way at the same time is up to this machine too.
-            if proxy.most_gathered() == calling {
+            if proxy.most_gathered() >= calling {
                 return;
             }
         }

@@ -26,6 +26,25 @@ fn the_live_token_given_to_another_user_agent_is_an_event() {
 }
 
 #[test]
+fn the_live_token_given_to_another_network_is_an_event() {
+    run(async {
+        let world = World::shared().await;
+        let (_, tokens) = world.signed_in().await;
+        let next = world.api().refresh(&tokens.refresh).await.tokens();
+        let text = include_str!("../../events/refresh/forged-token.json");
+        let mut event: serde_json::Value = serde_json::from_str(text).unwrap();
+        event["body"] = serde_json::json!({"refresh_token": tokens.refresh}).to_string().into();
+        let caller = &mut event["requestContext"]["http"];
+        caller["userAgent"] = "ratchet-tests".into();
+        caller["sourceIp"] = "203.0.113.77".into();
+        event["headers"]["user-agent"] = "ratchet-tests".into();
+        let answer = world.invoke("refresh", &event).await;
+        assert!(answer["body"].as_str().unwrap().contains(&next.refresh), "{answer}");
+        assert_eq!(events_of(world, &tokens.refresh), 1);
+    });
+}
+
+#[test]
 fn a_client_that_moves_and_rotates_is_no_event() {
     run(async {
         let world = World::shared().await;

@@ -6,11 +6,11 @@ mod key_ring;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::Value;
 
 use crate::support::{
     Answer, World,
     items::ids,
-    people::now,
     proxy::{Fault, Proxy},
     run,
 };
@@ -61,14 +61,18 @@ pub(crate) async fn unavailable(
     request: impl Future<Output = Answer>,
 ) {
     faulty.dynamodb.break_all(operation, fault);
-    let begun = now();
     let answer = request.await;
-    let took = now().get() - begun.get();
     faulty.dynamodb.heal();
     assert_eq!(answer.problem(), (503, "unavailable".to_owned()), "{operation}: {fault:?}");
     assert_eq!(answer.header("retry-after"), "1");
-    // The deadline of an answer is 2.8 s; the rest is for a busy machine.
-    assert!(took < 4_000, "{operation}: {fault:?} took {took} ms");
+    // By the function's own clock; the deadline is 2.8 s, and the rest is for a timer that is late. What
+    // a client waits is this machine's business too.
+    let log = faulty.world.log_text();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let refused = lines.filter(|line| line["status"] == 503 && line["milliseconds"].is_u64());
+    let last = refused.max_by_key(|line| line["timestamp"].to_string());
+    let took = last.expect("the request's line")["milliseconds"].as_u64().unwrap();
+    assert!(took < 3_500, "{operation}: {fault:?} took {took} ms");
 }
 
 #[test]
@@ -168,7 +172,7 @@ fn no_session_kept_no_token_out() {
         }
         for fault in PASSING.into_iter().chain([Fault::ApplyAndDrop]) {
             faulty.dynamodb.break_next("PutItem", 1, fault);
-            let tokens = faulty.world.sign_in(&person).await;
+            let tokens = faulty.world.try_sign_in(&person).await.tokens();
             assert_eq!(faulty.world.api().refresh(&tokens.refresh).await.status, 200, "{fault:?}");
         }
     });

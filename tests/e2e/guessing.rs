@@ -15,7 +15,7 @@ use crate::support::{
     Answer, Api, World,
     api::visible,
     logs::CANARY,
-    people::{Person, now},
+    people::{Person, early_in_the_hour, now},
     proxy::{Fault, Proxy},
     run,
     world::cheap,
@@ -274,6 +274,7 @@ impl World {
 #[test]
 fn stuffing_many_names_from_one_network_is_refused_whatever_it_says_of_itself() {
     run(async {
+        early_in_the_hour().await;
         let shared = World::shared().await;
         let options = StackOptions {
             name: "guess-network".to_owned(),
@@ -348,7 +349,7 @@ fn an_attempt_whose_write_was_applied_unheard_is_counted_once() {
         let decision = attempts.take(&key, &throttle, attempt, now()).await.unwrap();
         assert_eq!(decision, Decision::Allow);
         assert_eq!(attempts.find(&key).await.unwrap().unwrap().count, 1);
-        assert_eq!(proxy.calls("UpdateItem"), 3);
+        assert_eq!(proxy.tries("UpdateItem"), 3);
         let attempt = AttemptId::new(random().unwrap());
         let decision = attempts.take(&key, &throttle, attempt, now()).await.unwrap();
         assert!(matches!(decision, Decision::Wait(_)), "{decision:?}");
@@ -409,6 +410,7 @@ fn killed_beside_the_counter_the_function_loses_one_attempt_at_most() {
             let request = tokio::spawn(Answer::try_of(request.timeout(Duration::from_secs(3))));
             let count = async || world.failures(&person.name).await.map_or(0, |found| found.count);
             while proxy.calls(operation) == 0 || count().await < counted {
+                assert!(!request.is_finished(), "{name}: answered before {operation}");
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             world.stack().signal("authenticate", 1, Signal::Kill).unwrap();

@@ -1,6 +1,8 @@
 //! `GET /health`.
 
-use crate::support::{Answer, World, proxy::Proxy, run};
+use local::stack::StackOptions;
+
+use crate::support::{Answer, World, proxy::Proxy, run, world::cheap};
 
 #[test]
 fn health_says_what_runs_and_asks_nobody() {
@@ -8,14 +10,13 @@ fn health_says_what_runs_and_asks_nobody() {
         let services = World::shared().await.stack().services();
         let dynamodb = Proxy::before(services.dynamodb().endpoint()).await;
         let secrets = Proxy::before(services.secrets().endpoint()).await;
-        let world = World::beside(
-            "health",
-            &[
-                ("AWS_ENDPOINT_URL_DYNAMODB", &dynamodb.endpoint()),
-                ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &secrets.endpoint()),
-            ],
-        )
-        .await;
+        let shared = World::shared().await;
+        let mut options =
+            StackOptions { concurrency: 1, ..StackOptions::beside(shared.stack(), "health") };
+        let own = options.own_environment.entry("refresh".to_owned()).or_default();
+        own.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), dynamodb.endpoint());
+        own.insert("AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(), secrets.endpoint());
+        let world = World::start(cheap(options)).await;
         let calls = dynamodb.calls("*") + secrets.calls("*");
         let answer = Answer::of(world.api().request("GET", "/health")).await;
         assert_eq!(answer.status, 200, "{}", answer.body);

@@ -10,12 +10,12 @@ mod service;
 
 use std::sync::Arc;
 
-use crate::support::{World, run};
+use crate::support::{World, run_apart};
 use clients::Scenario;
 use service::Service;
 
 fn history(clients: usize) {
-    run(async move {
+    run_apart(async move {
         let world = World::shared().await;
         let service = Arc::new(Service::new(world));
         let seed = 0x5eed + u64::try_from(clients).unwrap();

@@ -2,14 +2,14 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use crate::support::{Api, World, items::ids, run};
+use crate::support::{Api, World, api::available, items::ids, run};
 
 /// All clients present `token` at once; the refresh tokens of the answers.
 async fn all_at_once(apis: &[Api], clients: usize, token: &str) -> Vec<String> {
     let requests: Vec<_> = (0..clients)
         .map(|client| {
             let (api, token) = (apis[client % apis.len()].clone(), token.to_owned());
-            tokio::spawn(async move { api.refresh(&token).await.tokens().refresh })
+            tokio::spawn(async move { available(|| api.refresh(&token)).await.tokens().refresh })
         })
         .collect();
     let mut answers = Vec::new();
@@ -98,7 +98,8 @@ fn a_sign_in_that_comes_fifty_times_is_fifty_sessions_and_a_log_out_is_one() {
             .map(|_| {
                 let (api, person) = (world.api(), person.clone());
                 tokio::spawn(async move {
-                    api.authenticate(&person.name, &person.password).await.tokens().refresh
+                    let sign_in = || api.authenticate(&person.name, &person.password);
+                    available(sign_in).await.tokens().refresh
                 })
             })
             .collect();
@@ -111,7 +112,7 @@ fn a_sign_in_that_comes_fifty_times_is_fifty_sessions_and_a_log_out_is_one() {
         let all: Vec<_> = (0..50)
             .map(|_| {
                 let (api, token) = (world.api(), tokens[0].clone());
-                tokio::spawn(async move { api.logout(&token).await.status })
+                tokio::spawn(async move { available(|| api.logout(&token)).await.status })
             })
             .collect();
         for log_out in all {

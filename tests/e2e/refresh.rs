@@ -64,8 +64,10 @@ fn an_expired_access_token_is_told_so_and_is_welcome_when_refreshing() {
         assert_eq!(expired.header("is-token-expired"), "true");
         assert!(expired.header("www-authenticate").contains("invalid_token"));
         let body = json!({"refresh_token": tokens.refresh, "access_token": tokens.access});
-        let next = world.api().post("/refresh", body).await.tokens();
-        assert_eq!(world.api().get("/users", &next.access).await.status, 200);
+        // Where the next one lasts longer than this machine takes to present it.
+        let api = World::shared().await.api();
+        let next = api.post("/refresh", body).await.tokens();
+        assert_eq!(api.get("/users", &next.access).await.status, 200);
     });
 }
 
@@ -158,12 +160,12 @@ fn the_live_token_is_good_whatever_the_age_of_the_others() {
 fn expiry_holds_although_the_item_is_still_there() {
     run(async {
         let world = World::shared().await;
-        let seconds = now().seconds().get();
         for (attribute, code) in
             [("expires_at", "expired_idle"), ("absolute_expires_at", "expired_absolute")]
         {
             let (_, tokens) = world.signed_in().await;
-            world.set_number(&tokens.refresh, attribute, seconds + 3).await;
+            let seconds = now().seconds().get();
+            world.set_number(&tokens.refresh, attribute, seconds + 60).await;
             let next = world.api().refresh(&tokens.refresh).await.tokens();
             world.set_number(&tokens.refresh, attribute, seconds).await;
             let before = world.session(&tokens.refresh).await;

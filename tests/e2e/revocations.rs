@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use local::stack::StackOptions;
 use ratchet::{
+    access_token::Claims,
     ids::SessionId,
     jws::SignatureAlgorithm,
     revocations::{EndedSession, RevocationList},
@@ -45,6 +46,18 @@ fn protected(world: &World) -> Verifier {
     verifier.with_revocations(Outage::Unavailable).unwrap()
 }
 
+/// What a verifier says, once this machine has let it fetch what it needs in time.
+async fn verdict(verifier: &Verifier, access: &str) -> Result<Claims, VerifyError> {
+    for _ in 0..20 {
+        let verdict = verifier.verify(access).await;
+        if !matches!(verdict, Err(VerifyError::Unavailable(_))) {
+            return verdict;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    verifier.verify(access).await
+}
+
 async fn list(world: &World) -> Answer {
     Answer::of(world.api().request("GET", LIST)).await
 }
@@ -83,15 +96,15 @@ fn after_log_out_the_protected_service_refuses_the_access_token_within_the_poll(
         let (_, tokens) = world.signed_in().await;
         let (_, other) = world.signed_in().await;
         let verifier = protected(&world);
-        assert_eq!(verifier.verify(&tokens.access).await.unwrap().sid, session(&tokens));
+        assert_eq!(verdict(&verifier, &tokens.access).await.unwrap().sid, session(&tokens));
         world.api().logout(&tokens.refresh).await;
-        soon(async || match verifier.verify(&tokens.access).await {
+        soon(async || match verdict(&verifier, &tokens.access).await {
             Ok(_) => false,
             Err(VerifyError::Ended) => true,
             Err(error) => panic!("{error}"),
         })
         .await;
-        verifier.verify(&other.access).await.unwrap();
+        verdict(&verifier, &other.access).await.unwrap();
     });
 }
 
@@ -150,10 +163,10 @@ fn everything_that_ends_a_session_is_told() {
 
         for (what, tokens) in &ended {
             soon(async || is_listed(&world, tokens).await).await;
-            let refused = protected(&world).verify(&tokens.access).await;
+            let refused = verdict(&protected(&world), &tokens.access).await;
             assert!(matches!(refused, Err(VerifyError::Ended)), "{what}: {refused:?}");
         }
-        protected(&world).verify(&live.access).await.unwrap();
+        verdict(&protected(&world), &live.access).await.unwrap();
         assert!(!is_listed(&world, &live).await);
     });
 }
@@ -243,11 +256,13 @@ fn a_fault_is_a_503_here_and_loses_no_end() {
         }
         assert_eq!(world.api().logout(&tokens.refresh).await.status, 204);
         soon(async || is_listed(&world, &tokens).await).await;
-        let calls = dynamodb.calls("*");
+        let (calls, begun) = (dynamodb.calls("*"), now());
         for _ in 0..20 {
             list(&world).await;
         }
-        assert!(dynamodb.calls("*") <= calls + 2, "one read in five seconds, however many ask");
+        let took = usize::try_from(now().get() - begun.get()).unwrap();
+        let reads = took / 5_000 + 1;
+        assert!(dynamodb.calls("*") <= calls + reads, "one read in five seconds, however many ask");
     });
 }
 

@@ -148,11 +148,12 @@ fn a_sign_in_under_way_is_ended_by_a_cut_that_it_has_not_seen() {
         let world = World::beside("late-sign-in", &settings).await;
         let (person, tokens) = world.signed_in().await;
         // The user has been read and the password is proved; the session is not kept yet.
-        dynamodb.break_next("PutItem", 1, Fault::Delay(Duration::from_millis(500)));
+        dynamodb.break_next("PutItem", 1, Fault::Delay(Duration::from_millis(300)));
         let calls = dynamodb.calls("PutItem");
         let (api, late) = (world.api(), person.clone());
         let late = tokio::spawn(async move { api.authenticate(&late.name, &late.password).await });
         while dynamodb.calls("PutItem") == calls {
+            assert!(!late.is_finished(), "it was answered before it kept a session");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         assert_eq!(world.api().delete("/users/me/sessions", &tokens.access).await.status, 204);

@@ -12,4 +12,4 @@ pub(crate) mod ring;
 pub(crate) mod world;
 
 pub(crate) use api::{Answer, Api, Tokens};
-pub(crate) use world::{World, run};
+pub(crate) use world::{World, run, run_apart};

@@ -3,13 +3,24 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 
 import newman from 'newman';
 import * as oauth from 'oauth4webapi';
 
-import { stack } from './world.js';
+import { startStack } from './stack.js';
+
+/** With tokens that last longer than a test. */
+let stack;
+
+before(async () => {
+  stack = await startStack();
+});
+
+after(async () => {
+  await stack?.stop();
+});
 
 test('oauth4webapi refreshes and revokes', async () => {
   const server = {

@@ -51,8 +51,17 @@ function held() {
   return { fetch: request, hold, go: () => go() };
 }
 
+/** Waits for what another tab or the service does in real time. */
+const soon = (holds: () => void) => vi.waitFor(holds, { timeout: 30_000 });
+
 /** Lets time pass for everything that waits for it. */
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+
+/** From now on time passes only where a test says so. */
+function onlyPass() {
+  vi.useRealTimers();
+  vi.useFakeTimers();
+}
 
 /** Web Locks of a tab that has no rival. */
 const inTurn = { request: <T>(_name: string, work: () => Promise<T>) => work() };
@@ -82,8 +91,8 @@ describe('signing in', () => {
       client.onSession((session) => heard.push(session?.accessToken));
       expect((await client.refresh())?.accessToken).toBe('access-1');
       expect(heard).toEqual(['access-0', 'access-1']);
-      await vi.waitFor(() => expect(other.session?.accessToken).toBe('access-1'));
-      await vi.waitFor(() => expect(reported).toEqual(['mine', 'mine']));
+      await soon(() => expect(other.session?.accessToken).toBe('access-1'));
+      await soon(() => expect(reported).toEqual(['mine', 'mine']));
     } finally {
       process.removeAllListeners('uncaughtException');
       for (const listener of others) process.on('uncaughtException', listener);
@@ -252,6 +261,7 @@ describe('refreshing', () => {
     [0.5, 1_500],
     [0.99, 1_990],
   ])('is tried again after Retry-After or later, spread at random (%d)', async (random, ms) => {
+    onlyPass();
     vi.spyOn(Math, 'random').mockReturnValue(random);
     const client = await signedIn({ locks: inTurn });
     service.faults = [503];
@@ -269,6 +279,7 @@ describe('refreshing', () => {
     [60, [60_000, 60_000, 60_000]],
     [3_000_000, []],
   ])('waits for Retry-After (%i s) also past its patience, and longer each time', async (retryAfter, pauses) => {
+    onlyPass();
     vi.spyOn(Math, 'random').mockReturnValue(0);
     service.retryAfter = retryAfter;
     await signedIn({ patience: 3_000, locks: inTurn });
@@ -348,7 +359,7 @@ describe('tabs', () => {
     const out = first.signOut();
     await pass(1_000);
     await out;
-    await vi.waitFor(() => expect(heard).toEqual(['in', 'signed_out']));
+    await soon(() => expect(heard).toEqual(['in', 'signed_out']));
     expect(service.ended).toBe('revoked');
   });
 
@@ -360,7 +371,7 @@ describe('tabs', () => {
     const out = first.signOut();
     await pass(1_000);
     await out;
-    await vi.waitFor(() => expect(second.session).toBeNull());
+    await soon(() => expect(second.session).toBeNull());
   });
 
   it('take turns by Web Locks where there are any', async () => {
@@ -420,12 +431,12 @@ describe('closing', () => {
     client.onSession((session) => heard.push(session?.accessToken));
     answers.hold();
     const refreshed = client.refresh();
-    await vi.waitFor(() => expect(service.requests).toEqual(['/refresh']));
+    await soon(() => expect(service.requests).toEqual(['/refresh']));
     client.close();
     client.onSession((session) => heard.push(session?.accessToken));
     answers.go();
     expect((await refreshed)?.accessToken).toBe('access-1');
-    await vi.waitFor(() => expect(told).toEqual(['rt1_1']));
+    await soon(() => expect(told).toEqual(['rt1_1']));
     await pass(600_000);
     others.close();
     expect(kept).toEqual(['rt1_0', 'rt1_1']);
@@ -451,7 +462,7 @@ describe('closing', () => {
     await other.resume();
     client.onSession((session) => session?.accessToken === 'access-1' && client.close());
     await client.refresh();
-    await vi.waitFor(() => expect(other.session?.accessToken).toBe('access-1'));
+    await soon(() => expect(other.session?.accessToken).toBe('access-1'));
   });
 
   it('stops a client that has just met a fault by itself', async () => {
@@ -470,7 +481,7 @@ describe('closing', () => {
     const first = await signedIn();
     const second = tab();
     await second.resume();
-    await vi.waitFor(() => expect(second.session).not.toBeNull());
+    await soon(() => expect(second.session).not.toBeNull());
     first.close();
     const refreshed = second.refresh();
     await pass(1_000);

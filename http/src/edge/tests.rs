@@ -54,7 +54,9 @@ async fn a_handler_that_panics_is_a_generic_500_and_the_next_request_is_served()
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_takes_too_long_is_a_503() {
+    let begun = tokio::time::Instant::now();
     let response = send(&router(""), request("GET", "/slow")).await;
+    assert_eq!(begun.elapsed(), DEADLINE);
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "1");
 }

@@ -82,7 +82,8 @@ fn headers_with_anything_we_do_not_understand_are_malformed() {
 
 #[test]
 fn deep_nesting_and_invalid_utf8_are_malformed() {
-    let deep = format!("{{\"alg\":{}{}}}", "[".repeat(1_000), "]".repeat(1_000));
+    // The deepest that fits. What is deeper is too long: below.
+    let deep = format!("{{\"alg\":{}{}}}", "[".repeat(1_500), "]".repeat(1_500));
     for header in [deep.as_bytes(), b"{\"alg\":\"\xff\"}"] {
         let token = format!("{}.e30.AA", to_base64url(header));
         assert_eq!(UnverifiedToken::parse(&token).unwrap_err(), JwsError::Malformed);
@@ -94,6 +95,14 @@ fn a_long_token_is_refused_unread() {
     let token = "a".repeat(MAX_TOKEN_LEN + 1);
     assert_eq!(UnverifiedToken::parse(&token).unwrap_err(), JwsError::TooLong);
     assert_eq!(UnverifiedToken::parse(&token[1..]).unwrap_err(), JwsError::Malformed, "read");
+    let deep = format!("{{\"alg\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    let kid = format!(r#"{{"alg":"HS256","kid":"{}"}}"#, "k".repeat(65_536));
+    for header in [deep, kid] {
+        let token = format!("{}.e30.AA", to_base64url(header.as_bytes()));
+        assert_eq!(UnverifiedToken::parse(&token).unwrap_err(), JwsError::TooLong);
+    }
+    let token = "a".repeat(1 << 20);
+    assert_eq!(UnverifiedToken::parse(&token).unwrap_err(), JwsError::TooLong);
 }
 
 #[test]

@@ -18,8 +18,9 @@ use serde_json::json;
 
 use crate::support::{
     World,
+    api::available,
     mail::{Newcomer, code, token},
-    people::now,
+    people::{early_in_the_hour, now},
     run,
     world::cheap,
 };
@@ -35,15 +36,17 @@ fn one_token_used_twenty_times_at_once_confirms_once() {
             let (api, body) = (world.api(), body.clone());
             tokio::spawn(async move { api.post("/users/confirm-email", body).await.status })
         });
-        let mut won = 0;
+        let (mut won, mut faults) = (0, 0);
         for answer in uses.collect::<Vec<_>>() {
             match answer.await.unwrap() {
                 204 => won += 1,
-                // A transaction that met others too often is a fault, and may be tried again.
-                status => assert!(matches!(status, 400 | 503), "{status}"),
+                // A transaction that met others too often, or a winner that was too slow to say so.
+                503 => faults += 1,
+                status => assert_eq!(status, 400),
             }
         }
-        assert_eq!(won, 1);
+        assert!(won == 1 || won == 0 && faults > 0, "{won} won, {faults} faults");
+        assert_eq!(world.api().authenticate(&ada.name, &ada.password).await.status, 200);
     });
 }
 
@@ -57,7 +60,9 @@ fn codes_can_be_tried_ten_times_a_day_and_the_link_still_works() {
         let wrong = if code(&mail) == "000000" { "000001" } else { "000000" };
         let tries = (0..30).map(|_| {
             let (api, body) = (world.api(), json!({"email": ada.email, "code": wrong}));
-            tokio::spawn(async move { api.post("/users/confirm-email", body).await })
+            tokio::spawn(async move {
+                available(|| api.post("/users/confirm-email", body.clone())).await
+            })
         });
         for answer in tries.collect::<Vec<_>>() {
             assert_eq!(answer.await.unwrap().code(), "invalid_proof");
@@ -90,25 +95,18 @@ fn a_token_of_one_purpose_is_worth_nothing_for_another() {
 fn an_address_is_not_flooded() {
     run(async {
         let world = World::shared().await;
-        let hour = || now().seconds().get() / 3_600;
-        loop {
-            let begun = hour();
-            let ada = world.member().await;
-            for _ in 0..12 {
-                let body = json!({"email": ada.email});
-                assert_eq!(world.api().post("/users/password-reset", body).await.status, 202);
-            }
-            // Letters are sent in their order: once this one has arrived, so have the others.
-            let last = Newcomer::new();
-            world.register(&last).await;
-            world.mail(&last.email, 1).await;
-            // Once more if an hour has begun meanwhile, and with it another count.
-            if hour() == begun {
-                // Beside the one that confirmed the address, which is of another kind.
-                assert_eq!(world.mails(&ada.email).await.len(), 1 + MAILS_PER_HOUR);
-                break;
-            }
+        early_in_the_hour().await;
+        let ada = world.member().await;
+        for _ in 0..12 {
+            let body = json!({"email": ada.email});
+            assert_eq!(world.api().post("/users/password-reset", body).await.status, 202);
         }
+        // Letters are sent in their order: once this one has arrived, so have the others.
+        let last = Newcomer::new();
+        world.register(&last).await;
+        world.mail(&last.email, 1).await;
+        // Beside the one that confirmed the address, which is of another kind.
+        assert_eq!(world.mails(&ada.email).await.len(), 1 + MAILS_PER_HOUR);
     });
 }
 
@@ -197,6 +195,7 @@ fn a_message_to_another_address_proves_nothing_and_of_two_at_once_both_are_good(
 #[test]
 fn one_network_may_ask_so_much_of_accounts_and_right_proofs_do_not_count() {
     run(async {
+        early_in_the_hour().await;
         let shared = World::shared().await;
         let services = Arc::clone(shared.stack().services());
         let options = StackOptions {

@@ -234,10 +234,11 @@ fn a_refresh_in_flight_does_not_outlive_a_reset_password() {
                 "password": format!("{CANARY} words for {operation}"),
             });
             let calls = proxy.calls(operation);
-            proxy.break_all(operation, Fault::Delay(Duration::from_millis(600)));
+            proxy.break_all(operation, Fault::Delay(Duration::from_millis(400)));
             let (api, refresh) = (world.api(), tokens.refresh.clone());
             let in_flight = tokio::spawn(async move { api.refresh(&refresh).await });
             while proxy.calls(operation) == calls {
+                assert!(!in_flight.is_finished(), "it was answered before {operation}");
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             let reset = shared.api().post("/users/password-reset/confirm", body).await;
@@ -247,7 +248,8 @@ fn a_refresh_in_flight_does_not_outlive_a_reset_password() {
             let newest = if answer.status == 200 {
                 answer.tokens().refresh
             } else {
-                assert_eq!(answer.status, 401, "{operation}: {answer:?}");
+                // Or there was no time left.
+                assert!(matches!(answer.status, 401 | 503), "{operation}: {answer:?}");
                 tokens.refresh.clone()
             };
             for token in [&tokens.refresh, &newest] {

@@ -35,7 +35,7 @@ impl Api {
     pub(crate) fn with_user_agent(base_url: &str, user_agent: &str) -> Self {
         let http = reqwest::Client::builder()
             .user_agent(user_agent)
-            .timeout(Duration::from_secs(30))
+            .timeout(Duration::from_secs(120))
             .build()
             .expect("a client");
         Self { base_url: base_url.to_owned(), http }
@@ -115,6 +115,18 @@ impl Answer {
         let text = |name: &str| body[name].as_str().expect("a token").to_owned();
         Tokens { access: text("access_token"), refresh: text("refresh_token") }
     }
+}
+
+/// Asks again while the answer is 503, as it says, for a test of something else than that.
+pub(crate) async fn available<F: Future<Output = Answer>>(ask: impl Fn() -> F) -> Answer {
+    for _ in 0..20 {
+        let answer = ask().await;
+        if answer.status != 503 {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    ask().await
 }
 
 /// Refusals of a class: what a client can tell them apart by.

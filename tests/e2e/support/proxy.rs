@@ -12,13 +12,13 @@ use super::recorder::{self, Recorder};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    runtime::{Builder, Handle, Runtime},
+    runtime::{Builder, Runtime},
     task::JoinHandle,
 };
 
-/// The proxies that only look on have threads of their own: what a test does on the runtime of all
-/// tests must not hold up the functions of all worlds.
-static GUARDS: LazyLock<Runtime> = LazyLock::new(|| {
+/// The proxies have threads of their own: what a test does on the runtime of all tests must not hold
+/// up the functions of all worlds.
+static THREADS: LazyLock<Runtime> = LazyLock::new(|| {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 });
 
@@ -61,6 +61,7 @@ struct Plan {
 struct State {
     plans: HashMap<String, Plan>,
     calls: HashMap<String, usize>,
+    tries: HashMap<String, usize>,
     /// Calls that are held up until there are enough of them, and the most of them so far.
     gathered: usize,
     most_gathered: usize,
@@ -95,12 +96,10 @@ impl Proxy {
         let upstream = endpoint.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let recorded = recorder.is_some();
         let state = Arc::new(Mutex::new(State { recorder, ..State::default() }));
         let shared = Arc::clone(&state);
-        let runtime = if recorded { GUARDS.handle().clone() } else { Handle::current() };
         let listener = listener.into_std().expect("a listener");
-        let task = runtime.spawn(async move {
+        let task = THREADS.spawn(async move {
             let listener = TcpListener::from_std(listener).expect("a listener");
             while let Ok((client, _)) = listener.accept().await {
                 let (upstream, state) = (upstream.clone(), Arc::clone(&shared));
@@ -130,7 +129,7 @@ impl Proxy {
         self.state().plans.clear();
     }
 
-    /// How many calls of `operation` there were; `*` for all.
+    /// How many calls of `operation` there were; `*` for all. What the SDK tries again is one call.
     pub(crate) fn calls(&self, operation: &str) -> usize {
         let state = self.state();
         if operation == "*" {
@@ -138,6 +137,11 @@ impl Proxy {
         } else {
             state.calls.get(operation).copied().unwrap_or_default()
         }
+    }
+
+    /// How often calls of `operation` were tried.
+    pub(crate) fn tries(&self, operation: &str) -> usize {
+        self.state().tries.get(operation).copied().unwrap_or_default()
     }
 
     /// The most calls that were gathered at the same time.
@@ -155,9 +159,10 @@ impl Proxy {
 }
 
 /// Notes a call and says what goes wrong with it.
-fn next_fault(state: &Mutex<State>, operation: &str) -> Option<Fault> {
+fn next_fault(state: &Mutex<State>, operation: &str, is_first_try: bool) -> Option<Fault> {
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-    *state.calls.entry(operation.to_owned()).or_default() += 1;
+    *state.calls.entry(operation.to_owned()).or_default() += usize::from(is_first_try);
+    *state.tries.entry(operation.to_owned()).or_default() += 1;
     let name = if state.plans.contains_key(operation) { operation } else { "*" };
     let plan = state.plans.get_mut(name)?;
     match &mut plan.left {
@@ -199,7 +204,9 @@ async fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> i
         };
         let recorder = state.lock().unwrap_or_else(PoisonError::into_inner).recorder.clone();
         let operation = operation(&request);
-        let mut fault = next_fault(state, &operation);
+        let is_first_try = header(&request, "amz-sdk-request")
+            .is_none_or(|try_| try_.split(';').any(|part| part.trim() == "attempt=1"));
+        let mut fault = next_fault(state, &operation, is_first_try);
         if let Some(recorder) = &recorder {
             if !recorder.allows(&operation, &request) {
                 fault = Some(Fault::DENIED);
@@ -239,7 +246,8 @@ async fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> i
         }
         let response = forward(&mut upstream_connection, upstream, &request).await?;
         if let Some(recorder) = recorder {
-            recorder.answered(&operation, &response);
+            let call = header(&request, "amz-sdk-invocation-id").unwrap_or_default();
+            recorder.answered(&operation, &call, &response);
         }
         client.write_all(&response).await?;
     }
@@ -256,9 +264,17 @@ fn operation(request: &[u8]) -> String {
     if (parsed.method, parsed.path) == (Some("POST"), Some("/v2/email/outbound-emails")) {
         return "SendEmail".to_owned();
     }
-    let target = parsed.headers.iter().find(|h| h.name.eq_ignore_ascii_case("x-amz-target"));
-    let target = target.map(|header| String::from_utf8_lossy(header.value).into_owned());
-    target.unwrap_or_default().rsplit('.').next().unwrap_or_default().to_owned()
+    let target = header(request, "x-amz-target").unwrap_or_default();
+    target.rsplit('.').next().unwrap_or_default().to_owned()
+}
+
+/// A header of a request.
+fn header(request: &[u8], name: &str) -> Option<String> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut parsed = httparse::Request::new(&mut headers);
+    parsed.parse(request).ok()?;
+    let found = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+    Some(String::from_utf8_lossy(found.value).into_owned())
 }
 
 async fn forward(

@@ -17,8 +17,8 @@ pub(crate) struct Tally(Arc<Mutex<Counted>>);
 
 #[derive(Debug, Default)]
 struct Counted {
-    /// Units of DynamoDB by function and operation.
-    units: BTreeMap<(String, String), f64>,
+    /// Units of DynamoDB by function, operation and call.
+    units: BTreeMap<(String, String, String), f64>,
     /// The grants that calls were within, by function.
     used: BTreeSet<(String, Grant)>,
 }
@@ -26,7 +26,11 @@ struct Counted {
 impl Tally {
     /// Takes the units there are, and begins anew.
     pub(crate) fn take(&self) -> BTreeMap<(String, String), f64> {
-        std::mem::take(&mut self.counted().units)
+        let mut units = BTreeMap::new();
+        for ((function, operation, _), of_call) in std::mem::take(&mut self.counted().units) {
+            *units.entry((function, operation)).or_default() += of_call;
+        }
+        units
     }
 
     /// What a function was allowed and has used.
@@ -80,14 +84,14 @@ impl Recorder {
         true
     }
 
-    /// Notes what a call has cost.
-    pub(crate) fn answered(&self, operation: &str, response: &[u8]) {
+    /// Notes what a call has cost; what the SDK has tried again because this machine is slow, once.
+    pub(crate) fn answered(&self, operation: &str, call: &str, response: &[u8]) {
         if let Some(tally) = &self.tally
             && let Some(answered) = body(response)
         {
             let units = units(&answered["ConsumedCapacity"]);
-            let key = (self.function.clone(), operation.to_owned());
-            *tally.counted().units.entry(key).or_default() += units;
+            let key = (self.function.clone(), operation.to_owned(), call.to_owned());
+            tally.counted().units.insert(key, units);
         }
     }
 }

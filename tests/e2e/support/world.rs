@@ -28,10 +28,25 @@ static SHARED: OnceCell<World> = OnceCell::const_new();
 /// Logs of all stacks that were ever started here.
 static LOGS: Mutex<Vec<std::path::PathBuf>> = Mutex::new(Vec::new());
 
+/// A test that keeps a runtime busy has one for itself.
+static APART: LazyLock<Runtime> =
+    LazyLock::new(|| Runtime::new().expect("a runtime for histories"));
+
 /// Runs a test, and then looks for secrets in all logs there are, and for calls to AWS that the
 /// template does not allow.
 pub(crate) fn run<F: Future>(test: F) -> F::Output {
-    let output = RUNTIME.block_on(test);
+    run_on(&RUNTIME, test)
+}
+
+/// Does so apart from other tests.
+pub(crate) fn run_apart<F: Future>(test: F) -> F::Output {
+    // What all tests share belongs to their runtime.
+    RUNTIME.block_on(World::shared());
+    run_on(&APART, test)
+}
+
+fn run_on<F: Future>(runtime: &Runtime, test: F) -> F::Output {
+    let output = runtime.block_on(test);
     let files = LOGS.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for file in files {
         if let Some(found) = logs::secret_in(&file) {

@@ -1,4 +1,4 @@
-//! The README's lines for Rust, compiled.
+//! The README's lines for those who verify tokens: Rust's compile here, the others are of `interop`.
 
 use ratchet_verify::Claims;
 
@@ -18,4 +18,19 @@ fn the_readme_shows_what_compiles_here() {
         assert!(include_str!("readme.rs").contains(&format!("    {line}\n")), "{line}");
     }
     assert_eq!(readme.matches("```rust\n").count(), 1, "each of them is compiled");
+}
+
+#[test]
+fn the_readme_shows_parts_of_what_interop_runs() {
+    let readme = include_str!("../../../README.md");
+    for (language, file) in [
+        ("js", include_str!("../../../interop/node/jose.mjs")),
+        ("python", include_str!("../../../interop/python/verify.py")),
+        ("go", include_str!("../../../interop/go/main.go")),
+    ] {
+        let fence = format!("```{language}\n");
+        assert_eq!(readme.matches(&fence).count(), 1, "{language}");
+        let shown = readme.split(&fence).nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        assert!(shown.lines().count() >= 10 && file.contains(shown), "{language}");
+    }
 }
