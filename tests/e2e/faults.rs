@@ -158,6 +158,11 @@ fn while_users_can_not_be_read_no_token_ages() {
         let session = faulty.world.session(&tokens.refresh).await.unwrap();
         assert_eq!(session.generation, 0);
         assert_eq!(ids(&api.refresh(&tokens.refresh).await.tokens().refresh).generation, 1);
+        // The first one was superseded by a write whose answer could not be given. Within the window it
+        // leads to the live one; after it nobody can tell its owner from a thief.
+        assert_eq!(ids(&api.refresh(&first.refresh).await.tokens().refresh).generation, 1);
+        faulty.world.age_superseded(&first.refresh, Duration::from_secs(60)).await;
+        assert_eq!(api.refresh(&first.refresh).await.code(), "reuse_detected");
     });
 }
 

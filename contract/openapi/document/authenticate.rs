@@ -20,6 +20,15 @@ pub(crate) fn token_pair() -> Value {
     })
 }
 
+/// What the access token of an answer opens.
+pub(crate) fn opens_users() -> Value {
+    json!({
+        "operationId": "listUsers",
+        "description": "The access token opens what takes one",
+        "parameters": {"header.Authorization": "Bearer {$response.body#/access_token}"},
+    })
+}
+
 /// The header that cookie mode asks for.
 pub(crate) const CONFIRMATION: &str =
     "In cookie mode only: any value, beside a configured `Origin`";
@@ -57,6 +66,7 @@ pub(crate) fn operations() -> Vec<Operation> {
             .answers(200, "The first token pair of a session", "TokenPair", &first)
             .link(200, "refresh", refresh("The refresh token leads to the next pair"))
             .link(200, "logout", link_to("logout", "refresh_token"))
+            .link(200, "users", opens_users())
             .refuses(&[
                 Problem::InvalidCredentials,
                 Problem::EmailNotConfirmed,

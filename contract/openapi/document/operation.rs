@@ -71,11 +71,22 @@ impl Operation {
         ])
     }
 
-    pub(crate) fn query(self, name: &str, description: &str, schema: &Value) -> Self {
-        self.parameter(
-            json!({"name": name, "in": "query", "description": description, "schema": schema}),
-        )
-        .refuses(&[Problem::MalformedRequest { expected: "what the schema says" }])
+    /// Takes what the members of a type are read from, none of which has to be there.
+    pub(crate) fn query(mut self, schema: &schemars::Schema) -> Self {
+        let members = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+        for (name, schema) in members {
+            let mut schema = schema.clone();
+            let members = schema.as_object_mut();
+            // `format` is the width of the number, which the range says already.
+            let description = members.and_then(|members| {
+                members.remove("format");
+                members.remove("description")
+            });
+            self = self.parameter(
+                json!({"name": name, "in": "query", "description": description, "schema": schema}),
+            );
+        }
+        self.refuses(&[Problem::MalformedRequest { expected: "what the schema says" }])
     }
 
     pub(crate) fn in_path(self, name: &str, description: &str, example: &str) -> Self {

@@ -4,7 +4,7 @@ use ratchet_http::{Problem, problem::InvalidAttempt};
 use serde_json::json;
 
 use super::{
-    authenticate::{CONFIRMATION, token_pair},
+    authenticate::{CONFIRMATION, opens_users, token_pair},
     operation::Operation,
 };
 
@@ -48,6 +48,7 @@ pub(crate) fn operations() -> Vec<Operation> {
             .answers(200, "The next token pair", "TokenPair", &token_pair())
             .link(200, "refresh", next)
             .link(200, "logout", end)
+            .link(200, "users", opens_users())
             .refuses(&InvalidAttempt::ALL.map(Problem::InvalidAttempt))
             .refuses(&[Problem::ForbiddenOrigin]),
         Operation::new("post", "/logout", "logout", "Ends the session of a refresh token")

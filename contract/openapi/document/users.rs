@@ -8,6 +8,7 @@ use super::operation::Operation;
 const SESSION: &str = "01a20c41-e62f-73f0-9ec9-c6907cba724d";
 
 pub(crate) fn operations() -> Vec<Operation> {
+    let [page_query, scope_query] = ::users::queries();
     let page = json!({
         "users": [{"id": "01a20c41-e62f-73f0-9ec9-c6907cba724d", "name": "ada"}],
         "next_cursor": "YWRh",
@@ -26,13 +27,7 @@ pub(crate) fn operations() -> Vec<Operation> {
     vec![
         Operation::new("get", "/users", "listUsers", "Users in name order, a page at a time")
             .bearer()
-            .query(
-                "limit",
-                "Users of a page",
-                &json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 50}),
-            )
-            .query("name", "How the names begin", &json!({"type": "string"}))
-            .query("cursor", "`next_cursor` of the page before", &json!({"type": "string"}))
+            .query(&page_query)
             .answers(200, "A page of users", "UserPage", &page),
         Operation::new("get", "/users/me/sessions", "listSessions", "The caller's own sessions")
             .bearer()
@@ -48,11 +43,7 @@ pub(crate) fn operations() -> Vec<Operation> {
             .refuses(&[Problem::SessionEnded]),
         Operation::new("delete", "/users/me/sessions", "endSessions", "Ends all own sessions")
             .bearer()
-            .query(
-                "except",
-                "`current` spares the caller's own",
-                &json!({"type": "string", "enum": ["current"]}),
-            )
+            .query(&scope_query)
             .done(204, "They are over")
             .refuses(&[Problem::SessionEnded]),
         Operation::new("delete", "/users/me/sessions/{id}", "endSession", "Ends an own session")

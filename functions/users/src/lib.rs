@@ -17,6 +17,13 @@ pub fn answers(generator: &mut schemars::SchemaGenerator) {
     generator.subschema_for::<routes::sessions::Body>();
 }
 
+/// The query of the list of users, and of the end of all sessions.
+#[cfg(feature = "contract")]
+#[must_use]
+pub fn queries() -> [schemars::Schema; 2] {
+    [schemars::schema_for!(routes::users::Page), schemars::schema_for!(routes::sessions::Scope)]
+}
+
 /// The routes of this function.
 ///
 /// # Errors

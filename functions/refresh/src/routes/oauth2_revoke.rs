@@ -28,7 +28,7 @@ use super::{logout::end_session, oauth2_error::OAuthError};
     schemars(rename = "OAuth2RevokeRequest")
 )]
 pub(crate) struct Request {
-    #[cfg_attr(feature = "contract", schemars(with = "String"))]
+    #[cfg_attr(feature = "contract", schemars(with = "String", length(min = 1)))]
     token: Zeroizing<String>,
 }
 

@@ -90,7 +90,10 @@ pub(crate) async fn end(
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema))]
 pub(crate) struct Scope {
+    /// `current` spares the caller's own.
+    #[cfg_attr(feature = "contract", schemars(with = "String", extend("enum" = ["current"])))]
     except: Option<String>,
 }
 

@@ -24,10 +24,19 @@ const MAX_LIMIT: u8 = 100;
 const MAX_CURSOR: usize = 1_023;
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "contract", derive(schemars::JsonSchema))]
 pub(crate) struct Page {
+    /// Users of a page.
+    #[cfg_attr(
+        feature = "contract",
+        schemars(with = "i32", range(min = 1, max = MAX_LIMIT), extend("default" = DEFAULT_LIMIT))
+    )]
     limit: Option<u8>,
+    /// `next_cursor` of the page before.
+    #[cfg_attr(feature = "contract", schemars(with = "String"))]
     cursor: Option<String>,
-    /// Only users whose name begins with this.
+    /// How the names begin.
+    #[cfg_attr(feature = "contract", schemars(with = "String"))]
     name: Option<String>,
 }
 
