@@ -10,7 +10,7 @@ use ratchet::{
     ids::UserId,
     letter::{Letter, Notice},
     password::{HashCost, PasswordHasher, PasswordPolicy, policy::About},
-    user::{NameKey, SessionsCut, User, UserStatus, are_roles},
+    user::{NameKey, User, UserStatus, are_roles},
 };
 use ratchet_store::{
     NewUser, StoreError,
@@ -41,7 +41,8 @@ pub(crate) async fn run(
         UsersCommand::Disable { name } => disable(connection, &name, json).await,
         UsersCommand::Enable { name } => {
             let id = connection.user(&name).await?.user.id;
-            found(connection.users.enable(id).await?, &name)?;
+            let active = Some(UserStatus::Active);
+            found(connection.users.administer(id, active, None, now()).await?, &name)?;
             output::done(&format!("{name} may sign in"), json)
         }
         UsersCommand::Unlock { name } => {
@@ -52,7 +53,7 @@ pub(crate) async fn run(
         UsersCommand::Roles { name, roles } => {
             check_roles(&roles)?;
             let id = connection.user(&name).await?.user.id;
-            found(connection.users.set_roles(id, &roles).await?, &name)?;
+            found(connection.users.administer(id, None, Some(&roles), now()).await?, &name)?;
             output::done(&format!("{name} has the roles: {}", roles.join(" ")), json)
         }
         UsersCommand::Delete { name, yes } => delete(connection, &name, yes, json).await,
@@ -166,12 +167,9 @@ async fn show(connection: &Connection, name: &str, json: bool) -> Result<(), Fai
 
 async fn disable(connection: &Connection, name: &str, json: bool) -> Result<(), Failure> {
     let id = connection.user(name).await?.user.id;
-    let cut = SessionsCut { valid_after: now(), spared: None };
-    let cut = connection.users.disable(id, cut).await?;
-    found(cut.is_some(), name)?;
-    if let Some(cut) = cut {
-        sessions::revoke(connection, id, |session| cut.ends(session)).await?;
-    }
+    let disabled = Some(UserStatus::Disabled);
+    found(connection.users.administer(id, disabled, None, now()).await?, name)?;
+    sessions::revoke(connection, id, |_| true).await?;
     output::done(&format!("{name} is disabled, all sessions are ended"), json)
 }
 

@@ -120,3 +120,11 @@ fn other_serialisations_are_malformed() {
         assert_eq!(UnverifiedToken::parse(token).unwrap_err(), JwsError::Malformed, "{token}");
     }
 }
+
+#[test]
+fn keys_print_what_they_are_for_and_nothing_else() {
+    let secret = [7; 32];
+    let (public, private) = (VerificationKey::hs256(&secret), PrivateKey::hs256(&secret));
+    assert_eq!(format!("{public:?}"), "VerificationKey { algorithm: Hs256, .. }");
+    assert_eq!(format!("{private:?}"), "PrivateKey(..)");
+}

@@ -1,22 +1,20 @@
-//! What only operators do with the table: see all of a user, change one, bring many in.
+//! What only operators do with the table: see all of a user, bring many in.
 
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{
-    operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
-    types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure},
+    operation::transact_write_items::TransactWriteItemsError, types::KeysAndAttributes,
 };
 use ratchet::{
-    ids::UserId,
     password::PhcHash,
     time::UnixMillis,
-    user::{NameKey, SessionsCut, User, UserStatus},
+    user::{NameKey, User},
 };
 
-use super::{NAMES_INDEX, NewUser, Page, Users, applied, item};
+use super::{NAMES_INDEX, NewUser, Page, Users, item};
 use crate::{
     StoreError,
-    item::{Item, Reader, number, string},
+    item::{Item, Reader, string},
     transact::put_free,
 };
 
@@ -142,88 +140,6 @@ impl Users {
         }
         let source = "keys were left unprocessed time and again".into();
         Err(StoreError::Unavailable { operation: "BatchGetItem", source })
-    }
-
-    /// Lets a user sign in again. `false` if there is no such user.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn enable(&self, id: UserId) -> Result<bool, StoreError> {
-        let update = self.client.update_item().table_name(&self.table);
-        let update = update
-            .key("pk", string(item::user_pk(id)))
-            .update_expression("SET #status = :status")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":status", string(item::status_name(UserStatus::Active)));
-        applied(update.send().await.map(drop))
-    }
-
-    /// Keeps a user from signing in, ends all sessions and forgets the address that was asked for,
-    /// in one write. Returns the cut as it was written, or `None` if there is no such user.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn disable(
-        &self,
-        id: UserId,
-        cut: SessionsCut,
-    ) -> Result<Option<SessionsCut>, StoreError> {
-        let mut cut = cut;
-        loop {
-            let update = self.client.update_item().table_name(&self.table);
-            let result = update
-                .key("pk", string(item::user_pk(id)))
-                .update_expression(
-                    "SET #status = :status, sessions_valid_after = :valid_after \
-                     REMOVE spared_session, pending_email",
-                )
-                .condition_expression(
-                    "attribute_exists(pk) AND (attribute_not_exists(sessions_valid_after) \
-                     OR sessions_valid_after < :valid_after)",
-                )
-                .expression_attribute_names("#status", "status")
-                .expression_attribute_values(
-                    ":status",
-                    string(item::status_name(UserStatus::Disabled)),
-                )
-                .expression_attribute_values(":valid_after", number(cut.valid_after.get()))
-                .return_values_on_condition_check_failure(
-                    ReturnValuesOnConditionCheckFailure::AllOld,
-                )
-                .send()
-                .await;
-            let Err(error) = result else { return Ok(Some(cut)) };
-            let Some(UpdateItemError::ConditionalCheckFailedException(unmet)) =
-                error.as_service_error()
-            else {
-                return Err(StoreError::new("UpdateItem", error));
-            };
-            let Some(found) = unmet.item.as_ref().map(item::to_user).transpose()? else {
-                return Ok(None);
-            };
-            // Our own write, or another cut in what our clock takes for the future.
-            cut = cut.following(found.cut_seen());
-        }
-    }
-
-    /// Replaces a user's roles. Access tokens have them from the next refresh on. `false` if there
-    /// is no such user.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn set_roles(&self, id: UserId, roles: &[String]) -> Result<bool, StoreError> {
-        let update = self.client.update_item().table_name(&self.table);
-        let update = update
-            .key("pk", string(item::user_pk(id)))
-            .update_expression("SET #roles = :roles")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_names("#roles", "roles")
-            .expression_attribute_values(
-                ":roles",
-                AttributeValue::L(roles.iter().map(string).collect()),
-            );
-        applied(update.send().await.map(drop))
     }
 
     /// Keeps up to [`Self::IMPORT_BATCH`] new users, each whole or not at all; what became of each,
