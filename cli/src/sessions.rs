@@ -50,7 +50,8 @@ pub(crate) async fn run(
             let cut = SessionsCut { valid_after: now(), spared: None };
             let gone = || Failure::NotFound(format!("there is no user called {name}"));
             let cut = connection.users.cut_sessions(user.id, cut).await?.ok_or_else(gone)?;
-            revoke(connection, user.id, |session| cut.ends(session)).await?;
+            let reason = RevocationReason::EndedByAdministrator;
+            revoke(connection, user.id, reason, |session| cut.ends(session)).await?;
             output::done(&format!("all sessions of {name} are ended"), json)
         }
         SessionsCommand::End { name, id: Some(id) } => {
@@ -72,11 +73,11 @@ pub(crate) async fn run(
 pub(crate) async fn revoke(
     connection: &Connection,
     user_id: UserId,
+    reason: RevocationReason,
     ended: impl Fn(&Session) -> bool,
 ) -> Result<(), Failure> {
     let list = connection.sessions.list(user_id).await?;
     for session_id in list.to_revoke(None, ended) {
-        let reason = RevocationReason::EndedByAdministrator;
         connection.sessions.revoke(user_id, session_id, reason, now()).await?;
     }
     Ok(())

@@ -10,6 +10,7 @@ use ratchet::{
     ids::UserId,
     letter::{Letter, Notice},
     password::{HashCost, PasswordHasher, PasswordPolicy, policy::About},
+    session::RevocationReason,
     user::{NameKey, User, UserStatus, are_roles},
 };
 use ratchet_store::{
@@ -40,9 +41,10 @@ pub(crate) async fn run(
         UsersCommand::Show { name } => show(connection, &name, json).await,
         UsersCommand::Disable { name } => disable(connection, &name, json).await,
         UsersCommand::Enable { name } => {
-            let id = connection.user(&name).await?.user.id;
+            let user = connection.user(&name).await?.user;
             let active = Some(UserStatus::Active);
-            found(connection.users.administer(id, active, None, now()).await?, &name)?;
+            found(connection.users.administer(user.id, active, None, now()).await?, &name)?;
+            connection.attempts.forget(&AttemptKey::account(&user.name)).await?;
             output::done(&format!("{name} may sign in"), json)
         }
         UsersCommand::Unlock { name } => {
@@ -169,7 +171,7 @@ async fn disable(connection: &Connection, name: &str, json: bool) -> Result<(), 
     let id = connection.user(name).await?.user.id;
     let disabled = Some(UserStatus::Disabled);
     found(connection.users.administer(id, disabled, None, now()).await?, name)?;
-    sessions::revoke(connection, id, |_| true).await?;
+    sessions::revoke(connection, id, RevocationReason::UserDisabled, |_| true).await?;
     output::done(&format!("{name} is disabled, all sessions are ended"), json)
 }
 
@@ -193,7 +195,8 @@ async fn delete(connection: &Connection, name: &str, yes: bool, json: bool) -> R
     if !connection.users.delete(Deletion::of_profile(&profile), letter.as_ref()).await? {
         return Err(Failure::Taken("the user has changed meanwhile; try again".to_owned()));
     }
-    sessions::revoke(connection, profile.user.id, |_| true).await.inspect_err(|_| {
+    let reason = RevocationReason::UserDisabled;
+    sessions::revoke(connection, profile.user.id, reason, |_| true).await.inspect_err(|_| {
         eprintln!(
             "{name} is deleted, but not all sessions could be revoked: they end at their next \
              refresh, and access tokens when they expire"

@@ -274,7 +274,6 @@ impl World {
 #[test]
 fn stuffing_many_names_from_one_network_is_refused_whatever_it_says_of_itself() {
     run(async {
-        early_in_the_hour().await;
         let shared = World::shared().await;
         let options = StackOptions {
             name: "guess-network".to_owned(),
@@ -285,6 +284,7 @@ fn stuffing_many_names_from_one_network_is_refused_whatever_it_says_of_itself() 
         let options = options.with("RATCHET_NETWORK_FREE_FAILURES", 10);
         let world = World::start(cheap(options.with("RATCHET_FAILURE_DELAY_SECONDS", 3_600))).await;
         let person = world.person().await;
+        early_in_the_hour().await;
         for _ in 0..12 {
             assert_eq!(
                 world.try_sign_in(&person).await.status,
@@ -407,7 +407,7 @@ fn killed_beside_the_counter_the_function_loses_one_attempt_at_most() {
             proxy.break_all(operation, Fault::Swallow);
             let body = json!({"name": person.name, "password": format!("{CANARY} guessed")});
             let request = world.api().request("POST", "/authenticate").json(&body);
-            let request = tokio::spawn(Answer::try_of(request.timeout(Duration::from_secs(3))));
+            let request = tokio::spawn(Answer::try_of(request.timeout(Duration::from_secs(10))));
             let count = async || world.failures(&person.name).await.map_or(0, |found| found.count);
             while proxy.calls(operation) == 0 || count().await < counted {
                 assert!(!request.is_finished(), "{name}: answered before {operation}");

@@ -64,14 +64,15 @@ for (const [means, mode, count] of [
     const seen = async () => [await generation(first), await generation(second), refreshes(first)];
     const before = await seen();
     await until(async () => (await generation(first)) >= before[0] + count, 'some generations', 60);
-    // The one that refreshed shows it first; between two refreshes both show the same.
-    const alike = ([one, other, requests]) => one - before[0] === other - before[1] && requests - before[2] === one - before[0];
-    await until(async () => alike(await seen()), 'one request for each generation, and both tabs have seen it');
     await sleep(500);
-    const [grown, grownInSecond, requests] = (await seen()).map((number, at) => number - before[at]);
-    assert.equal(requests, grown, 'one request on the wire for each generation');
-    assert.equal(grownInSecond, grown, 'the other tab has seen the same');
-    if (mode === 'token') assert.equal(await generation(second), await generation(first));
+    // The tab that refreshed shows it first; between two refreshes both show the same. One request too
+    // many would stay one too many.
+    const alike = async () => {
+      const now = await seen();
+      const [grown, grownInSecond, requests] = now.map((number, at) => number - before[at]);
+      return requests === grown && grownInSecond === grown && (mode === 'cookie' || now[0] === now[1]);
+    };
+    await until(alike, 'one request for each generation, and both tabs have seen it', 60);
   });
 }
 
@@ -101,7 +102,7 @@ test('a stolen token that is presented when it is old ends the session, and the 
   await page.getByRole('button', { name: 'Steal the live token' }).click();
   await page.getByText('Stolen', { exact: true }).waitFor();
   await page.getByRole('button', { name: 'Refresh' }).click();
-  await page.locator('#tokens [data-state="old"] .stolen').waitFor();
+  await page.locator('#tokens [data-state="old"] .stolen').waitFor({ timeout: (WINDOW + 20) * 1000 });
   // The picture in the README is the lower part of this one.
   await page.screenshot({ path: `${artefacts}stolen.png`, fullPage: true });
   await page.getByRole('button', { name: 'The thief presents it' }).click();

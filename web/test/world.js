@@ -9,7 +9,7 @@ import { sleep, startBrowser, startProxy, startStack } from './stack.js';
 
 /** How long an access token lives, and how long a superseded token leads on, in seconds. */
 export const LIFE = 6;
-export const WINDOW = 15;
+export const WINDOW = 10;
 
 export let stack;
 let browser;

@@ -24,8 +24,7 @@ pub(crate) fn token_pair() -> Value {
 pub(crate) fn opens_users() -> Value {
     json!({
         "operationId": "listUsers",
-        "description": "The access token opens what takes one",
-        "parameters": {"header.Authorization": "Bearer {$response.body#/access_token}"},
+        "description": "`$response.body#/access_token` is the Bearer token of whatever takes one",
     })
 }
 

@@ -64,11 +64,17 @@ impl Operation {
         });
         let examples: Map<_, _> = examples.collect();
         let content = json!({content_type: {"schema": schema_named(schema), "examples": examples}});
-        self.with("requestBody", json!({"required": true, "content": content})).refuses(&[
-            Problem::MalformedRequest { expected: "what the schema says" },
+        let takes = self.with("requestBody", json!({"required": true, "content": content}));
+        let takes = takes.refuses(&[
             Problem::PayloadTooLarge,
             Problem::UnsupportedMediaType { expected: content_type },
-        ])
+        ]);
+        // Forms are OAuth's, which has an answer of its own for them.
+        if content_type == "application/json" {
+            takes.refuses(&[Problem::MalformedRequest { expected: "what the schema says" }])
+        } else {
+            takes
+        }
     }
 
     /// Takes what the members of a type are read from, none of which has to be there.

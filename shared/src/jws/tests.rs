@@ -82,7 +82,7 @@ fn headers_with_anything_we_do_not_understand_are_malformed() {
 
 #[test]
 fn deep_nesting_and_invalid_utf8_are_malformed() {
-    // The deepest that fits. What is deeper is too long: below.
+    // What is much deeper is too long: below.
     let deep = format!("{{\"alg\":{}{}}}", "[".repeat(1_500), "]".repeat(1_500));
     for header in [deep.as_bytes(), b"{\"alg\":\"\xff\"}"] {
         let token = format!("{}.e30.AA", to_base64url(header));

@@ -142,7 +142,11 @@ impl KeyRingVersions {
     pub async fn replace(&self, id: &str, ring: &str, from: &str) -> Result<Promotion, StoreError> {
         self.stage(id, BY_HAND, ring).await?;
         let promotion = self.promote(id, from).await?;
-        self.unstage(id, BY_HAND).await?;
+        // What is left of it when this fails is moved by the next one.
+        let unstaged = self.unstage(id, BY_HAND).await;
+        if promotion == Promotion::Superseded {
+            unstaged?;
+        }
         Ok(promotion)
     }
 

@@ -18,7 +18,7 @@ use crate::{
     transact::put_free,
 };
 
-/// How often keys that a batch has left over are asked for.
+/// How often a batch is asked for what it has left over, the first time included.
 const BATCH_TRIES: u32 = 8;
 
 /// A user with everything that the table knows.
@@ -123,6 +123,9 @@ impl Users {
             return Ok(found);
         }
         for tries in 0..BATCH_TRIES {
+            if tries > 0 {
+                tokio::time::sleep(Duration::from_millis(20 << tries)).await;
+            }
             let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
             let wanted = wanted.build().map_err(|_| StoreError::MalformedItem("keys"))?;
             let get = self.client.batch_get_item().request_items(&self.table, wanted);
@@ -136,7 +139,6 @@ impl Users {
             if keys.is_empty() {
                 return Ok(found);
             }
-            tokio::time::sleep(Duration::from_millis(20 << tries)).await;
         }
         let source = "keys were left unprocessed time and again".into();
         Err(StoreError::Unavailable { operation: "BatchGetItem", source })

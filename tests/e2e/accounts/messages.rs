@@ -195,7 +195,6 @@ fn a_message_to_another_address_proves_nothing_and_of_two_at_once_both_are_good(
 #[test]
 fn one_network_may_ask_so_much_of_accounts_and_right_proofs_do_not_count() {
     run(async {
-        early_in_the_hour().await;
         let shared = World::shared().await;
         let services = Arc::clone(shared.stack().services());
         let options = StackOptions {
@@ -209,6 +208,7 @@ fn one_network_may_ask_so_much_of_accounts_and_right_proofs_do_not_count() {
             .with("RATCHET_NETWORK_FREE_FAILURES", 4)
             .with("RATCHET_FAILURE_DELAY_SECONDS", 3_600);
         let world = World::start(cheap(options)).await;
+        early_in_the_hour().await;
         let api = world.api();
         let ada = world.member().await;
         let stranger = Newcomer::new();

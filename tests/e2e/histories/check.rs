@@ -6,7 +6,7 @@ use super::{
     clients::{Act, History, Operation},
     service::{Service, WINDOW_SECONDS},
 };
-use crate::support::{World, items::ids};
+use crate::support::{World, items::ids, people::now};
 
 /// What a history was made of.
 #[derive(Debug, Default)]
@@ -56,13 +56,14 @@ pub(super) async fn check(world: &World, service: &Service, history: &History) -
         check_ends(&operations);
         let over = operations.iter().any(|operation| operation.ends_for_certain());
         let maybe_over = operations.iter().any(|operation| operation.may_end());
+        let (status, body) = service.post("/refresh", &live).await;
         // One whose answer did not come in time may have superseded it, longer ago than the window.
         let unheard = operations.iter().any(|operation| {
             operation.act == Act::Refresh
                 && operation.status == 503
                 && operation.presented == ids(&live).generation
+                && operation.began_at.plus(Duration::from_secs(WINDOW_SECONDS)) <= now()
         });
-        let (status, body) = service.post("/refresh", &live).await;
         if over {
             assert_eq!(status, 401, "session {number} is dead and stays dead");
         } else if !(maybe_over || unheard && body["code"] == "reuse_detected") {
