@@ -120,18 +120,25 @@ impl PasswordPolicy {
     /// Takes a typed text as a new password.
     ///
     /// # Errors
-    /// Every rule that it misses, at once.
+    /// Every rule that it misses, at once; but for one that is too long, which is not looked into.
     pub fn check(&self, typed: &str, about: About<'_>) -> Result<Password, Vec<PasswordRule>> {
         // Longer texts are refused before any work, as in `Password::parse`.
         if typed.len() > PASSWORD_CHARS * 4 || typed.chars().count() > PASSWORD_CHARS {
             return Err(vec![PasswordRule::TooLong]);
         }
-        if typed.is_empty() {
-            return Err(vec![PasswordRule::TooShort { min_chars: self.min_chars }]);
+        match Password::parse(typed) {
+            Ok(password) => {
+                let missed = self.missed(&password.0, about);
+                if missed.is_empty() { Ok(password) } else { Err(missed) }
+            }
+            Err(_) => {
+                let mut missed = self.missed(typed, about);
+                if !typed.is_empty() {
+                    missed.insert(0, PasswordRule::InvalidCharacters);
+                }
+                Err(missed)
+            }
         }
-        let password = Password::parse(typed).map_err(|_| vec![PasswordRule::InvalidCharacters])?;
-        let missed = self.missed(&password.0, about);
-        if missed.is_empty() { Ok(password) } else { Err(missed) }
     }
 
     fn missed(&self, text: &str, about: About<'_>) -> Vec<PasswordRule> {
@@ -199,6 +206,9 @@ fn counts(chars: &[char]) -> bool {
 
 fn is_hardly_more_than(lower: &str, word: &str) -> bool {
     let word = opaque(word).to_lowercase();
+    if word.is_empty() {
+        return false;
+    }
     let is_word = word.chars().count() >= WORD_CHARS;
     let contained = is_word && lower.contains(&word);
     lower == word || contained && lower.replace(&word, "").chars().count() < OWN_CHARS
@@ -268,6 +278,12 @@ mod tests {
         let rules = strict.check("password", About::default()).unwrap_err();
         let codes: Vec<_> = rules.iter().map(|rule| rule.code()).collect();
         assert_eq!(codes, ["too_short", "common", "needs_uppercase", "needs_digit"]);
+        let rules = strict.check("a bell \u{7}", About::default()).unwrap_err();
+        let codes: Vec<_> = rules.iter().map(|rule| rule.code()).collect();
+        assert_eq!(codes, ["invalid_characters", "too_short", "needs_uppercase", "needs_digit"]);
+        let rules = strict.check("", About::default()).unwrap_err();
+        let codes: Vec<_> = rules.iter().map(|rule| rule.code()).collect();
+        assert_eq!(codes, ["too_short", "needs_uppercase", "needs_digit"]);
         assert!(strict.check("Correct 1 horse battery", About::default()).is_ok());
     }
 
