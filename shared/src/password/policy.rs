@@ -126,19 +126,13 @@ impl PasswordPolicy {
         if typed.len() > PASSWORD_CHARS * 4 || typed.chars().count() > PASSWORD_CHARS {
             return Err(vec![PasswordRule::TooLong]);
         }
-        match Password::parse(typed) {
-            Ok(password) => {
-                let missed = self.missed(&password.0, about);
-                if missed.is_empty() { Ok(password) } else { Err(missed) }
-            }
-            Err(_) => {
-                let mut missed = self.missed(typed, about);
-                if !typed.is_empty() {
-                    missed.insert(0, PasswordRule::InvalidCharacters);
-                }
-                Err(missed)
-            }
+        let password = Password::parse(typed);
+        let mut missed =
+            self.missed(password.as_ref().map_or(typed, |password| &password.0), about);
+        if password.is_err() && !typed.is_empty() {
+            missed.insert(0, PasswordRule::InvalidCharacters);
         }
+        password.ok().filter(|_| missed.is_empty()).ok_or(missed)
     }
 
     fn missed(&self, text: &str, about: About<'_>) -> Vec<PasswordRule> {
