@@ -95,7 +95,10 @@ fn welcome(stack: &Stack, page: &str) -> Result<String, std::fmt::Error> {
     writeln!(text, "access={}; refresh={}", take("access_token"), take("refresh_token"))?;
     writeln!(text, "# 2. What the access token opens")?;
     writeln!(text, "curl -sS {url}/users -H \"authorization: Bearer $access\"; echo")?;
-    writeln!(text, "# 3. The same when it has expired: 401 with IS-TOKEN-EXPIRED: true")?;
+    writeln!(
+        text,
+        "# 3. The same when it has expired (wait for that): 401 with IS-TOKEN-EXPIRED: true"
+    )?;
     writeln!(text, "curl -sSi {url}/users -H \"authorization: Bearer $access\"; echo")?;
     writeln!(text, "# 4. The refresh token, with the expired access token, for the next pair")?;
     writeln!(

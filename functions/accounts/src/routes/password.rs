@@ -39,7 +39,7 @@ impl Describe for Request {
         r#"{"current": "…", "new": "…"}, two passwords, and if you like "keep_this_session": true"#;
 }
 
-/// Changes the caller's password and ends all other sessions.
+/// Changes the caller's password and ends all sessions, but for the caller's own if that is asked.
 pub(crate) async fn change(
     State(app): State<Arc<App>>,
     Extension(hashing): Extension<Hashing>,
