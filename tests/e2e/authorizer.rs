@@ -105,13 +105,9 @@ fn a_key_ring_that_can_not_be_had_is_no_refusal() {
 #[test]
 fn a_token_of_an_ended_session_is_refused_within_seconds_if_that_is_wanted() {
     run(async {
-        let shared = World::shared().await;
-        let dynamodb = Proxy::before(shared.stack().services().dynamodb().endpoint()).await;
-        let endpoint = dynamodb.endpoint();
-        let settings =
-            [("RATCHET_REVOCATIONS", "enabled"), ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)];
         // Symmetric keys, too.
-        let world = World::beside("authorizer-ends", &settings).await;
+        let settings = [("RATCHET_REVOCATIONS", "enabled")];
+        let (world, dynamodb) = World::behind_proxy("authorizer-ends", &settings).await;
         let (_, tokens) = world.signed_in().await;
         let (_, other) = world.signed_in().await;
         let [event, others] =

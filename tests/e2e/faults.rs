@@ -21,10 +21,7 @@ pub(crate) struct Faulty {
 }
 
 pub(crate) async fn faulty(name: &str) -> Faulty {
-    let dynamodb =
-        Proxy::before(World::shared().await.stack().services().dynamodb().endpoint()).await;
-    let endpoint = dynamodb.endpoint();
-    let world = World::beside(name, &[("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)]).await;
+    let (world, dynamodb) = World::behind_proxy(name, &[]).await;
     Faulty { world, dynamodb }
 }
 

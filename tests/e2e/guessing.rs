@@ -398,18 +398,15 @@ fn killed_beside_the_counter_the_function_loses_one_attempt_at_most() {
         for (name, operation, counted) in
             [("guess-killed-before", "UpdateItem", 0), ("guess-killed-after", "GetItem", 1)]
         {
-            let dynamodb = World::shared().await.stack().services().dynamodb().endpoint();
-            let proxy = Proxy::before(dynamodb).await;
-            let endpoint = proxy.endpoint();
-            let world =
-                World::beside(name, &[LONG[0], ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)]).await;
+            let (world, proxy) = World::behind_proxy(name, &LONG).await;
             let person = world.person().await;
             proxy.break_all(operation, Fault::Swallow);
             let body = json!({"name": person.name, "password": format!("{CANARY} guessed")});
             let request = world.api().request("POST", "/authenticate").json(&body);
             let request = tokio::spawn(Answer::try_of(request.timeout(Duration::from_secs(10))));
             let count = async || world.failures(&person.name).await.map_or(0, |found| found.count);
-            while proxy.calls(operation) == 0 || count().await < counted {
+            proxy.arrived(operation, 0, &request).await;
+            while count().await < counted {
                 assert!(!request.is_finished(), "{name}: answered before {operation}");
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }

@@ -11,15 +11,6 @@ use crate::support::{
     run,
 };
 
-/// A stack that calls DynamoDB through a proxy.
-async fn fragile(name: &str) -> (World, Proxy) {
-    let dynamodb =
-        Proxy::before(World::shared().await.stack().services().dynamodb().endpoint()).await;
-    let endpoint = dynamodb.endpoint();
-    let world = World::beside(name, &[("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)]).await;
-    (world, dynamodb)
-}
-
 /// Sends a request and kills the function once its write has been sent and, if it is to be
 /// applied, `applied` says so.
 async fn killed_during(
@@ -57,7 +48,7 @@ async fn killed_during(
 
 /// Asks for a refresh and kills the function once it has sent its write.
 async fn killed_during_refresh(name: &str, fault: Fault) -> (World, Proxy, String) {
-    let fragile = fragile(name).await;
+    let fragile = World::behind_proxy(name, &[]).await;
     let (_, tokens) = fragile.0.signed_in().await;
     let body = serde_json::json!({"refresh_token": tokens.refresh});
     killed_during(&fragile, ("refresh", "UpdateItem", fault), ("/refresh", body), async || {
@@ -74,7 +65,7 @@ fn killed_while_it_logs_out_the_function_does_so_when_it_is_asked_again() {
         for (name, fault) in
             [("log-out-before", Fault::Swallow), ("log-out-after", Fault::ApplyAndDrop)]
         {
-            let fragile = fragile(name).await;
+            let fragile = World::behind_proxy(name, &[]).await;
             let (_, tokens) = fragile.0.signed_in().await;
             let body = serde_json::json!({"refresh_token": tokens.refresh});
             killed_during(
@@ -99,7 +90,7 @@ fn killed_while_it_keeps_a_session_the_function_leaves_an_orphan_at_most() {
         for (name, fault, orphans) in
             [("sign-in-before", Fault::Swallow, 0), ("sign-in-after", Fault::ApplyAndDrop, 1)]
         {
-            let fragile = fragile(name).await;
+            let fragile = World::behind_proxy(name, &[]).await;
             let person = fragile.0.person().await;
             let body = serde_json::json!({"name": person.name, "password": person.password});
             let write = ("authenticate", "PutItem", fault);

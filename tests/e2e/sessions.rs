@@ -9,7 +9,7 @@ use crate::support::{
     Answer, Tokens, World,
     items::ids,
     people::{Person, now},
-    proxy::{Fault, Proxy},
+    proxy::Fault,
     run,
 };
 
@@ -141,21 +141,14 @@ fn a_cut_ends_sessions_that_the_clean_up_never_saw() {
 #[test]
 fn a_sign_in_under_way_is_ended_by_a_cut_that_it_has_not_seen() {
     run(async {
-        let dynamodb =
-            Proxy::before(World::shared().await.stack().services().dynamodb().endpoint()).await;
-        let endpoint = dynamodb.endpoint();
-        let settings = [("AWS_ENDPOINT_URL_DYNAMODB", endpoint.as_str())];
-        let world = World::beside("late-sign-in", &settings).await;
+        let (world, dynamodb) = World::behind_proxy("late-sign-in", &[]).await;
         let (person, tokens) = world.signed_in().await;
         // The user has been read and the password is proved; the session is not kept yet.
         dynamodb.break_next("PutItem", 1, Fault::Delay(Duration::from_millis(300)));
         let calls = dynamodb.calls("PutItem");
         let (api, late) = (world.api(), person.clone());
         let late = tokio::spawn(async move { api.authenticate(&late.name, &late.password).await });
-        while dynamodb.calls("PutItem") == calls {
-            assert!(!late.is_finished(), "it was answered before it kept a session");
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        dynamodb.arrived("PutItem", calls, &late).await;
         assert_eq!(world.api().delete("/users/me/sessions", &tokens.access).await.status, 204);
         let late = late.await.unwrap().tokens();
         assert_eq!(world.api().refresh(&late.refresh).await.code(), "revoked");

@@ -17,7 +17,7 @@ use crate::support::{
     logs::CANARY,
     mail::{Newcomer, token},
     people::now,
-    proxy::{Fault, Proxy},
+    proxy::Fault,
     run,
 };
 
@@ -219,10 +219,7 @@ fn a_reset_password_unlocks_the_account() {
 #[test]
 fn a_changed_password_ends_sessions_that_could_not_be_listed() {
     run(async {
-        let shared = World::shared().await;
-        let proxy = Proxy::before(shared.stack().services().dynamodb().endpoint()).await;
-        let settings = [("AWS_ENDPOINT_URL_DYNAMODB", &*proxy.endpoint())];
-        let world = World::beside("accounts-no-list", &settings).await;
+        let (world, proxy) = World::behind_proxy("accounts-no-list", &[]).await;
         let (person, here) = world.signed_in().await;
         let there = world.sign_in(&person).await;
         proxy.break_all("Query", Fault::DENIED);
@@ -243,9 +240,7 @@ fn a_changed_password_ends_sessions_that_could_not_be_listed() {
 fn a_refresh_in_flight_does_not_outlive_a_reset_password() {
     run(async {
         let shared = World::shared().await;
-        let proxy = Proxy::before(shared.stack().services().dynamodb().endpoint()).await;
-        let settings = [("AWS_ENDPOINT_URL_DYNAMODB", &*proxy.endpoint())];
-        let world = World::beside("accounts-in-flight", &settings).await;
+        let (world, proxy) = World::behind_proxy("accounts-in-flight", &[]).await;
         // The write of the rotation comes after the reset, or else the read of the user does.
         for operation in ["UpdateItem", "GetItem"] {
             let ada = shared.member().await;
@@ -260,10 +255,7 @@ fn a_refresh_in_flight_does_not_outlive_a_reset_password() {
             proxy.break_all(operation, Fault::Delay(Duration::from_millis(400)));
             let (api, refresh) = (world.api(), tokens.refresh.clone());
             let in_flight = tokio::spawn(async move { api.refresh(&refresh).await });
-            while proxy.calls(operation) == calls {
-                assert!(!in_flight.is_finished(), "it was answered before {operation}");
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            proxy.arrived(operation, calls, &in_flight).await;
             let reset = shared.api().post("/users/password-reset/confirm", body).await;
             assert_eq!(reset.status, 204);
             proxy.heal();

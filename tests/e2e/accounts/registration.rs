@@ -10,7 +10,7 @@ use crate::support::{
     api::visible,
     logs::CANARY,
     mail::{Newcomer, code, token},
-    proxy::{Fault, Proxy},
+    proxy::Fault,
     run,
 };
 
@@ -84,9 +84,7 @@ fn taken_or_free_the_answer_and_the_calls_are_the_same() {
     run(async {
         let shared = World::shared().await;
         let ada = shared.member().await;
-        let proxy = Proxy::before(shared.stack().services().dynamodb().endpoint()).await;
-        let settings = [("AWS_ENDPOINT_URL_DYNAMODB", &*proxy.endpoint())];
-        let world = World::beside("accounts-calls", &settings).await;
+        let (world, proxy) = World::behind_proxy("accounts-calls", &[]).await;
         let operations =
             ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "TransactWriteItems"];
         let calls = || operations.map(|operation| proxy.calls(operation));
@@ -167,9 +165,7 @@ fn nothing_but_name_address_and_password_can_be_registered() {
 fn a_fault_is_a_503_and_nothing_has_happened_or_all_of_it() {
     run(async {
         let shared = World::shared().await;
-        let proxy = Proxy::before(shared.stack().services().dynamodb().endpoint()).await;
-        let settings = [("AWS_ENDPOINT_URL_DYNAMODB", &*proxy.endpoint())];
-        let world = World::beside("accounts-faults", &settings).await;
+        let (world, proxy) = World::behind_proxy("accounts-faults", &[]).await;
         let mut registered = Vec::new();
         for fault in [Fault::Refuse, Fault::THROTTLED, Fault::INTERNAL, Fault::Swallow] {
             let ada = Newcomer::new();

@@ -139,6 +139,14 @@ impl Proxy {
         }
     }
 
+    /// Waits for another call of `operation` than `calls` so far, which `request` leads to.
+    pub(crate) async fn arrived<T>(&self, operation: &str, calls: usize, request: &JoinHandle<T>) {
+        while self.calls(operation) == calls {
+            assert!(!request.is_finished(), "it was answered before {operation}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// How often calls of `operation` were tried.
     pub(crate) fn tries(&self, operation: &str) -> usize {
         self.state().tries.get(operation).copied().unwrap_or_default()
@@ -203,9 +211,7 @@ async fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> i
             return Ok(());
         };
         let recorder = state.lock().unwrap_or_else(PoisonError::into_inner).recorder.clone();
-        let operation = operation(&request);
-        let is_first_try = header(&request, "amz-sdk-request")
-            .is_none_or(|try_| try_.split(';').any(|part| part.trim() == "attempt=1"));
+        let Call { operation, id, is_first_try } = Call::of(&request);
         let mut fault = next_fault(state, &operation, is_first_try);
         if let Some(recorder) = &recorder {
             if !recorder.allows(&operation, &request) {
@@ -246,35 +252,46 @@ async fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> i
         }
         let response = forward(&mut upstream_connection, upstream, &request).await?;
         if let Some(recorder) = recorder {
-            let call = header(&request, "amz-sdk-invocation-id").unwrap_or_default();
-            recorder.answered(&operation, &call, &response);
+            recorder.answered(&operation, &id, &response);
         }
         client.write_all(&response).await?;
     }
 }
 
-/// The operation of a request: what stands behind the dot in `x-amz-target`, or the one that we use
-/// of SES, which has paths instead.
-fn operation(request: &[u8]) -> String {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut parsed = httparse::Request::new(&mut headers);
-    if parsed.parse(request).is_err() {
-        return String::new();
-    }
-    if (parsed.method, parsed.path) == (Some("POST"), Some("/v2/email/outbound-emails")) {
-        return "SendEmail".to_owned();
-    }
-    let target = header(request, "x-amz-target").unwrap_or_default();
-    target.rsplit('.').next().unwrap_or_default().to_owned()
+/// What a request says of itself.
+#[derive(Default)]
+struct Call {
+    /// What stands behind the dot in `x-amz-target`, or the one that we use of SES, which has paths
+    /// instead.
+    operation: String,
+    /// The same for every try.
+    id: String,
+    is_first_try: bool,
 }
 
-/// A header of a request.
-fn header(request: &[u8], name: &str) -> Option<String> {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut parsed = httparse::Request::new(&mut headers);
-    parsed.parse(request).ok()?;
-    let found = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
-    Some(String::from_utf8_lossy(found.value).into_owned())
+impl Call {
+    fn of(request: &[u8]) -> Self {
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut parsed = httparse::Request::new(&mut headers);
+        if parsed.parse(request).is_err() {
+            return Self::default();
+        }
+        let header = |name: &str| {
+            let mut headers = parsed.headers.iter();
+            let found = headers.find(|header| header.name.eq_ignore_ascii_case(name));
+            found.map_or_else(Default::default, |found| String::from_utf8_lossy(found.value))
+        };
+        let is_ses =
+            (parsed.method, parsed.path) == (Some("POST"), Some("/v2/email/outbound-emails"));
+        let target = if is_ses { "SendEmail".into() } else { header("x-amz-target") };
+        let tries = header("amz-sdk-request");
+        Self {
+            operation: target.rsplit('.').next().unwrap_or_default().to_owned(),
+            id: header("amz-sdk-invocation-id").into_owned(),
+            is_first_try: tries.is_empty()
+                || tries.split(';').any(|part| part.trim() == "attempt=1"),
+        }
+    }
 }
 
 async fn forward(

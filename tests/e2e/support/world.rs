@@ -90,6 +90,15 @@ impl World {
         Self::start(cheap(options)).await
     }
 
+    /// A stack beside the shared one that calls DynamoDB through a proxy which can go wrong.
+    pub(crate) async fn behind_proxy(name: &str, settings: &[(&str, &str)]) -> (Self, Proxy) {
+        let shared = Self::shared().await;
+        let proxy = Proxy::before(shared.stack.services().dynamodb().endpoint()).await;
+        let endpoint = proxy.endpoint();
+        let through = [("AWS_ENDPOINT_URL_DYNAMODB", endpoint.as_str())];
+        (Self::beside(name, &[&through, settings].concat()).await, proxy)
+    }
+
     /// A stack with options of the caller's own.
     pub(crate) async fn start(options: StackOptions) -> Self {
         Self::guarded(options, None).await

@@ -59,8 +59,8 @@ pub(crate) async fn handle(
     if !end_session(&app, &token).await? {
         match app.verify(&token, clock::now()).await {
             Ok(Verified::Live(_)) => {
-                let expected = "only refresh tokens can be revoked";
-                return Ok(OAuthError::answer("unsupported_token_type", expected));
+                let description = "only refresh tokens can be revoked";
+                return Ok(OAuthError::answer("unsupported_token_type", description));
             }
             Err(VerifyError::NoKeyRing(error)) => return Err(error.into()),
             Ok(Verified::Expired(_)) | Err(VerifyError::Invalid(_)) => {}
