@@ -1,6 +1,6 @@
 //! Access tokens of every algorithm, and the attacks that only asymmetric keys make possible.
 
-use ratchet::{
+use ratchet_core::{
     encoding::{from_base64url, to_base64url},
     jws::SignatureAlgorithm,
     key_ring::{KeyRing, NewKey},

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ratchet::encoding::{from_base64url, to_base64url};
+use ratchet_core::encoding::{from_base64url, to_base64url};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 

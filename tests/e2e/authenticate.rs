@@ -1,7 +1,7 @@
 //! `POST /authenticate`.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ratchet::{
+use ratchet_core::{
     password::{HashCost, Password, PasswordHasher, PhcHash},
     user::UserStatus,
 };

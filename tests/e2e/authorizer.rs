@@ -1,6 +1,6 @@
 //! The Lambda authorizer that other HTTP APIs use (payload format 2.0, simple responses).
 
-use ratchet::jws::SignatureAlgorithm;
+use ratchet_core::jws::SignatureAlgorithm;
 use serde_json::{Value, json};
 
 use crate::support::{

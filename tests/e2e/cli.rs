@@ -113,7 +113,7 @@ impl World {
 }
 
 fn unique(what: &str) -> String {
-    let random: [u8; 6] = ratchet::entropy::random().expect("random bytes");
+    let random: [u8; 6] = ratchet_core::entropy::random().expect("random bytes");
     format!("{what}-{}", random.map(|byte| format!("{byte:02x}")).concat())
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use local::stack::StackOptions;
-use ratchet::time::UnixSeconds;
+use ratchet_core::time::UnixSeconds;
 use serde_json::json;
 
 use crate::support::{

@@ -3,7 +3,7 @@
 
 use estimates::calls::{AUTHENTICATE, Call, REFRESH, USERS};
 use local::stack::StackOptions;
-use ratchet::password::HashCost;
+use ratchet_core::password::HashCost;
 
 use crate::support::{World, recorder::Tally, run, world::cheap};
 
@@ -28,7 +28,7 @@ fn assert_units(world: &World, tally: &Tally, function: &str, call: &Call) {
     assert!(!counted.is_empty());
     assert!(
         (writes - call.write_units).abs() < 1e-9 && (reads - call.read_units).abs() < 1e-9,
-        "{}: {counted:?}, and estimates/src/calls.rs says {call:?}",
+        "{}: {counted:?}, and tools/estimates/src/calls.rs says {call:?}",
         call.route
     );
     let here = gb_milliseconds(world, function);

@@ -66,7 +66,7 @@ fn every_sample_event_is_answered_as_expected() {
     run(async {
         let world = World::beside("events", &[("RATCHET_REVOCATIONS", "enabled")]).await;
         local::demo_users::create(world.stack()).await.unwrap();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events");
         let expected: BTreeMap<_, _> =
             EXPECTED.iter().map(|(name, status, text)| (*name, (*status, *text))).collect();
         let mut invoked = 0;

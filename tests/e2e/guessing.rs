@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::{process::Signal, stack::StackOptions};
-use ratchet::{
+use ratchet_core::{
     attempts::{AttemptId, AttemptKey, Decision, Failures, Throttle},
     entropy::random,
 };

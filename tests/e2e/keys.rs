@@ -1,6 +1,6 @@
 //! `GET /.well-known/…`: what others need to verify our access tokens.
 
-use ratchet::{jws::SignatureAlgorithm, key_ring::NewKey};
+use ratchet_core::{jws::SignatureAlgorithm, key_ring::NewKey};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, World, proxy::Proxy, run};

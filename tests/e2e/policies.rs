@@ -8,7 +8,7 @@ use local::{
     stack::StackOptions,
     template::{Function, Grant, Template},
 };
-use ratchet::{jws::SignatureAlgorithm, password::PhcHash};
+use ratchet_core::{jws::SignatureAlgorithm, password::PhcHash};
 use serde_json::{Value, json};
 
 use crate::support::{

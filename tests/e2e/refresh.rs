@@ -310,7 +310,7 @@ fn an_unknown_key_id_makes_the_ring_look_for_a_newer_one() {
         let world = World::beside("rotating", &[("RATCHET_KEY_RING_SECRET", &secret)]).await;
         let (_, tokens) = world.signed_in().await;
         let newer: Vec<u8> = (1..41).collect();
-        let k = ratchet::encoding::to_base64url(&newer);
+        let k = ratchet_core::encoding::to_base64url(&newer);
         let further = json!({"kty": "oct", "use": "sig", "kid": "newer", "k": k, "nbf": 1});
         // The ring in the functions is fresh, so that they are still in the cool-down.
         let signed_by_newer = altered(&tokens.access, &json!({"kid": "newer"}), &json!({}), &newer);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use local::stack::StackOptions;
-use ratchet::{
+use ratchet_core::{
     access_token::Claims,
     ids::SessionId,
     jws::SignatureAlgorithm,
@@ -66,7 +66,7 @@ async fn list(world: &World) -> Answer {
 fn claims(list: &Answer) -> Value {
     assert_eq!(list.status, 200, "{list:?}");
     let payload = list.body.split('.').nth(1).unwrap();
-    serde_json::from_slice(&ratchet::encoding::from_base64url(payload).unwrap()).unwrap()
+    serde_json::from_slice(&ratchet_core::encoding::from_base64url(payload).unwrap()).unwrap()
 }
 
 async fn is_listed(world: &World, tokens: &Tokens) -> bool {
@@ -204,7 +204,7 @@ fn the_list_is_signed_short_lived_and_says_nothing_to_strangers() {
         assert_eq!(answer.header("content-type"), "application/jwt");
         assert_eq!(answer.header("cache-control"), "public, max-age=15");
         let jwks = Answer::of(world.api().request("GET", "/.well-known/jwks.json")).await;
-        let keys = ratchet::key_ring::PublicKeys::parse(jwks.body.as_bytes()).unwrap();
+        let keys = ratchet_core::key_ring::PublicKeys::parse(jwks.body.as_bytes()).unwrap();
         let issuer = world.stack().base_url();
         let read =
             RevocationList::verify(&answer.body, issuer, |kid| keys.find(kid), now().seconds());

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use ratchet::{
+use ratchet_core::{
     entropy::random,
     key_ring::{KeyRing, MIN_SEED_CHARS},
 };

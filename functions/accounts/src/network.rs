@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ratchet::{attempts::AttemptKey, time::UnixMillis};
+use ratchet_core::{attempts::AttemptKey, time::UnixMillis};
 use ratchet_http::{
     App, Problem,
     attempts::{admit, give_back},

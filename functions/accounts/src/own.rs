@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use ratchet::{
+use ratchet_core::{
     access_token::Claims,
     attempts::AttemptKey,
     password::{Password, Verdict},

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ratchet::{
+use ratchet_core::{
     challenge::{MailCode, MailToken, Proof, Purpose},
     email::EmailAddress,
     entropy::random,

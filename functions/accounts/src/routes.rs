@@ -7,7 +7,7 @@ pub(crate) mod register;
 
 use axum::response::Response;
 use http::StatusCode;
-use ratchet::{
+use ratchet_core::{
     email::EmailAddress,
     entropy::random,
     letter::{Letter, Notice},

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ratchet::{
+use ratchet_core::{
     attempts::AttemptKey, device_token::DeviceToken, error_chain::ErrorChain, time::UnixMillis,
 };
 use ratchet_http::{App, Problem, attempts::admit};

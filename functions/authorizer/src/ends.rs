@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ratchet::{
+use ratchet_core::{
     access_token::Claims,
     error_chain::ErrorChain,
     revocations::{KnownEnds, RecentEnds, RevocationList, Standing},

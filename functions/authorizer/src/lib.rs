@@ -7,7 +7,7 @@
 
 mod ends;
 
-use ratchet::{
+use ratchet_core::{
     access_token::{self, AccessTokenError, AccessTokenPolicy, Claims, Verified},
     config::Config,
 };

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use ratchet::{
+use ratchet_core::{
     challenge::{MailCode, Purpose},
     email::EmailAddress,
 };

@@ -1,6 +1,6 @@
 //! From a letter to a message: whom it goes to, and what it proves.
 
-use ratchet::{
+use ratchet_core::{
     challenge::{MAILS_PER_HOUR, MailCode, MailToken, NOTICES_PER_HOUR, Purpose},
     email::EmailAddress,
     entropy::{RandomUnavailable, random},

@@ -11,7 +11,7 @@ mod stream;
 
 use std::error::Error;
 
-use ratchet::error_chain::ErrorChain;
+use ratchet_core::error_chain::ErrorChain;
 use ratchet_http::{
     App,
     measure::{self, LETTERS_DELAYED, LETTERS_REFUSED, LETTERS_SENT},

@@ -9,7 +9,7 @@ use aws_sdk_sesv2::{
     operation::send_email::SendEmailError,
     types::{Body, Content, Destination, EmailContent, Message, MessageHeader},
 };
-use ratchet::email::EmailAddress;
+use ratchet_core::email::EmailAddress;
 use ratchet_http::App;
 
 use crate::compose::Mail;
@@ -125,7 +125,7 @@ fn content(mail: &Mail) -> Result<EmailContent, BuildError> {
 #[cfg(test)]
 mod tests {
     use aws_sdk_sesv2::error::ErrorMetadata;
-    use ratchet::error_chain::ErrorChain;
+    use ratchet_core::error_chain::ErrorChain;
 
     use super::*;
 

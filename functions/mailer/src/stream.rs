@@ -1,6 +1,6 @@
 //! What Lambda passes on from a stream of DynamoDB, and what it wants to hear.
 
-use ratchet::ids::LetterId;
+use ratchet_core::ids::LetterId;
 use ratchet_store::outbox::OUTBOX_PREFIX;
 use serde::{Deserialize, Serialize};
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use ratchet::time::UnixMillis;
+use ratchet_core::time::UnixMillis;
 
 /// So long after a failed read, users are read before anything is written.
 const CAUTION: Duration = Duration::from_mins(5);

@@ -1,6 +1,6 @@
 //! The rotation, from a presented token to a token pair: the one write, and what follows from it.
 
-use ratchet::{
+use ratchet_core::{
     config::Convergence,
     entropy::random,
     ids::UserId,

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use ratchet::{
+use ratchet_core::{
     config::Config,
     jws::UnverifiedToken,
     key_ring::{

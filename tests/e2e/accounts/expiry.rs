@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ratchet::{
+use ratchet_core::{
     challenge::{MailCode, Proof, Purpose},
     email::EmailAddress,
     entropy::random,
@@ -187,12 +187,12 @@ fn of_a_confirmation_and_a_new_registration_at_the_end_exactly_one_wins() {
 }
 
 fn new_user(newcomer: &Newcomer, name: &str, at: UnixMillis) -> NewUser {
-    let cheap = ratchet::password::PhcHash::new("$argon2id$none".to_owned());
+    let cheap = ratchet_core::password::PhcHash::new("$argon2id$none".to_owned());
     NewUser {
-        user: ratchet::user::User {
-            id: ratchet::ids::UserId::generate(at, &random().unwrap()),
+        user: ratchet_core::user::User {
+            id: ratchet_core::ids::UserId::generate(at, &random().unwrap()),
             name: name.to_owned(),
-            status: ratchet::user::UserStatus::Active,
+            status: ratchet_core::user::UserStatus::Active,
             email_confirmed: false,
             roles: Vec::new(),
             cut: None,

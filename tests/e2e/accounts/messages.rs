@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use local::stack::StackOptions;
-use ratchet::{
+use ratchet_core::{
     challenge::{MAILS_PER_HOUR, MailCode, Proof, Purpose},
     email::EmailAddress,
     entropy::random,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ratchet::{
+use ratchet_core::{
     email::EmailAddress,
     entropy::random,
     letter::{Letter, Notice},

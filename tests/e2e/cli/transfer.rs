@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, sync::Arc};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::stack::StackOptions;
-use ratchet::user::NameKey;
+use ratchet_core::user::NameKey;
 use ratchet_store::Users;
 use serde_json::{Value, json};
 

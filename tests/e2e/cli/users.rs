@@ -1,6 +1,6 @@
 //! `ratchet users` and `ratchet sessions`.
 
-use ratchet::{attempts::AttemptKey, challenge::Purpose};
+use ratchet_core::{attempts::AttemptKey, challenge::Purpose};
 use ratchet_store::Attempts;
 use serde_json::json;
 

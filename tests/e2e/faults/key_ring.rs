@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ratchet::{key_ring::NewKey, time::UnixMillis};
+use ratchet_core::{key_ring::NewKey, time::UnixMillis};
 use ratchet_store::{KeyRingCache, LoadError, aws::AwsSettings};
 use serde_json::json;
 
@@ -153,7 +153,7 @@ fn requests_at_the_same_time_all_see_the_ring_that_one_of_them_has_loaded() {
         tag["nbf"] = json!(begun.seconds().get());
         World::shared().await.replace_secret(&secret, &known(&[tag]).to_string()).await;
         let later = after(begun, 30);
-        let keys = |ring: &ratchet::key_ring::KeyRing| ring.tag_keys(later.seconds()).count();
+        let keys = |ring: &ratchet_core::key_ring::KeyRing| ring.tag_keys(later.seconds()).count();
         let look = || async {
             let has_both = |ring: &_| if keys(ring) == 2 { Ok(()) } else { Err(()) };
             cache.read(later, |()| true, has_both).await.unwrap()

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ratchet::time::UnixMillis;
+use ratchet_core::time::UnixMillis;
 use tokio::sync::Semaphore;
 
 use super::service::{Service, WINDOW_SECONDS};

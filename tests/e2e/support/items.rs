@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
-use ratchet::{
+use ratchet_core::{
     encoding::from_base64url,
     ids::{SessionId, UserId},
     session::Session,

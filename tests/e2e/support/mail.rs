@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use local::mail::Message;
-use ratchet::entropy::random;
+use ratchet_core::entropy::random;
 use serde_json::{Value, json};
 
 use super::{Answer, World, logs::CANARY};

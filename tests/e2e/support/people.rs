@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use ratchet::{
+use ratchet_core::{
     entropy::random,
     ids::UserId,
     password::{HashCost, Password, PasswordHasher},

@@ -1,7 +1,7 @@
 //! Key rings whose keys the tests know, and tokens forged with them.
 
 use jsonwebtoken::{Algorithm, EncodingKey};
-use ratchet::{
+use ratchet_core::{
     encoding::{from_base64url, to_base64url},
     jws::SignatureAlgorithm,
     key_ring::{NewKey, TAG_USE},

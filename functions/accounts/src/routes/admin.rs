@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use ratchet::{
+use ratchet_core::{
     attempts::AttemptKey,
     ids::UserId,
     session::RevocationReason,

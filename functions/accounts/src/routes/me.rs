@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Extension, extract::State, response::Response};
 use http::StatusCode;
-use ratchet::{
+use ratchet_core::{
     email::EmailAddress, ids::UserId, letter::Notice, session::RevocationReason, user::UserStatus,
 };
 use ratchet_http::{

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Extension, extract::State};
 use http::StatusCode;
-use ratchet::{letter::Notice, password::policy::About, session::RevocationReason};
+use ratchet_core::{letter::Notice, password::policy::About, session::RevocationReason};
 use ratchet_http::{
     App, Private, Problem,
     body::{Describe, Json},

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Extension, extract::State, response::Response};
-use ratchet::{
+use ratchet_core::{
     email::EmailAddress,
     entropy::random,
     ids::UserId,

@@ -7,7 +7,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use ratchet::{
+use ratchet_core::{
     device_token::{DeviceId, DeviceToken},
     entropy::random,
     error_chain::ErrorChain,
@@ -208,7 +208,7 @@ async fn find(app: &App, name: &str, now: UnixMillis) -> Result<Option<Credentia
 
 struct Check {
     verdict: Verdict,
-    rehashed: Option<ratchet::password::PhcHash>,
+    rehashed: Option<ratchet_core::password::PhcHash>,
 }
 
 /// Verifies the password, with the same work whether or not there is such a user.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use http::HeaderMap;
-use ratchet::key_ring::PublicJwk;
+use ratchet_core::key_ring::PublicJwk;
 use ratchet_http::{App, Problem, cacheable::cacheable, clock};
 use serde::Serialize;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use http::HeaderMap;
-use ratchet::jws::SignatureAlgorithm;
+use ratchet_core::jws::SignatureAlgorithm;
 use ratchet_http::{App, Problem, cacheable::cacheable};
 use serde::Serialize;
 

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
-use ratchet::session::RevocationReason;
+use ratchet_core::session::RevocationReason;
 use ratchet_http::{
     App, Problem,
     body::{Describe, Json},

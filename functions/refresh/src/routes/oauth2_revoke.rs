@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
-use ratchet::access_token::Verified;
+use ratchet_core::access_token::Verified;
 use ratchet_http::{
     App, Problem,
     app::VerifyError,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Extension, extract::State, response::Response};
 use http::HeaderMap;
-use ratchet::revocations::{MAX_AGE, RevocationList};
+use ratchet_core::revocations::{MAX_AGE, RevocationList};
 use ratchet_http::{App, Problem, cacheable::tagged, clock};
 use ratchet_store::EndsCache;
 

@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use http::StatusCode;
-use ratchet::{
+use ratchet_core::{
     access_token::Claims,
     ids::SessionId,
     session::{RevocationReason, Session},

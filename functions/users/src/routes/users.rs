@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use http::StatusCode;
-use ratchet::{
+use ratchet_core::{
     encoding::{from_base64url, to_base64url},
     ids::UserId,
     user::{NameKey, UserStatus},

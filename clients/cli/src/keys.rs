@@ -1,0 +1,176 @@
+//! `ratchet keys …`.
+
+use std::time::Duration;
+
+use ratchet_core::{
+    entropy::random,
+    jws::SignatureAlgorithm,
+    key_ring::{
+        KeySummary, KeyUse, RingDocument,
+        rotation::{RotationError, RotationPolicy, Start},
+    },
+    time::UnixSeconds,
+};
+use ratchet_store::{
+    LoadError,
+    key_ring::versions::{KeyRingVersions, Promotion, Version},
+};
+use serde::Serialize;
+
+use crate::{arguments::KeysCommand, failure::Failure, output, time::now};
+
+/// The longest that any configuration lets an access token and a session live, with the largest
+/// clock skew: what a key made is waited for too long rather than too short, whatever the stack's
+/// parameters are.
+const ACCESS_TOKENS: Duration = Duration::from_secs(86_400 + 300);
+const SESSIONS: Duration = Duration::from_secs(157_680_000);
+
+/// The longest that others and functions may go on without a look at the keys, and a tenth more.
+const LEAD: Duration = Duration::from_secs((86_400 + 3_600) * 11 / 10);
+
+/// A key as it is printed, without anything private; points in time are in Unix seconds.
+#[derive(Serialize)]
+struct Printed {
+    kid: String,
+    r#use: &'static str,
+    alg: &'static str,
+    state: &'static str,
+    begins_at: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<u64>,
+}
+
+pub(crate) async fn run(
+    versions: &KeyRingVersions,
+    command: KeysCommand,
+    json: bool,
+) -> Result<(), Failure> {
+    match command {
+        KeysCommand::List => {
+            let (_, ring) = load(versions).await?;
+            list(&ring, json)
+        }
+        KeysCommand::Rotate { now: false } => {
+            versions.ask_for_rotation().await?;
+            output::done("Secrets Manager rotates the key ring", json)
+        }
+        KeysCommand::Rotate { now: true } => {
+            let (version, ring) = load(versions).await?;
+            let policy = policy(&ring)?;
+            let rotated = ring.rotated(&policy, Start::AtOnce, now().seconds())?;
+            replace(versions, &version, rotated).await?;
+            output::done("a new key signs from now on", json)
+        }
+        KeysCommand::Revoke { kid } => {
+            let (version, ring) = load(versions).await?;
+            let policy = policy(&ring)?;
+            let without = ring.without(&kid, &policy, now().seconds())?;
+            replace(versions, &version, without).await?;
+            output::done(&format!("the key {kid} is gone"), json)
+        }
+    }
+}
+
+async fn load(versions: &KeyRingVersions) -> Result<(Version, RingDocument), Failure> {
+    let version = versions.current().await?;
+    let ring = RingDocument::parse(&version.ring, now().seconds())
+        .map_err(|error| Failure::Refused(error.to_string()))?;
+    Ok((version, ring))
+}
+
+async fn replace(
+    versions: &KeyRingVersions,
+    from: &Version,
+    mut ring: RingDocument,
+) -> Result<(), Failure> {
+    ring.set_based_on(&from.id);
+    let id = random::<16>().map_err(|error| Failure::machine(&error))?;
+    let id = format!("{:032x}", u128::from_be_bytes(id));
+    match versions.replace(&id, &ring.to_json(), &from.id).await? {
+        Promotion::Done => Ok(()),
+        Promotion::Superseded => Err(Failure::Refused(
+            "the key ring was changed at the same time; nothing was done, try again".to_owned(),
+        )),
+    }
+}
+
+/// A key by hand is of the algorithm of the newest one: the stack's parameter may be another one by
+/// now, and an emergency is no time to change it.
+fn policy(ring: &RingDocument) -> Result<RotationPolicy, Failure> {
+    let newest = ring.summaries().filter(|key| key.use_ == KeyUse::Signing).last();
+    let algorithm = newest
+        .and_then(|key| {
+            SignatureAlgorithm::ALL.into_iter().find(|algorithm| algorithm.name() == key.algorithm)
+        })
+        .ok_or_else(|| Failure::Refused("the key ring has no key that signs".to_owned()))?;
+    Ok(RotationPolicy { algorithm, lead: LEAD, access_tokens: ACCESS_TOKENS, sessions: SESSIONS })
+}
+
+fn list(ring: &RingDocument, json: bool) -> Result<(), Failure> {
+    let now = now().seconds();
+    let keys: Vec<_> = ring.summaries().collect();
+    for use_ in [KeyUse::Signing, KeyUse::Tag] {
+        let of_use = || keys.iter().filter(move |key| key.use_ == use_);
+        let active =
+            of_use().filter(|key| key.life.may_sign(now)).max_by_key(|key| key.life.not_before);
+        for key in of_use() {
+            print(key, state(key, active, now), json)?;
+        }
+    }
+    Ok(())
+}
+
+fn state(key: &KeySummary, active: Option<&KeySummary>, now: UnixSeconds) -> &'static str {
+    if key.life.expired(now) {
+        "expired"
+    } else if key.life.not_before > now {
+        "published"
+    } else if active == Some(key) {
+        "active"
+    } else {
+        "verifies"
+    }
+}
+
+fn print(key: &KeySummary, state: &'static str, json: bool) -> Result<(), Failure> {
+    let printed = Printed {
+        kid: key.kid.clone(),
+        r#use: match key.use_ {
+            KeyUse::Signing => "access tokens",
+            KeyUse::Tag => "refresh tokens",
+        },
+        alg: key.algorithm,
+        state,
+        begins_at: key.life.not_before.get(),
+        expires_at: key.life.expires_at.map(UnixSeconds::get),
+    };
+    if json {
+        return output::json(&printed);
+    }
+    let Printed { kid, r#use, alg, .. } = &printed;
+    let end = printed.expires_at.map_or_else(|| "-".to_owned(), |end| end.to_string());
+    output::line(&format!(
+        "{kid:<43}  {use:<14}  {alg:<5}  {state:<9}  from {}  to {end}",
+        printed.begins_at
+    ))
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Unavailable(error) => Self::Store(error),
+            LoadError::Missing(_) => Self::NotFound(error.to_string()),
+            LoadError::TriedAMomentAgo | LoadError::Invalid(_) => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+impl From<RotationError> for Failure {
+    fn from(error: RotationError) -> Self {
+        match error {
+            RotationError::UnknownKey => Self::NotFound(error.to_string()),
+            RotationError::Generate(_) => Self::machine(&error),
+            RotationError::Ring(_) | RotationError::TooLong => Self::Refused(error.to_string()),
+        }
+    }
+}

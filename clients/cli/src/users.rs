@@ -1,0 +1,225 @@
+//! `ratchet users …`.
+
+mod export;
+mod import;
+
+use ratchet_core::{
+    attempts::AttemptKey,
+    email::EmailAddress,
+    entropy::random,
+    ids::UserId,
+    letter::{Letter, Notice},
+    password::{HashCost, PasswordHasher, PasswordPolicy, policy::About},
+    session::RevocationReason,
+    user::{NameKey, User, UserStatus, are_roles},
+};
+use ratchet_store::{
+    NewUser, StoreError,
+    users::{Deletion, Profile},
+};
+
+use crate::{
+    arguments::{Add, UsersCommand},
+    connection::Connection,
+    failure::Failure,
+    output::{self, PrintedUser},
+    password, sessions,
+    time::now,
+};
+
+/// The most users that are read at once.
+const PAGE: i32 = 100;
+
+pub(crate) async fn run(
+    connection: &Connection,
+    command: UsersCommand,
+    json: bool,
+) -> Result<(), Failure> {
+    match command {
+        UsersCommand::Add(add) => create(connection, add, json).await,
+        UsersCommand::List { limit, after } => list(connection, limit, after, json).await,
+        UsersCommand::Show { name } => show(connection, &name, json).await,
+        UsersCommand::Disable { name } => disable(connection, &name, json).await,
+        UsersCommand::Enable { name } => {
+            let user = connection.user(&name).await?.user;
+            let active = Some(UserStatus::Active);
+            found(connection.users.administer(user.id, active, None, now()).await?, &name)?;
+            connection.attempts.forget(&AttemptKey::account(&user.name)).await?;
+            output::done(&format!("{name} may sign in"), json)
+        }
+        UsersCommand::Unlock { name } => {
+            // Also names that nobody has can be locked; unlocking asks for no user.
+            connection.attempts.forget(&AttemptKey::account(&name)).await?;
+            output::done(&format!("{name} is unlocked"), json)
+        }
+        UsersCommand::Roles { name, roles } => {
+            check_roles(&roles)?;
+            let id = connection.user(&name).await?.user.id;
+            found(connection.users.administer(id, None, Some(&roles), now()).await?, &name)?;
+            output::done(&format!("{name} has the roles: {}", roles.join(" ")), json)
+        }
+        UsersCommand::Delete { name, yes } => delete(connection, &name, yes, json).await,
+        UsersCommand::Import(import) => import::run(connection, import, json).await,
+        UsersCommand::Export { file } => export::run(connection, &file).await,
+    }
+}
+
+fn found(found: bool, name: &str) -> Result<(), Failure> {
+    if found { Ok(()) } else { Err(Failure::NotFound(format!("there is no user called {name}"))) }
+}
+
+fn check_roles(roles: &[String]) -> Result<(), Failure> {
+    let expected = "roles are at most 16 names of a-z, 0-9, _ and -, of at most 32 characters each";
+    if are_roles(roles) { Ok(()) } else { Err(Failure::Usage(expected.to_owned())) }
+}
+
+async fn create(connection: &Connection, add: Add, json: bool) -> Result<(), Failure> {
+    check_roles(&add.roles)?;
+    let name_key = name_key(&add.name)?;
+    let email = email(&add.email)?;
+    let policy = PasswordPolicy {
+        min_chars: add.min_length.into(),
+        require_uppercase: false,
+        require_digit: false,
+        service_name: "ratchet".to_owned(),
+    };
+    let typed = password::read(add.password_stdin)?;
+    let about = About { name: &add.name, email: &email };
+    let password = policy.check(&typed, about).map_err(Failure::Password)?;
+    // The function's own cost, if it is dearer, applies from the first sign-in on.
+    let hasher = PasswordHasher::new(HashCost::DEFAULT).map_err(|e| Failure::machine(&e))?;
+    let new = NewUser {
+        user: User {
+            id: new_id()?,
+            name: add.name,
+            status: UserStatus::Active,
+            email_confirmed: add.confirmed,
+            roles: add.roles,
+            cut: None,
+        },
+        name_key,
+        email,
+        password_hash: hasher.hash(&password).map_err(|error| Failure::machine(&error))?,
+        expires_at: None,
+    };
+    if connection.users.create(&new, now()).await? {
+        output::done(&format!("{} is added as {}", new.user.name, new.user.id), json)
+    } else {
+        Err(Failure::Taken("the name or the address is taken".to_owned()))
+    }
+}
+
+async fn list(
+    connection: &Connection,
+    limit: usize,
+    after: Option<String>,
+    json: bool,
+) -> Result<(), Failure> {
+    let mut after = after.as_deref().map(name_key).transpose()?.map(|key| key.to_string());
+    let mut left = limit;
+    let mut damaged = Damaged::default();
+    while left > 0 {
+        let page = i32::try_from(left).unwrap_or(PAGE).min(PAGE);
+        let page = connection.users.profiles(after.as_deref(), page).await?;
+        left = left.saturating_sub(page.users.len());
+        for listed in page.users {
+            match listed.profile {
+                Ok(profile) => print(&profile, json)?,
+                Err(error) => damaged.add(&listed.name_key, &error),
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    damaged.result()
+}
+
+/// Users whose items can not be read: told, counted, and no reason to hide the others.
+#[derive(Default)]
+struct Damaged(u64);
+
+impl Damaged {
+    fn add(&mut self, name_key: &str, error: &StoreError) {
+        self.0 += 1;
+        eprintln!("{name_key}: {error}");
+    }
+
+    const fn result(&self) -> Result<(), Failure> {
+        if self.0 == 0 { Ok(()) } else { Err(Failure::Damaged(self.0)) }
+    }
+}
+
+fn print(profile: &Profile, json: bool) -> Result<(), Failure> {
+    let user = PrintedUser::new(profile);
+    if json { output::json(&user) } else { output::line(&user.line()) }
+}
+
+async fn show(connection: &Connection, name: &str, json: bool) -> Result<(), Failure> {
+    let profile = connection.user(name).await?;
+    print(&profile, json)?;
+    if !json {
+        output::line(&format!("  id        {}", profile.user.id))?;
+        let failures = connection.attempts.find(&AttemptKey::account(name)).await?;
+        output::line(&format!("  failures  {}", failures.map_or(0, |failures| failures.count)))?;
+    }
+    Ok(())
+}
+
+async fn disable(connection: &Connection, name: &str, json: bool) -> Result<(), Failure> {
+    let id = connection.user(name).await?.user.id;
+    let disabled = Some(UserStatus::Disabled);
+    found(connection.users.administer(id, disabled, None, now()).await?, name)?;
+    sessions::revoke(connection, id, RevocationReason::UserDisabled, |_| true).await?;
+    output::done(&format!("{name} is disabled, all sessions are ended"), json)
+}
+
+async fn delete(connection: &Connection, name: &str, yes: bool, json: bool) -> Result<(), Failure> {
+    let profile = connection.user(name).await?;
+    if !yes {
+        output::line(&format!("Type the name again to delete {} for ever:", profile.user.name))?;
+        let mut typed = String::new();
+        std::io::stdin()
+            .read_line(&mut typed)
+            .map_err(Failure::io("standard input can not be read"))?;
+        if typed.trim() != profile.user.name {
+            return Err(Failure::Refused("that is another name; nothing is deleted".to_owned()));
+        }
+    }
+    // The owner is told, as if the user had done it. What is no address gets no message.
+    let letter = match EmailAddress::parse(&profile.email) {
+        Ok(email) => Some(deleted(email, &profile.user.name)?),
+        Err(_) => None,
+    };
+    if !connection.users.delete(Deletion::of_profile(&profile), letter.as_ref()).await? {
+        return Err(Failure::Taken("the user has changed meanwhile; try again".to_owned()));
+    }
+    let reason = RevocationReason::UserDisabled;
+    sessions::revoke(connection, profile.user.id, reason, |_| true).await.inspect_err(|_| {
+        eprintln!(
+            "{name} is deleted, but not all sessions could be revoked: they end at their next \
+             refresh, and access tokens when they expire"
+        );
+    })?;
+    output::done(&format!("{name} is deleted, all sessions are ended"), json)
+}
+
+fn deleted(email: EmailAddress, name: &str) -> Result<Letter, Failure> {
+    let random = random().map_err(|error| Failure::machine(&error))?;
+    Ok(Letter::new(Notice::Deleted { email, name: name.to_owned() }, now(), &random))
+}
+
+fn new_id() -> Result<UserId, Failure> {
+    Ok(UserId::generate(now(), &random().map_err(|error| Failure::machine(&error))?))
+}
+
+fn name_key(name: &str) -> Result<NameKey, Failure> {
+    NameKey::parse(name).map_err(|error| Failure::Refused(error.to_string()))
+}
+
+/// The address in the form that is unique.
+fn email(text: &str) -> Result<String, Failure> {
+    let address = EmailAddress::parse(text).map_err(|error| Failure::Refused(error.to_string()))?;
+    Ok(address.as_str().to_owned())
+}

@@ -1,0 +1,85 @@
+//! What the model is made to get wrong, so that it can show that it would notice.
+//!
+//! A mutation changes what goes into the production functions or what is made of their answer.
+//! None of them has a decision table of its own.
+
+use std::time::Duration;
+
+use ratchet_core::{
+    rotation::{Decision, Presented, decide},
+    session::Session,
+    time::UnixMillis,
+};
+
+/// One deliberate fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutation {
+    /// A superseded token stays recent for ever.
+    AlwaysRecent,
+    /// No superseded token is recent.
+    NeverRecent,
+    /// The write asks neither for the generation nor for the hash.
+    HashNotInCondition,
+    /// A fifth rotation within one window is written as any other.
+    NoLimitPerWindow,
+    /// The item keeps three superseded generations.
+    RegisterOneSlotShort,
+    /// The write does not ask whether the session has been revoked.
+    RevocationNotInCondition,
+    /// An old token is refused, and that is all.
+    TheftDoesNotRevoke,
+    /// A recent token is answered with its own successor, live or not.
+    WalkStopsAtFirstSeal,
+}
+
+impl Mutation {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::AlwaysRecent,
+        Self::NeverRecent,
+        Self::HashNotInCondition,
+        Self::NoLimitPerWindow,
+        Self::RegisterOneSlotShort,
+        Self::RevocationNotInCondition,
+        Self::TheftDoesNotRevoke,
+        Self::WalkStopsAtFirstSeal,
+    ];
+
+    /// The decision table under this mutation.
+    pub fn decide(
+        mutation: Option<Self>,
+        presented: &Presented,
+        session: &Session,
+        now: UnixMillis,
+        window: Duration,
+    ) -> Decision {
+        let decided = |presented, session, window| decide(presented, Some(session), now, window);
+        let real = decided(presented, session, window);
+        match mutation {
+            Some(Self::AlwaysRecent) => decided(presented, session, window * 1_000),
+            Some(Self::NeverRecent) => decided(presented, session, Duration::ZERO),
+            Some(Self::HashNotInCondition) => {
+                let live = Presented { generation: session.generation, hash: session.token_hash };
+                let condition = decided(&live, session, window);
+                if condition == Decision::Rotate { condition } else { real }
+            }
+            Some(Self::NoLimitPerWindow) if real == Decision::AnswerLive => Decision::Rotate,
+            Some(Self::RevocationNotInCondition) => {
+                let condition =
+                    decided(presented, &Session { revoked: None, ..session.clone() }, window);
+                if condition == Decision::Rotate { condition } else { real }
+            }
+            _ => real,
+        }
+    }
+
+    /// What the table keeps of a session under this mutation.
+    pub fn keep(mutation: Option<Self>, session: Session) -> Session {
+        if mutation == Some(Self::RegisterOneSlotShort) {
+            let [first, second, third, _] = session.superseded;
+            Session { superseded: [first, second, third, None], ..session }
+        } else {
+            session
+        }
+    }
+}

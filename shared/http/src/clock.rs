@@ -1,0 +1,13 @@
+//! The one clock. Everything below takes what it says as a parameter.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ratchet_core::time::UnixMillis;
+
+/// The time of the system's clock.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+pub fn now() -> UnixMillis {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis::new(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,168 @@
+//! The outbox: letters that wait to be sent, in the users table.
+//!
+//! A letter that is there has not been sent. The table's stream tells whoever sends them of each
+//! new one; a letter that nobody could send is removed by TTL in the end.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{Client, types::TransactWriteItem};
+use ratchet_core::{
+    email::EmailAddress,
+    ids::{LetterId, UserId},
+    letter::{Letter, Notice},
+    time::UnixMillis,
+};
+
+use crate::{
+    StoreError,
+    item::{Item, Reader, number, string},
+    transact,
+};
+
+/// The prefix of the outbox's keys; the event source mapping filters by it.
+pub const OUTBOX_PREFIX: &str = "outbox#";
+
+/// The outbox.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    client: Client,
+    table: String,
+}
+
+impl Outbox {
+    /// The outbox in the users table called `table`.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// Keeps a letter that announces no change.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn post(&self, letter: &Letter) -> Result<(), StoreError> {
+        let put = self.client.put_item().table_name(&self.table);
+        let put = put.set_item(Some(to_item(letter)));
+        put.send().await.map_err(|error| StoreError::new("PutItem", error))?;
+        Ok(())
+    }
+
+    /// The letter of that id, unless it has been sent.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find(&self, id: LetterId) -> Result<Option<Letter>, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let get = get.key("pk", string(pk(id)));
+        let output = get.send().await.map_err(|error| StoreError::new("GetItem", error))?;
+        output.item.as_ref().map(|item| from_item(id, item)).transpose()
+    }
+
+    /// Forgets a letter that has been sent, or has nobody to go to.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn done(&self, id: LetterId) -> Result<(), StoreError> {
+        let delete = self.client.delete_item().table_name(&self.table).key("pk", string(pk(id)));
+        delete.send().await.map_err(|error| StoreError::new("DeleteItem", error))?;
+        Ok(())
+    }
+}
+
+/// The letter as a part of the transaction that makes it true.
+pub(crate) fn enclose(table: &str, letter: &Letter) -> Result<TransactWriteItem, StoreError> {
+    transact::put_new(table, to_item(letter))
+}
+
+fn pk(id: LetterId) -> String {
+    format!("{OUTBOX_PREFIX}{id}")
+}
+
+fn to_item(letter: &Letter) -> Item {
+    let mut item = HashMap::from([
+        ("pk".to_owned(), string(pk(letter.id))),
+        ("kind".to_owned(), string(letter.notice.kind())),
+        ("written_at".to_owned(), number(letter.written_at.get())),
+        ("expires_at".to_owned(), number(letter.written_at.plus(Letter::LIFE).seconds().get())),
+    ]);
+    let mut set = |name: &str, value: String| item.insert(name.to_owned(), string(value));
+    match &letter.notice {
+        Notice::Registered { user_id }
+        | Notice::PasswordChanged { user_id }
+        | Notice::EmailChangeAsked { user_id } => {
+            set("user_id", user_id.to_string());
+        }
+        Notice::AddressTaken { email }
+        | Notice::ConfirmationAsked { email }
+        | Notice::ResetAsked { email } => {
+            set("email", email.to_string());
+        }
+        Notice::NameTaken { email, name }
+        | Notice::EmailChangeTold { email, name }
+        | Notice::EmailChanged { email, name }
+        | Notice::Deleted { email, name } => {
+            set("email", email.to_string());
+            set("name", name.clone());
+        }
+    }
+    item
+}
+
+fn from_item(id: LetterId, item: &Item) -> Result<Letter, StoreError> {
+    let item = Reader(item);
+    let user_id = || -> Result<UserId, StoreError> {
+        item.string("user_id")?.parse().map_err(|_| StoreError::MalformedItem("user_id"))
+    };
+    let email = || {
+        EmailAddress::parse(item.string("email")?).map_err(|_| StoreError::MalformedItem("email"))
+    };
+    let name = || item.string("name").map(str::to_owned);
+    let notice = match item.string("kind")? {
+        "registered" => Notice::Registered { user_id: user_id()? },
+        "address_taken" => Notice::AddressTaken { email: email()? },
+        "name_taken" => Notice::NameTaken { email: email()?, name: name()? },
+        "confirmation_asked" => Notice::ConfirmationAsked { email: email()? },
+        "reset_asked" => Notice::ResetAsked { email: email()? },
+        "password_changed" => Notice::PasswordChanged { user_id: user_id()? },
+        "email_change_asked" => Notice::EmailChangeAsked { user_id: user_id()? },
+        "email_change_told" => Notice::EmailChangeTold { email: email()?, name: name()? },
+        "email_changed" => Notice::EmailChanged { email: email()?, name: name()? },
+        "deleted" => Notice::Deleted { email: email()?, name: name()? },
+        _ => return Err(StoreError::MalformedItem("kind")),
+    };
+    Ok(Letter { id, written_at: UnixMillis::new(item.number("written_at")?), notice })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_notice() -> [Notice; 10] {
+        let user_id = UserId::from_bytes([7; 16]);
+        let email = EmailAddress::parse("ada@example.com").unwrap();
+        let name = "Ada".to_owned();
+        [
+            Notice::Registered { user_id },
+            Notice::AddressTaken { email: email.clone() },
+            Notice::NameTaken { email: email.clone(), name: name.clone() },
+            Notice::ConfirmationAsked { email: email.clone() },
+            Notice::ResetAsked { email: email.clone() },
+            Notice::PasswordChanged { user_id },
+            Notice::EmailChangeAsked { user_id },
+            Notice::EmailChangeTold { email: email.clone(), name: name.clone() },
+            Notice::EmailChanged { email: email.clone(), name: name.clone() },
+            Notice::Deleted { email, name },
+        ]
+    }
+
+    #[test]
+    fn every_letter_reads_back_as_written() {
+        for notice in every_notice() {
+            let letter = Letter::new(notice, UnixMillis::new(1_780_000_000_000), &[1; 10]);
+            let item = to_item(&letter);
+            assert_eq!(from_item(letter.id, &item).unwrap(), letter);
+            assert!(!item.contains_key("listing"), "letters are not listed among users");
+            assert_eq!(item["expires_at"], number(1_780_604_800_u64));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The session item. Below 1 KiB, so that every write of it is one write unit.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use ratchet_core::{
+    ids::{SessionId, UserId},
+    seal::SealedSecret,
+    secret::SecretHash,
+    session::{Origin, RevocationReason, Revoked, Session, Superseded},
+    time::{UnixMillis, UnixSeconds},
+};
+
+use crate::{
+    StoreError,
+    item::{Item, Reader, VERSION, VERSION_NAME, binary, number, string},
+};
+
+/// The register, the youngest slot first. The slots exist from the start, as empty maps, so that a
+/// rotation can shift them without reading them.
+pub(super) const SLOTS: [&str; ratchet_core::session::REGISTER_SLOTS] =
+    ["superseded_1", "superseded_2", "superseded_3", "superseded_4"];
+
+pub(super) fn key(user_id: UserId, session_id: SessionId) -> Item {
+    HashMap::from([
+        ("user_id".to_owned(), binary(user_id.as_bytes())),
+        ("session_id".to_owned(), binary(session_id.as_bytes())),
+    ])
+}
+
+pub(super) fn superseded(slot: Option<&Superseded>) -> AttributeValue {
+    AttributeValue::M(slot.map_or_else(HashMap::new, |slot| {
+        HashMap::from([
+            ("hash".to_owned(), binary(slot.hash.as_bytes())),
+            ("successor".to_owned(), binary(slot.sealed_successor.as_bytes())),
+            ("at_ms".to_owned(), number(slot.superseded_at.get())),
+        ])
+    }))
+}
+
+/// The item of a session.
+#[must_use]
+pub fn from_session(session: &Session) -> Item {
+    let mut item = key(session.user_id, session.session_id);
+    let mut set = |name: &str, value| item.insert(name.to_owned(), value);
+    set(VERSION_NAME, number(VERSION));
+    set("generation", number(session.generation));
+    set("token_hash", binary(session.token_hash.as_bytes()));
+    for (name, slot) in SLOTS.into_iter().zip(&session.superseded) {
+        set(name, superseded(slot.as_ref()));
+    }
+    set("auth_time", number(session.auth_time.get()));
+    set("cut_seen", number(session.cut_seen.get()));
+    set("absolute_expires_at", number(session.absolute_expires_at.get()));
+    set("expires_at", number(session.expires_at.get()));
+    set("network", string(&session.origin.network));
+    set("user_agent", string(&session.origin.user_agent));
+    set("source_ip", string(&session.source_ip));
+    if let Some(device) = &session.device {
+        set("device", string(device));
+    }
+    if let Some(revoked) = &session.revoked {
+        set("revoked_at", number(revoked.at.get()));
+        set("revoked_reason", string(revoked.reason.as_str()));
+    }
+    item
+}
+
+/// The session that an item is of, whatever else is in it.
+pub(super) fn session_id(item: &Item) -> Result<SessionId, StoreError> {
+    Ok(SessionId::from_bytes(Reader(item).bytes("session_id")?))
+}
+
+/// The session of an item.
+///
+/// # Errors
+/// [`StoreError::MalformedItem`].
+pub fn to_session(item: &Item) -> Result<Session, StoreError> {
+    let item = Reader(item);
+    item.readable()?;
+    let mut superseded = [None; SLOTS.len()];
+    for (to, name) in superseded.iter_mut().zip(SLOTS) {
+        *to = to_superseded(&item.map(name)?)?;
+    }
+    Ok(Session {
+        user_id: UserId::from_bytes(item.bytes("user_id")?),
+        session_id: SessionId::from_bytes(item.bytes("session_id")?),
+        generation: u32::try_from(item.number("generation")?)
+            .map_err(|_| StoreError::MalformedItem("generation"))?,
+        token_hash: SecretHash::from_bytes(item.bytes("token_hash")?),
+        superseded,
+        auth_time: UnixMillis::new(item.number("auth_time")?),
+        cut_seen: UnixMillis::new(item.number("cut_seen")?),
+        absolute_expires_at: UnixSeconds::new(item.number("absolute_expires_at")?),
+        expires_at: UnixSeconds::new(item.number("expires_at")?),
+        origin: Origin {
+            network: item.string("network")?.to_owned(),
+            user_agent: item.string("user_agent")?.to_owned(),
+        },
+        source_ip: item.string("source_ip")?.to_owned(),
+        device: item.optional_string("device")?.map(str::to_owned),
+        revoked: to_revoked(&item)?,
+    })
+}
+
+fn to_superseded(slot: &Reader<'_>) -> Result<Option<Superseded>, StoreError> {
+    if slot.0.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Superseded {
+        hash: SecretHash::from_bytes(slot.bytes("hash")?),
+        sealed_successor: SealedSecret::from_bytes(slot.bytes("successor")?),
+        superseded_at: UnixMillis::new(slot.number("at_ms")?),
+    }))
+}
+
+fn to_revoked(item: &Reader<'_>) -> Result<Option<Revoked>, StoreError> {
+    let Some(at) = item.optional_number("revoked_at")? else { return Ok(None) };
+    let reason = RevocationReason::from_name(item.string("revoked_reason")?)
+        .ok_or(StoreError::MalformedItem("revoked_reason"))?;
+    Ok(Some(Revoked { at: UnixMillis::new(at), reason }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+use ratchet_core::session::REGISTER_SLOTS;
+
+use super::*;
+
+/// The dearest session there can be: every slot taken, every text as long as it may be, revoked.
+fn fullest() -> Session {
+    let slot = Superseded {
+        hash: SecretHash::from_bytes([0xff; 32]),
+        sealed_successor: SealedSecret::from_bytes([0xff; 60]),
+        superseded_at: UnixMillis::new(9_999_999_999_999),
+    };
+    Session {
+        user_id: UserId::from_bytes([0xff; 16]),
+        session_id: SessionId::from_bytes([0xff; 16]),
+        generation: u32::MAX,
+        token_hash: SecretHash::from_bytes([0xff; 32]),
+        superseded: [Some(slot); REGISTER_SLOTS],
+        auth_time: UnixMillis::new(9_999_999_999_999),
+        cut_seen: UnixMillis::new(9_999_999_999_999),
+        absolute_expires_at: UnixSeconds::new(9_999_999_999),
+        expires_at: UnixSeconds::new(9_999_999_999),
+        origin: Origin {
+            network: "ffff:ffff:ffff::/48".to_owned(),
+            user_agent: "u".repeat(Origin::USER_AGENT_BYTES),
+        },
+        source_ip: "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff".to_owned(),
+        device: Some("d".repeat(Session::DEVICE_BYTES)),
+        revoked: Some(Revoked {
+            at: UnixMillis::new(9_999_999_999_999),
+            reason: RevocationReason::EndedEverywhere,
+        }),
+    }
+}
+
+/// The size by DynamoDB's rules: names and values in bytes; a number has one byte for two digits
+/// and one more; a map has three bytes and one for each of its members.
+fn size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(digits) => digits.len().div_ceil(2) + 1,
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        AttributeValue::M(map) => {
+            3 + map.iter().map(|(name, v)| name.len() + size(v) + 1).sum::<usize>()
+        }
+        other => panic!("no session has {other:?}"),
+    }
+}
+
+#[test]
+fn the_dearest_session_is_below_one_kibibyte() {
+    let item = from_session(&fullest());
+    let bytes: usize = item.iter().map(|(name, value)| name.len() + size(value)).sum();
+    assert!(bytes < 1024, "{bytes} bytes");
+}
+
+#[test]
+fn sessions_of_before_are_read_and_those_of_later_releases_refused() {
+    let mut item = from_session(&fullest());
+    item.remove(VERSION_NAME);
+    assert_eq!(to_session(&item).unwrap(), fullest());
+    item.insert(VERSION_NAME.to_owned(), number(VERSION + 1));
+    let error = to_session(&item).unwrap_err();
+    assert!(matches!(error, StoreError::NewerItem { found: 2 }), "{error}");
+    item.insert(VERSION_NAME.to_owned(), string("1"));
+    assert!(matches!(to_session(&item), Err(StoreError::MalformedItem(VERSION_NAME))));
+}
+
+#[test]
+fn a_session_reads_back_as_it_was_written() {
+    let fullest = fullest();
+    let fresh = Session {
+        superseded: [None; REGISTER_SLOTS],
+        revoked: None,
+        device: None,
+        ..fullest.clone()
+    };
+    for session in [fullest, fresh] {
+        assert_eq!(to_session(&from_session(&session)).unwrap(), session);
+    }
+}
+
+#[test]
+fn an_item_with_any_attribute_missing_or_of_another_type_is_malformed() {
+    let item = from_session(&fullest());
+    for name in
+        item.keys().filter(|name| !["device", "revoked_at", VERSION_NAME].contains(&name.as_str()))
+    {
+        let mut missing = item.clone();
+        missing.remove(name);
+        assert!(to_session(&missing).is_err(), "without {name}");
+        let mut other = item.clone();
+        other.insert(name.clone(), AttributeValue::Bool(true));
+        assert!(to_session(&other).is_err(), "{name} as a boolean");
+    }
+}

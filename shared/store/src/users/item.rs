@@ -1,0 +1,285 @@
+//! The items of the users table.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use ratchet_core::{
+    email::EmailAddress,
+    ids::{SessionId, UserId},
+    password::PhcHash,
+    time::{UnixMillis, UnixSeconds},
+    user::{NameKey, SessionsCut, User, UserStatus},
+};
+
+use super::{Account, ListedDetails, ListedUser, NewUser};
+use crate::{
+    StoreError,
+    item::{Item, Reader, VERSION, VERSION_NAME, number, string},
+};
+
+/// The partition of the index that holds every listed user.
+pub(super) const LISTING: &str = "users";
+
+/// When an item is over: the attribute that TTL goes by.
+const EXPIRES_AT: &str = "expires_at";
+
+/// A key that no user has.
+pub(super) const NOBODY: &str = "user#nobody";
+
+pub(super) fn user_pk(id: UserId) -> String {
+    format!("user#{id}")
+}
+
+pub(super) fn email_pk(email: &str) -> String {
+    format!("email#{email}")
+}
+
+pub(super) fn name_pk(name: &NameKey) -> String {
+    format!("name#{name}")
+}
+
+/// The user's item, and the two that keep name and address unique.
+pub(super) fn from_new_user(new: &NewUser) -> [Item; 3] {
+    let id = new.user.id;
+    let mut item = pointer(user_pk(id), id);
+    let mut set = |name: &str, value| item.insert(name.to_owned(), value);
+    set(VERSION_NAME, number(VERSION));
+    if new.expires_at.is_none() {
+        set("listing", string(LISTING));
+    }
+    set("name_key", string(new.name_key.as_str()));
+    set("name", string(&new.user.name));
+    set("email", string(&new.email));
+    set("email_confirmed", AttributeValue::Bool(new.user.email_confirmed));
+    set("status", string(status_name(new.user.status)));
+    set("roles", roles_value(&new.user.roles));
+    set("password_hash", string(new.password_hash.expose()));
+    if let Some(cut) = new.user.cut {
+        set("sessions_valid_after", number(cut.valid_after.get()));
+    }
+    let mut items = [item, pointer(name_pk(&new.name_key), id), pointer(email_pk(&new.email), id)];
+    if let Some(expires_at) = new.expires_at {
+        for item in &mut items {
+            item.insert(EXPIRES_AT.to_owned(), number(expires_at.get()));
+        }
+    }
+    items
+}
+
+/// Whether an item has expired, although TTL has not removed it yet.
+pub(super) fn has_expired(item: &Item, now: UnixMillis) -> Result<bool, StoreError> {
+    let expires_at = Reader(item).optional_number(EXPIRES_AT)?;
+    Ok(expires_at.is_some_and(|at| at <= now.seconds().get()))
+}
+
+/// An item that says whose a name or an address is.
+pub(super) fn pointer(pk: String, id: UserId) -> Item {
+    HashMap::from([("pk".to_owned(), string(pk)), ("user_id".to_owned(), string(id.to_string()))])
+}
+
+/// What is written in place of a new user's items when there is none: nothing leads to them, and TTL
+/// deletes them. Those for one name or one address are one item, so that they get into each other's
+/// way as registrations do.
+pub(super) fn decoys(new: &NewUser, now: UnixMillis) -> [Item; 3] {
+    let id = new.user.id;
+    [user_pk(id), name_pk(&new.name_key), email_pk(&new.email)].map(|pk| {
+        let mut item = pointer(format!("decoy#{pk}"), id);
+        item.insert(EXPIRES_AT.to_owned(), number(now.seconds().get()));
+        item
+    })
+}
+
+pub(super) const fn truth() -> AttributeValue {
+    AttributeValue::Bool(true)
+}
+
+pub(super) fn roles_value(roles: &[String]) -> AttributeValue {
+    AttributeValue::L(roles.iter().map(string).collect())
+}
+
+pub(super) const fn status_name(status: UserStatus) -> &'static str {
+    match status {
+        UserStatus::Active => "active",
+        UserStatus::Disabled => "disabled",
+    }
+}
+
+pub(super) fn to_user(item: &Item) -> Result<User, StoreError> {
+    let item = Reader(item);
+    item.readable()?;
+    Ok(User {
+        id: user_id(&item)?,
+        name: item.string("name")?.to_owned(),
+        status: status(&item)?,
+        email_confirmed: email_confirmed(&item)?,
+        roles: roles(&item)?,
+        cut: cut(&item)?,
+    })
+}
+
+pub(super) fn to_account(item: &Item) -> Result<Account, StoreError> {
+    let user = to_user(item)?;
+    let item = Reader(item);
+    let address = |name: &'static str, text: &str| {
+        EmailAddress::parse(text).map_err(|_| StoreError::MalformedItem(name))
+    };
+    let pending = item.optional_string("pending_email")?;
+    Ok(Account {
+        user,
+        name_key: NameKey::stored(item.string("name_key")?.to_owned()),
+        email: address("email", item.string("email")?)?,
+        pending_email: pending.map(|text| address("pending_email", text)).transpose()?,
+        password_hash: PhcHash::new(item.string("password_hash")?.to_owned()),
+        expires_at: item.optional_number(EXPIRES_AT)?.map(UnixSeconds::new),
+    })
+}
+
+/// The name after which a list goes on.
+pub(super) fn next(last_evaluated: Option<&Item>) -> Result<Option<String>, StoreError> {
+    last_evaluated.map(|key| Ok(Reader(key).string("name_key")?.to_owned())).transpose()
+}
+
+pub(super) fn to_listed_user(item: &Item) -> Result<ListedUser, StoreError> {
+    let item = Reader(item);
+    Ok(ListedUser {
+        id: user_id(&item)?,
+        name: item.string("name")?.to_owned(),
+        details: to_listed_details(&item).ok(),
+    })
+}
+
+fn to_listed_details(item: &Reader<'_>) -> Result<ListedDetails, StoreError> {
+    Ok(ListedDetails {
+        email: item.string("email")?.to_owned(),
+        email_confirmed: email_confirmed(item)?,
+        status: status(item)?,
+        roles: roles(item)?,
+    })
+}
+
+fn email_confirmed(item: &Reader<'_>) -> Result<bool, StoreError> {
+    let confirmed = item.0.get("email_confirmed").and_then(|value| value.as_bool().ok());
+    confirmed.copied().ok_or(StoreError::MalformedItem("email_confirmed"))
+}
+
+fn status(item: &Reader<'_>) -> Result<UserStatus, StoreError> {
+    match item.string("status")? {
+        "active" => Ok(UserStatus::Active),
+        "disabled" => Ok(UserStatus::Disabled),
+        _ => Err(StoreError::MalformedItem("status")),
+    }
+}
+
+pub(super) fn user_id(item: &Reader<'_>) -> Result<UserId, StoreError> {
+    item.string("user_id")?.parse().map_err(|_| StoreError::MalformedItem("user_id"))
+}
+
+fn roles(item: &Reader<'_>) -> Result<Vec<String>, StoreError> {
+    let Some(roles) = item.0.get("roles") else { return Ok(Vec::new()) };
+    let malformed = StoreError::MalformedItem("roles");
+    let Ok(roles) = roles.as_l() else { return Err(malformed) };
+    let roles: Result<_, _> = roles.iter().map(|role| role.as_s().cloned()).collect();
+    roles.map_err(|_| malformed)
+}
+
+fn cut(item: &Reader<'_>) -> Result<Option<SessionsCut>, StoreError> {
+    let Some(valid_after) = item.optional_number("sessions_valid_after")? else { return Ok(None) };
+    let spared: Option<SessionId> = item
+        .optional_string("spared_session")?
+        .map(|id| id.parse().map_err(|_| StoreError::MalformedItem("spared_session")))
+        .transpose()?;
+    Ok(Some(SessionsCut { valid_after: UnixMillis::new(valid_after), spared }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new_user() -> NewUser {
+        NewUser {
+            user: User {
+                id: UserId::from_bytes([7; 16]),
+                name: "Ada".to_owned(),
+                status: UserStatus::Active,
+                email_confirmed: true,
+                roles: vec!["admin".to_owned()],
+                cut: None,
+            },
+            name_key: NameKey::parse("Ada").unwrap(),
+            email: "ada@example.com".to_owned(),
+            password_hash: PhcHash::new("$argon2id$".to_owned()),
+            expires_at: None,
+        }
+    }
+
+    #[test]
+    fn a_user_reads_back_as_written() {
+        let new = new_user();
+        let [item, name, email] = from_new_user(&new);
+        assert_eq!(to_user(&item).unwrap(), new.user);
+        assert_eq!(name["pk"], string("name#ada"));
+        assert_eq!(email["pk"], string("email#ada@example.com"));
+    }
+
+    #[test]
+    fn users_of_before_are_read_and_those_of_later_releases_refused() {
+        let new = new_user();
+        let [mut item, ..] = from_new_user(&new);
+        item.remove(VERSION_NAME);
+        assert_eq!(to_user(&item).unwrap(), new.user);
+        item.insert(VERSION_NAME.to_owned(), number(VERSION + 1));
+        assert!(matches!(to_user(&item), Err(StoreError::NewerItem { found: 2 })));
+    }
+
+    #[test]
+    fn a_name_that_is_not_allowed_any_more_is_still_its_users() {
+        let [mut item, ..] = from_new_user(&new_user());
+        item.insert("name_key".to_owned(), string("\u{ab70}"));
+        assert_eq!(to_account(&item).unwrap().name_key.as_str(), "\u{ab70}");
+    }
+
+    #[test]
+    fn only_the_user_itself_is_listed() {
+        let [item, name, email] = from_new_user(&new_user());
+        assert_eq!(to_listed_user(&item).unwrap().id, new_user().user.id);
+        assert!(!name.contains_key("listing") && !email.contains_key("listing"));
+    }
+
+    #[test]
+    fn what_may_expire_is_not_listed_and_expires_whole() {
+        let new = NewUser { expires_at: Some(UnixSeconds::new(100)), ..new_user() };
+        let items = from_new_user(&new);
+        assert!(items.iter().all(|item| !item.contains_key("listing")));
+        for (now, expired) in [(99_999, false), (100_000, true)] {
+            for item in &items {
+                assert_eq!(has_expired(item, UnixMillis::new(now)).unwrap(), expired, "{now}");
+            }
+        }
+        let [user, ..] = from_new_user(&new_user());
+        assert!(!has_expired(&user, UnixMillis::new(u64::MAX)).unwrap());
+    }
+
+    #[test]
+    fn decoys_lead_nowhere_and_are_over_at_once() {
+        let (new, now) = (new_user(), UnixMillis::new(100_000));
+        let items = decoys(&new, now);
+        for (decoy, item) in items.iter().zip(from_new_user(&new)) {
+            let pk = item["pk"].as_s().unwrap();
+            assert_eq!(decoy["pk"], string(format!("decoy#{pk}")));
+            assert!(!decoy.contains_key("listing") && has_expired(decoy, now).unwrap());
+        }
+    }
+
+    #[test]
+    fn an_item_with_an_unknown_status_is_malformed() {
+        let [mut item, ..] = from_new_user(&new_user());
+        item.insert("status".to_owned(), string("dormant"));
+        assert!(to_user(&item).is_err());
+        let listed = to_listed_user(&item).unwrap();
+        assert_eq!(
+            (listed.name, listed.details),
+            (new_user().user.name, None),
+            "the name is listed"
+        );
+    }
+}

@@ -1,0 +1,82 @@
+//! Tokens of the running service against other implementations, which know the issuer's URL and
+//! nothing else; and adversarial tokens, which they and we have to agree about.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what a test can not go on with ends it"
+)]
+
+mod adversarial;
+mod issuer;
+mod verifiers;
+
+use ratchet_core::jws::SignatureAlgorithm;
+use tokio::sync::Mutex;
+
+use crate::{
+    issuer::{Fixture, Issuer},
+    verifiers::Verifiers,
+};
+
+/// One at a time: they install into the same folders.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+const PUBLISHED: [SignatureAlgorithm; 3] =
+    [SignatureAlgorithm::Es256, SignatureAlgorithm::EdDsa, SignatureAlgorithm::Rs256];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_accept_our_tokens_and_we_accept_nothing_that_they_refuse() {
+    let _turn = TURN.lock().await;
+    let fixture = Fixture::start().await;
+    let verifiers = Verifiers::install(&fixture).await;
+    for algorithm in PUBLISHED {
+        let issuer = Issuer::start(&fixture, algorithm).await;
+        let token = issuer.sign_in().await;
+
+        // Accepted by everybody: with the issuer's URL and the audience, and with nothing else.
+        for (name, verdicts) in verifiers.verdicts(&issuer, &[token.as_str()]).await {
+            let expected = format!("ok {}", issuer.user_id());
+            assert_eq!(verdicts, [expected], "{name} of a token with {}", algorithm.name());
+        }
+
+        let attacks = adversarial::tokens(&issuer, &token);
+        let tokens: Vec<_> = attacks.iter().map(|(_, token)| token.as_str()).collect();
+        let all = verifiers.verdicts(&issuer, &tokens).await;
+        let mut stricter = 0;
+        for (position, (attack, token)) in attacks.iter().enumerate() {
+            let accepted = |verdicts: &Vec<String>| verdicts[position].starts_with("ok ");
+            let service = issuer.service_accepts(token).await;
+            let ours = accepted(&all["Rust"]);
+            assert_eq!(service, ours, "the crate and the service differ about {attack}");
+            for (name, verdicts) in &all {
+                let theirs = accepted(verdicts);
+                assert!(theirs || !ours, "{attack} is accepted here and refused by {name}");
+                stricter += usize::from(theirs && !ours);
+            }
+            assert!(!ours, "{attack} is accepted");
+        }
+        eprintln!(
+            "{}: {} adversarial tokens, {} verifiers; {stricter} times another one accepts what we refuse",
+            algorithm.name(),
+            attacks.len(),
+            all.len(),
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_service_lets_in_who_has_a_token() {
+    let _turn = TURN.lock().await;
+    let fixture = Fixture::start().await;
+    let issuer = Issuer::start(&fixture, SignatureAlgorithm::Es256).await;
+    let service = verifiers::ExampleService::start(&fixture, &issuer).await;
+    let token = issuer.sign_in().await;
+    let (status, body) = service.whoami(Some(&token)).await;
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains(&issuer.user_id()));
+    assert_eq!(service.whoami(None).await.0, 401);
+    assert_eq!(service.whoami(Some("x")).await.0, 401);
+}
