@@ -25,7 +25,7 @@ for stage in stages:
         allowed = [str(one) for one in parameter.get("AllowedValues", [value])]
         fits = re.fullmatch(parameter.get("AllowedPattern", ".*"), value)
         if value not in allowed or not fits:
-            wrong.append(f"{stage}: {name} can not be {value}")
+            wrong.append(f"{stage}: {name} cannot be {value}")
 names = [config[stage]["deploy"]["parameters"].get("stack_name") for stage in stages]
 for stage in {"dev", "prod"} - set(stages):
     wrong.append(f"there is no stage {stage}")
@@ -36,11 +36,11 @@ reserved = [f"{function}ReservedConcurrency=[1-9]" for function in ("Authenticat
 for needed in ("DeletionProtection=true", "Rollout=Canary", *reserved):
     if not re.search(needed, prod):
         wrong.append(f"prod needs {needed}…")
-# What a deletion of the stack must leave, and a replacement too.
+# What must remain when the stack or a resource is deleted or replaced.
 for name, resource in template["Resources"].items():
     if resource["Type"] in ("AWS::DynamoDB::Table", "AWS::SecretsManager::Secret"):
         for policy, kept in (
-            # A creation that failed leaves nothing that the next one would collide with.
+            # A failed creation leaves nothing behind that the next one would collide with.
             ("DeletionPolicy", "RetainExceptOnCreate"),
             ("UpdateReplacePolicy", "Retain"),
         ):

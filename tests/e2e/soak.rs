@@ -28,7 +28,7 @@ use crate::support::{
 
 const CLIENTS: u64 = 24;
 
-/// How often a client asks again after a 503, a 429 or a lost answer, as the README tells it to.
+/// How often a client repeats a request after a 503, a 429 or a lost response, as docs/api.md asks it to.
 const TRIES: usize = 4;
 
 /// What goes wrong in turn. A call has three tries, so that one or two broken ones leave a healthy

@@ -158,3 +158,6 @@ pub(crate) enum SessionsCommand {
         id: Option<String>,
     },
 }
+
+#[cfg(test)]
+mod tests;

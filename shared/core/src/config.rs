@@ -11,7 +11,7 @@ use crate::{
     rotation::SessionPolicy,
 };
 
-/// The configuration of a function. README.md has the table.
+/// The configuration of a function. docs/configuration.md has the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Name of the users table.

@@ -72,7 +72,7 @@ async fn the_description_has_the_routes_of_the_deployment_and_no_others() {
 }
 
 #[tokio::test]
-async fn every_problem_that_is_described_is_explained_in_the_readme() {
+async fn every_described_problem_is_explained_in_the_reference() {
     let document = current().await;
     let mut described = BTreeSet::from(["method_not_allowed".to_owned()]);
     for (_, methods) in members(&document["paths"]) {
@@ -85,8 +85,9 @@ async fn every_problem_that_is_described_is_explained_in_the_readme() {
             }
         }
     }
-    let readme = fs::read_to_string(checkout("README.md")).unwrap();
-    let table = readme.split("| `code` | says |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let reference = fs::read_to_string(checkout("docs/api.md")).unwrap();
+    let table =
+        reference.split("| `code` | meaning |").nth(1).unwrap().split("\n\n").next().unwrap();
     let named: BTreeSet<_> = table
         .lines()
         .filter_map(|line| line.split('|').nth(1))
@@ -97,38 +98,29 @@ async fn every_problem_that_is_described_is_explained_in_the_readme() {
     assert_eq!(described.difference(&named).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
-/// What every route may say, and README says once for all.
+/// Statuses that every route may answer. The reference lists them once, below its table.
 const OF_ALL: [&str; 4] = ["405", "413", "415", "500"];
 
 #[tokio::test]
-async fn every_route_of_the_readme_has_the_refusals_that_are_described() {
+async fn every_route_of_the_reference_has_the_described_refusals() {
     let document = current().await;
-    let readme = fs::read_to_string(checkout("README.md")).unwrap();
-    let table = readme.split("| route | takes | answers | refusals |").nth(1).unwrap();
+    let reference = fs::read_to_string(checkout("docs/api.md")).unwrap();
+    let table = reference.split("| route | takes | success | refusals |").nth(1).unwrap();
     let table = table.split("\n\n").next().unwrap();
-    let mut told = BTreeSet::new();
+    let mut listed = BTreeSet::new();
     for row in table.lines().filter(|row| row.starts_with("| `")) {
         let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
         let [routes, _, _, refusals] = cells.as_slice() else { panic!("four cells: {row}") };
-        // `GET`, `PATCH /users/{id}` is two routes with one path.
-        let mut methods = Vec::new();
         let mut described = Vec::new();
-        for route in routes.split('`').skip(1).step_by(2) {
-            let (method, path) = route.split_once(' ').unwrap_or((route, ""));
-            methods.push(method.to_lowercase());
-            if path.is_empty() {
-                continue;
-            }
-            for method in methods.drain(..) {
-                let operation = &document["paths"][path][&method];
-                assert!(operation.is_object(), "nothing describes {method} {path}");
-                let statuses = members(&operation["responses"]).map(|(status, _)| status.clone());
-                let refusals = statuses
-                    .filter(|status| status.starts_with(['4', '5']))
-                    .filter(|status| !OF_ALL.contains(&status.as_str()));
-                described.push(refusals.collect::<BTreeSet<_>>());
-                told.insert((path.to_owned(), method));
-            }
+        for (method, path) in routes_of(routes) {
+            let operation = &document["paths"][&path][&method];
+            assert!(operation.is_object(), "nothing describes {method} {path}");
+            let statuses = members(&operation["responses"]).map(|(status, _)| status.clone());
+            let refusals = statuses
+                .filter(|status| status.starts_with(['4', '5']))
+                .filter(|status| !OF_ALL.contains(&status.as_str()));
+            described.push(refusals.collect::<BTreeSet<_>>());
+            listed.insert((method, path));
         }
         let digits = |text: &str| text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
         let words = refusals.split(|c: char| !c.is_ascii_alphanumeric());
@@ -137,10 +129,39 @@ async fn every_route_of_the_readme_has_the_refusals_that_are_described() {
             assert_eq!(named, described, "{routes}");
         }
     }
-    let all = members(&document["paths"]).flat_map(|(path, methods)| {
-        members(methods).map(move |(method, _)| (path.clone(), method.clone()))
-    });
-    assert_eq!(told, all.collect());
+    assert_eq!(listed, routes_described_by(&document));
+}
+
+#[tokio::test]
+async fn the_readme_lists_every_route_and_no_other() {
+    let readme = fs::read_to_string(checkout("README.md")).unwrap();
+    let table = readme.split("| route | does |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let rows = table.lines().filter_map(|row| row.strip_prefix("| ")?.split(" | ").next());
+    let listed: BTreeSet<_> = rows.flat_map(routes_of).collect();
+    assert_eq!(listed, routes_described_by(&current().await));
+}
+
+/// The methods and paths in a cell of a table. `GET`, `PATCH /users/{id}` is two routes with one
+/// path.
+fn routes_of(cell: &str) -> Vec<(String, String)> {
+    let mut methods = Vec::new();
+    let mut routes = Vec::new();
+    for route in cell.split('`').skip(1).step_by(2) {
+        let (method, path) = route.split_once(' ').unwrap_or((route, ""));
+        methods.push(method.to_lowercase());
+        if !path.is_empty() {
+            routes.extend(methods.drain(..).map(|method| (method, path.to_owned())));
+        }
+    }
+    routes
+}
+
+fn routes_described_by(document: &Value) -> BTreeSet<(String, String)> {
+    members(&document["paths"])
+        .flat_map(|(path, methods)| {
+            members(methods).map(move |(method, _)| (method.clone(), path.clone()))
+        })
+        .collect()
 }
 
 #[tokio::test]

@@ -103,7 +103,6 @@ test('a stolen token that is presented when it is old ends the session, and the 
   await page.getByText('Stolen', { exact: true }).waitFor();
   await page.getByRole('button', { name: 'Refresh' }).click();
   await page.locator('#tokens [data-state="old"] .stolen').waitFor({ timeout: (WINDOW + 20) * 1000 });
-  // The picture in the README is the lower part of this one.
   await page.screenshot({ path: `${artefacts}stolen.png`, fullPage: true });
   await page.getByRole('button', { name: 'The thief presents it' }).click();
   await status(page, /an old refresh token was presented.*Thief and owner are both out/);

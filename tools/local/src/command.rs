@@ -94,3 +94,6 @@ fn asked_to_end() -> Result<impl Future<Output = ()>, StartError> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
     reason = "what a test can not go on with ends it"
 )]
 
+mod documents;
 mod ended;
 mod issuer;
 mod keys;
-mod readme;
