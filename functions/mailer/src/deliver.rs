@@ -11,7 +11,7 @@ use ratchet_core::{
     time::UnixMillis,
     user::UserStatus,
 };
-use ratchet_http::clock;
+use ratchet_service::clock;
 use ratchet_store::{Account, LoadError, StoreError, challenges::Hashes};
 
 use crate::{
@@ -122,12 +122,12 @@ impl Mailer {
     }
 
     async fn try_deliver(&self, id: LetterId) -> Result<Delivered, DeliveryError> {
-        let Some(letter) = self.app.outbox.find(id).await? else {
+        let Some(letter) = self.outbox.find(id).await? else {
             return Ok(Delivered { kind: "", result: Outcome::Gone });
         };
         let result = self.send(&letter).await?;
         if result != Outcome::Refused {
-            self.app.outbox.done(id).await?;
+            self.outbox.done(id).await?;
         }
         Ok(Delivered { kind: letter.notice.kind(), result })
     }
@@ -137,7 +137,7 @@ impl Mailer {
         let Some(draft) = self.draft(&letter.notice).await? else { return Ok(Outcome::Pointless) };
         if let Some(limit) = draft.limit {
             let kind = (draft.template.kind(), limit);
-            if !self.app.challenges.count_mail(&draft.to, kind, letter.id, now).await? {
+            if !self.challenges.count_mail(&draft.to, kind, letter.id, now).await? {
                 return Ok(Outcome::TooMany);
             }
         }
@@ -186,11 +186,11 @@ impl Mailer {
     }
 
     async fn account(&self, id: UserId) -> Result<Option<Account>, StoreError> {
-        self.app.users.find_account(id, clock::now()).await
+        self.users.find_account(id, clock::now()).await
     }
 
     async fn account_of(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError> {
-        match self.app.users.find_by_email(email, clock::now()).await? {
+        match self.users.find_by_email(email, clock::now()).await? {
             Some(id) => self.account(id).await,
             None => Ok(None),
         }
@@ -217,18 +217,18 @@ impl Mailer {
     /// Draws what the message proves, keeps the hashes, and writes the message.
     async fn complete(&self, draft: Draft, now: UnixMillis) -> Result<Mail, DeliveryError> {
         let Draft { to, name, template, challenge, .. } = draft;
-        let config = &self.app.config;
+        let config = &self.config;
         let service = &config.password_policy.service_name;
         let Some((purpose, user_id)) = challenge else {
             return Ok(compose(to, template, service, &name, None));
         };
-        let ring = self.app.key_ring.current(now).await?;
+        let ring = self.key_ring.current(now).await?;
         let key = ring.tagger(now.seconds()).ok_or(DeliveryError::NoTagKey)?;
         let token = MailToken { purpose, user_id, secret: TokenSecret::new(random()?) };
         let code = MailCode::new(random()?);
         let hashes = Hashes { token: token.secret.hash(), code: code.hash(purpose, user_id, key) };
         // The hashes are there before the message is: whoever reads it can use it.
-        self.app.challenges.open(purpose, user_id, &to, hashes, now).await?;
+        self.challenges.open(purpose, user_id, &to, hashes, now).await?;
         let proofs = Proofs::new(purpose, &token.encode(key), &code, config.link_url.as_deref());
         Ok(compose(to, template, service, &name, Some(&proofs)))
     }

@@ -9,13 +9,11 @@ mod deliver;
 mod ses;
 mod stream;
 
-use std::error::Error;
+use std::sync::Arc;
 
-use ratchet_core::error_chain::ErrorChain;
-use ratchet_http::{
-    App,
-    measure::{self, LETTERS_DELAYED, LETTERS_REFUSED, LETTERS_SENT},
-};
+use ratchet_core::{config::Config, error_chain::ErrorChain};
+use ratchet_service::metrics::{self, LETTERS_DELAYED, LETTERS_REFUSED, LETTERS_SENT};
+use ratchet_store::{Challenges, KeyRingCache, Outbox, Stores, Users};
 
 use deliver::Outcome;
 use ses::Ses;
@@ -25,18 +23,26 @@ use stream::{Failure, Failures};
 /// One execution environment of the function.
 #[derive(Debug)]
 pub struct Mailer {
-    app: App,
+    config: Config,
+    key_ring: Arc<KeyRingCache>,
+    users: Users,
+    challenges: Challenges,
+    outbox: Outbox,
     ses: Ses,
 }
 
 impl Mailer {
-    /// A mailer with what the environment says; calls nobody yet.
-    ///
-    /// # Errors
-    /// If the environment lacks a variable.
-    pub fn new(app: App) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let ses = Ses::new(&app)?;
-        Ok(Self { app, ses })
+    /// A mailer with these stores. Calls no service.
+    #[must_use]
+    pub fn new(stores: &Stores<'_>) -> Self {
+        Self {
+            config: stores.config().clone(),
+            key_ring: stores.key_ring(),
+            users: stores.users(),
+            challenges: stores.challenges(),
+            outbox: stores.outbox(),
+            ses: Ses::new(stores.config(), stores.aws()),
+        }
     }
 
     /// Sends the letters of one batch, in order. What could not be sent is reported together with
@@ -50,15 +56,15 @@ impl Mailer {
             match self.deliver(id).await {
                 Ok(outcome) => {
                     match outcome.result {
-                        Outcome::Sent => measure::count(LETTERS_SENT),
-                        Outcome::Refused => measure::count(LETTERS_REFUSED),
+                        Outcome::Sent => metrics::count(LETTERS_SENT),
+                        Outcome::Refused => metrics::count(LETTERS_REFUSED),
                         Outcome::Gone | Outcome::Pointless | Outcome::TooMany => {}
                     }
                     let (kind, outcome) = (outcome.kind, outcome.result.as_str());
                     tracing::info!(letter = %id, kind, outcome, "letter");
                 }
                 Err(error) => {
-                    measure::count(LETTERS_DELAYED);
+                    metrics::count(LETTERS_DELAYED);
                     let error = tracing::field::display(ErrorChain(&error));
                     tracing::error!(letter = %id, error, "a letter could not be sent; it comes again");
                     return Failures { batch_item_failures: vec![Failure::of(record)] };

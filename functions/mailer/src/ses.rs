@@ -4,13 +4,13 @@ use std::{error::Error, fmt, time::Duration};
 
 use aws_sdk_sesv2::{
     Client,
-    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig},
+    config::{retry::RetryConfig, timeout::TimeoutConfig},
     error::{BuildError, ProvideErrorMetadata as _, SdkError},
     operation::send_email::SendEmailError,
     types::{Body, Content, Destination, EmailContent, Message, MessageHeader},
 };
-use ratchet_core::email::EmailAddress;
-use ratchet_http::App;
+use ratchet_core::{config::Config, email::EmailAddress};
+use ratchet_store::aws::AwsSettings;
 
 use crate::compose::Mail;
 
@@ -37,21 +37,9 @@ pub(crate) enum SendError {
 }
 
 impl Ses {
-    pub(crate) fn new(app: &App) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let required = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set"));
-        let optional = |name: &str| std::env::var(name).ok();
-        let credentials = Credentials::new(
-            required("AWS_ACCESS_KEY_ID")?,
-            required("AWS_SECRET_ACCESS_KEY")?,
-            optional("AWS_SESSION_TOKEN"),
-            None,
-            "lambda environment",
-        );
+    pub(crate) fn new(config: &Config, aws: &AwsSettings) -> Self {
         // A batch has a minute: one message may not take all of it.
-        let mut config = aws_sdk_sesv2::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new(required("AWS_REGION")?))
-            .credentials_provider(credentials)
+        let client = aws_sdk_sesv2::config::Builder::from(aws.sdk())
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(
                 TimeoutConfig::builder()
@@ -60,14 +48,9 @@ impl Ses {
                     .operation_timeout(Duration::from_secs(5))
                     .build(),
             );
-        let endpoint = optional("AWS_ENDPOINT_URL_SESV2").or_else(|| optional("AWS_ENDPOINT_URL"));
-        config.set_endpoint_url(endpoint);
-        let from = app
-            .config
-            .mail_from
-            .as_ref()
-            .map(|address| mailbox(&app.config.password_policy.service_name, address));
-        Ok(Self { client: Client::from_conf(config.build()), from })
+        let service = &config.password_policy.service_name;
+        let from = config.mail_from.as_ref().map(|address| mailbox(service, address));
+        Self { client: Client::from_conf(client.build()), from }
     }
 
     /// Hands a message over.

@@ -15,7 +15,7 @@ use ratchet_core::{
     },
     time::UnixSeconds,
 };
-use ratchet_http::clock;
+use ratchet_service::clock;
 use ratchet_store::{
     LoadError, StoreError,
     aws::AwsSettings,

@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use ratchet_http::invoked;
+use ratchet_lambda::event;
 use rotate_keys::{Event, Rotation};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    invoked::run(
-        async |config, aws| Ok(Rotation::new(config, aws)),
+    event::run(
+        async |stores| Ok(Rotation::new(stores.config(), stores.aws())),
         async |rotation: &Rotation, event: Event| Ok(rotation.step(&event).await?),
     )
     .await

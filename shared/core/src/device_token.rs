@@ -15,12 +15,11 @@ use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::{
-    attempts::name_hash,
     encoding::{from_base64url, to_base64url},
     ids::UserId,
     key_ring::TagKey,
     time::{UnixMillis, UnixSeconds},
-    user::User,
+    user::{User, name_hash},
 };
 
 /// The prefix of every version 1 token.

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{
     types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use ratchet_core::{
-    attempts::{AttemptId, AttemptKey, Decision, Failures, Throttle},
+    attempts::{AttemptId, AttemptKey, Failures, Throttle, ThrottleDecision},
     time::UnixMillis,
 };
 
@@ -42,7 +42,7 @@ impl Attempts {
         throttle: &Throttle,
         attempt: AttemptId,
         now: UnixMillis,
-    ) -> Result<Decision, StoreError> {
+    ) -> Result<ThrottleDecision, StoreError> {
         let mut update = self
             .client
             .update_item()
@@ -81,7 +81,7 @@ impl Attempts {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        let Err(error) = result else { return Ok(Decision::Allow) };
+        let Err(error) = result else { return Ok(ThrottleDecision::Allow) };
         let Some(UpdateItemError::ConditionalCheckFailedException(unmet)) =
             error.as_service_error()
         else {
@@ -89,11 +89,11 @@ impl Attempts {
         };
         let item = unmet.item.as_ref().ok_or(StoreError::MalformedItem("attempts"))?;
         if Reader(item).optional_bytes("last_attempt")? == Some(*attempt.as_bytes()) {
-            return Ok(Decision::Allow);
+            return Ok(ThrottleDecision::Allow);
         }
         match throttle.decide(Some(to_failures(item)?), now) {
             // The two can differ only by a defect; nothing may get through by it.
-            Decision::Allow => Err(StoreError::MalformedItem("failures")),
+            ThrottleDecision::Allow => Err(StoreError::MalformedItem("failures")),
             decision => Ok(decision),
         }
     }

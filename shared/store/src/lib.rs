@@ -13,6 +13,7 @@ pub mod key_ring;
 mod observer;
 pub mod outbox;
 pub mod sessions;
+mod stores;
 mod transact;
 pub mod users;
 
@@ -24,4 +25,5 @@ pub use key_ring::{KeyRingCache, LoadError};
 pub use observer::{Call, Observer};
 pub use outbox::Outbox;
 pub use sessions::{RotateResult, Sessions};
+pub use stores::Stores;
 pub use users::{Account, Credentials, NewUser, Registration, Users};

@@ -1,10 +1,10 @@
-//! The one clock. Everything below takes what it says as a parameter.
+//! The one clock. The core takes its reading as a parameter.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ratchet_core::time::UnixMillis;
 
-/// The time of the system's clock.
+/// The current time of the system clock.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
 pub fn now() -> UnixMillis {

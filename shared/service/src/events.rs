@@ -1,8 +1,8 @@
 //! Security events: one log line and one CloudWatch metric each.
 //!
-//! The line has `"event"`, the ids of whom it is about and, depending on the event, `kind`,
-//! `reason`, `network` or `user_agent`. No token, name or password is ever in it. The metric has
-//! the event's name, in the namespace `Ratchet`, by way of the embedded metric format.
+//! The line contains `"event"`, the ids of the user and the session and, depending on the event,
+//! `kind`, `reason`, `network` or `user_agent`. It never contains a token, a name or a password.
+//! The metric is named after the event.
 
 use ratchet_core::{
     ids::{SessionId, UserId},
@@ -10,46 +10,46 @@ use ratchet_core::{
     session::{Origin, RevocationReason},
 };
 
-use crate::measure;
+use crate::metrics;
 
-/// Something that whoever watches over users' sessions wants to know.
+/// Something that operators who watch over accounts want to know.
 #[derive(Debug, Clone, Copy)]
 pub enum SecurityEvent<'a> {
-    /// A password was right and a session was made.
+    /// A user signed in.
     SessionCreated,
-    /// A password was wrong, or the user unknown, disabled or unconfirmed.
+    /// A sign-in was refused: wrong password, or unknown, disabled or unconfirmed user.
     LoginFailed {
-        /// Which of them: for the operator only.
+        /// Which of these. Only operators may see it.
         reason: &'static str,
     },
-    /// A password was not even tried, because too many were wrong before.
+    /// An attempt was refused unseen, because too many had failed before.
     AttemptRefused {
-        /// Whose they were: the account's, a device's, or the network's.
+        /// Whose failures they were: the account's, a device's, a session's or a network's.
         kind: &'static str,
     },
-    /// A recent token led to the live one.
+    /// A recently superseded token led to the live one.
     RefreshedInRetryWindow,
     /// An old token was presented.
     ReuseDetected {
-        /// How it gave itself away.
+        /// How it was recognised.
         kind: Reuse,
     },
     /// A session was ended.
     SessionRevoked {
-        /// By what.
+        /// Why.
         reason: RevocationReason,
     },
-    /// A session made room for another one.
+    /// A session made room for a new one.
     SessionEvicted,
-    /// Something about a user changed that decides who may sign in.
+    /// A change of an account that affects who may sign in.
     AccountChanged {
-        /// What.
+        /// What changed.
         change: AccountChange,
-        /// The administrator who changed it; `None` if the user did.
+        /// The administrator who made the change; `None` if the user or an operator did.
         by: Option<UserId>,
     },
-    /// A recent token led to the live one from another network or user agent than the one that
-    /// rotated last: perhaps a thief and the owner share a chain.
+    /// A recently superseded token came from another network or user agent than the last rotation:
+    /// a thief and the owner may be sharing a session.
     SuspiciousConvergence {
         /// Where the last rotation came from.
         last: &'a Origin,
@@ -58,28 +58,28 @@ pub enum SecurityEvent<'a> {
     },
 }
 
-/// What changed about a user.
+/// A change of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountChange {
-    /// Somebody registered.
+    /// The account was registered.
     Registered,
     /// The address was confirmed.
     EmailConfirmed,
-    /// There is another address.
+    /// The address was replaced.
     EmailChanged,
-    /// There is another password, by whoever knew the one before.
+    /// The password was changed by somebody who knew it.
     PasswordChanged,
-    /// There is another password, by whoever reads the user's mail.
+    /// The password was reset by somebody who reads the user's mail.
     PasswordReset,
     /// The user was deleted.
     Deleted,
-    /// The user may not sign in.
+    /// The user was disabled.
     Disabled,
-    /// The user may sign in again.
+    /// The user was enabled.
     Enabled,
-    /// The user has other roles.
+    /// The roles were replaced.
     RolesSet,
-    /// Failed sign-ins were forgotten.
+    /// The counter of failed sign-ins was deleted.
     Unlocked,
 }
 
@@ -103,7 +103,7 @@ impl AccountChange {
 }
 
 impl SecurityEvent<'_> {
-    /// The event's name, in log lines and as a metric.
+    /// The name of the event, in log lines and as a metric.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -120,7 +120,7 @@ impl SecurityEvent<'_> {
     }
 }
 
-/// Records an event about a user, or about nobody known.
+/// Records an event. The ids are `None` if the user or the session is not known.
 pub fn record(event: SecurityEvent<'_>, user_id: Option<UserId>, session_id: Option<SessionId>) {
     let name = event.name();
     let user_id = user_id.map(tracing::field::display);
@@ -157,5 +157,5 @@ pub fn record(event: SecurityEvent<'_>, user_id: Option<UserId>, session_id: Opt
             );
         }
     }
-    measure::count(name);
+    metrics::count(name);
 }

@@ -6,13 +6,12 @@ use ratchet_core::password::{HashCost, HashError, Password, PasswordHasher, PhcH
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use crate::{
-    Problem, clock,
-    measure::{ARGON2_MILLISECONDS, time},
+    Fault, clock,
+    metrics::{ARGON2_MILLISECONDS, time},
 };
 
-/// The hashing of one execution environment. As many hashes are computed at once as there are
-/// processors, however many requests wait for one: more would only take longer, all of them, and
-/// more memory.
+/// The hashing of one execution environment. It computes as many hashes at once as there are
+/// processors, however many requests wait: more would take longer and use more memory.
 #[derive(Debug, Clone)]
 pub struct Hashing {
     hasher: Arc<PasswordHasher>,
@@ -20,10 +19,10 @@ pub struct Hashing {
 }
 
 impl Hashing {
-    /// Hashing at `cost`. Memory for one hash is allocated here, before the first request.
+    /// Hashing at `cost`. Allocates the memory for one hash, so call it before the first request.
     ///
     /// # Errors
-    /// [`HashError`].
+    /// [`HashError`] if there is not enough memory.
     pub fn new(cost: HashCost) -> Result<Self, HashError> {
         Self::on(thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN).get(), cost)
     }
@@ -38,30 +37,30 @@ impl Hashing {
     /// Hashes a new password.
     ///
     /// # Errors
-    /// [`Problem`] if it can not be hashed now.
-    pub async fn hash(&self, password: Password) -> Result<PhcHash, Problem> {
+    /// [`Fault`] if it cannot be hashed now.
+    pub async fn hash(&self, password: Password) -> Result<PhcHash, Fault> {
         Ok(self.run(move |hasher| hasher.hash(&password)).await??)
     }
 
     /// Compares a password with a stored hash.
     ///
     /// # Errors
-    /// [`Problem`]; the password is neither right nor wrong then.
-    pub async fn verify(&self, password: Password, stored: PhcHash) -> Result<Verdict, Problem> {
+    /// [`Fault`]; the password is then neither right nor wrong.
+    pub async fn verify(&self, password: Password, stored: PhcHash) -> Result<Verdict, Fault> {
         Ok(self.run(move |hasher| hasher.verify(&password, &stored)).await??)
     }
 
-    /// Does `work` on a thread of its own. If the request is given up meanwhile, the work is
-    /// finished all the same, and counts as under way until then.
+    /// Runs `work` on a thread of its own. If the request is given up meanwhile, the work still
+    /// runs to its end, and keeps its place until then.
     ///
     /// # Errors
-    /// [`Problem::Internal`] if it panics.
+    /// [`Fault::HashAborted`] if the work panics.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&PasswordHasher) -> T + Send + 'static,
-    ) -> Result<T, Problem> {
+    ) -> Result<T, Fault> {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
-        let permit = permit.map_err(|_| Problem::Internal)?;
+        let permit = permit.map_err(|_| Fault::HashAborted)?;
         let hasher = Arc::clone(&self.hasher);
         let hashing = spawn_blocking(move || {
             let begun = clock::now();
@@ -69,7 +68,7 @@ impl Hashing {
             drop(permit);
             (output, clock::now().get().saturating_sub(begun.get()))
         });
-        let Ok((output, milliseconds)) = hashing.await else { return Err(Problem::Internal) };
+        let Ok((output, milliseconds)) = hashing.await else { return Err(Fault::HashAborted) };
         time(ARGON2_MILLISECONDS, milliseconds);
         Ok(output)
     }
@@ -87,7 +86,7 @@ mod tests {
     const CHEAP: HashCost = HashCost { memory_kib: 64, iterations: 1, parallelism: 1 };
 
     #[tokio::test]
-    async fn no_more_hashes_are_computed_at_once_than_there_are_processors() {
+    async fn at_most_one_hash_per_processor_is_computed_at_once() {
         let hashing = Hashing::on(2, CHEAP).unwrap();
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let all = (0..16).map(|_| {
@@ -111,7 +110,7 @@ mod tests {
     async fn work_that_panics_is_a_fault_and_the_next_is_done() {
         let hashing = Hashing::on(1, CHEAP).unwrap();
         let panics = hashing.run(|_| -> u8 { panic!("on purpose") }).await;
-        assert!(matches!(panics, Err(Problem::Internal)));
+        assert!(matches!(panics, Err(Fault::HashAborted)));
         assert_eq!(hashing.run(|_| 7).await.ok(), Some(7));
     }
 }

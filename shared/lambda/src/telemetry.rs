@@ -1,12 +1,14 @@
-//! JSON log lines on standard output, where Lambda takes them from.
+//! JSON log lines on standard output, from where Lambda passes them on.
 
 use ratchet_core::config::LogLevel;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Layer as _, filter::Targets, fmt, layer::SubscriberExt as _, registry};
 
-/// Begins to log: our own lines at `level`, security events always, those of dependencies from
-/// warnings on. More is not to be had: what the runtime and the SDK say below that shows events, and
-/// so passwords and tokens.
+/// Starts to log: our own lines at `level`, security events always, and dependencies at `warn`.
+///
+/// # Security
+/// Dependencies never log below `warn`: their debug output contains raw events, and with them
+/// passwords and tokens.
 pub(crate) fn init(level: LogLevel) {
     let ours = match level {
         LogLevel::Info => LevelFilter::INFO,
@@ -35,7 +37,7 @@ pub(crate) fn init(level: LogLevel) {
         .with_current_span(false)
         .with_span_list(false)
         .with_filter(targets);
-    // A second initialisation, as in tests, leaves the first one in place.
+    // A second call leaves the first subscriber in place.
     let subscriber = registry().with(lines);
     if tracing::subscriber::set_global_default(subscriber).is_err() {
         tracing::debug!("logging was initialised before");
