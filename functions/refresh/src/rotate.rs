@@ -1,6 +1,7 @@
 //! The rotation, from a presented token to a token pair: the one write, and what follows from it.
 
 use ratchet_core::{
+    access_token::AccessTokenError,
     config::Convergence,
     entropy::random,
     ids::UserId,
@@ -84,7 +85,8 @@ async fn find(app: &App, id: UserId, now: UnixMillis) -> Result<Option<User>, St
     found
 }
 
-/// An access token beside the refresh token must be of the same session; it may be expired.
+/// An access token beside the refresh token must not be forged or of another session. Its age, issuer
+/// and audience do not matter. One of a removed key counts as if it were absent: it proves nothing.
 async fn belongs_together(
     app: &App,
     token: &RefreshToken,
@@ -92,8 +94,9 @@ async fn belongs_together(
     now: UnixMillis,
 ) -> Result<(), Problem> {
     let mismatch = Problem::InvalidAttempt(InvalidAttempt::AccessTokenMismatch);
-    match app.verify_whatever_its_age(access_token, now).await {
+    match app.verify_signature(access_token, now).await {
         Ok(claims) if claims.sub == token.user_id && claims.sid == token.session_id => Ok(()),
+        Err(VerifyError::Invalid(AccessTokenError::UnknownKey)) => Ok(()),
         Ok(_) | Err(VerifyError::Invalid(_)) => Err(mismatch),
         Err(VerifyError::NoKeyRing(error)) => Err(error.into()),
     }

@@ -17,6 +17,7 @@ pub mod plan;
 mod policy;
 mod public;
 mod public_keys;
+mod replacement;
 pub mod rotation;
 mod seed;
 mod signing_key;
@@ -35,6 +36,7 @@ pub use self::{
     policy::RotationPolicy,
     public::PublicJwk,
     public_keys::PublicKeys,
+    replacement::Unfit,
     seed::MIN_SEED_CHARS,
     signing_key::SigningKey,
     tag_key::TagKey,
@@ -119,8 +121,11 @@ impl KeyRing {
         Ok(ring)
     }
 
-    /// Reads the secret's string, also if no key may sign.
-    fn read(secret: &str, algorithm: SignatureAlgorithm) -> Result<Self, KeyRingError> {
+    /// As [`Self::parse_for`], also if no key may sign or tag: what such a ring verifies still counts.
+    ///
+    /// # Errors
+    /// [`KeyRingError`] if any key in it cannot be used.
+    pub fn read(secret: &str, algorithm: SignatureAlgorithm) -> Result<Self, KeyRingError> {
         let set: JwkSet = serde_json::from_str(secret).map_err(|_| KeyRingError::Malformed)?;
         let mut ring = Self { signing_keys: Vec::new(), tag_keys: Vec::new() };
         if let Some(seed) = &set.seed {

@@ -85,7 +85,7 @@ impl Request {
     /// The device token, if it is genuine and given for this name.
     fn device_token(&self, ring: &KeyRing, now: UnixMillis) -> Option<DeviceToken> {
         let (text, now) = (self.device_token.as_deref()?, now.seconds());
-        DeviceToken::parse(text, &self.name, ring.tag_keys(now), now)
+        DeviceToken::parse(text, &self.name, ring.device_tag_keys(), now)
     }
 }
 
