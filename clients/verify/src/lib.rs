@@ -82,10 +82,13 @@ impl Verifier {
             ended: None,
             policy: AccessTokenPolicy {
                 issuer: issuer.to_owned(),
+                former_issuers: Vec::new(),
                 audience: audience.to_owned(),
+                former_audiences: Vec::new(),
                 client_id: String::new(),
                 life: Duration::from_secs(300),
                 clock_skew: Duration::ZERO,
+                leeway: Duration::ZERO,
             },
         })
     }

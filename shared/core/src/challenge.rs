@@ -8,21 +8,21 @@
 //! rm1_ base64url( purpose (1) ‖ user id (16) ‖ secret (32) ‖ tag (16) )
 //! ```
 //!
-//! The tag is what it is in a refresh token: garbage is refused without asking the database.
+//! The tag keeps garbage away from the database, as in a refresh token.
 
 use std::{fmt, time::Duration};
 
-use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
+use aws_lc_rs::hmac;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::{
-    encoding::{from_base64url, to_base64url},
     ids::UserId,
     key_ring::TagKey,
     secret::{SecretHash, TokenSecret},
+    tagged_token::Format,
 };
 
-/// The prefix of every mailed token, by which secret scanners can know one.
+/// The prefix of every mailed token. Secret scanners can search for it.
 pub const PREFIX: &str = "rm1_";
 
 /// How many codes may be tried for one address and purpose in a day.
@@ -38,8 +38,7 @@ pub const MAILS_PER_HOUR: usize = 6;
 /// How often in an hour somebody is told that others try to register with an address that is theirs.
 pub const NOTICES_PER_HOUR: usize = 1;
 
-const SIGNED: usize = 1 + 16 + 32;
-const TAG: usize = 16;
+const FORMAT: Format = Format::new(PREFIX, 1 + 16 + 32);
 
 /// What a challenge is for. A token or a code of one purpose is worth nothing for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -104,17 +103,12 @@ impl MailToken {
     /// The token as messages carry it.
     #[must_use]
     pub fn encode(&self, key: &TagKey) -> Zeroizing<String> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(SIGNED + TAG));
-        bytes.push(self.purpose.byte());
-        bytes.extend_from_slice(self.user_id.as_bytes());
-        bytes.extend_from_slice(self.secret.expose());
-        let tag = tag(key, &bytes);
-        bytes.extend(tag.as_ref().iter().take(TAG));
-        let encoded = Zeroizing::new(to_base64url(&bytes));
-        Zeroizing::new([PREFIX, encoded.as_str()].concat())
+        let purpose = [self.purpose.byte()];
+        let fields = [&purpose, self.user_id.as_bytes().as_slice(), self.secret.expose()];
+        FORMAT.encode(&fields, &[], key.hmac())
     }
 
-    /// Reads a token that somebody presented and checks its tag against every tag key.
+    /// Reads a token that somebody presented and checks its tag with each of `keys`.
     ///
     /// # Errors
     /// [`InvalidMailToken`]: the text is refused without looking anything up.
@@ -122,37 +116,18 @@ impl MailToken {
         text: &str,
         keys: impl IntoIterator<Item = &'k TagKey>,
     ) -> Result<Self, InvalidMailToken> {
-        let encoded = text.strip_prefix(PREFIX).ok_or(InvalidMailToken)?;
-        if encoded.len() > 2 * (SIGNED + TAG) {
-            return Err(InvalidMailToken);
-        }
-        let bytes = Zeroizing::new(from_base64url(encoded).ok_or(InvalidMailToken)?);
-        let (signed, presented) = bytes.split_at_checked(SIGNED).ok_or(InvalidMailToken)?;
-        let genuine = keys.into_iter().any(|key| {
-            let tag = tag(key, signed);
-            tag.as_ref()
-                .get(..TAG)
-                .is_some_and(|tag| verify_slices_are_equal(tag, presented).is_ok())
-        });
-        let (purpose, rest) = signed.split_first().ok_or(InvalidMailToken)?;
-        let (user_id, secret) = rest.split_at_checked(16).ok_or(InvalidMailToken)?;
-        let purpose = Purpose::ALL.into_iter().find(|known| known.byte() == *purpose);
-        match (genuine, purpose, user_id.try_into(), secret.try_into()) {
-            (true, Some(purpose), Ok(user_id), Ok(secret)) => Ok(Self {
-                purpose,
-                user_id: UserId::from_bytes(user_id),
-                secret: TokenSecret::new(secret),
-            }),
-            _ => Err(InvalidMailToken),
-        }
+        let keys = keys.into_iter().map(TagKey::hmac);
+        let mut fields = FORMAT.decode(text, &[], keys).map_err(|_| InvalidMailToken)?;
+        let mut read = || {
+            let [purpose] = fields.take()?;
+            Some(Self {
+                purpose: Purpose::ALL.into_iter().find(|known| known.byte() == purpose)?,
+                user_id: UserId::from_bytes(fields.take()?),
+                secret: TokenSecret::new(fields.take()?),
+            })
+        };
+        read().ok_or(InvalidMailToken)
     }
-}
-
-fn tag(key: &TagKey, signed: &[u8]) -> hmac::Tag {
-    let mut context = hmac::Context::with_key(key.hmac());
-    context.update(PREFIX.as_bytes());
-    context.update(signed);
-    context.sign()
 }
 
 /// Six digits that a message carries beside the token.
@@ -248,6 +223,7 @@ pub enum Proof {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoding::{from_base64url, to_base64url};
 
     fn key() -> TagKey {
         TagKey::new(&[7; 32])

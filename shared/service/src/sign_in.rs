@@ -151,7 +151,7 @@ impl SignIn {
         let ring = self.key_ring.current(now).await?;
         let tag_key = ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
         let device = device_token.and_then(|text| {
-            DeviceToken::parse(&text, &name, ring.tag_keys(now.seconds()), now.seconds())
+            DeviceToken::parse(&text, &name, ring.device_tag_keys(), now.seconds())
         });
         let Proven { user, attempt } = self.prove(&name, password, device, source_ip, now).await?;
         let device_token = renew(device, &user, now)?.encode(&name, tag_key);

@@ -10,6 +10,7 @@ use std::{
 use aws_sdk_secretsmanager::{Client, operation::get_secret_value::GetSecretValueError};
 use ratchet_core::{
     error_chain::ErrorChain,
+    jws::SignatureAlgorithm,
     key_ring::{KeyRing, KeyRingError},
     time::UnixMillis,
 };
@@ -49,6 +50,7 @@ pub enum LoadError {
 pub struct KeyRingCache {
     client: Client,
     secret_id: String,
+    algorithm: SignatureAlgorithm,
     reload_after: Duration,
     not_loaded: fn(),
     state: RwLock<State>,
@@ -75,7 +77,14 @@ impl KeyRingCache {
         not_loaded: fn(),
     ) -> Self {
         let (state, turn) = (RwLock::default(), Mutex::default());
-        Self { client, secret_id: secret_id.into(), reload_after, not_loaded, state, turn }
+        let (secret_id, algorithm) = (secret_id.into(), SignatureAlgorithm::default());
+        Self { client, secret_id, algorithm, reload_after, not_loaded, state, turn }
+    }
+
+    /// Which of a seed's first keys signs, for a function that signs: see [`KeyRing::parse_for`].
+    #[must_use]
+    pub fn signing_with(self, algorithm: SignatureAlgorithm) -> Self {
+        Self { algorithm, ..self }
     }
 
     /// The ring: the cached one while it is fresh, or while no newer one can be had. One request
@@ -195,7 +204,7 @@ impl KeyRingCache {
         let Some(secret) = output.secret_string() else {
             return Err(LoadError::Missing(self.secret_id.clone()));
         };
-        let ring = Arc::new(KeyRing::parse(secret, now.seconds())?);
+        let ring = Arc::new(KeyRing::parse_for(secret, self.algorithm, now.seconds())?);
         self.write_state(|state| {
             state.ring = Some(Arc::clone(&ring));
             state.loaded_at = Some(now);

@@ -146,10 +146,13 @@ impl Issuer {
         };
         let policy = AccessTokenPolicy {
             issuer: self.url.clone(),
+            former_issuers: Vec::new(),
             audience: "things".to_owned(),
+            former_audiences: Vec::new(),
             client_id: "first-party".to_owned(),
             life: LIFE,
             clock_skew: std::time::Duration::ZERO,
+            leeway: std::time::Duration::ZERO,
         };
         let ring = self.ring.lock().unwrap();
         access_token::issue(&subject, &policy, &ring, at(now), [3; 16]).unwrap().to_string()
