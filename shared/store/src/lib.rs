@@ -18,7 +18,7 @@ pub mod users;
 
 pub use attempts::Attempts;
 pub use challenges::Challenges;
-pub use ends::EndsCache;
+pub use ends::{EndedSessions, EndsCache};
 pub use error::StoreError;
 pub use key_ring::{KeyRingCache, LoadError};
 pub use observer::{Call, Observer};
