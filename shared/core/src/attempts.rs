@@ -1,14 +1,18 @@
 //! How often passwords may be guessed.
 //!
 //! An attempt is counted before its password is hashed, in one conditional write per counter, and
-//! counts as failed until the password has been proved: however many arrive at once, no more get
-//! through than one after the other would. [`Throttle::decide`] says what a counter allows;
-//! [`Throttle::steps`] says the same as the condition of that write.
+//! counts as failed until the password has been proved: attempts that arrive at the same time get
+//! no further than attempts one after the other. [`Throttle::decide`] says what a counter allows;
+//! [`Throttle::steps`] says the same as the condition of that write. [`Counter`] says what each write
+//! does, also when it arrives twice.
+
+mod counter;
 
 use std::{fmt, net::IpAddr, time::Duration};
 
 use aws_lc_rs::digest;
 
+pub use self::counter::{Counter, REMEMBERED};
 use crate::{
     device_token::DeviceId,
     encoding::to_base64url,
@@ -20,25 +24,25 @@ use crate::{
 /// The longest delay between two attempts.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(3_600);
 
-/// Failures of one network are forgotten after so long.
+/// Failures of one network are forgotten after this time.
 pub const NETWORK_WINDOW: Duration = Duration::from_secs(3_600);
 
 /// How many failures a counter allows, and at what pace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Throttle {
-    /// So many failures cost no delay.
+    /// This many failures cost no delay.
     pub free: u32,
-    /// The delay after that many. Every further failure doubles it, up to [`LONGEST_DELAY`].
+    /// The delay after them. Every further failure doubles it, up to [`LONGEST_DELAY`].
     pub delay: Duration,
-    /// After so many in succession nothing is tried any more until somebody unlocks.
+    /// After this many in succession no attempt is allowed until somebody unlocks.
     pub max: u32,
 }
 
 /// What limits guessing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptPolicy {
-    /// For the devices that a user has not signed in from before, all of them together; and for
-    /// each that the user has, apart.
+    /// For all devices that a user has not signed in from before, together; and for each device that
+    /// the user has.
     ///
     /// # Security
     /// NIST SP 800-63B-4 §3.2.2: no more than 100 consecutive failures.
@@ -61,23 +65,23 @@ pub struct Failures {
 pub enum Decision {
     /// Yes.
     Allow,
-    /// Not before so long from now.
+    /// Not before this time has passed.
     Wait(Duration),
     /// Not before somebody unlocks.
     Locked,
 }
 
-/// One alternative of the condition under which an attempt may be made.
+/// One alternative of the condition under which an attempt may be made: both of its parts hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// The counter is below this,
+    /// The counter is below this.
     pub below: u32,
-    /// and its last attempt began at this moment or before, if that matters.
+    /// The last attempt began at this moment or before, if that matters.
     pub last_until: Option<UnixMillis>,
 }
 
 impl Throttle {
-    /// The delay that `count` failures in succession have earned.
+    /// The delay after `count` failures in succession.
     #[must_use]
     pub fn delay_after(&self, count: u32) -> Duration {
         let Some(doublings) = count.checked_sub(self.free) else { return Duration::ZERO };
@@ -97,7 +101,7 @@ impl Throttle {
         if delay.is_zero() || until <= now {
             return Decision::Allow;
         }
-        // A clock that is ahead of ours must not make anybody wait longer than the delay.
+        // Another function's clock may be ahead: nobody waits longer than the delay.
         let left = Duration::from_millis(until.get().saturating_sub(now.get()));
         Decision::Wait(left.min(delay))
     }
@@ -122,7 +126,7 @@ impl Throttle {
     }
 }
 
-/// Names one attempt, so that a write that the SDK sends twice counts once.
+/// Names one attempt, so that a write that arrives twice counts once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptId([u8; 16]);
 
@@ -140,11 +144,11 @@ impl AttemptId {
     }
 }
 
-/// Whose counter it is.
+/// What a counter is for.
 ///
 /// # Security
-/// A name is in it as a hash only: what people type into the field of the name is sometimes their
-/// password. Names that nobody has are counted as any other, so that nothing tells them apart.
+/// A name is in it as a hash only: what people type into the name's field is sometimes their
+/// password. Names that nobody has are counted like any other, so that they cannot be told apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptKey {
     text: String,
@@ -155,7 +159,7 @@ impl AttemptKey {
     /// Of a user name as it was typed, whether or not anybody has it.
     #[must_use]
     pub fn account(typed: &str) -> Self {
-        // Succession has no end in time; a year after the last attempt nobody is guessing.
+        // A succession does not end with time, but a year after the last attempt nobody is guessing.
         Self::new("account", &to_base64url(&name_hash(typed)), 365 * 24 * 3_600)
     }
 
@@ -165,22 +169,22 @@ impl AttemptKey {
         Self::new("device", &to_base64url(device.as_bytes()), 365 * 24 * 3_600)
     }
 
-    /// Of a session in which the password is asked for again. Whoever has its access token can not
-    /// keep the owner from signing in by wrong passwords, and guesses no more than a stranger may.
+    /// Of a session in which the password is asked for again. Somebody who has its access token cannot
+    /// lock the owner out by wrong passwords, and may not guess more often than a stranger.
     #[must_use]
     pub fn session(session: SessionId) -> Self {
         Self::new("session", &to_base64url(session.as_bytes()), 365 * 24 * 3_600)
     }
 
-    /// Of the network that a request came from, for the window that `now` is in. Requests whose
-    /// network the gateway did not tell are counted together.
+    /// Of the network that a request came from, for the window that `now` is in. Requests of unknown
+    /// origin are counted together.
     #[must_use]
     pub fn network(source: Option<IpAddr>, now: UnixMillis) -> Self {
         Self::of_network("network", source, now)
     }
 
-    /// Of the same network, for what anybody may ask of accounts: registrations, messages, and the
-    /// proofs in them. Apart from its sign-ins: neither keeps it from the other.
+    /// Of the same network, for what anybody may request without a session: registrations, messages,
+    /// and the proofs in them. They and sign-ins do not use up each other's attempts.
     #[must_use]
     pub fn accounts(source: Option<IpAddr>, now: UnixMillis) -> Self {
         Self::of_network("accounts", source, now)
@@ -222,8 +226,8 @@ impl fmt::Display for AttemptKey {
     }
 }
 
-/// The hash by which a typed name is known. Spellings of one name have one hash; what can not be
-/// a name is hashed as it is.
+/// The hash of a typed name. All spellings of one name have one hash; what cannot be a name is hashed
+/// as it is.
 pub(crate) fn name_hash(typed: &str) -> [u8; 16] {
     let (kind, name) = match NameKey::parse(typed) {
         Ok(name) => (&b"name "[..], name.as_str().to_owned()),
