@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use ratchet_core::{attempts::AttemptKey, time::UnixMillis};
+use ratchet_core::{
+    attempts::{AttemptId, AttemptKey},
+    time::UnixMillis,
+};
 use ratchet_http::{
     App, Problem,
     attempts::{admit, give_back},
@@ -14,7 +17,7 @@ use ratchet_http::{
 /// Without it ten codes could be tried of each of any number of addresses, and hashes and messages
 /// be asked for without end.
 #[derive(Debug)]
-pub(crate) struct Counted(AttemptKey);
+pub(crate) struct Counted(AttemptKey, AttemptId);
 
 impl Counted {
     /// Counts the request, before anything is hashed, compared or kept.
@@ -27,12 +30,12 @@ impl Counted {
         now: UnixMillis,
     ) -> Result<Self, Problem> {
         let key = AttemptKey::accounts(source, now);
-        admit(app, &key, &app.config.attempts.network, "accounts", now).await?;
-        Ok(Self(key))
+        let attempt = admit(app, &key, &app.config.attempts.network, "accounts", now).await?;
+        Ok(Self(key, attempt))
     }
 
     /// Takes it back: what was presented was right.
     pub(crate) async fn give_back(&self, app: &App) {
-        give_back(app, &self.0).await;
+        give_back(app, &self.0, self.1).await;
     }
 }

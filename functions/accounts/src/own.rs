@@ -1,6 +1,6 @@
 //! Callers and their own accounts.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -11,6 +11,9 @@ use ratchet_core::{
 };
 use ratchet_http::{App, Problem, attempts::admit, clock, hashing::Hashing, signed_in::SignedIn};
 use ratchet_store::Account;
+
+/// How long a request that changed the password is recognised when it comes again.
+const JUST_NOW: Duration = Duration::from_mins(10);
 
 /// A caller whose session lives, with the whole account.
 #[derive(Debug)]
@@ -45,10 +48,32 @@ impl Own {
         // What can not be a password is nobody's.
         let Ok(password) = Password::parse(typed) else { return Err(Problem::WrongPassword) };
         let counter = AttemptKey::session(self.claims.sid);
-        admit(app, &counter, &app.config.attempts.account, "session", clock::now()).await?;
+        let policy = &app.config.attempts.account;
+        let attempt = admit(app, &counter, policy, "session", clock::now()).await?;
         match hashing.verify(password, self.account.password_hash.clone()).await? {
             Verdict::Wrong => Err(Problem::WrongPassword),
-            Verdict::Right | Verdict::RightButCheap => Ok(app.attempts.reset(&counter).await?),
+            Verdict::Right | Verdict::RightButCheap => {
+                Ok(app.attempts.reset(&counter, attempt).await?)
+            }
         }
+    }
+    /// Whether this session has set this very password a moment ago: then the request that set it has
+    /// come again, because its answer was lost.
+    ///
+    /// # Errors
+    /// [`Problem`] if the password cannot be verified now.
+    pub(crate) async fn has_just_set(
+        &self,
+        hashing: &Hashing,
+        typed: &str,
+    ) -> Result<bool, Problem> {
+        let cut = self.account.user.cut.filter(|cut| cut.spared == Some(self.claims.sid));
+        let lately = cut.is_some_and(|cut| clock::now() < cut.valid_after.plus(JUST_NOW));
+        let Ok(password) = Password::parse(typed) else { return Ok(false) };
+        if !lately {
+            return Ok(false);
+        }
+        let stored = self.account.password_hash.clone();
+        Ok(hashing.verify(password, stored).await? != Verdict::Wrong)
     }
 }

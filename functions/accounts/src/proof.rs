@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use ratchet_core::{
+    attempts::AttemptId,
     challenge::{MailCode, MailToken, Proof, Purpose},
     email::EmailAddress,
     entropy::random,
@@ -39,8 +40,7 @@ impl Evidence<'_> {
     ///
     /// # Security
     /// An address that nobody has costs the same calls as any other: the code is counted for the
-    /// address, and then compared with the challenge of a user who does not exist: another one for
-    /// each request, so that those for unknown addresses do not meet at one item.
+    /// address and compared with the challenge of a user who does not exist, one for each address.
     ///
     /// # Errors
     /// [`Problem::InvalidProof`], [`Problem::TooManyAttempts`], or what `malformed` says.
@@ -71,12 +71,12 @@ impl Evidence<'_> {
                     return Err(Problem::Internal);
                 };
                 let counted = Counted::take(app, self.source, now).await?;
-                if !app.challenges.count_try(purpose, &email, now).await? {
+                let attempt = AttemptId::new(random()?);
+                if !app.challenges.count_try(purpose, &email, attempt, now).await? {
                     return Err(Problem::InvalidProof);
                 }
                 let known = app.users.find_by_email(&email, now).await?;
-                let nobody = UserId::generate(now, &random()?);
-                let user_id = known.unwrap_or(nobody);
+                let user_id = known.unwrap_or_else(|| email.stand_in());
                 let keys = ring.tag_keys(now.seconds());
                 let hashes = keys.map(|key| code.hash(purpose, user_id, key)).collect();
                 Ok(Presented { purpose, user_id, proof: Proof::Code(hashes), counted })

@@ -3,14 +3,18 @@
 use std::net::IpAddr;
 
 use ratchet_core::{
-    attempts::AttemptKey, device_token::DeviceToken, error_chain::ErrorChain, time::UnixMillis,
+    attempts::{AttemptId, AttemptKey},
+    device_token::DeviceToken,
+    error_chain::ErrorChain,
+    time::UnixMillis,
 };
 use ratchet_http::{App, Problem, attempts::admit};
 
 /// An attempt that has been counted, as a failure until it turns out to be none.
 pub(crate) struct Admission {
-    network: AttemptKey,
-    counter: AttemptKey,
+    network: (AttemptKey, AttemptId),
+    /// Absent if the device's counter lets nobody try.
+    counter: Option<(AttemptKey, AttemptId)>,
     /// What the device's counter said, if it lets nobody try.
     pub(crate) refusal: Option<Problem>,
 }
@@ -31,17 +35,18 @@ impl Admission {
     ) -> Result<Self, Problem> {
         let policy = app.config.attempts;
         let network = AttemptKey::network(source, now);
-        admit(app, &network, &policy.network, "network", now).await?;
+        let attempt = admit(app, &network, &policy.network, "network", now).await?;
+        let network = (network, attempt);
         let Some(device) = device else {
             let counter = AttemptKey::account(name);
-            admit(app, &counter, &policy.account, "account", now).await?;
-            return Ok(Self { network, counter, refusal: None });
+            let attempt = admit(app, &counter, &policy.account, "account", now).await?;
+            return Ok(Self { network, counter: Some((counter, attempt)), refusal: None });
         };
         let counter = AttemptKey::device(device.device_id);
         match admit(app, &counter, &policy.account, "device", now).await {
-            Ok(()) => Ok(Self { network, counter, refusal: None }),
+            Ok(attempt) => Ok(Self { network, counter: Some((counter, attempt)), refusal: None }),
             Err(refusal @ (Problem::TooManyAttempts { .. } | Problem::AccountLocked)) => {
-                Ok(Self { network, counter, refusal: Some(refusal) })
+                Ok(Self { network, counter: None, refusal: Some(refusal) })
             }
             Err(fault) => Err(fault),
         }
@@ -56,8 +61,8 @@ impl Admission {
         now: UnixMillis,
     ) -> Result<Self, Problem> {
         let counter = AttemptKey::account(name);
-        admit(app, &counter, &app.config.attempts.account, "account", now).await?;
-        Ok(Self { counter, refusal: None, ..self })
+        let attempt = admit(app, &counter, &app.config.attempts.account, "account", now).await?;
+        Ok(Self { counter: Some((counter, attempt)), refusal: None, ..self })
     }
 
     /// The password was proved: the succession of failures is over.
@@ -65,8 +70,14 @@ impl Admission {
     /// What can not be written here makes later delays longer than they need be, which is no
     /// reason to refuse this sign-in.
     pub(crate) async fn succeeded(&self, app: &App) {
-        let (reset, given_back) =
-            tokio::join!(app.attempts.reset(&self.counter), app.attempts.give_back(&self.network));
+        let reset = async {
+            match &self.counter {
+                Some((counter, attempt)) => app.attempts.reset(counter, *attempt).await,
+                None => Ok(()),
+            }
+        };
+        let (network, attempt) = &self.network;
+        let (reset, given_back) = tokio::join!(reset, app.attempts.give_back(network, *attempt));
         for error in [reset.err(), given_back.err()].into_iter().flatten() {
             let error = tracing::field::display(ErrorChain(&error));
             tracing::warn!(error, "a counter of attempts could not be set back");

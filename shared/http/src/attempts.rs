@@ -12,8 +12,8 @@ use crate::{
     events::{SecurityEvent, record},
 };
 
-/// Counts an attempt, as a failure until it turns out to be none. `kind` says in the event whose
-/// counter it was.
+/// Counts an attempt, as a failure until it turns out to be none. Returns what settles it then.
+/// `kind` says in the event which counter it was.
 ///
 /// # Errors
 /// [`Problem::TooManyAttempts`] or [`Problem::AccountLocked`], and nothing was counted; a fault, and
@@ -24,10 +24,10 @@ pub async fn admit(
     throttle: &Throttle,
     kind: &'static str,
     now: UnixMillis,
-) -> Result<(), Problem> {
+) -> Result<AttemptId, Problem> {
     let attempt = AttemptId::new(random()?);
     let problem = match app.attempts.take(key, throttle, attempt, now).await? {
-        Decision::Allow => return Ok(()),
+        Decision::Allow => return Ok(attempt),
         Decision::Wait(delay) => Problem::TooManyAttempts { retry_after: delay },
         Decision::Locked => Problem::AccountLocked,
     };
@@ -37,8 +37,8 @@ pub async fn admit(
 
 /// Takes an attempt back that was no failure. What can not be written makes later delays longer than
 /// they need be, which is no reason to refuse what was right.
-pub async fn give_back(app: &App, key: &AttemptKey) {
-    if let Err(error) = app.attempts.give_back(key).await {
+pub async fn give_back(app: &App, key: &AttemptKey, attempt: AttemptId) {
+    if let Err(error) = app.attempts.give_back(key, attempt).await {
         let error = tracing::field::display(ErrorChain(&error));
         tracing::warn!(error, "a counter of attempts could not be set back");
     }

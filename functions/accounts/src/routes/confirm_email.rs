@@ -17,6 +17,7 @@ use ratchet_http::{
     clock,
     events::{AccountChange, SecurityEvent, record},
 };
+use ratchet_store::ConfirmResult;
 use serde::Deserialize;
 
 use super::{Address, ask, write};
@@ -65,11 +66,13 @@ pub(crate) async fn handle(
         let confirmed = app.users.confirm_email(presented.user_id, &presented.proof, now).await?;
         (confirmed, AccountChange::EmailConfirmed)
     };
-    if !confirmed {
+    if confirmed == ConfirmResult::Invalid {
         return Err(Problem::InvalidProof);
     }
     presented.counted.give_back(&app).await;
-    record(SecurityEvent::AccountChanged { change, by: None }, Some(presented.user_id), None);
+    if confirmed == ConfirmResult::Confirmed {
+        record(SecurityEvent::AccountChanged { change, by: None }, Some(presented.user_id), None);
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -78,8 +81,10 @@ async fn change_email(
     user_id: UserId,
     proof: &Proof,
     now: UnixMillis,
-) -> Result<bool, Problem> {
-    let Some(account) = app.users.find_account(user_id, now).await? else { return Ok(false) };
+) -> Result<ConfirmResult, Problem> {
+    let Some(account) = app.users.find_account(user_id, now).await? else {
+        return Ok(ConfirmResult::Invalid);
+    };
     let letter = write(account.told(|email, name| Notice::EmailChanged { email, name }), now)?;
     Ok(app.users.confirm_email_change(&account, proof, now, &letter).await?)
 }

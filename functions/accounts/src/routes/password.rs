@@ -51,7 +51,12 @@ pub(crate) async fn change(
     let about = About { name: &account.user.name, email: account.email.as_str() };
     let new = app.config.password_policy.check(&request.new, about);
     let new = new.map_err(Problem::PasswordRefused)?;
-    own.prove(&app, &hashing, &request.current).await?;
+    match own.prove(&app, &hashing, &request.current).await {
+        Err(Problem::WrongPassword) if own.has_just_set(&hashing, &request.new).await? => {
+            return Ok(StatusCode::NO_CONTENT);
+        }
+        proved => proved?,
+    }
     let new = hashing.hash(new).await?;
     let now = clock::now();
     let spared = request.keep_this_session.then_some(claims.sid);

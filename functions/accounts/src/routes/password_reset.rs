@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::{Extension, extract::State, response::Response};
 use http::StatusCode;
 use ratchet_core::{
-    attempts::AttemptKey,
+    attempts::{AttemptId, AttemptKey},
     challenge::{Proof, Purpose},
+    entropy::random,
     letter::Notice,
-    password::policy::About,
+    password::{Password, Verdict, policy::About},
     session::RevocationReason,
 };
 use ratchet_http::{
@@ -21,6 +22,7 @@ use ratchet_http::{
     events::{AccountChange, SecurityEvent, record},
     hashing::Hashing,
 };
+use ratchet_store::{Account, ResetResult};
 use serde::Deserialize;
 
 use super::{Address, write};
@@ -91,12 +93,41 @@ pub(crate) async fn confirm(
     let letter = write(Notice::PasswordChanged { user_id }, now)?;
     let reset =
         app.users.reset_password(user_id, &presented.proof, &password_hash, now, &letter).await?;
-    let Some(account) = reset else { return Err(Problem::InvalidProof) };
-    let change = AccountChange::PasswordReset;
-    record(SecurityEvent::AccountChanged { change, by: None }, Some(user_id), None);
+    let account = match reset {
+        ResetResult::Reset(account) => {
+            let change = AccountChange::PasswordReset;
+            record(SecurityEvent::AccountChanged { change, by: None }, Some(user_id), None);
+            account
+        }
+        // The same request again, if its password is the account's: what is left of it is finished.
+        ResetResult::MetBefore(account) if is_done(&app, &hashing, &request, &account).await? => {
+            account
+        }
+        ResetResult::MetBefore(_) | ResetResult::Invalid => return Err(Problem::InvalidProof),
+    };
     presented.counted.give_back(&app).await;
     clean_up(&app, user_id, RevocationReason::PasswordChanged).await;
     // Whoever reads the user's mail is not who guessed: the lock ends with the old password.
     unlock(&app, &AttemptKey::account(&account.user.name)).await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether the account has the password that is asked for.
+///
+/// # Security
+/// Counted as codes are: a used message must not be a way to guess the password.
+async fn is_done(
+    app: &App,
+    hashing: &Hashing,
+    request: &Confirm,
+    account: &Account,
+) -> Result<bool, Problem> {
+    let Ok(password) = Password::parse(&request.password) else { return Ok(false) };
+    let attempt = AttemptId::new(random()?);
+    let purpose = Purpose::ResetPassword;
+    if !app.challenges.count_try(purpose, &account.email, attempt, clock::now()).await? {
+        return Ok(false);
+    }
+    let verdict = hashing.verify(password, account.password_hash.clone()).await?;
+    Ok(verdict != Verdict::Wrong)
 }
