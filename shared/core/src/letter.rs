@@ -9,6 +9,7 @@ use crate::{
     email::EmailAddress,
     ids::{LetterId, UserId},
     time::UnixMillis,
+    user::NameKey,
 };
 
 /// How many messages of one kind that anybody can request are sent to one address in an hour.
@@ -128,5 +129,50 @@ impl Notice {
             Self::EmailChanged { .. } => "email_changed",
             Self::Deleted { .. } => "deleted",
         }
+    }
+}
+
+/// The longest name that is shown to an address which nobody confirmed, in characters.
+const SHOWN_CHARS: usize = 32;
+
+/// A name as it is shown to an address that nobody confirmed; `None` if it is not shown.
+///
+/// # Security
+/// Strangers choose name and address, so the name is the one thing in the message that they may
+/// write. It is short, in the form that is compared, of letters, digits, `-` and `_`; and a middle dot
+/// stands for each full stop, so that no mail client turns it into a link.
+#[must_use]
+pub fn shown_to_unconfirmed(name: &NameKey) -> Option<String> {
+    let shown = |c: char| match c {
+        '.' => Some('\u{b7}'),
+        '-' | '_' => Some(c),
+        c if c.is_ascii() => c.is_ascii_alphanumeric().then_some(c),
+        // Letters and digits of other scripts, and their marks (RFC 8264 §9.1).
+        c => Some(c),
+    };
+    let short = name.as_str().chars().count() <= SHOWN_CHARS;
+    name.as_str().chars().map(shown).collect::<Option<_>>().filter(|_| short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(name: &str) -> Option<String> {
+        shown_to_unconfirmed(&NameKey::parse(name).unwrap())
+    }
+
+    #[test]
+    fn a_name_that_is_shown_is_no_link_and_no_message() {
+        assert_eq!(shown("Ada-Lovelace_1815").as_deref(), Some("ada-lovelace_1815"));
+        assert_eq!(shown("J\u{e9}r\u{f4}me").as_deref(), Some("j\u{e9}r\u{f4}me"));
+        assert_eq!(shown("www.evil.example").as_deref(), Some("www\u{b7}evil\u{b7}example"));
+        assert_eq!(shown("\u{ff37}ww\u{ff0e}evil").as_deref(), Some("www\u{b7}evil"));
+        for hidden in
+            ["http://evil", "a@b", "call+1-555", "a<b", "won=money!", "it's", &"a".repeat(33)]
+        {
+            assert_eq!(shown(hidden), None, "{hidden}");
+        }
+        assert!(shown(&"a".repeat(32)).is_some());
     }
 }

@@ -22,7 +22,7 @@ pub mod users;
 mod write;
 
 pub use attempts::Attempts;
-pub use challenges::Challenges;
+pub use challenges::{Challenges, Opened};
 pub use ends::{EndedSessions, EndsCache};
 pub use error::StoreError;
 pub use key_ring::{KeyRingCache, LoadError};
