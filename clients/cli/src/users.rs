@@ -211,7 +211,7 @@ async fn delete(connection: &Connection, name: &str, yes: bool, json: bool) -> R
 
 fn deleted(email: EmailAddress, name: &str) -> Result<Letter, Failure> {
     let random = random().map_err(|error| Failure::machine(&error))?;
-    Ok(Letter::new(Notice::Deleted { email, name: name.to_owned() }, now(), &random))
+    Ok(Letter::new(Notice::Deleted { email, name: Some(name.to_owned()) }, now(), &random))
 }
 
 fn new_id() -> Result<UserId, Failure> {

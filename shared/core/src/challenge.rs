@@ -1,8 +1,8 @@
-//! What a message proves: whoever has it reads the mail of an address.
+//! What a message proves: that its reader reads the mail of an address.
 //!
-//! A message carries a token (in a link) and a code of six digits (to be typed). A challenge keeps
+//! A message carries a token (in a link) and a code of six digits (to be typed). A [`Challenge`] keeps
 //! only their hashes: the SHA-256 of the token's secret, and an HMAC of the code, because a million
-//! codes could be tried against a plain hash. Whichever is used first uses the challenge up.
+//! codes could be tried against a plain hash. The first one that is used uses up the challenge.
 //!
 //! ```text
 //! rm1_ base64url( purpose (1) ‖ user id (16) ‖ secret (32) ‖ tag (16) )
@@ -10,9 +10,17 @@
 //!
 //! The tag keeps garbage away from the database, as in a refresh token.
 
+mod secrets;
+mod state;
+
 use std::{fmt, time::Duration};
 
-use aws_lc_rs::hmac;
+pub use self::{
+    secrets::{Hashes, LetterSecrets},
+    state::{Challenge, Judgement, MAX_MESSAGES, Message, Met, Opening, Presented},
+};
+
+use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::{
@@ -28,26 +36,20 @@ pub const PREFIX: &str = "rm1_";
 /// How many codes may be tried for one address and purpose in a day.
 ///
 /// # Security
-/// One of a million codes is right. Ten tries a day, however many messages were asked for, leave
+/// One of a million codes is right. Ten tries a day, however many messages were requested, leave
 /// somebody who guesses for a year a chance below one in 250. The link goes on working.
-pub const CODE_TRIES_PER_DAY: u32 = 10;
-
-/// How many messages of one kind that anybody can ask for are sent to one address in an hour.
-pub const MAILS_PER_HOUR: usize = 6;
-
-/// How often in an hour somebody is told that others try to register with an address that is theirs.
-pub const NOTICES_PER_HOUR: usize = 1;
+pub const CODE_TRIES_PER_DAY: usize = 10;
 
 const FORMAT: Format = Format::new(PREFIX, 1 + 16 + 32);
 
 /// What a challenge is for. A token or a code of one purpose is worth nothing for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// The address that somebody registered with is theirs.
+    /// Confirms the address that a user registered with.
     ConfirmEmail,
-    /// The address that somebody changes to is theirs.
+    /// Confirms the address that a user changes to.
     ChangeEmail,
-    /// Whoever reads the mail of the user's address may choose a new password.
+    /// Lets the reader of the user's mail choose a new password.
     ResetPassword,
 }
 
@@ -65,7 +67,7 @@ impl Purpose {
         }
     }
 
-    /// How long a challenge may be met.
+    /// How long a message is good.
     #[must_use]
     pub const fn life(self) -> Duration {
         match self {
@@ -88,13 +90,13 @@ impl Purpose {
 pub struct MailToken {
     /// What it is for.
     pub purpose: Purpose,
-    /// Whose challenge it meets.
+    /// The user whose challenge it meets.
     pub user_id: UserId,
     /// What proves possession.
     pub secret: TokenSecret,
 }
 
-/// The text is no token of ours.
+/// The text is not a token from a message of this service.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("not a token from a message of this service")]
 pub struct InvalidMailToken;
@@ -137,7 +139,7 @@ impl MailToken {
 #[derive(ZeroizeOnDrop)]
 pub struct MailCode(String);
 
-/// The text is no code.
+/// The text is not a code.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("a code has {} digits", MailCode::DIGITS)]
 pub struct InvalidMailCode;
@@ -194,16 +196,33 @@ impl fmt::Debug for MailCode {
 }
 
 /// HMAC-SHA-256 of a [`MailCode`].
-#[derive(Clone, Copy, PartialEq, Eq)]
+///
+/// # Security
+/// Equality takes the same time wherever the difference is.
+#[derive(Clone, Copy)]
 pub struct CodeHash([u8; 32]);
 
 impl CodeHash {
+    /// A hash as a challenge holds it.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes that the challenge holds.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
+
+impl PartialEq for CodeHash {
+    fn eq(&self, other: &Self) -> bool {
+        verify_slices_are_equal(&self.0, &other.0).is_ok()
+    }
+}
+
+impl Eq for CodeHash {}
 
 impl fmt::Debug for CodeHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

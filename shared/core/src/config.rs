@@ -279,15 +279,13 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         address.inspect_err(|error| self.errors.push(format!("{name} is {value:?}: {error}"))).ok()
     }
 
-    /// A page that a query can be added to.
+    /// A page that a fragment can be added to, over TLS unless it is on this machine.
     fn page(&mut self, name: &str) -> Option<String> {
         let url = (self.variable)(name).filter(|value| !value.is_empty())?;
-        let has_scheme = url.starts_with("https://") || url.starts_with("http://");
-        if !has_scheme
-            || url.contains(|c: char| matches!(c, '?' | '#' | '"' | '<' | '>') || c <= ' ')
-        {
+        let clean = !url.contains(|c: char| matches!(c, '?' | '#' | '"' | '<' | '>') || c <= ' ');
+        if !(clean && (url.starts_with("https://") || is_plain_loopback(&url))) {
             self.errors.push(format!(
-                "{name} is {url:?}, expected the https URL of a page, without a query"
+                "{name} is {url:?}, expected the https URL of a page, without query and fragment"
             ));
         }
         Some(url)
@@ -349,6 +347,18 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         }
         origins
     }
+}
+
+/// Whether a URL is one of this machine, in plain http.
+fn is_plain_loopback(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let digits = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let hosts = ["localhost", "127.0.0.1", "[::1]"];
+    hosts
+        .iter()
+        .filter_map(|host| authority.strip_prefix(host))
+        .any(|port| port.is_empty() || port.strip_prefix(':').is_some_and(digits))
 }
 
 #[cfg(test)]
@@ -449,5 +459,31 @@ mod tests {
     #[test]
     fn a_session_that_ends_before_it_could_be_idle_for_long_is_no_contradiction() {
         assert!(read(&[("RATCHET_ABSOLUTE_SECONDS", "604800")]).is_ok());
+    }
+    #[test]
+    fn links_lead_to_pages_over_tls_or_on_this_machine() {
+        for page in [
+            "https://app.example",
+            "https://app.example/account",
+            "http://localhost:9001/",
+            "http://127.0.0.1",
+            "http://[::1]:9001/account",
+        ] {
+            let config = read(&[("RATCHET_LINK_URL", page)]).unwrap();
+            assert_eq!(config.link_url.as_deref(), Some(page));
+        }
+        for page in [
+            "http://app.example",
+            "http://localhost.example",
+            "http://localhost:1@app.example/",
+            "http://127.0.0.1.example",
+            "ftp://app.example",
+            "app.example",
+            "https://app.example/?x=1",
+            "https://app.example/#x",
+            "https://app.example/ x",
+        ] {
+            assert!(read(&[("RATCHET_LINK_URL", page)]).is_err(), "{page}");
+        }
     }
 }

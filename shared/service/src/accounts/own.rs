@@ -1,7 +1,7 @@
 //! What users change about their own account. An access token alone is not enough: the password is
 //! asked for again.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use ratchet_core::{
     access_token::Claims,
@@ -21,6 +21,9 @@ use crate::{
     fault::from_faults,
     throttle::{AttemptError, Counter, Throttled},
 };
+
+/// How long a request that changed the password is recognised when it comes again.
+const JUST_NOW: Duration = Duration::from_mins(10);
 
 /// A caller whose session is live, with the whole account.
 #[derive(Debug)]
@@ -82,14 +85,19 @@ impl Accounts {
         &self,
         own: &OwnAccount,
         current: &str,
-        new: &str,
+        typed_new: &str,
         keep_this_session: bool,
     ) -> Result<(), OwnAccountError> {
         let OwnAccount { claims, account } = own;
         let user_id = claims.sub;
-        let new = self.check_new_password(new, about(account));
+        let new = self.check_new_password(typed_new, about(account));
         let new = new.map_err(OwnAccountError::PasswordRefused)?;
-        self.check_password(own, current).await?;
+        match self.check_password(own, current).await {
+            Err(OwnAccountError::WrongPassword) if self.has_just_set(own, typed_new).await? => {
+                return Ok(());
+            }
+            checked => checked?,
+        }
         let new = self.hashing.hash(new).await?;
         let spared = keep_this_session.then_some(claims.sid);
         let letter = letter(Notice::PasswordChanged { user_id }, clock::now())?;
@@ -157,6 +165,19 @@ impl Accounts {
                 | AdministrationError::ChangedMeanwhile,
             ) => Err(OwnAccountError::ChangedMeanwhile),
         }
+    }
+
+    /// Whether this session set this very password a moment ago: then the request that set it has
+    /// come again, because its answer was lost.
+    async fn has_just_set(&self, own: &OwnAccount, typed: &str) -> Result<bool, Fault> {
+        let cut = own.account.user.cut.filter(|cut| cut.spared == Some(own.claims.sid));
+        let lately = cut.is_some_and(|cut| clock::now() < cut.valid_after.plus(JUST_NOW));
+        let Ok(password) = Password::parse(typed) else { return Ok(false) };
+        if !lately {
+            return Ok(false);
+        }
+        let stored = own.account.password_hash.clone();
+        Ok(self.hashing.verify(password, stored).await? != Verdict::Wrong)
     }
 
     /// Checks the current password. Attempts are counted for the session, before anything is
