@@ -5,7 +5,7 @@ use std::{fmt::Debug, marker::PhantomData, time::Duration};
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 use ratchet_core::{
-    attempts::{AttemptId, Counter, Decision, Failures, REMEMBERED, Throttle},
+    attempts::{AttemptId, Counter, Failures, REMEMBERED, Throttle, ThrottleDecision},
     time::UnixMillis,
 };
 
@@ -59,7 +59,7 @@ struct Expected {
 }
 
 impl Expected {
-    fn decide(&self) -> Decision {
+    fn decide(&self) -> ThrottleDecision {
         let failures = Failures { count: self.count, last: at(self.last) };
         THROTTLE.decide((self.next > 0).then_some(failures), at(self.now))
     }
@@ -118,7 +118,7 @@ impl ReferenceStateMachine for Expected {
     fn apply(mut state: Self, step: &Step) -> Self {
         match step {
             Step::First(Write::Take(number)) => {
-                state.allowed = state.decide() == Decision::Allow;
+                state.allowed = state.decide() == ThrottleDecision::Allow;
                 if state.allowed {
                     state.count += 1;
                     state.last = state.now;
@@ -144,7 +144,11 @@ impl ReferenceStateMachine for Expected {
 
 /// The decisions, as the store makes them.
 trait Rules: Debug + 'static {
-    fn take(counter: Option<&Counter>, id: AttemptId, now: u64) -> (Decision, Option<Counter>) {
+    fn take(
+        counter: Option<&Counter>,
+        id: AttemptId,
+        now: u64,
+    ) -> (ThrottleDecision, Option<Counter>) {
         Counter::take(counter, id, &THROTTLE, at(now))
     }
 
@@ -173,7 +177,7 @@ impl<R: Rules> StateMachineTest for Machine<R> {
             Write::Take(number) => {
                 let (decision, written) = R::take(counter.as_ref(), attempt(number), expected.now);
                 let allowed = matches!(step, Step::Again(_)) || expected.allowed;
-                assert_eq!(decision == Decision::Allow, allowed, "{step:?}: {decision:?}");
+                assert_eq!(decision == ThrottleDecision::Allow, allowed, "{step:?}: {decision:?}");
                 written
             }
             Write::GiveBack(number) => R::give_back(&counter.unwrap(), attempt(number)),
@@ -199,7 +203,11 @@ fn each_attempt_is_counted_once_and_settled_once_however_its_writes_arrive() {
 #[derive(Debug)]
 struct ForgetsWhatItCounted;
 impl Rules for ForgetsWhatItCounted {
-    fn take(counter: Option<&Counter>, id: AttemptId, now: u64) -> (Decision, Option<Counter>) {
+    fn take(
+        counter: Option<&Counter>,
+        id: AttemptId,
+        now: u64,
+    ) -> (ThrottleDecision, Option<Counter>) {
         let counter = counter.map(|counter| Counter { taken: [None; REMEMBERED], ..*counter });
         Production::take(counter.as_ref(), id, now)
     }
@@ -208,7 +216,11 @@ impl Rules for ForgetsWhatItCounted {
 #[derive(Debug)]
 struct RemembersTheLastOnly;
 impl Rules for RemembersTheLastOnly {
-    fn take(counter: Option<&Counter>, id: AttemptId, now: u64) -> (Decision, Option<Counter>) {
+    fn take(
+        counter: Option<&Counter>,
+        id: AttemptId,
+        now: u64,
+    ) -> (ThrottleDecision, Option<Counter>) {
         let counter = counter
             .map(|counter| Counter { taken: [counter.taken[0], None, None, None], ..*counter });
         Production::take(counter.as_ref(), id, now)
