@@ -253,7 +253,11 @@ fn the_signature_alone_is_what_counts_beside_a_refresh_token() {
         json!({"aud": "other"}),
     ] {
         let token = signed(&json!({}), &claims);
-        assert_eq!(verify_signature(&token, &ring("a")).unwrap().sub, subject().user_id, "{claims}");
+        assert_eq!(
+            verify_signature(&token, &ring("a")).unwrap().sub,
+            subject().user_id,
+            "{claims}"
+        );
     }
     for (header, claims) in [
         (json!({"typ": "JWT"}), json!({})),

@@ -39,7 +39,9 @@ pub enum RotationError {
         from: UnixSeconds,
     },
     /// The result does not fit into a secret.
-    #[error("the key ring would be longer than {MAX_RING_LEN} bytes; try again when keys have ended")]
+    #[error(
+        "the key ring would be longer than {MAX_RING_LEN} bytes; try again when keys have ended"
+    )]
     TooLong,
 }
 
@@ -123,7 +125,8 @@ impl RingDocument {
         let earliest = now.plus(policy.least_lead());
         [KeyUse::Signing, KeyUse::Tag].into_iter().any(|use_| {
             let known: Vec<_> = current.summaries().map(|key| key.kid).collect();
-            let mut new = self.summaries().filter(|key| key.use_ == use_ && !known.contains(&key.kid));
+            let mut new =
+                self.summaries().filter(|key| key.use_ == use_ && !known.contains(&key.kid));
             // Where nothing signed, a key that begins at once is what is needed.
             let signs = current.lives(use_).any(|life| life.may_sign(now));
             signs && new.any(|key| key.life.not_before < earliest)

@@ -107,10 +107,7 @@ impl Mistake {
 
     /// Whether the result of a change is only checked for the moment, if at all.
     pub const fn skips_check(self) -> bool {
-        !matches!(
-            self,
-            Self::EndNotRaised | Self::OwnLead | Self::DeviceTokensEndWithTheirKey
-        )
+        !matches!(self, Self::EndNotRaised | Self::OwnLead | Self::DeviceTokensEndWithTheirKey)
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ratchet_core::{access_token::AccessTokenPolicy, jws::SignatureAlgorithm, key_ring::RotationPolicy};
+use ratchet_core::{
+    access_token::AccessTokenPolicy, jws::SignatureAlgorithm, key_ring::RotationPolicy,
+};
 
 const DAY: u64 = 86_400;
 

@@ -332,7 +332,8 @@ fn revoking_a_published_key_by_a_longer_lead_leaves_no_moment_without_a_signer()
     // What the signer signs until its successor begins is accepted as long as it lives.
     let begin = later.plus(by_hand.lead);
     assert!(ring(&revoked, begin).signer(begin).unwrap().life().issued_at.is_some(), "another one");
-    let verified = access_token::verify(&access, &tokens(), &ring(&revoked, begin), later.plus(DAY));
+    let verified =
+        access_token::verify(&access, &tokens(), &ring(&revoked, begin), later.plus(DAY));
     assert!(matches!(verified, Ok(Verified::Live(_)) | Err(_)));
 }
 
@@ -368,7 +369,8 @@ fn a_ring_without_a_signer_is_read_and_mended() {
 
 #[test]
 fn a_moment_without_a_signer_that_lies_ahead_is_found_and_mended() {
-    let json = with_a_tag_key(vec![key(1, "signs", -5_000, Some(2_280)), key(50, "next", 99_000, None)]);
+    let json =
+        with_a_tag_key(vec![key(1, "signs", -5_000, Some(2_280)), key(50, "next", 99_000, None)]);
     let broken = parse(&json);
     let end = START.plus(Duration::from_secs(2_280));
     assert_eq!(broken.gap_from(KeyUse::Signing, START), Some(end));
@@ -401,7 +403,8 @@ fn a_clock_far_ahead_leaves_no_moment_without_a_signer() {
 
 #[test]
 fn an_emergency_by_a_slow_clock_refuses_nothing_that_was_signed() {
-    let policy = RotationPolicy { lead: Duration::from_secs(3), ..policy(SignatureAlgorithm::Es256) };
+    let policy =
+        RotationPolicy { lead: Duration::from_secs(3), ..policy(SignatureAlgorithm::Es256) };
     let (access, refresh) = issue(&ring(&seeded(), START), START);
     let slow = UnixSeconds::new(START.get() - CLOCK_TOLERANCE.as_secs());
     let emergency = seeded().rotated(&policy, Start::AtOnce, slow).unwrap();
