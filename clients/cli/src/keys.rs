@@ -99,9 +99,9 @@ fn list(ring: &RingDocument, json: bool) -> Result<(), Failure> {
             print(key, state(key, active, now), json)?;
         }
         if let Some(gap) = ring.gap_from(use_, now) {
-            let (name, from) = (use_name(use_), gap.get());
+            let (purpose, from) = (use_.purpose(), gap.get());
             output::warning(&format!(
-                "no key of the ring is for {name} from {from} on; `keys rotate --now` mends it"
+                "no key of the ring can {purpose} from {from} on; `keys rotate --now` mends it"
             ))?;
         }
     }

@@ -59,33 +59,10 @@ impl StateMachineTest for Rings {
 }
 
 prop_state_machine! {
-    #![proptest_config(Config { cases: 96, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 256, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn whatever_is_done_to_the_ring_every_promise_is_kept(sequential LENGTH => Rings);
-}
-
-#[test]
-fn dbg_none() {
-    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let sequences = Operations::sequential_strategy(LENGTH);
-    let begun = std::time::Instant::now();
-    let mut steps = 0;
-    for sequence in 1..=500 {
-        let ((), operations, _) = sequences.new_tree(&mut runner).unwrap().current();
-        let mut world = World::new(None);
-        for (i, operation) in operations.iter().enumerate() {
-            steps += 1;
-            world.step(operation);
-            if let Some(broken) = world.broken() {
-                println!("{broken} (sequence {sequence}) {:#?}", &operations[..=i]);
-                println!("{world:#?}");
-                panic!();
-            }
-        }
-    }
-    println!("{steps} steps in {:?}", begun.elapsed());
 }
 
 #[test]

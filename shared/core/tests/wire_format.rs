@@ -6,6 +6,7 @@
 use ratchet_core::{
     challenge::{MailCode, MailToken, Purpose},
     device_token::{DeviceId, DeviceToken},
+    encoding::to_base64url,
     ids::{SessionId, UserId},
     key_ring::TagKey,
     refresh_token::RefreshToken,
@@ -23,7 +24,7 @@ const DEVICE: &str =
 const MAIL: &str =
     "rm1_AwEBAQEBAQEBAQEBAQEBAQEEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBESfwISuGrMjA7NwCOWPpDE";
 
-const CODE: &str = "7eca5dcec1382e7c4a8e10baf3d7a929da7e10ee543e199f09ed660a240d3860";
+const CODE: &str = "fspdzsE4LnxKjhC689epKdp-EO5UPhmfCe1mCiQNOGA";
 
 fn key() -> TagKey {
     TagKey::new(&[7; 32])
@@ -72,6 +73,5 @@ fn mail_token() {
 fn hash_of_a_mailed_code() {
     let code = MailCode::parse("000042").unwrap();
     let hash = code.hash(Purpose::ResetPassword, UserId::from_bytes([1; 16]), &key());
-    let hex: String = hash.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, CODE);
+    assert_eq!(to_base64url(hash.as_bytes()), CODE);
 }

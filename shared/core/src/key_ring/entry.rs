@@ -32,6 +32,15 @@ pub struct KeySummary {
 }
 
 impl KeyUse {
+    /// What a key of this use does, in words.
+    #[must_use]
+    pub const fn purpose(self) -> &'static str {
+        match self {
+            Self::Signing => "sign access tokens",
+            Self::Tag => "tag refresh tokens",
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Signing => "sig",

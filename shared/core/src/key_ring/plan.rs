@@ -24,6 +24,10 @@ use crate::time::UnixSeconds;
 /// rejects requests that are signed with a clock more than five minutes wrong.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
 
+/// The longest lead that a configuration can have: a day for others' copies of the public keys, an
+/// hour for functions' copies of the ring, and a tenth more.
+pub const LONGEST_LEAD: Duration = Duration::from_secs((86_400 + 3_600) * 11 / 10);
+
 /// The times that the keys of one use keep to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
@@ -140,9 +144,16 @@ fn successor_begins(
     times: &Times,
     now: UnixSeconds,
 ) -> Option<UnixSeconds> {
+    // When everybody has a key that is published now. Others may keep to the longer lead by which a
+    // key waits that it replaces; later than by any policy is a clock that was wrong.
+    let seen = |replaced: Option<KeyLife>| {
+        let latest = now.plus(LONGEST_LEAD).plus(CLOCK_TOLERANCE);
+        let planned = replaced.map(|life| life.not_before).filter(|begin| *begin <= latest);
+        now.plus(times.lead).max(planned.unwrap_or_default())
+    };
     let begin = match change {
         Change::Mend => None,
-        Change::Succeed => Some(now.plus(times.lead)),
+        Change::Succeed => Some(seen(line.last().map(|newest| newest.life))),
         Change::SucceedNow => Some(now),
         Change::Remove(position) => {
             let signs = |(_, key): &(usize, &KeyState)| key.life.may_sign(now);
@@ -153,7 +164,8 @@ fn successor_begins(
                 // Where the removed key began, and so at once for every clock.
                 Some(removed.not_before)
             } else {
-                (removed.not_before > now).then(|| now.plus(times.lead))
+                let another_waits = line.last().is_some_and(|key| key.life.not_before > now);
+                (removed.not_before > now && !another_waits).then(|| seen(Some(removed)))
             }
         }
     };
@@ -197,17 +209,26 @@ fn begin_where_the_ended_ended(line: &mut [PlannedKey], now: UnixSeconds) {
 
 /// Lets every key last until the next one has begun and all that it made has expired.
 fn end_after_the_next_began(line: &mut [PlannedKey], times: &Times, now: UnixSeconds) {
-    let mut next_begins = None;
-    for key in line.iter_mut().rev().filter(|key| !key.life.expired(now)) {
-        key.life.expires_at = next_begins.map(|next_begins: UnixSeconds| {
-            // Functions notice the next key up to a lead late. A key without an end may have signed
-            // until now, whatever came after it.
-            let last_used =
-                if key.life.expires_at.is_some() { next_begins } else { next_begins.max(now) };
-            let end = last_used.plus(times.life).plus(times.lead).plus(CLOCK_TOLERANCE);
-            key.life.expires_at.map_or(end, |before| before.max(end))
-        });
-        next_begins = Some(key.life.not_before);
+    let mut lasting = line.iter_mut().rev().filter(|key| !key.life.expired(now));
+    let Some(last) = lasting.next() else { return };
+    last.life.expires_at = None;
+    let mut begin = last.life.not_before;
+    // Of keys that begin at the same moment any may sign until a later one does: which of a seed's
+    // first keys signs depends on the configuration.
+    let mut later = None;
+    for key in lasting {
+        if key.life.not_before < begin {
+            later = Some(begin);
+            begin = key.life.not_before;
+        }
+        // A key without an end may have signed until now, whatever came after it.
+        let used_until = match (later, key.life.expires_at) {
+            (Some(later), Some(_)) => later,
+            (later, _) => later.unwrap_or(now).max(now),
+        };
+        // Functions notice the later key up to a lead late.
+        let end = used_until.plus(times.life).plus(times.lead).plus(CLOCK_TOLERANCE);
+        key.life.expires_at = Some(key.life.expires_at.map_or(end, |before| before.max(end)));
     }
 }
 

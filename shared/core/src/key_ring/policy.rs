@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::plan::Times;
+use super::plan::{LONGEST_LEAD, Times};
 use crate::{challenge::Purpose, config::Config, device_token, jws::SignatureAlgorithm};
 
 /// How many expired signing keys are kept at most. They verify nothing; they only tell a client that
@@ -58,7 +58,7 @@ impl RotationPolicy {
     pub const fn longest(algorithm: SignatureAlgorithm) -> Self {
         Self {
             algorithm,
-            lead: Duration::from_secs((86_400 + 3_600) * 11 / 10),
+            lead: LONGEST_LEAD,
             access_tokens: Duration::from_secs(86_400 + 300),
             sessions: Duration::from_secs(157_680_000),
         }

@@ -31,7 +31,7 @@ pub enum RotationError {
     #[error(transparent)]
     Ring(#[from] KeyRingError),
     /// The result would leave a moment without a key.
-    #[error("from {} on no key of the ring would {}", .from.get(), verb(.use_))]
+    #[error("from {} on no key of the ring would {}", .from.get(), .use_.purpose())]
     Gap {
         /// What no key would do.
         use_: KeyUse,
@@ -43,13 +43,6 @@ pub enum RotationError {
         "the key ring would be longer than {MAX_RING_LEN} bytes; try again when keys have ended"
     )]
     TooLong,
-}
-
-const fn verb(use_: &KeyUse) -> &'static str {
-    match use_ {
-        KeyUse::Signing => "sign access tokens",
-        KeyUse::Tag => "tag refresh tokens",
-    }
 }
 
 impl RingDocument {

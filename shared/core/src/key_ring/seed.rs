@@ -1,6 +1,6 @@
 //! The first keys of a ring, derived from its seed.
 //!
-//! A ring as deployed holds a seed and no key, so CloudFormation can generate it. Which algorithm is
+//! A ring as deployed holds a seed and no key, so `CloudFormation` can generate it. Which algorithm is
 //! configured may change before the first rotation, instance by instance; so a key of each algorithm
 //! that can be derived is in the ring, verifies and is published, and the configured one signs.
 

@@ -81,8 +81,8 @@ impl ReferenceStateMachine for Operations {
             4 => wait.prop_map(Operation::Wait),
             5 => (any::<bool>(), any::<bool>())
                 .prop_map(|(old_copy, old_instance)| Operation::SignIn { old_copy, old_instance }),
-            1 => (0..POLICIES.len()).prop_map(Operation::Deploy),
-            1 => Just(Operation::Settle),
+            2 => (0..POLICIES.len()).prop_map(Operation::Deploy),
+            2 => Just(Operation::Settle),
             3 => (any::<bool>(), clock())
                 .prop_map(|(old_instance, clock)| Operation::Create { old_instance, clock }),
             3 => (clock(), any::<bool>())

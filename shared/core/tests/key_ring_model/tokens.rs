@@ -21,9 +21,10 @@ pub struct Tokens {
     refresh: String,
     device: String,
     pub tagged_by: String,
-    /// The shorter of the lives by the policies that ran then.
-    access_life: u64,
-    session_life: u64,
+    /// The shortest lives by all policies since then: what has expired by one policy is not promised
+    /// to come back with a longer one.
+    access_ends_at: u64,
+    session_ends_at: u64,
 }
 
 impl Tokens {
@@ -61,9 +62,17 @@ impl Tokens {
             refresh: refresh.encode(tagger).expose().to_owned(),
             device: device.encode("ada", tagger).expose().to_owned(),
             tagged_by: tagger.id().to_owned(),
-            access_life: shortest(|policy| policy.access_tokens.as_secs()),
-            session_life: shortest(|policy| policy.sessions.as_secs()),
+            access_ends_at: now.get() + shortest(|policy| policy.access_tokens.as_secs()),
+            session_ends_at: now.get() + shortest(|policy| policy.sessions.as_secs()),
         })
+    }
+
+    /// Lets them live no longer than by a policy that is deployed.
+    pub fn shorten(&mut self, policy: &RotationPolicy) {
+        let access_ends_at = self.issued_at + policy.access_tokens.as_secs();
+        self.access_ends_at = self.access_ends_at.min(access_ends_at);
+        let session_ends_at = self.issued_at + policy.sessions.as_secs();
+        self.session_ends_at = self.session_ends_at.min(session_ends_at);
     }
 
     /// Which of them a function refuses although it is good; `None` if none is.
@@ -76,9 +85,7 @@ impl Tokens {
         now: u64,
     ) -> Option<&'static str> {
         let at = UnixSeconds::new(now);
-        let lives = |life: u64| now < self.issued_at + life;
-        let access_life = self.access_life.min(configured.access_tokens.as_secs());
-        if lives(access_life) && !revoked.contains(&self.signed_by) {
+        if now < self.access_ends_at && !revoked.contains(&self.signed_by) {
             let verified = access_token::verify(&self.access, &access_tokens(configured), ring, at);
             if !matches!(verified, Ok(Verified::Live(_))) {
                 return Some("a good access token is refused");
@@ -87,8 +94,9 @@ impl Tokens {
         if revoked.contains(&self.tagged_by) {
             return None;
         }
-        let session_life = self.session_life.min(configured.sessions.as_secs());
-        if lives(session_life) && RefreshToken::parse(&self.refresh, ring.tag_keys(at)).is_err() {
+        if now < self.session_ends_at
+            && RefreshToken::parse(&self.refresh, ring.tag_keys(at)).is_err()
+        {
             return Some("a good refresh token is refused");
         }
         let known = if mistake == Some(Mistake::DeviceTokensEndWithTheirKey) {
@@ -96,7 +104,7 @@ impl Tokens {
         } else {
             DeviceToken::parse(&self.device, "ada", ring.device_tag_keys(), at)
         };
-        if lives(device_token::LIFE.as_secs()) && known.is_none() {
+        if now < self.issued_at + device_token::LIFE.as_secs() && known.is_none() {
             return Some("a known device is a stranger");
         }
         None

@@ -49,7 +49,11 @@ pub struct World {
     /// The policy that is being replaced, while a deployment is under way.
     before: usize,
     tokens: Vec<Tokens>,
+    /// Until when there may be copies that are kept by a policy of the past.
+    old_copies_until: u64,
     published: BTreeMap<String, Publication>,
+    /// When each key was last planned to begin.
+    begins: BTreeMap<String, UnixSeconds>,
     revoked: BTreeSet<String>,
     /// A clock was so wrong that only the promise about signers is left.
     absurd_clock: bool,
@@ -70,7 +74,9 @@ impl World {
             configured: 0,
             before: 0,
             tokens: Vec::new(),
+            old_copies_until: 0,
             published: BTreeMap::new(),
+            begins: BTreeMap::new(),
             revoked: BTreeSet::new(),
             absurd_clock: false,
             broken: None,
@@ -86,11 +92,19 @@ impl World {
         match *operation {
             Operation::Wait(seconds) => self.wait(seconds),
             Operation::SignIn { old_copy, old_instance } => self.sign_in(old_copy, old_instance),
+            // One at a time: a deployment that changes times is rotated for (docs/keys.md).
+            Operation::Deploy(_) if self.before != self.configured => {}
             Operation::Deploy(policy) => {
                 self.before = self.configured;
                 self.configured = policy;
+                self.tokens.iter_mut().for_each(|tokens| tokens.shorten(&POLICIES[policy]));
             }
             Operation::Settle => {
+                // Copies were made just now by the policy before. A deployment that was not rotated
+                // for is not on record.
+                let ring = RingDocument::parse(&self.current.1, SignatureAlgorithm::default());
+                let copies = ring.unwrap().policy().map_or(0, |policy| propagation(&policy));
+                self.old_copies_until = self.old_copies_until.max(self.now + copies);
                 self.before = self.configured;
                 self.rotate();
             }
@@ -158,8 +172,7 @@ impl World {
         let [policy, _] = self.running(old_instance);
         let before = RingDocument::parse(&self.current.1, policy.algorithm).unwrap();
         let mut ring = before.clone();
-        let adopted = ring.adopt_policy(policy);
-        let adopted = if self.is(Mistake::RecordedPolicyIgnored) { *policy } else { adopted };
+        let adopted = self.adopted(&mut ring, policy);
         let at = self.clock(clock);
         let rotated = ring.rotated(&adopted, Start::WhenSeen, at);
         if let Some(rotated) = self.changed(&before, rotated, &Change::Rotate, at) {
@@ -175,7 +188,7 @@ impl World {
             return;
         }
         let at = self.clock(clock);
-        let adopted = current.adopt_policy(policy);
+        let adopted = self.adopted(&mut current, policy);
         if ring.is_late(&current, &adopted, at) && !self.is(Mistake::PublishedLate) {
             return;
         }
@@ -186,6 +199,7 @@ impl World {
         let mistaken = self.is(Mistake::TagKeysComparedByNumber) && as_many
             || self.is(Mistake::OtherFirstKeysForgotten)
             || self.is(Mistake::EndedKeysLeaveAGap)
+            || self.is(Mistake::PublishedLate)
             || self.is(Mistake::PromotedWhateverItWasMadeFrom);
         if !replaces && !mistaken {
             // The clock of one step may be another than that of the other.
@@ -235,6 +249,11 @@ impl World {
         }
     }
 
+    fn adopted(&self, ring: &mut RingDocument, configured: &RotationPolicy) -> RotationPolicy {
+        let adopted = ring.adopt_policy(configured);
+        if self.is(Mistake::RecordedPolicyIgnored) { *configured } else { adopted }
+    }
+
     fn by_hand(&self, ring: &RingDocument) -> RotationPolicy {
         let policy = ring.policy_by_hand();
         if self.is(Mistake::OwnLead) {
@@ -280,24 +299,32 @@ impl World {
             std::mem::replace(&mut self.current, (0, ring.to_json().to_string()));
         self.current.0 = number + 1;
         self.replaced.push((self.now, before));
-        let [one, other] = self.running(false);
-        let propagation = propagation(one).min(propagation(other));
-        let everybody_has_it_at =
-            self.now + propagation.saturating_sub(if clock == 0 { 0 } else { TOLERANCE });
+        let in_force = self.running(false).map(propagation).into_iter();
+        let in_force = in_force.chain(ring.policy().as_ref().map(propagation)).min();
+        let everybody = self.now + in_force.unwrap_or_default();
+        let slack = if clock == 0 { 0 } else { TOLERANCE };
         let keys: Vec<_> = ring.summaries().collect();
         for key in &keys {
-            // First keys are derived from the seed by everybody.
-            let first = Publication {
-                everybody_has_it_at: if key.life.issued_at.is_some() {
-                    everybody_has_it_at
-                } else {
-                    0
-                },
-                signs_at_once: false,
+            let everybody_has_it_at = match key.use_ {
+                // First keys are derived from the seed by everybody.
+                _ if key.life.issued_at.is_none() => 0,
+                // Only functions need it, and those of the past are gone.
+                KeyUse::Tag => everybody.saturating_sub(slack),
+                KeyUse::Signing => everybody.max(self.old_copies_until).saturating_sub(slack),
             };
-            self.published.entry(key.kid.clone()).or_insert(first);
+            let first = Publication { everybody_has_it_at, signs_at_once: false };
+            let published = self.published.entry(key.kid.clone()).or_insert(first);
+            let planned = self.begins.insert(key.kid.clone(), key.life.not_before);
+            if clock != 0 && planned.is_some_and(|planned| planned != key.life.not_before) {
+                published.everybody_has_it_at =
+                    published.everybody_has_it_at.saturating_sub(TOLERANCE);
+            }
         }
         let newest = keys.iter().rfind(|key| Some(key.use_) == emergency);
+        if emergency == Some(KeyUse::Signing) {
+            // Whoever keeps an old copy refuses the new tokens until it looks again.
+            self.old_copies_until = 0;
+        }
         if let Some(newest) = newest.and_then(|key| self.published.get_mut(&key.kid)) {
             newest.signs_at_once = true;
         }

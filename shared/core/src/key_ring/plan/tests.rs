@@ -35,6 +35,7 @@ fn planned(lives: &[(u64, Option<u64>)], change: Change) -> Vec<(Option<usize>, 
 }
 
 /// When a key ends whose successor begins at `begin`.
+#[expect(clippy::unnecessary_wraps, reason = "lives have it so")]
 const fn end(begin: u64) -> Option<u64> {
     Some(begin + 300 + 1_000 + 300)
 }
@@ -56,9 +57,11 @@ fn a_key_that_waits_is_the_successor() {
 }
 
 #[test]
-fn a_key_that_waits_longer_than_the_lead_begins_earlier() {
+fn a_key_that_waits_by_a_longer_lead_stays_and_one_that_waits_for_years_begins_earlier() {
     let after = planned(&[(0, end(190_000)), (190_000, None)], Change::Succeed);
-    assert_eq!(after, [(Some(0), 0, end(190_000)), (Some(1), 101_000, None)]);
+    assert_eq!(after, [(Some(0), 0, end(190_000)), (Some(1), 190_000, None)]);
+    let after = planned(&[(0, end(900_000)), (900_000, None)], Change::Succeed);
+    assert_eq!(after, [(Some(0), 0, end(900_000)), (Some(1), 101_000, None)]);
 }
 
 #[test]
@@ -86,6 +89,13 @@ fn the_successor_of_a_removed_signer_takes_its_place() {
 fn the_signer_lasts_until_another_key_follows_a_removed_one_that_waited() {
     let after = planned(&[(0, end(100_500)), (100_500, None)], Change::Remove(1));
     assert_eq!(after, [(Some(0), 0, end(101_000)), (None, 101_000, None)]);
+}
+
+#[test]
+fn of_two_keys_that_wait_the_other_one_stays_as_it_is() {
+    let before = [(0, end(100_100)), (100_100, end(100_900)), (100_900, None)];
+    let after = planned(&before, Change::Remove(1));
+    assert_eq!(after, [(Some(0), 0, end(100_900)), (Some(2), 100_900, None)]);
 }
 
 #[test]
@@ -125,12 +135,19 @@ fn ended_keys_are_kept_for_a_while_and_not_more_than_a_few() {
 }
 
 #[test]
-fn keys_without_an_end_may_have_signed_until_now() {
+fn keys_that_begin_together_may_sign_until_a_later_one_does() {
     let after = planned(&[(0, None), (0, None)], Change::Succeed);
     assert_eq!(
         after,
-        [(Some(0), 0, end(100_000)), (Some(1), 0, end(101_000)), (None, 101_000, None)]
+        [(Some(0), 0, end(101_000)), (Some(1), 0, end(101_000)), (None, 101_000, None)]
     );
+    assert_eq!(planned(&[(0, None), (0, None)], Change::Mend)[0], (Some(0), 0, end(100_000)));
+}
+
+#[test]
+fn a_key_without_an_end_may_have_signed_until_now() {
+    let after = planned(&[(0, None), (50_000, None)], Change::Mend);
+    assert_eq!(after, [(Some(0), 0, end(100_000)), (Some(1), 50_000, None)]);
 }
 
 #[test]
