@@ -24,6 +24,7 @@ mod authorizer;
 mod cli;
 mod clocks;
 mod concurrency;
+mod conditions;
 mod convergence;
 mod cookie;
 mod cost;
