@@ -23,6 +23,7 @@ mod authenticate;
 mod authorizer;
 mod cli;
 mod clocks;
+mod conditions;
 mod convergence;
 mod cookie;
 mod cost;

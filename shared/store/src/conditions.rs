@@ -25,7 +25,8 @@ pub(crate) fn is_free(now: UnixMillis) -> Condition {
     any([is_new(), at_most(EXPIRES_AT, number(now.seconds().get()))])
 }
 
-/// There is no item under the key, or one that expires some day.
+/// There is no item under the key, or one that expires some day. What is written under a decoy's key
+/// always does; the condition makes a decoy's write the same work as that of the item it stands for.
 pub(crate) fn is_free_or_temporary() -> Condition {
     any([is_new(), exists(EXPIRES_AT)])
 }

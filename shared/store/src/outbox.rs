@@ -15,7 +15,7 @@ use ratchet_core::{
 
 use crate::{
     StoreError,
-    conditions::{EXPIRES_AT, is_new},
+    conditions::EXPIRES_AT,
     item::{Item, Reader, number, string},
     write::{Write, pk},
 };
@@ -67,7 +67,7 @@ impl Outbox {
 
 /// The letter as a part of the transaction that makes it true.
 pub(crate) fn enclose(table: &str, letter: &Letter) -> Write {
-    Write::put(table, to_item(letter)).when(is_new())
+    Write::put(table, to_item(letter))
 }
 
 fn key(id: LetterId) -> String {
