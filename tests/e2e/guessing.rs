@@ -193,7 +193,7 @@ fn an_administrator_unlocks_an_account_by_enabling_it() {
 }
 
 #[test]
-fn whoever_guesses_does_not_lock_the_owners_device_out() {
+fn guessing_does_not_lock_the_owners_device_out() {
     run(async {
         let world = World::beside("guess-device", &LONG).await;
         let (owner, other) = (world.person().await, world.person().await);

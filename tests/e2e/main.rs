@@ -11,7 +11,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::type_complexity,
-    reason = "what a test can not go on with ends it"
+    reason = "a failed precondition should end the test"
 )]
 
 mod support;

@@ -117,8 +117,8 @@ impl Accounts {
     /// is notified.
     ///
     /// # Security
-    /// Whoever reads the mail of the address can reset the password, so an access token alone must
-    /// not be enough to change it. Whether somebody else has the address is not said here.
+    /// Somebody who reads the mail of the address can reset the password, so an access token alone
+    /// must not be enough to change it. Whether somebody else has the address is not said here.
     ///
     /// # Errors
     /// [`OwnAccountError`].
