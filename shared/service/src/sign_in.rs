@@ -256,17 +256,16 @@ impl SignIn {
         };
         // Access tokens are dated when they are issued, not when the request arrived.
         let pair = self.issuer.issue(user, &session, &token, ring, clock::now())?;
-        let (created, others) =
-            tokio::join!(self.sessions.create(&session), self.sessions.list(user.id));
-        created?;
-        let others = others?;
+        self.sessions.create(&session).await?;
+        // Read after the write: of sign-ins at the same time, the last one sees all of them.
+        let others = self.sessions.list(user.id).await?;
         for (id, error) in &others.unreadable {
             let error = tracing::field::display(ErrorChain(error));
             tracing::error!(error, user_id = %user.id, session_id = %id, "a session cannot be read");
         }
         let limits =
             Limits { max: self.policy.max_sessions, published_for: self.policy.published_for };
-        self.end_sessions.evict(user.id, others.sessions, session_id, limits, now).await?;
+        self.end_sessions.evict(user.id, others.sessions, &session, limits, now).await?;
         record(SecurityEvent::SessionCreated, Some(user.id), Some(session_id));
         Ok(pair)
     }

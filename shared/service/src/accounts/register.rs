@@ -77,7 +77,7 @@ impl Registrant {
             return Err(InvalidRegistrant);
         }
         let email = EmailAddress::parse(email).map_err(|_| InvalidRegistrant)?;
-        Ok(Self { name: name.to_owned(), name_key, email })
+        Ok(Self { name: name.trim().to_owned(), name_key, email })
     }
 }
 
