@@ -42,6 +42,8 @@ pub struct Config {
     pub require_confirmed_email: bool,
     /// Whether anybody may register, or administrators only.
     pub self_sign_up: bool,
+    /// Who may list users.
+    pub list_users: ListUsers,
     /// The address that messages come from; without one none can be sent.
     pub mail_from: Option<EmailAddress>,
     /// The page of the application that links in messages lead to; without one messages carry the
@@ -72,6 +74,15 @@ pub enum Convergence {
     Allow,
     /// An event, and a refusal.
     Refuse,
+}
+
+/// Who may list users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListUsers {
+    /// Everybody who is signed in.
+    Authenticated,
+    /// Administrators.
+    Administrators,
 }
 
 /// Severities. Nothing below `info` exists in production: the runtime's own trace lines would
@@ -202,6 +213,14 @@ impl Config {
                 "RATCHET_SELF_SIGN_UP",
                 &[("enabled", true), ("disabled", false)],
                 true,
+            ),
+            list_users: reader.choice(
+                "RATCHET_LIST_USERS",
+                &[
+                    ("authenticated", ListUsers::Authenticated),
+                    ("admin", ListUsers::Administrators),
+                ],
+                ListUsers::Authenticated,
             ),
             mail_from: reader.address("RATCHET_MAIL_FROM"),
             link_url: reader.page("RATCHET_LINK_URL"),

@@ -8,6 +8,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use ratchet_core::{
     config::Config,
     device_token::{DeviceId, DeviceToken},
+    email::EmailAddress,
     entropy::random,
     error_chain::ErrorChain,
     ids::SessionId,
@@ -217,8 +218,14 @@ impl SignIn {
     }
 
     async fn find(&self, name: &str, now: UnixMillis) -> Result<Option<Credentials>, SignInError> {
-        match NameKey::parse(name) {
-            Ok(name) => Ok(self.users.find_credentials(&name, now).await?),
+        // Names from before they could have no '@' are still names.
+        if let Ok(name) = NameKey::parse(name)
+            && let Some(found) = self.users.find_credentials(&name, now).await?
+        {
+            return Ok(Some(found));
+        }
+        match EmailAddress::parse(name) {
+            Ok(email) => Ok(self.users.find_credentials_by_email(&email, now).await?),
             // Nobody has an invalid name.
             Err(_) => Ok(None),
         }

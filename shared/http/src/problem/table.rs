@@ -89,7 +89,7 @@ impl Problem {
             Self::InvalidCredentials =>
                 Row::new("invalid_credentials", S::UNAUTHORIZED, "Incorrect username or password!"),
             Self::TooManyAttempts { retry_after } =>
-                Row::new("too_many_attempts", S::TOO_MANY_REQUESTS, "Too many wrong passwords.")
+                Row::new("too_many_attempts", S::TOO_MANY_REQUESTS, "Too many attempts.")
                     .text("Try again after 'Retry-After'.")
                     .retry_after(*retry_after),
             // Waiting does not help, but a client that tries all the same should not do so often.
