@@ -43,6 +43,7 @@ mod parallel;
 mod policies;
 mod refresh;
 mod revocations;
+mod rollout;
 mod rotation;
 mod sessions;
 mod soak;

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    access_token::AccessTokenPolicy,
+    access_token::{AccessTokenPolicy, LONGEST_LIFE},
     attempts::{AttemptPolicy, Throttle},
     email::EmailAddress,
     jws::SignatureAlgorithm,
@@ -125,7 +125,12 @@ impl Config {
                 audience: reader.text("RATCHET_AUDIENCE", "ratchet"),
                 former_audiences: reader.list("RATCHET_FORMER_AUDIENCES"),
                 client_id: reader.text("RATCHET_CLIENT_ID", "first-party"),
-                life: reader.seconds("RATCHET_ACCESS_TOKEN_SECONDS", 300, 1, 86_400),
+                life: reader.seconds(
+                    "RATCHET_ACCESS_TOKEN_SECONDS",
+                    300,
+                    1,
+                    LONGEST_LIFE.as_secs(),
+                ),
                 clock_skew: reader.seconds("RATCHET_CLOCK_SKEW_SECONDS", 0, 0, 300),
                 leeway: Duration::ZERO,
             },

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::plan::{LONGEST_LEAD, Times};
-use crate::{challenge::Purpose, config::Config, device_token, jws::SignatureAlgorithm};
+use crate::{
+    access_token::LONGEST_LIFE, challenge::Purpose, config::Config, device_token,
+    jws::SignatureAlgorithm,
+};
 
 /// How many expired signing keys are kept at most. They verify nothing; they only tell a client that
 /// comes back late that its access token was ours.
@@ -59,7 +62,7 @@ impl RotationPolicy {
         Self {
             algorithm,
             lead: LONGEST_LEAD,
-            access_tokens: Duration::from_secs(86_400 + 300),
+            access_tokens: Duration::from_secs(LONGEST_LIFE.as_secs() + 300),
             sessions: Duration::from_secs(157_680_000),
         }
     }
