@@ -195,9 +195,9 @@ impl AccessTokenError {
         *self == Self::UnknownKey
     }
 
-    /// Whether the token may have been good, so that its client should refresh it: its key may have
-    /// been removed, it may be a moment ahead, or issuer or audience may have changed. What is
-    /// malformed or forged stays so.
+    /// Whether the client should refresh: the token may have been good, because its key may have been
+    /// removed, it may be a moment ahead, or issuer or audience may have changed. Malformed and forged
+    /// tokens stay so.
     ///
     /// # Security
     /// A hint for clients. With [`Self::UnknownKey`] nothing about the token was verified.

@@ -12,8 +12,8 @@ use crate::{
     jws::SignatureAlgorithm,
 };
 
-/// How many expired signing keys are kept at most. They verify nothing; they only tell a client that
-/// comes back late that its access token was ours.
+/// How many ended signing keys are kept at most. They verify nothing, but tell a client that comes back
+/// late that its access token has expired.
 pub(super) const MAX_ENDED_SIGNING_KEYS: usize = 12;
 
 /// How many tag keys a ring has at most before emergency rotations stop adding to them.
@@ -67,8 +67,7 @@ impl RotationPolicy {
         }
     }
 
-    /// This policy, with every time at least as long as in `other`: what is about was made under one
-    /// of them.
+    /// This policy, with every time at least as long as in `other`.
     #[must_use]
     pub fn covering(self, other: &Self) -> Self {
         Self {
@@ -94,7 +93,7 @@ impl RotationPolicy {
     }
 
     pub(super) fn tag_keys(&self) -> Times {
-        // Mailed tokens and codes have a tag as well.
+        // Mailed tokens and codes are tagged too.
         let mailed = Purpose::ALL.map(Purpose::life).into_iter().max().unwrap_or_default();
         Times {
             lead: self.lead,
