@@ -44,6 +44,7 @@ mod policies;
 mod profile;
 mod refresh;
 mod revocations;
+mod rollout;
 mod rotation;
 mod sessions;
 mod soak;

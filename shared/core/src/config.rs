@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    access_token::AccessTokenPolicy,
+    access_token::{AccessTokenPolicy, LONGEST_LIFE},
     attempts::{AttemptPolicy, Throttle},
     email::EmailAddress,
     jws::SignatureAlgorithm,
@@ -20,13 +20,13 @@ pub struct Config {
     pub tokens_table: String,
     /// Name or ARN of the key ring's secret.
     pub key_ring_secret: String,
-    /// What access tokens say and how long they live.
+    /// Access tokens: their claims and lives.
     pub access_token: AccessTokenPolicy,
     /// How keys change.
     pub keys: KeyPolicy,
     /// How long sessions live.
     pub session: SessionPolicy,
-    /// Whether it is published which sessions ended before their access tokens did.
+    /// Whether to publish which sessions ended before their access tokens did.
     pub revocations: bool,
     /// How many live sessions a user may have; the oldest is ended for one more.
     pub max_sessions: usize,
@@ -93,7 +93,7 @@ pub enum LogLevel {
     Info,
     /// What went wrong in a dependency, and below.
     Warn,
-    /// What nobody could be served for.
+    /// Faults that failed requests.
     Error,
 }
 
@@ -103,15 +103,14 @@ pub struct ConfigError(Vec<String>);
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the configuration can not be used: {}", self.0.join("; "))
+        write!(f, "the configuration cannot be used: {}", self.0.join("; "))
     }
 }
 
 impl std::error::Error for ConfigError {}
 
 impl Config {
-    /// How long the end of a session has to be told, if it is: as long as there may be access tokens
-    /// of it.
+    /// How long the end of a session is published, if it is: as long as it may have access tokens.
     #[must_use]
     pub fn published_for(&self) -> Option<Duration> {
         let reach = self.access_token.life.saturating_add(self.access_token.clock_skew);
@@ -136,7 +135,12 @@ impl Config {
                 audience: reader.text("RATCHET_AUDIENCE", "ratchet"),
                 former_audiences: reader.list("RATCHET_FORMER_AUDIENCES"),
                 client_id: reader.text("RATCHET_CLIENT_ID", "first-party"),
-                life: reader.seconds("RATCHET_ACCESS_TOKEN_SECONDS", 300, 1, 86_400),
+                life: reader.seconds(
+                    "RATCHET_ACCESS_TOKEN_SECONDS",
+                    300,
+                    1,
+                    LONGEST_LIFE.as_secs(),
+                ),
                 clock_skew: reader.seconds("RATCHET_CLOCK_SKEW_SECONDS", 0, 0, 300),
                 leeway: Duration::ZERO,
             },
