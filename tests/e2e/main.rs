@@ -11,6 +11,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::type_complexity,
+    clippy::large_futures,
     reason = "a failed precondition should end the test"
 )]
 
