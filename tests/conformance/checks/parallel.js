@@ -1,0 +1,103 @@
+// Many uses of one refresh token at the same moment: tabs, processes that share a token file, retries.
+
+import { fails, verdict } from '../lib/result.js';
+import { sideBySide, tally, times } from '../lib/trial.js';
+
+const SOURCES = ['RFC 9700 §4.14.2', 'OAuth 2.1 §4.3.1', 'ASVS 5.0 10.4.5'];
+
+/** Lets up to four of the tokens go on for two rounds, and says how many of them did. */
+async function chains(t, session, tokens) {
+  let heads = tokens.slice(0, 4);
+  for (let round = 0; round < 2; round += 1) {
+    await t.gap();
+    const next = [];
+    for (const head of heads) {
+      const outcome = await t.refresh(session, head);
+      if (outcome.ok) next.push(outcome.refresh_token);
+    }
+    heads = next;
+  }
+  return new Set(heads).size;
+}
+
+async function trial(t, session, uses) {
+  const outcomes = await times(uses, () => t.refresh(session));
+  const distinct = [...new Set(outcomes.filter(({ ok }) => ok).map((outcome) => outcome.refresh_token))];
+  await t.gap();
+  // Introspection first: using one branch may end the others.
+  const actives = await Promise.all(distinct.map((token) => t.active(session, token)));
+  const live = actives.includes(undefined) ? undefined : actives.filter(Boolean).length;
+  const seen = { statuses: outcomes.map(({ status }) => status), distinct: distinct.length, live };
+  if (distinct.length > 1) {
+    const forks = await chains(t, session, distinct);
+    return { ...seen, forks, alive: forks > 0, forked: (live ?? forks) > 1 };
+  }
+  const last = distinct[0] && (await t.refresh(session, distinct[0]));
+  if (last?.ok) session.refresh_token = last.refresh_token;
+  return { ...seen, forks: last?.ok ? 1 : 0, alive: Boolean(last?.ok), forked: false };
+}
+
+const check = (uses, wanted, width) => ({
+  id: `parallel-${uses}`,
+  promises: {
+    'one-chain': { title: `${uses} parallel uses of one token: the chain does not fork`, sources: SOURCES },
+    'session-survives': {
+      title: `${uses} parallel uses of one token: the session goes on`,
+      sources: ['wanted by clients; RFC 9700 §4.14.2 leaves it open'],
+    },
+    'all-served': {
+      title: `${uses} parallel uses of one token: every use gets tokens`,
+      sources: ['wanted by clients; RFC 9700 §4.14.2 leaves it open'],
+    },
+  },
+  async run(t) {
+    const count = t.trials(wanted);
+    const seen = [];
+    if (t.server.time?.perSession) {
+      let session;
+      for (let index = 0; index < count; index += 1) {
+        session = await t.fresh(session);
+        const one = await trial(t, session, uses);
+        session.over = !one.alive || one.forked;
+        seen.push(one);
+      }
+    } else {
+      seen.push(...(await sideBySide(count, width, async () => trial(t, await t.signIn(), uses))));
+    }
+    const forked = seen.filter((one) => one.forked);
+    const dead = seen.filter((one) => !one.alive);
+    const served = seen.filter(({ statuses }) => statuses.every((status) => status === 200));
+    const most = Math.max(...seen.map(({ distinct }) => distinct));
+    const mostLive = Math.max(...seen.map(({ live, forks }) => live ?? forks));
+    const faults = seen.flatMap(({ statuses }) => statuses).filter((status) => status === 0 || status >= 500).length;
+    const facts = {
+      trials: count,
+      forked: forked.length,
+      dead: dead.length,
+      allServed: served.length,
+      mostDistinct: most,
+      mostLive,
+      faults,
+      statuses: tally(seen.flatMap(({ statuses }) => statuses)),
+    };
+    return {
+      'one-chain': forked.length
+        ? fails(`forked in ${forked.length} of ${count} (up to ${most} tokens, ${mostLive} seen live)`, facts)
+        : verdict(true, `${count} of ${count}`, facts),
+      'session-survives': verdict(
+        dead.length === 0,
+        dead.length ? `dead in ${dead.length} of ${count}` : `alive in ${count} of ${count}`,
+        facts,
+      ),
+      'all-served': verdict(
+        served.length === count,
+        served.length === count
+          ? `${count} of ${count}`
+          : `${served.length} of ${count}; ${tally(seen[0].statuses)} in the first`,
+        facts,
+      ),
+    };
+  },
+});
+
+export default [check(2, 100, 2), check(20, 20, 1), check(200, 3, 1)];
