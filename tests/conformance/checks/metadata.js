@@ -42,7 +42,9 @@ export default [
         issuer: verdict(near && (!jwt || jwt.claims.iss === issuer), `${jwt ? 'iss' : 'opaque tokens; issuer'} ${jwt && jwt.claims.iss !== issuer ? 'differs' : 'agrees'}${near ? '' : ', published elsewhere'}`),
         endpoints: verdict(missing.length === 0, missing.length ? `404: ${missing.join(', ')}` : `${named.length} of ${named.length} answer`),
         grant: verdict(Array.isArray(grants) && grants.includes('refresh_token'), grants ? grants.map((grant) => grant.split(':').at(-1)).join(', ') : 'no grant types named (the default leaves it out)'),
-        keys: metadata.jwks_uri
+        keys: /^HS/.test(jwt?.header.alg)
+          ? notOffered(`${jwt.header.alg}: nobody else verifies`)
+          : metadata.jwks_uri
           ? verdict(secret.length === 0 && known, `${keys.length} keys${secret.length ? `, ${secret.length} private` : ''}${known ? '' : ', not the one in use'}`)
           : notOffered('no keys are published'),
       };

@@ -69,7 +69,7 @@ export default [
         const load = sessions.map(async (session, index) => {
           while (!over) {
             await sleep(index);
-            const next = await t.refresh(session);
+            const next = await t.refresh(session, session.refresh_token, { timeout: t.server.crash.timeout });
             if (!next.ok) return;
             session.earlier = [session.refresh_token, ...(session.earlier ?? [])];
             session.refresh_token = next.refresh_token;

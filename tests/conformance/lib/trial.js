@@ -27,8 +27,8 @@ export class Trial {
     this.#gate = new Gate(server.mostInFlight ?? 256);
   }
 
-  send(request) {
-    return this.#gate.run(() => send(request));
+  send(request, { timeout = this.server.timeout } = {}) {
+    return this.#gate.run(() => send(request, { timeout }));
   }
 
   signIn(options) {
@@ -36,9 +36,9 @@ export class Trial {
   }
 
   /** Presents a refresh token; `session` is whose it is, and is not changed. */
-  async refresh(session, token = session.refresh_token) {
+  async refresh(session, token = session.refresh_token, options = {}) {
     try {
-      const answer = await this.send(await this.server.request.refresh(token, session));
+      const answer = await this.send(await this.server.request.refresh(token, session), options);
       return outcome(answer, token);
     } catch (error) {
       if (!(error instanceof NoAnswer)) throw error;

@@ -8,7 +8,7 @@ import { runChecks } from '../lib/runner.js';
 import { startReference } from '../reference/adapter.js';
 import { DEFECTS } from '../reference/server.js';
 
-const options = { patience: 5, trials: (wanted) => Math.max(2, Math.round(wanted / 10)) };
+const options = { patience: 5, trials: (wanted) => Math.max(Math.min(wanted, 12), Math.round(wanted / 10)) };
 
 async function resultsOf(defects, chosen = checks) {
   const { results } = await runChecks({ start: () => startReference(defects) }, chosen, options);
