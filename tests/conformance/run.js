@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 
 import { checks, promises } from './checks/index.js';
 import { endAll } from './lib/process.js';
+import { VERDICTS } from './lib/result.js';
 import { markdown, merge } from './lib/report.js';
 import { runChecks } from './lib/runner.js';
 import { adapters, folder } from './servers/index.js';
@@ -88,8 +89,10 @@ async function main() {
   }
   const differing = given.expect ? compare(report, JSON.parse(readFileSync(given.expect, 'utf8'))) : [];
   for (const line of differing) console.error(line);
-  const done = report.rows.flatMap(({ results }) => Object.values(results)).length;
-  console.log(`\n${done - differing.length} passed, ${differing.length + broken} failed`);
+  const done = report.rows.flatMap(({ results }) => Object.values(results));
+  const counts = VERDICTS.map((verdict) => `${verdict}: ${done.filter((result) => result.verdict === verdict).length}`);
+  console.log(`\n${counts.join(', ')}`);
+  if (given.expect) console.log(`${done.length - differing.length} passed, ${differing.length + broken} failed`);
   if (broken || differing.length) process.exitCode = 1;
 }
 

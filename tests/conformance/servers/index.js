@@ -2,10 +2,13 @@
 
 import { fileURLToPath } from 'node:url';
 
-import ratchet from './ratchet.js';
 import reference from '../reference/adapter.js';
+import betterAuth from './better-auth.js';
+import oidcProvider from './oidc-provider.js';
+import openauth from './openauth.js';
+import ratchet from './ratchet.js';
 
 /** Where everything that is installed or written goes. */
 export const folder = fileURLToPath(new URL('../../../target/conformance', import.meta.url));
 
-export const adapters = [ratchet, reference];
+export const adapters = [ratchet, openauth, oidcProvider, betterAuth, reference];
