@@ -55,7 +55,7 @@ async function main() {
   const wantedRows = words(given.servers);
   const chosenRows = wantedRows ? rows.filter(({ id, adapter }) => wantedRows.includes(id) || wantedRows.includes(adapter.id)) : rows;
   const wantedChecks = words(given.checks);
-  const chosenChecks = wantedChecks ? checks.filter(({ id }) => wantedChecks.some((begin) => id.startsWith(begin))) : checks;
+  const chosenChecks = wantedChecks ? checks.filter(({ id }) => wantedChecks.some((begin) => `${id}.`.startsWith(begin))) : checks;
   if (!chosenRows.length || !chosenChecks.length) {
     console.error(USAGE);
     process.exitCode = 2;

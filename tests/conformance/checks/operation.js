@@ -59,7 +59,7 @@ export default [
         return { 'signed-in': none, 'rotations-last': none };
       }
       const count = 8;
-      const rounds = t.trials(20);
+      const rounds = t.trials(t.server.crash.rounds ?? 20);
       let [dead, undone, seen] = [0, 0, 0];
       for (let round = 0; round < rounds; round += 1) {
         const sessions = await times(count, () => t.signIn());
