@@ -3,6 +3,7 @@
 
 import http from 'node:http';
 import https from 'node:https';
+import { connect as tcp } from 'node:net';
 
 /** What a request failed with when it got no answer. */
 export class NoAnswer extends Error {}
@@ -11,14 +12,16 @@ export class NoAnswer extends Error {}
  * Sends a request and reads the whole answer.
  *
  * @param {{ url: string, method?: string, headers?: Record<string, string>, body?: string }} request
- * @param {{ timeout?: number }} [options] `timeout` in milliseconds, for the whole exchange
+ * @param {{ timeout?: number, socket?: import('node:net').Socket }} [options] `timeout` in milliseconds, for the
+ *   whole exchange; `socket`, a connection that is open already
  * @returns {Promise<{ status: number, headers: Record<string, string>, cookies: string[], text: string, json: any }>}
  */
-export function send({ url, method = 'GET', headers = {}, body }, { timeout = 30_000 } = {}) {
+export function send({ url, method = 'GET', headers = {}, body }, { timeout = 30_000, socket } = {}) {
   return new Promise((resolve, reject) => {
     const library = url.startsWith('https:') ? https : http;
     const withLength = body === undefined ? headers : { ...headers, 'content-length': Buffer.byteLength(body) };
-    const request = library.request(url, { method, headers: withLength, agent: false }, (response) => {
+    const connection = socket ? { createConnection: () => socket } : { agent: false };
+    const request = library.request(url, { method, headers: withLength, ...connection }, (response) => {
       const chunks = [];
       response.on('data', (chunk) => chunks.push(chunk));
       response.on('error', (cause) => fail(cause.message));
@@ -51,6 +54,22 @@ function parse(text) {
   } catch {
     return undefined;
   }
+}
+
+/** Opens a connection for a request to come, so that many requests can arrive together. */
+export function connected(url, timeout = 10_000) {
+  const { protocol, hostname, port } = new URL(url);
+  if (protocol !== 'http:') return Promise.resolve(undefined);
+  return new Promise((resolve, reject) => {
+    const socket = tcp(Number(port || 80), hostname);
+    socket.setTimeout(timeout, () => socket.destroy(new NoAnswer(`no connection within ${timeout} ms`)));
+    socket.once('error', reject);
+    socket.once('connect', () => {
+      socket.setTimeout(0);
+      socket.removeListener('error', reject);
+      resolve(socket);
+    });
+  });
 }
 
 /** A `POST` of a form, as OAuth endpoints take it. */

@@ -1,6 +1,6 @@
 // What checks do to a server, in the same words for every server.
 
-import { Gate, NoAnswer, send } from './http.js';
+import { Gate, NoAnswer, connected, send } from './http.js';
 import { sleep } from './process.js';
 
 /**
@@ -27,8 +27,8 @@ export class Trial {
     this.#gate = new Gate(server.mostInFlight ?? 256);
   }
 
-  send(request, { timeout = this.server.timeout } = {}) {
-    return this.#gate.run(() => send(request, { timeout }));
+  send(request, { timeout = this.server.timeout, socket } = {}) {
+    return this.#gate.run(() => send(request, { timeout, socket }));
   }
 
   signIn(options) {
@@ -44,6 +44,13 @@ export class Trial {
       if (!(error instanceof NoAnswer)) throw error;
       return { ok: false, refused: false, fault: true, status: 0, error: error.message };
     }
+  }
+
+  /** Presents one token so many times at the same moment: the connections are open before. */
+  async refreshTogether(session, uses) {
+    const { url } = await this.server.request.refresh(session.refresh_token, session);
+    const ready = uses <= (this.server.mostInFlight ?? 256) ? await times(uses, () => connected(url)) : [];
+    return times(uses, (index) => this.refresh(session, session.refresh_token, { socket: ready[index] }));
   }
 
   /** Refreshes and keeps what comes back, as a client does. Throws if that does not work. */
