@@ -39,6 +39,8 @@ const { values: given } = parseArgs({
 });
 
 const rows = adapters.flatMap((adapter) => adapter.rows.map((row) => ({ ...row, adapter })));
+/** Without a choice: every server that is one. */
+const servers = rows.filter(({ adapter }) => !adapter.example);
 const words = (text) => text?.split(',').map((word) => word.trim()).filter(Boolean);
 
 if (given.help) {
@@ -53,7 +55,7 @@ if (given.help) {
 
 async function main() {
   const wantedRows = words(given.servers);
-  const chosenRows = wantedRows ? rows.filter(({ id, adapter }) => wantedRows.includes(id) || wantedRows.includes(adapter.id)) : rows;
+  const chosenRows = wantedRows ? rows.filter(({ id, adapter }) => wantedRows.includes(id) || wantedRows.includes(adapter.id)) : servers;
   const wantedChecks = words(given.checks);
   const chosenChecks = wantedChecks ? checks.filter(({ id }) => wantedChecks.some((begin) => `${id}.`.startsWith(begin))) : checks;
   if (!chosenRows.length || !chosenChecks.length) {

@@ -46,6 +46,8 @@ export async function startReference(defects = []) {
 
 export default {
   id: 'reference',
-  rows: [{ id: 'reference', name: 'the kit’s own reference server' }],
+  // Not a product: it is run when it is asked for.
+  example: true,
+  rows: [{ id: 'reference', name: 'Reference server of the kit' }],
   start: () => startReference(),
 };

@@ -1,7 +1,7 @@
 // Every promise is seen to fail on a server that breaks it, and to hold on one that does not.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 
 import { checks, promises } from '../checks/index.js';
 import { runChecks } from '../lib/runner.js';
@@ -75,15 +75,18 @@ test('on the server without a defect every promise holds', async () => {
   assert.equal(results.size, promises.length);
 });
 
-for (const [defect, broken] of Object.entries(BREAKS)) {
-  test(`a server with the defect '${defect}' is found out`, async () => {
-    const concerned = checks.filter(({ id }) => broken.some((promise) => promise.startsWith(`${id}.`)));
-    const results = await resultsOf([defect], concerned);
-    for (const promise of broken) {
-      assert.equal(results.get(promise)?.verdict, 'does not hold', `${promise}: ${JSON.stringify(results.get(promise))}`);
-    }
-  });
-}
+// They mostly wait: side by side, but not so many that the races are blurred.
+describe('defects', { concurrency: 3 }, () => {
+  for (const [defect, broken] of Object.entries(BREAKS)) {
+    test(`a server with the defect '${defect}' is found out`, async () => {
+      const concerned = checks.filter(({ id }) => broken.some((promise) => promise.startsWith(`${id}.`)));
+      const results = await resultsOf([defect], concerned);
+      for (const promise of broken) {
+        assert.equal(results.get(promise)?.verdict, 'does not hold', `${promise}: ${JSON.stringify(results.get(promise))}`);
+      }
+    });
+  }
+});
 
 test('every defect has a test, and every promise is broken by some defect', () => {
   assert.deepEqual(Object.keys(BREAKS).sort(), Object.keys(DEFECTS).sort());
