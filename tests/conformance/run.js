@@ -41,7 +41,11 @@ const { values: given } = parseArgs({
 const rows = adapters.flatMap((adapter) => adapter.rows.map((row) => ({ ...row, adapter })));
 /** Without a choice: every server that is one. */
 const servers = rows.filter(({ adapter }) => !adapter.example);
-const words = (text) => text?.split(',').map((word) => word.trim()).filter(Boolean);
+const words = (text) =>
+  text
+    ?.split(',')
+    .map((word) => word.trim())
+    .filter(Boolean);
 
 if (given.help) {
   console.log(USAGE);
@@ -55,9 +59,13 @@ if (given.help) {
 
 async function main() {
   const wantedRows = words(given.servers);
-  const chosenRows = wantedRows ? rows.filter(({ id, adapter }) => wantedRows.includes(id) || wantedRows.includes(adapter.id)) : servers;
+  const chosenRows = wantedRows
+    ? rows.filter(({ id, adapter }) => wantedRows.includes(id) || wantedRows.includes(adapter.id))
+    : servers;
   const wantedChecks = words(given.checks);
-  const chosenChecks = wantedChecks ? checks.filter(({ id }) => wantedChecks.some((begin) => `${id}.`.startsWith(begin))) : checks;
+  const chosenChecks = wantedChecks
+    ? checks.filter(({ id }) => wantedChecks.some((begin) => `${id}.`.startsWith(begin)))
+    : checks;
   if (!chosenRows.length || !chosenChecks.length) {
     console.error(USAGE);
     process.exitCode = 2;
@@ -108,10 +116,13 @@ async function runRow(row, chosenChecks, factor) {
     patience: Number(given.patience),
     trials: (wanted) => Math.max(1, Math.round(wanted * factor)),
     log: (text) => console.error(text),
-    onResult: (id, { verdict, what, seconds }) => console.log(`${verdict.padEnd(14)} ${id.padEnd(36)} ${what} (${seconds} s)`),
+    onResult: (id, { verdict, what, seconds }) =>
+      console.log(`${verdict.padEnd(14)} ${id.padEnd(36)} ${what} (${seconds} s)`),
   });
   // In the order of the table, so that two runs can be compared.
-  const results = Object.fromEntries(promises.map(({ id }) => [id, run.results.get(id)]).filter(([, result]) => result));
+  const results = Object.fromEntries(
+    promises.map(({ id }) => [id, run.results.get(id)]).filter(([, result]) => result),
+  );
   return {
     id: row.id,
     name: row.name,
@@ -144,7 +155,8 @@ function compare(report, expected) {
     const exceptions = expected[row.id] ?? {};
     for (const [id, { verdict, what }] of Object.entries(row.results)) {
       const wanted = exceptions[id] ?? 'holds';
-      if (verdict !== wanted) differing.push(`${row.id}: ${id} is expected to be '${wanted}', but '${verdict}': ${what}`);
+      if (verdict !== wanted)
+        differing.push(`${row.id}: ${id} is expected to be '${wanted}', but '${verdict}': ${what}`);
     }
   }
   return differing;

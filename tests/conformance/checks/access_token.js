@@ -29,8 +29,14 @@ export default [
     promises: {
       unsigned: { title: 'Access tokens without a signature are refused', sources: ['RFC 8725 §2.1, §3.1'] },
       edited: { title: 'Access tokens with edited claims or header are refused', sources: ['RFC 8725 §3.3, §3.10'] },
-      'hmac-confusion': { title: 'Access tokens under HMAC with the public key are refused', sources: ['RFC 8725 §2.1, §3.1'] },
-      'token-confusion': { title: 'Refresh tokens and ID tokens are no access tokens', sources: ['RFC 8725 §3.11, §3.12', 'RFC 9068 §4'] },
+      'hmac-confusion': {
+        title: 'Access tokens under HMAC with the public key are refused',
+        sources: ['RFC 8725 §2.1, §3.1'],
+      },
+      'token-confusion': {
+        title: 'Refresh tokens and ID tokens are no access tokens',
+        sources: ['RFC 8725 §3.11, §3.12', 'RFC 9068 §4'],
+      },
       typ: { title: 'Access tokens are typed `at+jwt`', sources: ['RFC 9068 §2.1', 'RFC 8725 §3.11'] },
     },
     async run(t) {
@@ -42,13 +48,20 @@ export default [
         const why = cannotTell(`a genuine access token is answered ${opened.status}`);
         return { unsigned: why, edited: why, 'hmac-confusion': why, 'token-confusion': why, typ: why };
       }
-      const others = { 'refresh token': session.refresh_token, ...(session.id_token && { 'ID token': session.id_token }) };
+      const others = {
+        'refresh token': session.refresh_token,
+        ...(session.id_token && { 'ID token': session.id_token }),
+      };
       const confusion = await tried(t, session, others);
       if (!jwt) {
         const opaque = notOffered('opaque access tokens');
         return {
           unsigned: opaque,
-          edited: await tried(t, session, { 'a letter more': `${token}A`, 'last letter missing': token.slice(0, -1), reversed: [...token].reverse().join('') }),
+          edited: await tried(t, session, {
+            'a letter more': `${token}A`,
+            'last letter missing': token.slice(0, -1),
+            reversed: [...token].reverse().join(''),
+          }),
           'hmac-confusion': opaque,
           'token-confusion': confusion,
           typ: opaque,
@@ -58,7 +71,11 @@ export default [
       const jwk = keys.find(({ kid }) => kid === jwt.header.kid) ?? keys[0];
       const hour = Math.floor(Date.now() / 1000) + 3600;
       return {
-        unsigned: await tried(t, session, Object.fromEntries(['none', 'None', 'NONE', 'nOnE'].map((alg) => [alg, unsigned(token, alg)]))),
+        unsigned: await tried(
+          t,
+          session,
+          Object.fromEntries(['none', 'None', 'NONE', 'nOnE'].map((alg) => [alg, unsigned(token, alg)])),
+        ),
         edited: await tried(t, session, {
           sub: edited(token, { claims: { sub: 'somebody-else' } }),
           exp: edited(token, { claims: { exp: hour } }),
@@ -70,10 +87,17 @@ export default [
           crit: edited(token, { header: { crit: ['x'], x: 1 } }),
         }),
         'hmac-confusion': jwk
-          ? await tried(t, session, Object.fromEntries(['pem', 'der', 'json'].map((how) => [how, hmacWithPublicKey(token, jwk, how)])))
+          ? await tried(
+              t,
+              session,
+              Object.fromEntries(['pem', 'der', 'json'].map((how) => [how, hmacWithPublicKey(token, jwk, how)])),
+            )
           : notOffered('no public key is published'),
         'token-confusion': confusion,
-        typ: verdict(/^(application\/)?at\+jwt$/i.test(jwt.header.typ ?? ''), `\`${jwt.header.typ ?? 'none'}\`, ${jwt.header.alg}`),
+        typ: verdict(
+          /^(application\/)?at\+jwt$/i.test(jwt.header.typ ?? ''),
+          `\`${jwt.header.typ ?? 'none'}\`, ${jwt.header.alg}`,
+        ),
       };
     },
   },
@@ -82,7 +106,10 @@ export default [
     moves: true,
     waits: 20,
     promises: {
-      'on-time': { title: 'An access token opens nothing after its end (±2 s)', sources: ['RFC 9068 §4', 'RFC 6750 §3.1'] },
+      'on-time': {
+        title: 'An access token opens nothing after its end (±2 s)',
+        sources: ['RFC 9068 §4', 'RFC 6750 §3.1'],
+      },
     },
     async run(t) {
       // An access token's end is in the token: only a server's whole clock moves it.
@@ -90,8 +117,10 @@ export default [
       const session = await t.signIn(movable ? {} : { lifetimes: 'short' });
       const life = session.expires_in;
       if (!life) return { 'on-time': cannotTell('its life is not told (`expires_in`)') };
-      if (!movable && life > t.patience) return { 'on-time': cannotTell(`${life} s are longer than the run waits (${t.patience} s)`) };
-      const wait = (seconds) => (movable ? t.pass(seconds, session) : new Promise((done) => setTimeout(done, seconds * 1000)));
+      if (!movable && life > t.patience)
+        return { 'on-time': cannotTell(`${life} s are longer than the run waits (${t.patience} s)`) };
+      const wait = (seconds) =>
+        movable ? t.pass(seconds, session) : new Promise((done) => setTimeout(done, seconds * 1000));
       await wait(life - 2);
       const before = await t.opens(session.access_token, session);
       await wait(4);

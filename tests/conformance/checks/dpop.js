@@ -8,9 +8,18 @@ export default [
   {
     id: 'dpop',
     promises: {
-      refresh: { title: 'DPoP: a stolen refresh token is worth nothing without the key', sources: ['RFC 9449 §5, §4.3'] },
-      'session-unharmed': { title: 'DPoP: presenting it without the key does not end the session', sources: ['RFC 9449 §5 (left open)'] },
-      resource: { title: 'DPoP: a stolen access token opens nothing without the key', sources: ['RFC 9449 §7.1, §7.2'] },
+      refresh: {
+        title: 'DPoP: a stolen refresh token is worth nothing without the key',
+        sources: ['RFC 9449 §5, §4.3'],
+      },
+      'session-unharmed': {
+        title: 'DPoP: presenting it without the key does not end the session',
+        sources: ['RFC 9449 §5 (left open)'],
+      },
+      resource: {
+        title: 'DPoP: a stolen access token opens nothing without the key',
+        sources: ['RFC 9449 §7.1, §7.2'],
+      },
     },
     async run(t) {
       if (!t.server.dpop) {
@@ -29,7 +38,10 @@ export default [
         "another key's proof": { ...plain, dpop: proof(stranger, target) },
         'proof for another URL': { ...plain, dpop: proof(key, { ...target, url: `${target.url}/else` }) },
         'proof for another method': { ...plain, dpop: proof(key, { ...target, method: 'GET' }) },
-        'proof of an hour ago': { ...plain, dpop: proof(key, target, { claims: { iat: Math.floor(Date.now() / 1000) - 3600 } }) },
+        'proof of an hour ago': {
+          ...plain,
+          dpop: proof(key, target, { claims: { iat: Math.floor(Date.now() / 1000) - 3600 } }),
+        },
         'proof without a signature': { ...plain, dpop: `${proof(key, target).split('.').slice(0, 2).join('.')}.` },
       };
       const refreshed = [];
@@ -55,13 +67,22 @@ export default [
         opened.push({ name, status: (await t.send({ ...resource, headers })).status });
       }
       const through = (list) => list.filter(({ status }) => status < 400);
-      const shown = (list) => through(list).length
-        ? through(list).map(({ name, status }) => `${name}: ${status}`).join('; ')
-        : `${list.length} variants: ${tally(list.map(({ status }) => status))}`;
+      const shown = (list) =>
+        through(list).length
+          ? through(list)
+              .map(({ name, status }) => `${name}: ${status}`)
+              .join('; ')
+          : `${list.length} variants: ${tally(list.map(({ status }) => status))}`;
       return {
         refresh: verdict(through(refreshed).length === 0, shown(refreshed)),
-        'session-unharmed': verdict(own.ok, own.ok ? `the owner refreshes after ${refreshed.length} of them` : `the owner is answered ${own.status}`),
-        resource: verdict(owner === 200 && through(opened).length === 0, owner === 200 ? shown(opened) : `the owner is answered ${owner}`),
+        'session-unharmed': verdict(
+          own.ok,
+          own.ok ? `the owner refreshes after ${refreshed.length} of them` : `the owner is answered ${own.status}`,
+        ),
+        resource: verdict(
+          owner === 200 && through(opened).length === 0,
+          owner === 200 ? shown(opened) : `the owner is answered ${owner}`,
+        ),
       };
     },
   },

@@ -71,7 +71,12 @@ export default [
     async run(t) {
       if (!t.server.request.revoke) {
         const none = notOffered('no endpoint revokes a token');
-        return { 'ends-refresh-token': none, 'ends-access-token': none, 'unknown-token': none, 'superseded-token': none };
+        return {
+          'ends-refresh-token': none,
+          'ends-access-token': none,
+          'unknown-token': none,
+          'superseded-token': none,
+        };
       }
       const session = await t.signIn();
       await t.gap();
@@ -91,7 +96,10 @@ export default [
       const late = await t.revoke(other, superseded);
       const child = await t.works(other);
       return {
-        'ends-refresh-token': verdict(accepted(answer) && !refreshes, `${answer.status}, ${refreshes ? 'still refreshes' : 'refused'}`),
+        'ends-refresh-token': verdict(
+          accepted(answer) && !refreshes,
+          `${answer.status}, ${refreshes ? 'still refreshes' : 'refused'}`,
+        ),
         'ends-access-token': before
           ? verdict(!opens, opens ? 'opens the resource until it expires' : 'refused at once')
           : cannotTell('the access token opened nothing before either'),
@@ -105,7 +113,10 @@ export default [
   {
     id: 'log-out-race',
     promises: {
-      'stays-dead': { title: 'A refresh racing a revocation: nothing refreshes afterwards', sources: ['RFC 7009 §2.1'] },
+      'stays-dead': {
+        title: 'A refresh racing a revocation: nothing refreshes afterwards',
+        sources: ['RFC 7009 §2.1'],
+      },
     },
     async run(t) {
       if (!t.server.request.revoke) return { 'stays-dead': notOffered('no endpoint revokes a token') };
@@ -118,7 +129,10 @@ export default [
   ].map(([name, words, sources]) => ({
     id: `${name}-race`,
     promises: {
-      ends: { title: `${words[0].toUpperCase()}${words.slice(1)}: refresh tokens of all sessions are refused`, sources },
+      ends: {
+        title: `${words[0].toUpperCase()}${words.slice(1)}: refresh tokens of all sessions are refused`,
+        sources,
+      },
       'stays-dead': { title: `A refresh racing ${words}: nothing refreshes afterwards`, sources },
     },
     async run(t) {
@@ -130,9 +144,11 @@ export default [
       const one = await t.signIn();
       const two = await t.signIn({ user: one.user });
       await t.gap();
-      if (!(await end(one))) return { ends: cannotTell('the end was not acknowledged'), 'stays-dead': cannotTell('the same') };
+      if (!(await end(one)))
+        return { ends: cannotTell('the end was not acknowledged'), 'stays-dead': cannotTell('the same') };
       const living = [await t.works(one), await t.works(two)].filter(Boolean).length;
-      if (living) return { ends: fails(`${living} of 2 sessions still refresh`), 'stays-dead': fails('it ends nothing at rest') };
+      if (living)
+        return { ends: fails(`${living} of 2 sessions still refresh`), 'stays-dead': fails('it ends nothing at rest') };
       return { ends: verdict(true, '2 of 2 refused'), 'stays-dead': await races(t, end, 40) };
     },
   })),

@@ -45,14 +45,18 @@ export default [
         await t.pass(idle + MARGIN, session);
         return t.refresh(session);
       };
-      const [{ early, again }, late] = t.movesTime ? [await used(), await unused()] : await Promise.all([used(), unused()]);
+      const [{ early, again }, late] = t.movesTime
+        ? [await used(), await unused()]
+        : await Promise.all([used(), unused()]);
       return {
         holds: verdict(
           early.ok && late.refused,
           `${idle} s: ${MARGIN} s before ${early.status}, ${MARGIN} s after ${late.status}`,
           { idle, before: early.status, after: late.status },
         ),
-        slides: again ? verdict(again.ok, `used in time, then once more: ${again.status}`) : fails('refused before its end'),
+        slides: again
+          ? verdict(again.ok, `used in time, then once more: ${again.status}`)
+          : fails('refused before its end'),
       };
     },
   },
@@ -85,7 +89,8 @@ export default [
       for (let next = step; next < absolute - MARGIN; next += step) {
         await until(next);
         const outcome = await t.refresh(session);
-        if (!outcome.ok) return { holds: fails(`refused ${(absolute - age()).toFixed(0)} s before its end of ${absolute} s`) };
+        if (!outcome.ok)
+          return { holds: fails(`refused ${(absolute - age()).toFixed(0)} s before its end of ${absolute} s`) };
         session.refresh_token = outcome.refresh_token;
       }
       await until(absolute - MARGIN);

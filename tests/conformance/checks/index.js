@@ -23,8 +23,21 @@ import tokens from './tokens.js';
  */
 
 /** @type {Check[]} */
-export const checks = [...parallel, ...retry, ...reuse, ...ends, ...expiry, ...tokens, ...exchange, ...accessToken, ...dpop, ...operation, ...metadata];
+export const checks = [
+  ...parallel,
+  ...retry,
+  ...reuse,
+  ...ends,
+  ...expiry,
+  ...tokens,
+  ...exchange,
+  ...accessToken,
+  ...dpop,
+  ...operation,
+  ...metadata,
+];
 
 /** Every promise with its full id, `<check>.<promise>`. */
 export const promises = checks.flatMap((check) =>
-  Object.entries(check.promises).map(([name, promise]) => ({ id: `${check.id}.${name}`, ...promise })));
+  Object.entries(check.promises).map(([name, promise]) => ({ id: `${check.id}.${name}`, ...promise })),
+);

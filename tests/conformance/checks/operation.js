@@ -8,7 +8,10 @@ export default [
   {
     id: 'key-rotation',
     promises: {
-      'no-refusals': { title: 'Rotating keys under load refuses no genuine token', sources: ['RFC 9068 §4 (keys by `kid`)', 'RFC 7517 §4.5'] },
+      'no-refusals': {
+        title: 'Rotating keys under load refuses no genuine token',
+        sources: ['RFC 9068 §4 (keys by `kid`)', 'RFC 7517 §4.5'],
+      },
     },
     async run(t) {
       if (!t.server.rotateKeys) return { 'no-refusals': notOffered('no such operation in this set-up') };
@@ -43,15 +46,27 @@ export default [
         await Promise.all(load);
       }
       const refused = outcomes.filter((outcome) => / 4\d\d$/.test(outcome));
-      return { 'no-refusals': verdict(refused.length === 0, `${rotations} rotations, ${outcomes.length} requests: ${refused.length ? tally(refused) : 'none refused'}`, { seen: tally(outcomes) }) };
+      return {
+        'no-refusals': verdict(
+          refused.length === 0,
+          `${rotations} rotations, ${outcomes.length} requests: ${refused.length ? tally(refused) : 'none refused'}`,
+          { seen: tally(outcomes) },
+        ),
+      };
     },
   },
   {
     id: 'crash',
     alone: true,
     promises: {
-      'signed-in': { title: 'The server is killed between writing and answering: clients that retry are still signed in', sources: ['wanted by clients; no RFC asks for it'] },
-      'rotations-last': { title: 'The server is killed: a rotation that was answered is not undone', sources: ['RFC 9700 §4.14.2 (the old token is no longer valid)'] },
+      'signed-in': {
+        title: 'The server is killed between writing and answering: clients that retry are still signed in',
+        sources: ['wanted by clients; no RFC asks for it'],
+      },
+      'rotations-last': {
+        title: 'The server is killed: a rotation that was answered is not undone',
+        sources: ['RFC 9700 §4.14.2 (the old token is no longer valid)'],
+      },
     },
     async run(t) {
       if (!t.server.crash) {
@@ -97,8 +112,16 @@ export default [
       }
       if (seen === 0) return { 'signed-in': cannotTell('no session'), 'rotations-last': cannotTell('no session') };
       return {
-        'signed-in': verdict(dead === 0, `${dead} of ${seen} sessions lost in ${rounds} kills`, { dead, seen, kills: rounds }),
-        'rotations-last': verdict(undone === 0, `${undone} of ${seen} undone in ${rounds} kills`, { undone, seen, kills: rounds }),
+        'signed-in': verdict(dead === 0, `${dead} of ${seen} sessions lost in ${rounds} kills`, {
+          dead,
+          seen,
+          kills: rounds,
+        }),
+        'rotations-last': verdict(undone === 0, `${undone} of ${seen} undone in ${rounds} kills`, {
+          undone,
+          seen,
+          kills: rounds,
+        }),
       };
     },
   },

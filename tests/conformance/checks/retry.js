@@ -22,9 +22,12 @@ async function retryAfter(t, seconds) {
   }
   await t.gap();
   const alive = await t.works(session, again.refresh_token);
-  const how = again.refresh_token === session.refresh_token
-    ? 'never rotated'
-    : again.refresh_token === lost.refresh_token ? 'the same successor' : 'another successor';
+  const how =
+    again.refresh_token === session.refresh_token
+      ? 'never rotated'
+      : again.refresh_token === lost.refresh_token
+        ? 'the same successor'
+        : 'another successor';
   return verdict(alive, alive ? `200, ${how}` : '200, but what it gave does not refresh', { how });
 }
 

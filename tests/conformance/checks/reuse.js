@@ -32,7 +32,9 @@ async function lockStep(t, rounds, seconds) {
         const other = who === 'owner' ? 'thief' : 'owner';
         await t.gap();
         const ended = !(await t.works(session, held[other]));
-        return verdict(ended, `round ${round}: ${who} refused, ${ended ? 'session ended' : `the ${other} goes on`}`, { round });
+        return verdict(ended, `round ${round}: ${who} refused, ${ended ? 'session ended' : `the ${other} goes on`}`, {
+          round,
+        });
       }
       held[who] = outcome.refresh_token;
     }
@@ -102,14 +104,18 @@ export default [
     id: 'lock-step-fast',
     moves: true,
     waits: 16,
-    promises: { noticed: { title: 'Thief and owner in turns, 2 s a round: noticed within 8 rounds', sources: SOURCES } },
+    promises: {
+      noticed: { title: 'Thief and owner in turns, 2 s a round: noticed within 8 rounds', sources: SOURCES },
+    },
     run: async (t) => ({ noticed: await lockStep(t, 8, 2) }),
   },
   {
     id: 'lock-step-slow',
     moves: true,
     waits: 300,
-    promises: { noticed: { title: 'Thief and owner in turns, 3 min a round: noticed within 8 rounds', sources: SOURCES } },
+    promises: {
+      noticed: { title: 'Thief and owner in turns, 3 min a round: noticed within 8 rounds', sources: SOURCES },
+    },
     async run(t) {
       if (t.movesTime) return { noticed: await lockStep(t, 8, 180) };
       if (t.patience < 90) return { noticed: cannotTell(`longer than the run waits (${t.patience} s)`) };
@@ -118,4 +124,3 @@ export default [
     },
   },
 ];
-

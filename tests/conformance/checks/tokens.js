@@ -26,9 +26,10 @@ export function forgeries(token, accessToken) {
     'second half missing': token.slice(0, middle),
     'a letter more': `${token}A`,
     'padding added': `${token}=`,
-    'twice': token + token,
+    twice: token + token,
     'letters swapped in case': token.replace(/[a-z]/gi, (letter) =>
-      letter === letter.toLowerCase() ? letter.toUpperCase() : letter.toLowerCase()),
+      letter === letter.toLowerCase() ? letter.toUpperCase() : letter.toLowerCase(),
+    ),
     'a NUL in it': `${token.slice(0, middle)}\0${token.slice(middle + 1)}`,
     'very long': 'A'.repeat(6000),
     'the access token': accessToken,
@@ -44,7 +45,10 @@ export default [
         title: 'Forged tokens do not end the session',
         sources: ['RFC 9700 §4.14.2 (reuse, not guessing, ends a session)'],
       },
-      'store-not-asked': { title: 'The store is not asked about forged tokens', sources: ['availability; no RFC asks for it'] },
+      'store-not-asked': {
+        title: 'The store is not asked about forged tokens',
+        sources: ['availability; no RFC asks for it'],
+      },
     },
     async run(t) {
       const session = await t.signIn();
@@ -88,7 +92,9 @@ export default [
       const stolen = await t.refresh({ ...session, client: t.server.otherClient });
       await t.gap();
       const alive = await t.works(session);
-      return { refused: verdict(stolen.refused && alive, `${stolen.status}, the owner's ${alive ? 'lives on' : 'is dead'}`) };
+      return {
+        refused: verdict(stolen.refused && alive, `${stolen.status}, the owner's ${alive ? 'lives on' : 'is dead'}`),
+      };
     },
   },
 ];

@@ -39,7 +39,10 @@ export async function tcpProxy(port) {
     const onward = net.connect(port, '127.0.0.1');
     client.on('data', () => (calls += 1));
     client.pipe(onward).pipe(client);
-    for (const [one, other] of [[client, onward], [onward, client]]) {
+    for (const [one, other] of [
+      [client, onward],
+      [onward, client],
+    ]) {
       sockets.add(one);
       one.on('error', () => other.destroy());
       one.on('close', () => {

@@ -2,7 +2,8 @@
 
 import { createHmac, createPublicKey } from 'node:crypto';
 
-export const encode = (value) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+export const encode = (value) =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
 
 /** Header and claims of a JWS in compact form, unverified; `undefined` for anything else. */
 export function decode(token) {

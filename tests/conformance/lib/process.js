@@ -121,7 +121,10 @@ export function runToEnd([program, ...args], { cwd, env = {}, seconds = 900, inp
     child.on('error', reject);
     child.on('close', (code, signal) => {
       if (code === 0) resolve(output);
-      else reject(new Error(`${program} ${args[0] ?? ''} ended with ${signal ?? code}:\n${(output + errors).slice(-2000)}`));
+      else
+        reject(
+          new Error(`${program} ${args[0] ?? ''} ended with ${signal ?? code}:\n${(output + errors).slice(-2000)}`),
+        );
     });
   });
 }

@@ -42,7 +42,10 @@ export function markdown(report) {
     '',
     '| server | version | set-up | measured |',
     '| --- | --- | --- | --- |',
-    ...rows.map((row) => `| ${escape(row.name)} | ${row.version} | ${escape(row.configuration)}${row.note ? ` ${escape(row.note)}` : ''} | ${row.date.slice(0, 10)} |`),
+    ...rows.map(
+      (row) =>
+        `| ${escape(row.name)} | ${row.version} | ${escape(row.configuration)}${row.note ? ` ${escape(row.note)}` : ''} | ${row.date.slice(0, 10)} |`,
+    ),
     '',
     ...lines,
     '',

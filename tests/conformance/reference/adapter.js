@@ -28,14 +28,20 @@ export async function startReference(defects = []) {
     },
     request: {
       refresh: (token, session) =>
-        form(`${url}/token`, { grant_type: 'refresh_token', refresh_token: token, client_id: session.client }, dpop(session, { method: 'POST', url: `${url}/token` })),
+        form(
+          `${url}/token`,
+          { grant_type: 'refresh_token', refresh_token: token, client_id: session.client },
+          dpop(session, { method: 'POST', url: `${url}/token` }),
+        ),
       revoke: (token) => form(`${url}/revoke`, { token }),
       introspect: (token) => form(`${url}/introspect`, { token }),
       resource: (token, session) => ({
         url: `${url}/resource`,
         headers: {
           authorization: `${session?.dpop ? 'DPoP' : 'Bearer'} ${token}`,
-          ...(session?.dpop ? { dpop: proof(session.dpop, { method: 'GET', url: `${url}/resource`, accessToken: token }) } : {}),
+          ...(session?.dpop
+            ? { dpop: proof(session.dpop, { method: 'GET', url: `${url}/resource`, accessToken: token }) }
+            : {}),
         },
       }),
       metadata: () => `${url}/.well-known/oauth-authorization-server`,

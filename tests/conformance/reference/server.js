@@ -2,7 +2,16 @@
 // tested with. Without a switch every promise holds. It keeps everything in memory and in the
 // clear, and is for nothing else.
 
-import { createHash, createHmac, createPublicKey, generateKeyPairSync, randomBytes, randomUUID, sign, verify } from 'node:crypto';
+import {
+  createHash,
+  createHmac,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  randomUUID,
+  sign,
+  verify,
+} from 'node:crypto';
 import { createServer } from 'node:http';
 
 import { decode, encode } from '../lib/jwt.js';
@@ -11,7 +20,7 @@ import { sleep } from '../lib/process.js';
 /** How the server can be broken. Each switch is one mistake that servers really make. */
 export const DEFECTS = {
   'read then write': 'rotation reads the session and writes it later: parallel uses fork',
-  'strict': 'every reuse ends the session, a retry too',
+  strict: 'every reuse ends the session, a retry too',
   'losers refused': 'of parallel uses all but one are refused, without consequences',
   'grace for ever': 'every superseded token leads to a new one, at any time',
   'no reuse detection': 'a superseded token is refused, and the session lives on',
@@ -42,7 +51,7 @@ export const DEFECTS = {
   'signature not checked': 'access tokens are not verified',
   'hmac confusion': 'the header chooses the algorithm',
   'any token opens': 'a refresh token opens the resource',
-  'untyped': 'access tokens have no `typ`',
+  untyped: 'access tokens have no `typ`',
   'dpop not checked': 'proofs are not looked at',
   'dpop theft ends session': 'a refresh without the proof ends the session',
   'keys forgotten': 'a key rotation drops the old keys at once',
@@ -78,10 +87,12 @@ export class ReferenceServer {
   }
 
   async listen(port = 0) {
-    this.#server = createServer((request, response) => this.#answer(request, response).catch((error) => {
-      response.writeHead(500, { 'content-type': 'text/plain' });
-      response.end(error.stack);
-    }));
+    this.#server = createServer((request, response) =>
+      this.#answer(request, response).catch((error) => {
+        response.writeHead(500, { 'content-type': 'text/plain' });
+        response.end(error.stack);
+      }),
+    );
     await new Promise((resolve) => this.#server.listen(port, '127.0.0.1', 1024, resolve));
     this.port = this.#server.address().port;
     this.url = `http://127.0.0.1:${this.port}`;
@@ -124,7 +135,19 @@ export class ReferenceServer {
 
   signIn({ user = randomUUID(), client = 'one', jkt } = {}) {
     const now = this.#now();
-    const session = { id: randomUUID(), user, client, jkt, epoch: this.#epoch, generation: 0, began: now, used: now, superseded: [], late: [], over: false };
+    const session = {
+      id: randomUUID(),
+      user,
+      client,
+      jkt,
+      epoch: this.#epoch,
+      generation: 0,
+      began: now,
+      used: now,
+      superseded: [],
+      late: [],
+      over: false,
+    };
     session.live = this.#token(session);
     this.#write(session);
     return this.#grant(session, session.live);
@@ -136,7 +159,8 @@ export class ReferenceServer {
   }
 
   changePassword(user) {
-    if (!this.#is('password ends nothing')) for (const session of this.#sessions.values()) if (session.user === user) this.#end(session);
+    if (!this.#is('password ends nothing'))
+      for (const session of this.#sessions.values()) if (session.user === user) this.#end(session);
   }
 
   // The store: a call takes a while, as calls do.
@@ -177,9 +201,20 @@ export class ReferenceServer {
     const now = Math.floor(this.#now());
     const [key] = this.#keys;
     const header = { alg: 'ES256', kid: key.kid, ...(!this.#is('untyped') && { typ: 'at+jwt' }) };
-    const claims = { iss: this.url, aud: 'api', sub: session.user, sid: session.id, iat: now, exp: now + ACCESS, jti: randomUUID(), ...(session.jkt && { cnf: { jkt: session.jkt } }) };
+    const claims = {
+      iss: this.url,
+      aud: 'api',
+      sub: session.user,
+      sid: session.id,
+      iat: now,
+      exp: now + ACCESS,
+      jti: randomUUID(),
+      ...(session.jkt && { cnf: { jkt: session.jkt } }),
+    };
     const input = `${encode(header)}.${encode(claims)}`;
-    const signature = sign('sha256', Buffer.from(input), { key: key.privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url');
+    const signature = sign('sha256', Buffer.from(input), { key: key.privateKey, dsaEncoding: 'ieee-p1363' }).toString(
+      'base64url',
+    );
     return {
       access_token: `${input}.${signature}`,
       token_type: session.jkt ? 'DPoP' : 'Bearer',
@@ -192,7 +227,13 @@ export class ReferenceServer {
   async #refresh(token, client, proven) {
     const forged = !this.#genuine(token);
     const id = token.split('.')[0];
-    if (forged && !this.#is('forged tokens reach the store') && !this.#is('lenient tokens') && !this.#is('guessing ends sessions')) return undefined;
+    if (
+      forged &&
+      !this.#is('forged tokens reach the store') &&
+      !this.#is('lenient tokens') &&
+      !this.#is('guessing ends sessions')
+    )
+      return undefined;
     const session = await this.#read(id);
     if (!session) return undefined;
     if (forged) {
@@ -271,7 +312,10 @@ export class ReferenceServer {
   #expired(session) {
     const late = this.#is('late expiry') ? 60 : 0;
     const now = this.#now() - late;
-    return (!this.#is('no idle end') && now >= session.used + IDLE) || (!this.#is('no absolute end') && now >= session.began + ABSOLUTE);
+    return (
+      (!this.#is('no idle end') && now >= session.used + IDLE) ||
+      (!this.#is('no absolute end') && now >= session.began + ABSOLUTE)
+    );
   }
 
   // --- HTTP ---
@@ -298,14 +342,24 @@ export class ReferenceServer {
       case 'POST /introspect': {
         const token = fields.get('token') ?? '';
         const session = this.#sessions.get(token.split('.')[0]);
-        const known = session && (session.live === token || session.branches?.has(token) || (this.#is('grace for ever') && session.superseded.includes(token)));
+        const known =
+          session &&
+          (session.live === token ||
+            session.branches?.has(token) ||
+            (this.#is('grace for ever') && session.superseded.includes(token)));
         return reply(200, { active: Boolean(known && !session.over && !this.#expired(session)) });
       }
       case 'GET /resource':
         return this.#resource(request, url, reply);
       case 'GET /jwks':
-        return reply(200, { keys: this.#keys.map(({ kid, publicKey, privateKey }) => ({
-          ...(this.#is('private keys published') ? privateKey : publicKey).export({ format: 'jwk' }), kid, alg: 'ES256', use: 'sig' })) });
+        return reply(200, {
+          keys: this.#keys.map(({ kid, publicKey, privateKey }) => ({
+            ...(this.#is('private keys published') ? privateKey : publicKey).export({ format: 'jwk' }),
+            kid,
+            alg: 'ES256',
+            use: 'sig',
+          })),
+        });
       case 'GET /.well-known/oauth-authorization-server':
         return reply(200, {
           issuer: this.#is('wrong issuer') ? `${this.url}/else` : this.url,
@@ -345,8 +399,17 @@ export class ReferenceServer {
     const { header, claims, parts } = jwt ?? {};
     if (header?.typ !== 'dpop+jwt' || header.alg !== 'ES256' || header.jwk?.d) return undefined;
     const key = createPublicKey({ key: header.jwk, format: 'jwk' });
-    if (!verify('sha256', Buffer.from(`${parts[0]}.${parts[1]}`), { key, dsaEncoding: 'ieee-p1363' }, Buffer.from(parts[2], 'base64url'))) return undefined;
-    if (claims.htm !== request.method || claims.htu !== url || Math.abs(claims.iat - Date.now() / 1000) > 60) return undefined;
+    if (
+      !verify(
+        'sha256',
+        Buffer.from(`${parts[0]}.${parts[1]}`),
+        { key, dsaEncoding: 'ieee-p1363' },
+        Buffer.from(parts[2], 'base64url'),
+      )
+    )
+      return undefined;
+    if (claims.htm !== request.method || claims.htu !== url || Math.abs(claims.iat - Date.now() / 1000) > 60)
+      return undefined;
     if (accessToken && claims.ath !== createHash('sha256').update(accessToken).digest('base64url')) return undefined;
     return thumbprint(header.jwk);
   }
@@ -356,7 +419,11 @@ export class ReferenceServer {
     const token = given ?? (this.#is('access token in the query') ? url.searchParams.get('access_token') : undefined);
     const session = token && this.#opened(token, scheme, request);
     if (session) return reply(200, { sub: session.user });
-    return reply(401, { error: 'invalid_token' }, this.#is('no challenge') ? {} : { 'www-authenticate': 'Bearer error="invalid_token"' });
+    return reply(
+      401,
+      { error: 'invalid_token' },
+      this.#is('no challenge') ? {} : { 'www-authenticate': 'Bearer error="invalid_token"' },
+    );
   }
 
   #opened(token, scheme, request) {
@@ -369,7 +436,12 @@ export class ReferenceServer {
     if (this.#now() - (this.#is('late expiry') ? 60 : 0) >= claims.exp) return undefined;
     if (session.over && !this.#is('access tokens outlive sessions')) return undefined;
     const bound = claims.cnf?.jkt;
-    if (bound && !this.#is('dpop not checked') && (scheme !== 'DPoP' || this.#proven(request, `${this.url}/resource`, token) !== bound)) return undefined;
+    if (
+      bound &&
+      !this.#is('dpop not checked') &&
+      (scheme !== 'DPoP' || this.#proven(request, `${this.url}/resource`, token) !== bound)
+    )
+      return undefined;
     return session;
   }
 
@@ -383,7 +455,15 @@ export class ReferenceServer {
       const pem = key.publicKey.export({ type: 'spki', format: 'pem' });
       return createHmac('sha256', pem).update(input).digest('base64url') === parts[2];
     }
-    return header.alg === 'ES256' && verify('sha256', Buffer.from(input), { key: key.publicKey, dsaEncoding: 'ieee-p1363' }, Buffer.from(parts[2], 'base64url'));
+    return (
+      header.alg === 'ES256' &&
+      verify(
+        'sha256',
+        Buffer.from(input),
+        { key: key.publicKey, dsaEncoding: 'ieee-p1363' },
+        Buffer.from(parts[2], 'base64url'),
+      )
+    );
   }
 }
 

@@ -13,7 +13,11 @@ const REDIRECT = 'https://app.example.com/callback';
 
 async function start(row, { home }) {
   mkdirSync(join(home, 'data'), { recursive: true });
-  const env = { ...row.env, SECRET: randomUUID() + randomUUID(), DATABASE: join(home, 'data', `${randomUUID()}.sqlite`) };
+  const env = {
+    ...row.env,
+    SECRET: randomUUID() + randomUUID(),
+    DATABASE: join(home, 'data', `${randomUUID()}.sqlite`),
+  };
   let node = await startNode(home, env);
   const base = `${node.url}/api/auth`;
   const origin = { origin: node.url };
@@ -21,7 +25,9 @@ async function start(row, { home }) {
   async function register() {
     const jar = new CookieJar();
     const user = { jar, email: `${randomUUID()}@example.com`, password: `a sentence ${randomUUID()}` };
-    const answer = await jar.send(jsonBody(`${base}/sign-up/email`, { name: 'somebody', email: user.email, password: user.password }, origin));
+    const answer = await jar.send(
+      jsonBody(`${base}/sign-up/email`, { name: 'somebody', email: user.email, password: user.password }, origin),
+    );
     if (answer.status !== 200) throw new Error(`sign-up: ${answer.status} ${answer.text}`);
     return user;
   }
@@ -52,12 +58,22 @@ async function start(row, { home }) {
     },
     async signIn({ user }) {
       user ??= await register();
-      const { url, verifier } = codeRequest({ authorize: `${base}/oauth2/authorize`, client, redirect: REDIRECT, scope: 'openid offline_access' });
+      const { url, verifier } = codeRequest({
+        authorize: `${base}/oauth2/authorize`,
+        client,
+        redirect: REDIRECT,
+        scope: 'openid offline_access',
+      });
       const back = await user.jar.follow({ url }, REDIRECT);
-      return { user, client, ...(await redeem({ token: `${base}/oauth2/token`, client, redirect: REDIRECT, verifier, back })) };
+      return {
+        user,
+        client,
+        ...(await redeem({ token: `${base}/oauth2/token`, client, redirect: REDIRECT, verifier, back })),
+      };
     },
     ends: {
-      everywhere: async ({ user }) => (await user.jar.send(jsonBody(`${base}/revoke-sessions`, {}, origin))).status === 200,
+      everywhere: async ({ user }) =>
+        (await user.jar.send(jsonBody(`${base}/revoke-sessions`, {}, origin))).status === 200,
       async password({ user }) {
         const next = `another ${randomUUID()}`;
         const body = { currentPassword: user.password, newPassword: next, revokeOtherSessions: true };
@@ -67,7 +83,8 @@ async function start(row, { home }) {
       },
     },
     request: {
-      refresh: (token, session) => form(`${base}/oauth2/token`, { grant_type: 'refresh_token', refresh_token: token, client_id: session.client }),
+      refresh: (token, session) =>
+        form(`${base}/oauth2/token`, { grant_type: 'refresh_token', refresh_token: token, client_id: session.client }),
       revoke: (token, session) => form(`${base}/oauth2/revoke`, { token, client_id: session.client }),
       resource: (token) => ({ url: `${base}/oauth2/userinfo`, headers: { authorization: `Bearer ${token}` } }),
       metadata: () => `${node.url}/.well-known/oauth-authorization-server/api/auth`,

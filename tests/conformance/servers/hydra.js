@@ -46,8 +46,15 @@ async function start(row, { home }) {
   const program = join(home, 'hydra');
   let child;
   const serve = async () => {
-    child = new Child([program, 'serve', 'all', '--dev', '--sqa-opt-out'], { log: join(home, 'hydra.log'), cwd: home, env });
-    await child.until(async () => (await send({ url: `http://127.0.0.1:${adminPort}/health/ready` })).status === 200, 60);
+    child = new Child([program, 'serve', 'all', '--dev', '--sqa-opt-out'], {
+      log: join(home, 'hydra.log'),
+      cwd: home,
+      env,
+    });
+    await child.until(
+      async () => (await send({ url: `http://127.0.0.1:${adminPort}/health/ready` })).status === 200,
+      60,
+    );
   };
   const stop = async () => {
     await child?.stop();
@@ -63,26 +70,39 @@ async function start(row, { home }) {
   }
 
   async function createClient(lifespans = {}) {
-    const answer = await send(jsonBody(`${admin}/clients`, {
-      redirect_uris: [REDIRECT],
-      grant_types: ['authorization_code', 'refresh_token'],
-      response_types: ['code'],
-      scope: 'openid offline_access',
-      token_endpoint_auth_method: 'none',
-      ...lifespans,
-    }));
+    const answer = await send(
+      jsonBody(`${admin}/clients`, {
+        redirect_uris: [REDIRECT],
+        grant_types: ['authorization_code', 'refresh_token'],
+        response_types: ['code'],
+        scope: 'openid offline_access',
+        token_endpoint_auth_method: 'none',
+        ...lifespans,
+      }),
+    );
     if (answer.status !== 201) throw new Error(`client: ${answer.status} ${answer.text}`);
     return answer.json.client_id;
   }
 
   const short = Object.fromEntries(
-    ['authorization_code_grant_refresh_token', 'refresh_token_grant_refresh_token', 'authorization_code_grant_access_token', 'refresh_token_grant_access_token']
-      .map((name) => [`${name}_lifespan`, `${SHORT}s`]),
+    [
+      'authorization_code_grant_refresh_token',
+      'refresh_token_grant_refresh_token',
+      'authorization_code_grant_access_token',
+      'refresh_token_grant_access_token',
+    ].map((name) => [`${name}_lifespan`, `${SHORT}s`]),
   );
   const [client, otherClient, shortClient] = [await createClient(), await createClient(), await createClient(short)];
 
   async function accept(kind, challenge, body) {
-    const answer = await send(jsonBody(`${admin}/oauth2/auth/requests/${kind}/accept?${kind}_challenge=${encodeURIComponent(challenge)}`, body, {}, 'PUT'));
+    const answer = await send(
+      jsonBody(
+        `${admin}/oauth2/auth/requests/${kind}/accept?${kind}_challenge=${encodeURIComponent(challenge)}`,
+        body,
+        {},
+        'PUT',
+      ),
+    );
     if (!answer.json?.redirect_to) throw new Error(`${kind}: ${answer.status} ${answer.text}`);
     return answer.json.redirect_to;
   }
@@ -97,24 +117,39 @@ async function start(row, { home }) {
     async signIn({ user = randomUUID(), lifetimes }) {
       const mine = lifetimes === 'short' ? shortClient : client;
       const jar = new CookieJar();
-      const { url: begin, verifier } = codeRequest({ authorize: `${url}/oauth2/auth`, client: mine, redirect: REDIRECT, scope: 'openid offline_access' });
+      const { url: begin, verifier } = codeRequest({
+        authorize: `${url}/oauth2/auth`,
+        client: mine,
+        redirect: REDIRECT,
+        scope: 'openid offline_access',
+      });
       const login = await jar.follow({ url: begin }, LOGIN);
       const afterLogin = await accept('login', login.searchParams.get('login_challenge'), { subject: user });
       const consent = await jar.follow({ url: afterLogin }, CONSENT);
-      const afterConsent = await accept('consent', consent.searchParams.get('consent_challenge'), { grant_scope: ['openid', 'offline_access'] });
+      const afterConsent = await accept('consent', consent.searchParams.get('consent_challenge'), {
+        grant_scope: ['openid', 'offline_access'],
+      });
       const back = await jar.follow({ url: afterConsent }, REDIRECT);
-      return { user, client: mine, ...(await redeem({ token: `${url}/oauth2/token`, client: mine, redirect: REDIRECT, verifier, back })) };
+      return {
+        user,
+        client: mine,
+        ...(await redeem({ token: `${url}/oauth2/token`, client: mine, redirect: REDIRECT, verifier, back })),
+      };
     },
     ends: {
       everywhere: async ({ user }) =>
-        (await send({ url: `${admin}/oauth2/auth/sessions/consent?all=true&subject=${user}`, method: 'DELETE' })).status === 204,
+        (await send({ url: `${admin}/oauth2/auth/sessions/consent?all=true&subject=${user}`, method: 'DELETE' }))
+          .status === 204,
     },
     async rotateKeys() {
-      const answer = await send(jsonBody(`${admin}/keys/hydra.openid.id-token`, { alg: 'RS256', use: 'sig', kid: randomUUID() }));
+      const answer = await send(
+        jsonBody(`${admin}/keys/hydra.openid.id-token`, { alg: 'RS256', use: 'sig', kid: randomUUID() }),
+      );
       if (answer.status !== 201) throw new Error(`keys: ${answer.status} ${answer.text}`);
     },
     request: {
-      refresh: (token, session) => form(`${url}/oauth2/token`, { grant_type: 'refresh_token', refresh_token: token, client_id: session.client }),
+      refresh: (token, session) =>
+        form(`${url}/oauth2/token`, { grant_type: 'refresh_token', refresh_token: token, client_id: session.client }),
       revoke: (token, session) => form(`${url}/oauth2/revoke`, { token, client_id: session.client }),
       introspect: (token) => form(`${admin}/oauth2/introspect`, { token }),
       resource: (token) => ({ url: `${url}/userinfo`, headers: { authorization: `Bearer ${token}` } }),

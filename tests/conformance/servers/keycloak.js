@@ -19,7 +19,17 @@ async function install(home) {
   if (existsSync(join(distribution(home), 'bin/kc.sh'))) return;
   const zip = `keycloak-quarkus-dist-${VERSION}.zip`;
   if (!existsSync(join(home, zip))) {
-    await runToEnd(['mvn', '-q', '-B', COPY, `-Dartifact=org.keycloak:keycloak-quarkus-dist:${VERSION}:zip`, `-DoutputDirectory=${home}`], { cwd: home, seconds: 1800 });
+    await runToEnd(
+      [
+        'mvn',
+        '-q',
+        '-B',
+        COPY,
+        `-Dartifact=org.keycloak:keycloak-quarkus-dist:${VERSION}:zip`,
+        `-DoutputDirectory=${home}`,
+      ],
+      { cwd: home, seconds: 1800 },
+    );
   }
   await runToEnd(['unzip', '-q', '-o', zip], { cwd: home, seconds: 300 });
 }
@@ -33,7 +43,12 @@ async function start(row, { home }) {
   rmSync(join(distribution(home), 'data'), { recursive: true, force: true });
   let child;
   const serve = async () => {
-    const options = ['--http-host=127.0.0.1', `--http-port=${port}`, `--http-management-port=${management}`, '--cache=local'];
+    const options = [
+      '--http-host=127.0.0.1',
+      `--http-port=${port}`,
+      `--http-management-port=${management}`,
+      '--cache=local',
+    ];
     child = new Child([join(distribution(home), 'bin/kc.sh'), 'start-dev', ...options], {
       log: join(home, 'keycloak.log'),
       cwd: home,
@@ -55,11 +70,20 @@ async function setUp({ row, url, password, serve, child }) {
   async function administer(path, body, method = 'POST') {
     for (let attempt = 0; attempt < 2; attempt += 1) {
       if (!admin) {
-        const answer = await send(form(`${url}/realms/master/protocol/openid-connect/token`, { grant_type: 'password', client_id: 'admin-cli', username: 'admin', password }));
+        const answer = await send(
+          form(`${url}/realms/master/protocol/openid-connect/token`, {
+            grant_type: 'password',
+            client_id: 'admin-cli',
+            username: 'admin',
+            password,
+          }),
+        );
         admin = answer.json?.access_token;
         if (!admin) throw new Error(`administrator: ${answer.status} ${answer.text}`);
       }
-      const answer = await send(jsonBody(`${url}/admin/realms${path}`, body ?? {}, { authorization: `Bearer ${admin}` }, method));
+      const answer = await send(
+        jsonBody(`${url}/admin/realms${path}`, body ?? {}, { authorization: `Bearer ${admin}` }, method),
+      );
       if (answer.status !== 401) {
         if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
         return answer;
@@ -75,7 +99,13 @@ async function setUp({ row, url, password, serve, child }) {
   const realm = (await administer(`/${REALM}`, undefined, 'GET')).json;
   const secret = randomUUID();
   const client = (id, more = {}) =>
-    administer(`/${REALM}/clients`, { clientId: id, publicClient: true, directAccessGrantsEnabled: true, standardFlowEnabled: false, ...more });
+    administer(`/${REALM}/clients`, {
+      clientId: id,
+      publicClient: true,
+      directAccessGrantsEnabled: true,
+      standardFlowEnabled: false,
+      ...more,
+    });
   await client('one');
   await client('two');
   await client('api', { publicClient: false, secret });
@@ -118,7 +148,13 @@ async function setUp({ row, url, password, serve, child }) {
     async signIn({ user, dpop: key, lifetimes }) {
       user ??= await register();
       const mine = lifetimes === 'short' ? 'short' : 'one';
-      const fields = { grant_type: 'password', client_id: mine, username: user.name, password: user.password, scope: 'openid' };
+      const fields = {
+        grant_type: 'password',
+        client_id: mine,
+        username: user.name,
+        password: user.password,
+        scope: 'openid',
+      };
       const answer = await send(form(token, fields, proofs(key, { method: 'POST', url: token })));
       if (!answer.json?.refresh_token) throw new Error(`sign-in: ${answer.status} ${answer.text}`);
       return { user, client: mine, dpop: key, ...answer.json };
@@ -127,7 +163,11 @@ async function setUp({ row, url, password, serve, child }) {
       everywhere: async ({ user }) => (await administer(`/${REALM}/users/${user.id}/logout`)).status === 204,
       async password({ user }) {
         const next = `another ${randomUUID()}`;
-        const { status } = await administer(`/${REALM}/users/${user.id}/reset-password`, { type: 'password', value: next, temporary: false }, 'PUT');
+        const { status } = await administer(
+          `/${REALM}/users/${user.id}/reset-password`,
+          { type: 'password', value: next, temporary: false },
+          'PUT',
+        );
         if (status === 204) user.password = next;
         return status === 204;
       },
@@ -143,7 +183,11 @@ async function setUp({ row, url, password, serve, child }) {
     },
     request: {
       refresh: (refreshToken, session) =>
-        form(token, { grant_type: 'refresh_token', refresh_token: refreshToken, client_id: session.client }, proofs(session.dpop, { method: 'POST', url: token })),
+        form(
+          token,
+          { grant_type: 'refresh_token', refresh_token: refreshToken, client_id: session.client },
+          proofs(session.dpop, { method: 'POST', url: token }),
+        ),
       revoke: (refreshToken, session) => form(endpoint('revoke'), { token: refreshToken, client_id: session.client }),
       introspect: (refreshToken) => form(endpoint('token/introspect'), { token: refreshToken }, basic('api', secret)),
       resource: (accessToken, session) => ({
@@ -170,7 +214,12 @@ export default {
       realm: { revokeRefreshToken: true, refreshTokenMaxReuse: 0 },
       configuration: `${common}, \`revokeRefreshToken: true, refreshTokenMaxReuse: 0\`.`,
     },
-    { id: 'keycloak-default', name: 'Keycloak', realm: {}, configuration: `${common}, defaults: refresh tokens are not rotated.` },
+    {
+      id: 'keycloak-default',
+      name: 'Keycloak',
+      realm: {},
+      configuration: `${common}, defaults: refresh tokens are not rotated.`,
+    },
   ],
   install,
   start,

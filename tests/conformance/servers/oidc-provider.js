@@ -36,9 +36,15 @@ async function start(row, { home }) {
     },
     request: {
       refresh: (refreshToken, session) =>
-        form(token, { grant_type: 'refresh_token', refresh_token: refreshToken, client_id: session.client }, proofs(session.dpop, { method: 'POST', url: token })),
-      revoke: (refreshToken, session) => form(`${token}/revocation`, { token: refreshToken, client_id: session.client }),
-      introspect: (refreshToken, session) => form(`${token}/introspection`, { token: refreshToken, client_id: session.client }),
+        form(
+          token,
+          { grant_type: 'refresh_token', refresh_token: refreshToken, client_id: session.client },
+          proofs(session.dpop, { method: 'POST', url: token }),
+        ),
+      revoke: (refreshToken, session) =>
+        form(`${token}/revocation`, { token: refreshToken, client_id: session.client }),
+      introspect: (refreshToken, session) =>
+        form(`${token}/introspection`, { token: refreshToken, client_id: session.client }),
       resource: (accessToken, session) => ({
         url: resource,
         headers: {
@@ -58,7 +64,12 @@ export default {
   id: 'oidc-provider',
   rows: [
     { id: 'oidc-provider', name: 'oidc-provider', env: { STORE_MS: '3' }, configuration: `${setUp}, 3 ms a call.` },
-    { id: 'oidc-provider-instant', name: 'oidc-provider, instant store', env: { STORE_MS: '0' }, configuration: `${setUp} that answers at once.` },
+    {
+      id: 'oidc-provider-instant',
+      name: 'oidc-provider, instant store',
+      env: { STORE_MS: '0' },
+      configuration: `${setUp} that answers at once.`,
+    },
     {
       id: 'oidc-provider-cas',
       name: 'oidc-provider, conditional store',

@@ -17,11 +17,17 @@ async function start(row, { home }) {
     lifetimes: { idle: 365 * DAY },
     otherClient: 'two',
     async signIn() {
-      const tokens = await codeFlow({ authorize: `${url}/authorize`, token: `${url}/token`, client: 'one', redirect: 'http://127.0.0.1:9/callback' });
+      const tokens = await codeFlow({
+        authorize: `${url}/authorize`,
+        token: `${url}/token`,
+        client: 'one',
+        redirect: 'http://127.0.0.1:9/callback',
+      });
       return { ...tokens, client: 'one' };
     },
     request: {
-      refresh: (refreshToken, session) => form(`${url}/token`, { grant_type: 'refresh_token', refresh_token: refreshToken, client_id: session.client }),
+      refresh: (refreshToken, session) =>
+        form(`${url}/token`, { grant_type: 'refresh_token', refresh_token: refreshToken, client_id: session.client }),
       resource: (accessToken) => ({ url: `${url}/resource`, headers: { authorization: `Bearer ${accessToken}` } }),
       metadata: () => `${url}/.well-known/oauth-authorization-server`,
     },
@@ -35,7 +41,8 @@ export default {
     {
       id: 'openauth',
       name: 'OpenAuth',
-      configuration: 'defaults (reuse for 60 s), its store in memory with 3 ms a call; the resource verifies by the library’s client.',
+      configuration:
+        'defaults (reuse for 60 s), its store in memory with 3 ms a call; the resource verifies by the library’s client.',
     },
   ],
   install: (home) => installNpm('openauth', home),

@@ -12,7 +12,10 @@ function programs() {
   if (process.env.POSTGRES_BIN) return process.env.POSTGRES_BIN;
   const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN).filter((name) => /^\d+$/.test(name)) : [];
   const newest = versions.sort((one, other) => other - one)[0];
-  if (!newest) throw new Error('PostgreSQL is missing: install the package `postgresql`, or set POSTGRES_BIN to the folder of `initdb`');
+  if (!newest)
+    throw new Error(
+      'PostgreSQL is missing: install the package `postgresql`, or set POSTGRES_BIN to the folder of `initdb`',
+    );
   return join(DEBIAN, newest, 'bin');
 }
 
@@ -29,13 +32,30 @@ export async function startPostgres(home) {
   const folder = mkdtempSync(join(tmpdir(), 'conformance-postgres-'));
   if (user.uid !== undefined) chownSync(folder, user.uid, user.gid);
   const data = join(folder, 'data');
-  await runToEnd([join(bin, 'initdb'), '--username=kit', '--auth=trust', '--encoding=UTF8', '--locale=C', `--pgdata=${data}`], { ...user, cwd: folder, seconds: 120 });
+  await runToEnd(
+    [join(bin, 'initdb'), '--username=kit', '--auth=trust', '--encoding=UTF8', '--locale=C', `--pgdata=${data}`],
+    { ...user, cwd: folder, seconds: 120 },
+  );
   const port = await freePort();
   const child = new Child(
-    [join(bin, 'postgres'), '-D', data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1', '-c', `unix_socket_directories=${folder}`],
+    [
+      join(bin, 'postgres'),
+      '-D',
+      data,
+      '-p',
+      String(port),
+      '-c',
+      'listen_addresses=127.0.0.1',
+      '-c',
+      `unix_socket_directories=${folder}`,
+    ],
     { log: join(home, 'postgres.log'), cwd: folder, ...user },
   );
-  const ask = (database, sql) => runToEnd([join(bin, 'psql'), '-h', '127.0.0.1', '-p', String(port), '-U', 'kit', '-d', database, '-c', sql], { seconds: 20, cwd: folder });
+  const ask = (database, sql) =>
+    runToEnd([join(bin, 'psql'), '-h', '127.0.0.1', '-p', String(port), '-U', 'kit', '-d', database, '-c', sql], {
+      seconds: 20,
+      cwd: folder,
+    });
   await child.until(() => ask('postgres', 'select 1'), 60);
   await ask('postgres', 'create database kit');
   return {

@@ -19,9 +19,19 @@ async function startDynamoDb(home) {
   const port = await freePort();
   const java = process.env.JAVA_HOME ? join(process.env.JAVA_HOME, 'bin/java') : 'java';
   const classPath = `${installed}/classes:${installed}/jars/*`;
-  const options = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-inMemory', '-disableTelemetry', '-port', String(port)];
+  const options = [
+    '-XX:TieredStopAtLevel=1',
+    '-XX:+UseSerialGC',
+    '-inMemory',
+    '-disableTelemetry',
+    '-port',
+    String(port),
+  ];
   const [virtualMachine, own] = [options.slice(0, 2), options.slice(2)];
-  const child = new Child([java, '-cp', classPath, ...virtualMachine, 'Loopback', ...own], { log: join(home, 'dynamodb.log'), cwd: home });
+  const child = new Child([java, '-cp', classPath, ...virtualMachine, 'Loopback', ...own], {
+    log: join(home, 'dynamodb.log'),
+    cwd: home,
+  });
   await child.until(() => send({ url: `http://127.0.0.1:${port}/` }, { timeout: 1000 }), 60);
   return { port, child };
 }
@@ -32,11 +42,13 @@ class DynamoDb {
   }
 
   async call(operation, input) {
-    const answer = await send(jsonBody(this.url, input, {
-      'content-type': 'application/x-amz-json-1.0',
-      'x-amz-target': `DynamoDB_20120810.${operation}`,
-      authorization: `AWS4-HMAC-SHA256 Credential=${CREDENTIAL}/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0`,
-    }));
+    const answer = await send(
+      jsonBody(this.url, input, {
+        'content-type': 'application/x-amz-json-1.0',
+        'x-amz-target': `DynamoDB_20120810.${operation}`,
+        authorization: `AWS4-HMAC-SHA256 Credential=${CREDENTIAL}/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0`,
+      }),
+    );
     if (answer.status !== 200) throw new Error(`${operation}: ${answer.text}`);
     return answer.json;
   }
@@ -66,7 +78,9 @@ function instances(name, table) {
       if (basename(program) !== name) continue;
       const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').filter(Boolean);
       if (!environment.includes(`RATCHET_TOKENS_TABLE=${table}`)) continue;
-      const variables = Object.fromEntries(environment.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+      const variables = Object.fromEntries(
+        environment.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+      );
       found.push({ pid: Number(pid), program, variables, cwd: readlinkSync(`/proc/${pid}/cwd`) });
     } catch {
       // It has ended meanwhile, or is somebody else's.
@@ -77,7 +91,9 @@ function instances(name, table) {
 
 async function start(row, { home }) {
   const dynamodb = await startDynamoDb(home);
-  const proxy = await httpProxy(dynamodb.port, (request) => String(request.headers['x-amz-target']).startsWith('DynamoDB_20120810.'));
+  const proxy = await httpProxy(dynamodb.port, (request) =>
+    String(request.headers['x-amz-target']).startsWith('DynamoDB_20120810.'),
+  );
   const log = join(home, `stack-${randomUUID()}.log`);
   const child = new Child(['cargo', 'local', '--port', '0', '--page-port', '0', ...row.options], {
     log,
@@ -149,14 +165,27 @@ async function start(row, { home }) {
       async password(session) {
         const { user } = session;
         const next = `another sentence ${randomUUID()}`;
-        const { status } = await send(jsonBody(`${url}/users/me/password`, { current: user.password, new: next }, bearer(session)));
+        const { status } = await send(
+          jsonBody(`${url}/users/me/password`, { current: user.password, new: next }, bearer(session)),
+        );
         if (status === 204) user.password = next;
         return status === 204;
       },
     },
     async rotateKeys() {
       await runToEnd(
-        [join(root, 'target/debug/ratchet'), '--users-table', users, '--tokens-table', table, '--key-ring-secret', secret(table), 'keys', 'rotate', '--now'],
+        [
+          join(root, 'target/debug/ratchet'),
+          '--users-table',
+          users,
+          '--tokens-table',
+          table,
+          '--key-ring-secret',
+          secret(table),
+          'keys',
+          'rotate',
+          '--now',
+        ],
         { env: awsVariables(table), seconds: 60 },
       );
     },
@@ -186,7 +215,14 @@ async function start(row, { home }) {
   };
 }
 
-const AWS = ['AWS_REGION', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_ENDPOINT_URL_SECRETS_MANAGER', 'AWS_ENDPOINT_URL_DYNAMODB', 'AWS_EC2_METADATA_DISABLED'];
+const AWS = [
+  'AWS_REGION',
+  'AWS_ACCESS_KEY_ID',
+  'AWS_SECRET_ACCESS_KEY',
+  'AWS_ENDPOINT_URL_SECRETS_MANAGER',
+  'AWS_ENDPOINT_URL_DYNAMODB',
+  'AWS_EC2_METADATA_DISABLED',
+];
 
 function variablesOf(table) {
   const [one] = instances('keys', table);
@@ -204,7 +240,8 @@ export default {
       id: 'ratchet',
       name: 'Ratchet',
       options: ['--access-token-seconds', '30'],
-      configuration: '`cargo local` on DynamoDB Local: the template’s defaults (retry window 60 s), but access tokens of 30 s. Time is moved in the session’s item.',
+      configuration:
+        '`cargo local` on DynamoDB Local: the template’s defaults (retry window 60 s), but access tokens of 30 s. Time is moved in the session’s item.',
     },
   ],
   async install() {

@@ -18,17 +18,33 @@ async function resultsOf(defects, chosen = checks) {
 /** Which mistake breaks which promises; each at least these. */
 const BREAKS = {
   'read then write': ['parallel-2.one-chain', 'parallel-20.one-chain', 'parallel-200.one-chain'],
-  'strict': [
-    'parallel-2.session-survives', 'parallel-20.session-survives', 'parallel-200.session-survives',
-    'retry-1s.signed-in', 'retry-30s.signed-in', 'retry-90s.signed-in', 'retry-5min.signed-in', 'retry-1h.signed-in',
-    'two-lost-answers.signed-in', 'crash.signed-in',
+  strict: [
+    'parallel-2.session-survives',
+    'parallel-20.session-survives',
+    'parallel-200.session-survives',
+    'retry-1s.signed-in',
+    'retry-30s.signed-in',
+    'retry-90s.signed-in',
+    'retry-5min.signed-in',
+    'retry-1h.signed-in',
+    'two-lost-answers.signed-in',
+    'crash.signed-in',
   ],
   'losers refused': ['parallel-2.all-served', 'parallel-20.all-served', 'parallel-200.all-served'],
   'grace for ever': [
-    'reuse-at-once.refused', 'reuse-at-once.ends-session', 'reuse-later.refused', 'reuse-later.ends-session',
-    'lock-step-fast.noticed', 'lock-step-slow.noticed',
+    'reuse-at-once.refused',
+    'reuse-at-once.ends-session',
+    'reuse-later.refused',
+    'reuse-later.ends-session',
+    'lock-step-fast.noticed',
+    'lock-step-slow.noticed',
   ],
-  'no reuse detection': ['reuse-at-once.ends-session', 'reuse-later.ends-session', 'reuse-later.ends-access-tokens', 'lock-step-slow.noticed'],
+  'no reuse detection': [
+    'reuse-at-once.ends-session',
+    'reuse-later.ends-session',
+    'reuse-later.ends-access-tokens',
+    'lock-step-slow.noticed',
+  ],
   'no rotation': ['lock-step-fast.noticed', 'lock-step-slow.noticed'],
   'no late limit': ['lock-step-fast.noticed', 'lock-step-slow.noticed'],
   'access tokens outlive sessions': ['log-out.ends-access-token', 'reuse-later.ends-access-tokens'],
@@ -56,7 +72,7 @@ const BREAKS = {
   'signature not checked': ['access-token.unsigned', 'access-token.edited', 'access-token.hmac-confusion'],
   'hmac confusion': ['access-token.hmac-confusion'],
   'any token opens': ['access-token.token-confusion'],
-  'untyped': ['access-token.typ'],
+  untyped: ['access-token.typ'],
   'dpop not checked': ['dpop.refresh', 'dpop.resource'],
   'dpop theft ends session': ['dpop.session-unharmed'],
   'keys forgotten': ['key-rotation.no-refusals'],
@@ -82,7 +98,11 @@ describe('defects', { concurrency: 3 }, () => {
       const concerned = checks.filter(({ id }) => broken.some((promise) => promise.startsWith(`${id}.`)));
       const results = await resultsOf([defect], concerned);
       for (const promise of broken) {
-        assert.equal(results.get(promise)?.verdict, 'does not hold', `${promise}: ${JSON.stringify(results.get(promise))}`);
+        assert.equal(
+          results.get(promise)?.verdict,
+          'does not hold',
+          `${promise}: ${JSON.stringify(results.get(promise))}`,
+        );
       }
     });
   }
@@ -91,6 +111,8 @@ describe('defects', { concurrency: 3 }, () => {
 test('every defect has a test, and every promise is broken by some defect', () => {
   assert.deepEqual(Object.keys(BREAKS).sort(), Object.keys(DEFECTS).sort());
   const broken = new Set(Object.values(BREAKS).flat());
-  assert.deepEqual(promises.map(({ id }) => id).filter((id) => !broken.has(id)), []);
+  assert.deepEqual(
+    promises.map(({ id }) => id).filter((id) => !broken.has(id)),
+    [],
+  );
 });
-

@@ -28,7 +28,11 @@ const options = {
   emailAndPassword: { enabled: true },
   plugins: [
     jwt(),
-    oauthProvider({ loginPage: '/sign-in', consentPage: '/consent', ...(interval && { refreshTokenReuseInterval: interval }) }),
+    oauthProvider({
+      loginPage: '/sign-in',
+      consentPage: '/consent',
+      ...(interval && { refreshTokenReuseInterval: interval }),
+    }),
   ],
 };
 const { runMigrations } = await getMigrations(options);

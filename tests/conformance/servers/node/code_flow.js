@@ -24,7 +24,17 @@ export function codeRequest({ authorize, client, redirect, scope, ...others }) {
 }
 
 /** Goes through the redirects to the client's page, and redeems the code. */
-export async function codeFlow({ authorize, token, client, redirect, scope, headers, jar = new CookieJar(), dpop, ...others }) {
+export async function codeFlow({
+  authorize,
+  token,
+  client,
+  redirect,
+  scope,
+  headers,
+  jar = new CookieJar(),
+  dpop,
+  ...others
+}) {
   const { url, verifier } = codeRequest({ authorize, client, redirect, scope, ...others });
   const back = await jar.follow({ url }, redirect);
   return redeem({ token, client, redirect, verifier, back, headers, dpop });
@@ -34,7 +44,13 @@ export async function codeFlow({ authorize, token, client, redirect, scope, head
 export async function redeem({ token, client, redirect, verifier, back, headers, dpop }) {
   const code = back.searchParams.get('code');
   if (!code) throw new Error(`no code: ${back.search}`);
-  const fields = { grant_type: 'authorization_code', code, redirect_uri: redirect, client_id: client, code_verifier: verifier };
+  const fields = {
+    grant_type: 'authorization_code',
+    code,
+    redirect_uri: redirect,
+    client_id: client,
+    code_verifier: verifier,
+  };
   const answer = await send(form(token, fields, { ...headers, ...dpop }));
   if (!answer.json?.refresh_token) throw new Error(`no tokens: ${answer.status} ${answer.text.slice(0, 300)}`);
   return answer.json;

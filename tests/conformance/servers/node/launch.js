@@ -13,7 +13,10 @@ const here = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 export async function installNpm(id, home, native = []) {
   mkdirSync(home, { recursive: true });
   const [lock, installed] = [join(here(id), 'package-lock.json'), join(home, 'package-lock.json')];
-  const same = existsSync(join(home, 'node_modules')) && existsSync(installed) && readFileSync(lock).equals(readFileSync(installed));
+  const same =
+    existsSync(join(home, 'node_modules')) &&
+    existsSync(installed) &&
+    readFileSync(lock).equals(readFileSync(installed));
   for (const file of ['package.json', 'server.js']) copyFileSync(join(here(id), file), join(home, file));
   copyFileSync(here('node/control.js'), join(home, 'control.js'));
   const options = ['--no-audit', '--no-fund', '--silent'];
@@ -48,4 +51,5 @@ export async function startNode(home, env = {}, ports) {
 }
 
 /** The version of a package that is installed in `home`. */
-export const versionOf = (home, name) => JSON.parse(readFileSync(join(home, 'node_modules', name, 'package.json'), 'utf8')).version;
+export const versionOf = (home, name) =>
+  JSON.parse(readFileSync(join(home, 'node_modules', name, 'package.json'), 'utf8')).version;

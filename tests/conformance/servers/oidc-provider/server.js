@@ -39,7 +39,8 @@ class MapAdapter {
   }
 
   async findByUid(uid) {
-    for (const [key, payload] of items) if (key.startsWith(`${this.model}:`) && payload.uid === uid) return structuredClone(payload);
+    for (const [key, payload] of items)
+      if (key.startsWith(`${this.model}:`) && payload.uid === uid) return structuredClone(payload);
     return undefined;
   }
 
@@ -98,7 +99,12 @@ provider.use(async (context, next) => {
   }
   const grant = new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
   grant.addOIDCScope(params.scope);
-  return provider.interactionFinished(context.req, context.res, { consent: { grantId: await grant.save() } }, { mergeWithLastSubmission: true });
+  return provider.interactionFinished(
+    context.req,
+    context.res,
+    { consent: { grantId: await grant.save() } },
+    { mergeWithLastSubmission: true },
+  );
 });
 
 provider.on('server_error', (_, error) => console.error(error));

@@ -39,7 +39,8 @@ const client = createClient({ clientID: 'one', issuer: `http://127.0.0.1:${port}
 app.get('/resource', async (c) => {
   const token = c.req.header('authorization')?.match(/^Bearer (.+)$/)?.[1];
   const verified = token ? await client.verify(subjects, token) : { err: new Error('no token') };
-  if (verified.err) return c.json({ error: 'invalid_token' }, 401, { 'www-authenticate': 'Bearer error="invalid_token"' });
+  if (verified.err)
+    return c.json({ error: 'invalid_token' }, 401, { 'www-authenticate': 'Bearer error="invalid_token"' });
   return c.json(verified.subject);
 });
 
