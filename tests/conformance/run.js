@@ -22,6 +22,7 @@ const USAGE = `usage: node tests/conformance/run.js [options]
   --out FOLDER      where report.json and report.md go (target/conformance/report)
   --merge           keep the rows of an earlier report there that are not run now
   --expect FILE     fail if a result of ours differs from this list of exceptions
+  --figures         also measure how fast tokens are refreshed; --checks none for that alone
   --list            name the servers and checks, and run nothing`;
 
 const { values: given } = parseArgs({
@@ -33,6 +34,7 @@ const { values: given } = parseArgs({
     out: { type: 'string', default: join(folder, 'report') },
     merge: { type: 'boolean', default: false },
     expect: { type: 'string' },
+    figures: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -66,7 +68,7 @@ async function main() {
   const chosenChecks = wantedChecks
     ? checks.filter(({ id }) => wantedChecks.some((begin) => `${id}.`.startsWith(begin)))
     : checks;
-  if (!chosenRows.length || !chosenChecks.length) {
+  if (!chosenRows.length || (!chosenChecks.length && !given.figures)) {
     console.error(USAGE);
     process.exitCode = 2;
     return;
@@ -115,13 +117,15 @@ async function runRow(row, chosenChecks, factor) {
   const run = await runChecks({ start: (purpose) => adapter.start(row, { home, purpose }) }, chosenChecks, {
     patience: Number(given.patience),
     trials: (wanted) => Math.max(1, Math.round(wanted * factor)),
+    figures: given.figures,
     log: (text) => console.error(text),
     onResult: (id, { verdict, what, seconds }) =>
       console.log(`${verdict.padEnd(14)} ${id.padEnd(36)} ${what} (${seconds} s)`),
   });
   // In the order of the table, so that two runs can be compared.
+  const date = new Date(began).toISOString().slice(0, 10);
   const results = Object.fromEntries(
-    promises.map(({ id }) => [id, run.results.get(id)]).filter(([, result]) => result),
+    promises.filter(({ id }) => run.results.has(id)).map(({ id }) => [id, { ...run.results.get(id), date }]),
   );
   return {
     id: row.id,
@@ -129,8 +133,7 @@ async function runRow(row, chosenChecks, factor) {
     version: run.version,
     configuration: run.configuration,
     note: run.note,
-    date: new Date(began).toISOString(),
-    seconds: Math.round((Date.now() - began) / 1000),
+    ...(run.figures && { figures: { ...run.figures, date } }),
     results,
   };
 }

@@ -18,9 +18,37 @@ export function merge(earlier, report) {
     const old = rows.get(row.id);
     // A run of some checks leaves the others as they were, if it was the same version.
     const kept = old?.version === row.version ? old.results : {};
-    rows.set(row.id, { ...row, results: { ...kept, ...row.results } });
+    const figures = row.figures ?? (old?.version === row.version ? old.figures : undefined);
+    rows.set(row.id, { ...row, ...(figures && { figures }), results: { ...kept, ...row.results } });
   }
   return { ...report, rows: report.order.map((id) => rows.get(id)).filter(Boolean) };
+}
+
+const dates = ({ results, figures }) =>
+  [...new Set([...Object.values(results), figures].filter(Boolean).map(({ date }) => date))].sort().join(', ');
+
+/** How fast each server refreshes, if that was measured. */
+function speeds({ rows, machine }) {
+  const measured = rows.filter(({ figures }) => figures);
+  if (!measured.length) return [];
+  const columns = measured[0].figures.levels.flatMap(({ inFlight }) => [
+    `${inFlight} in flight: p50, p99 ms`,
+    `requests/s`,
+  ]);
+  return [
+    `Refreshing, on ${machine}, client and server on the same processors:`,
+    '',
+    `| server | ${columns.join(' | ')} | resident MiB |`,
+    `| --- |${' --- |'.repeat(columns.length + 1)}`,
+    ...measured.map(({ name, figures }) => {
+      const cells = figures.levels.flatMap(({ p50, p99, perSecond, failed, requests }) => [
+        `${p50}, ${p99}`,
+        failed ? `${perSecond} (${failed} of ${requests} failed)` : perSecond,
+      ]);
+      return `| ${escape(name)} | ${cells.join(' | ')} | ${figures.memory ?? ''} |`;
+    }),
+    '',
+  ];
 }
 
 /** The table: one line per promise, one column per server and setting. */
@@ -44,10 +72,11 @@ export function markdown(report) {
     '| --- | --- | --- | --- |',
     ...rows.map(
       (row) =>
-        `| ${escape(row.name)} | ${row.version} | ${escape(row.configuration)}${row.note ? ` ${escape(row.note)}` : ''} | ${row.date.slice(0, 10)} |`,
+        `| ${escape(row.name)} | ${row.version} | ${escape([row.configuration, row.note].filter(Boolean).join(' '))} | ${dates(row)} |`,
     ),
     '',
     ...lines,
     '',
+    ...speeds(report),
   ].join('\n');
 }

@@ -1,5 +1,6 @@
 // Runs the checks on one server.
 
+import { figures } from './figures.js';
 import { cannotTell } from './result.js';
 import { Trial } from './trial.js';
 
@@ -52,7 +53,10 @@ export async function runChecks(launcher, checks, options) {
     for (const check of list) await keep(check, trial);
   };
   const server = await launcher.start('load');
+  let speed;
   try {
+    // First, before anything has warmed up or filled the store more than for other servers.
+    if (options.figures) speed = await figures(server, options);
     const trial = new Trial(server, options);
     const [alone, others] = split(checks, (check) => check.alone);
     const [moving, steady] = split(others, (check) => check.moves);
@@ -77,7 +81,8 @@ export async function runChecks(launcher, checks, options) {
   } finally {
     await server.stop();
   }
-  return { results, version: server.version, configuration: server.configuration, note: server.note };
+  const { version, configuration, note } = server;
+  return { results, figures: speed, version, configuration, note };
 }
 
 function split(list, test) {

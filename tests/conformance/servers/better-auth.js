@@ -48,6 +48,7 @@ async function start(row, { home }) {
     // The library keeps times in whole seconds.
     time: { pass: (seconds) => node.time.pass(seconds) },
     storeCalls: () => node.storeCalls(),
+    processes: () => [node.child.pid],
     lifetimes: { idle: 30 * DAY },
     otherClient,
     crash: {

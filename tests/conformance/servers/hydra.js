@@ -111,6 +111,7 @@ async function start(row, { home }) {
     version: 'v2.3.0',
     configuration: row.configuration,
     storeCalls: async () => proxy.calls(),
+    processes: () => [child.pid],
     shortLifetimes: { idle: SHORT },
     otherClient,
     crash: { kill: () => child.kill(), restart: serve },

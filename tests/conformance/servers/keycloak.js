@@ -141,6 +141,7 @@ async function setUp({ row, url, password, serve, child }) {
     note: row.note,
     // It counts in whole seconds, and takes what happens within one for simultaneous.
     gap: 1.1,
+    processes: () => [child().pid],
     shortLifetimes: SHORT,
     otherClient: 'two',
     dpop: true,

@@ -18,6 +18,7 @@ async function start(row, { home }) {
     configuration: row.configuration,
     time: node.time,
     storeCalls: node.storeCalls,
+    processes: () => [node.child.pid],
     // Refresh tokens and grants live 14 days; only the former anew with each rotation.
     lifetimes: { idle: 14 * DAY, absolute: 14 * DAY },
     otherClient: 'two',

@@ -14,6 +14,7 @@ async function start(row, { home }) {
     configuration: row.configuration,
     time: node.time,
     storeCalls: node.storeCalls,
+    processes: () => [node.child.pid],
     lifetimes: { idle: 365 * DAY },
     otherClient: 'two',
     async signIn() {

@@ -158,6 +158,8 @@ async function start(row, { home }) {
     time: { perSession: true, pass: (seconds, session) => database.age(table, session.refresh_token, seconds) },
     lifetimes: { idle: 30 * DAY, absolute: 90 * DAY },
     storeCalls: async () => proxy.calls(),
+    // The functions that refresh; not the emulator, nor DynamoDB Local.
+    processes: () => instances('refresh', table).map(({ pid }) => pid),
     signIn,
     ends: {
       everywhere: async (session) =>
