@@ -61,6 +61,52 @@ export default [
     },
   },
   {
+    id: 'reuse-same-second',
+    promises: {
+      refused: { title: "Parent's parent presented within the same second: refused", sources: SOURCES },
+    },
+    async run(t) {
+      const count = t.trials(12);
+      const seen = [];
+      for (let index = 0; index < count; index += 1) {
+        const session = await t.signIn();
+        const grandparent = session.refresh_token;
+        // Without the pauses that other checks make for servers that count in seconds.
+        const first = await t.refresh(session);
+        const second = first.ok && (await t.refresh(session, first.refresh_token));
+        if (second?.ok) seen.push((await t.refresh(session, grandparent)).ok);
+      }
+      if (!seen.length) return { refused: cannotTell('two uses within a second are refused already') };
+      const taken = seen.filter(Boolean).length;
+      return {
+        refused: verdict(taken === 0, `accepted in ${taken} of ${seen.length}`, { taken, trials: seen.length }),
+      };
+    },
+  },
+  {
+    id: 'reuse-others',
+    moves: true,
+    waits: LATER,
+    promises: {
+      spared: {
+        title: `Reuse in one session (after ${LATER} s) spares the user's other sessions`,
+        sources: ['RFC 9700 §4.14.2 (the tokens of one grant)'],
+      },
+    },
+    async run(t) {
+      if (!t.canPass(LATER)) return { spared: cannotTell(`longer than the run waits (${t.patience} s)`) };
+      const { session, grandparent } = await threeGenerations(t);
+      if (!session.user) return { spared: cannotTell('here every sign-in is another user') };
+      const other = await t.signIn({ user: session.user });
+      await t.pass(LATER, session);
+      const reuse = await t.refresh(session, grandparent);
+      await t.gap();
+      const [alive, spared] = [await t.works(session), await t.works(other)];
+      if (reuse.ok || alive) return { spared: cannotTell('reuse ends nothing') };
+      return { spared: verdict(spared, spared ? 'the other session goes on' : 'all sessions of the user end') };
+    },
+  },
+  {
     id: 'reuse-later',
     moves: true,
     waits: LATER,

@@ -24,6 +24,7 @@ export const DEFECTS = {
   'losers refused': 'of parallel uses all but one are refused, without consequences',
   'grace for ever': 'every superseded token leads to a new one, at any time',
   'no reuse detection': 'a superseded token is refused, and the session lives on',
+  'reuse ends all sessions': 'reuse in one session ends all of the user',
   'no rotation': 'refreshing returns the same token for ever',
   'no late limit': 'an unused successor is returned again without a bound',
   'access tokens outlive sessions': 'the resource does not ask whether the session lives',
@@ -306,6 +307,7 @@ export class ReferenceServer {
       }
     }
     this.#end(session);
+    if (this.#is('reuse ends all sessions')) this.endEverywhere(session.user);
     return undefined;
   }
 

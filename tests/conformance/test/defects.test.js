@@ -33,6 +33,7 @@ const BREAKS = {
   'losers refused': ['parallel-2.all-served', 'parallel-20.all-served', 'parallel-200.all-served'],
   'grace for ever': [
     'reuse-at-once.refused',
+    'reuse-same-second.refused',
     'reuse-at-once.ends-session',
     'reuse-later.refused',
     'reuse-later.ends-session',
@@ -45,6 +46,7 @@ const BREAKS = {
     'reuse-later.ends-access-tokens',
     'lock-step-slow.noticed',
   ],
+  'reuse ends all sessions': ['reuse-others.spared'],
   'no rotation': ['lock-step-fast.noticed', 'lock-step-slow.noticed'],
   'no late limit': ['lock-step-fast.noticed', 'lock-step-slow.noticed'],
   'access tokens outlive sessions': ['log-out.ends-access-token', 'reuse-later.ends-access-tokens'],
