@@ -70,11 +70,18 @@ export class Trial {
     return next;
   }
 
-  /** Whether a token refreshes. A fault is tried again; only a refusal is a no. */
+  /**
+   * Whether a token refreshes. A fault is tried again: only a refusal is a no at once. Throws if
+   * there is no answer at all: that says nothing about the token.
+   */
   async works(session, token = session.refresh_token) {
     for (let attempt = 0; ; attempt += 1) {
       const outcome = await this.refresh(session, token);
-      if (!outcome.fault || attempt === 4) return outcome.ok;
+      if (!outcome.fault) return outcome.ok;
+      if (attempt === 4) {
+        if (outcome.status === 0) throw new Error(`no answer about a token: ${outcome.error}`);
+        return false;
+      }
       await sleep(300);
     }
   }
