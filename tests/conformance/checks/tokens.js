@@ -40,7 +40,7 @@ export default [
   {
     id: 'forged',
     promises: {
-      refused: { title: 'Forged refresh tokens are refused, as such', sources: ['RFC 6749 §5.2, §10.10'] },
+      refused: { title: 'Forged and misspelt refresh tokens are refused', sources: ['RFC 6749 §5.2, §10.10'] },
       'session-unharmed': {
         title: 'Forged tokens do not end the session',
         sources: ['RFC 9700 §4.14.2 (reuse, not guessing, ends a session)'],
@@ -58,7 +58,15 @@ export default [
       const all = Object.entries(forgeries(session.refresh_token, session.access_token));
       const before = calls && (await calls());
       const outcomes = [];
-      for (const [name, token] of all) outcomes.push({ name, ...(await t.refresh(session, token)) });
+      for (const [name, token] of all) {
+        const outcome = await t.refresh(session, token);
+        outcomes.push({ name, ...outcome });
+        // Taken for the live one: then its successor is what the owner holds.
+        if (outcome.ok) {
+          session.refresh_token = outcome.refresh_token;
+          await t.gap();
+        }
+      }
       const asked = calls && (await calls()) - before;
       await t.gap();
       const alive = await t.works(session);

@@ -54,7 +54,7 @@ async function start(row, { home }) {
       cwd: home,
       env: { KC_BOOTSTRAP_ADMIN_USERNAME: 'admin', KC_BOOTSTRAP_ADMIN_PASSWORD: password, JAVA_OPTS_APPEND: '-Xmx1g' },
     });
-    await child.until(async () => (await send({ url: `${url}/realms/master` }, { timeout: 5000 })).status === 200, 300);
+    await child.until(async () => (await send({ url: `${url}/realms/master` }, { timeout: 5000 })).status === 200, 900);
   };
   try {
     await serve();
