@@ -90,14 +90,13 @@ async function main() {
   for (const row of chosenRows) {
     console.log(`\n== ${row.name} ==`);
     try {
-      report.rows.push(await runRow(row, chosenChecks, factor));
+      await runRow(row, chosenChecks, factor, report);
     } catch (error) {
       broken += 1;
       console.error(`${row.id} could not be run: ${error.stack}`);
     } finally {
       await endAll();
     }
-    save(report);
   }
   const differing = given.expect ? compare(report, JSON.parse(readFileSync(given.expect, 'utf8'))) : [];
   for (const line of differing) console.error(line);
@@ -108,34 +107,34 @@ async function main() {
   if (broken || differing.length) process.exitCode = 1;
 }
 
-async function runRow(row, chosenChecks, factor) {
+/** Runs one row. What is known is written after every result, so that a run can be interrupted. */
+async function runRow(row, chosenChecks, factor, report) {
   const { adapter } = row;
   const home = join(folder, adapter.id);
   mkdirSync(home, { recursive: true });
   await adapter.install?.(home);
-  const began = Date.now();
-  const run = await runChecks({ start: (purpose) => adapter.start(row, { home, purpose }) }, chosenChecks, {
+  const date = new Date().toISOString().slice(0, 10);
+  const entry = { id: row.id, name: row.name, results: {} };
+  await runChecks({ start: (purpose) => adapter.start(row, { home, purpose }) }, chosenChecks, {
     patience: Number(given.patience),
     trials: (wanted) => Math.max(1, Math.round(wanted * factor)),
     figures: given.figures,
     log: (text) => console.error(text),
-    onResult: (id, { verdict, what, seconds }) =>
-      console.log(`${verdict.padEnd(14)} ${id.padEnd(36)} ${what} (${seconds} s)`),
+    onStart({ version, configuration, note }) {
+      Object.assign(entry, { version, configuration, note });
+      report.rows.push(entry);
+    },
+    onFigures(figures) {
+      entry.figures = { ...figures, date };
+      save(report);
+    },
+    onResult(id, result) {
+      const { verdict, what, seconds } = result;
+      console.log(`${verdict.padEnd(14)} ${id.padEnd(36)} ${what} (${seconds} s)`);
+      entry.results[id] = { ...result, date };
+      save(report);
+    },
   });
-  // In the order of the table, so that two runs can be compared.
-  const date = new Date(began).toISOString().slice(0, 10);
-  const results = Object.fromEntries(
-    promises.filter(({ id }) => run.results.has(id)).map(({ id }) => [id, { ...run.results.get(id), date }]),
-  );
-  return {
-    id: row.id,
-    name: row.name,
-    version: run.version,
-    configuration: run.configuration,
-    note: run.note,
-    ...(run.figures && { figures: { ...run.figures, date } }),
-    results,
-  };
 }
 
 function save(report) {

@@ -21,7 +21,11 @@ export function merge(earlier, report) {
     const figures = row.figures ?? (old?.version === row.version ? old.figures : undefined);
     rows.set(row.id, { ...row, ...(figures && { figures }), results: { ...kept, ...row.results } });
   }
-  return { ...report, rows: report.order.map((id) => rows.get(id)).filter(Boolean) };
+  const inOrder = ({ results, ...row }) => ({
+    ...row,
+    results: Object.fromEntries(report.promises.filter(({ id }) => results[id]).map(({ id }) => [id, results[id]])),
+  });
+  return { ...report, rows: report.order.filter((id) => rows.has(id)).map((id) => inOrder(rows.get(id))) };
 }
 
 const dates = ({ results, figures }) =>

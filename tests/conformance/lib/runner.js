@@ -53,10 +53,10 @@ export async function runChecks(launcher, checks, options) {
     for (const check of list) await keep(check, trial);
   };
   const server = await launcher.start('load');
-  let speed;
+  options.onStart?.(server);
   try {
     // First, before anything has warmed up or filled the store more than for other servers.
-    if (options.figures) speed = await figures(server, options);
+    if (options.figures) options.onFigures(await figures(server, options));
     const trial = new Trial(server, options);
     const [alone, others] = split(checks, (check) => check.alone);
     const [moving, steady] = split(others, (check) => check.moves);
@@ -81,8 +81,7 @@ export async function runChecks(launcher, checks, options) {
   } finally {
     await server.stop();
   }
-  const { version, configuration, note } = server;
-  return { results, figures: speed, version, configuration, note };
+  return results;
 }
 
 function split(list, test) {

@@ -11,8 +11,7 @@ import { DEFECTS } from '../reference/server.js';
 const options = { patience: 5, trials: (wanted) => Math.max(Math.min(wanted, 12), Math.round(wanted / 10)) };
 
 async function resultsOf(defects, chosen = checks) {
-  const { results } = await runChecks({ start: () => startReference(defects) }, chosen, options);
-  return results;
+  return runChecks({ start: () => startReference(defects) }, chosen, options);
 }
 
 /** Which mistake breaks which promises; each at least these. */
