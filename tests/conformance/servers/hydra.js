@@ -53,7 +53,7 @@ async function start(row, { home }) {
     });
     await child.until(
       async () => (await send({ url: `http://127.0.0.1:${adminPort}/health/ready` })).status === 200,
-      60,
+      180,
     );
   };
   const stop = async () => {
@@ -112,6 +112,8 @@ async function start(row, { home }) {
     configuration: row.configuration,
     storeCalls: async () => proxy.calls(),
     processes: () => [child.pid],
+    // It makes its RSA keys when they are first asked for.
+    timeout: 60_000,
     shortLifetimes: { idle: SHORT },
     otherClient,
     crash: { kill: () => child.kill(), restart: serve },

@@ -56,7 +56,7 @@ export async function startPostgres(home) {
       seconds: 20,
       cwd: folder,
     });
-  await child.until(() => ask('postgres', 'select 1'), 60);
+  await child.until(() => ask('postgres', 'select 1'), 180);
   await ask('postgres', 'create database kit');
   return {
     port,

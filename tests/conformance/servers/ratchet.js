@@ -32,7 +32,7 @@ async function startDynamoDb(home) {
     log: join(home, 'dynamodb.log'),
     cwd: home,
   });
-  await child.until(() => send({ url: `http://127.0.0.1:${port}/` }, { timeout: 1000 }), 60);
+  await child.until(() => send({ url: `http://127.0.0.1:${port}/` }, { timeout: 5000 }), 180);
   return { port, child };
 }
 

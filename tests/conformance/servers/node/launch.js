@@ -40,7 +40,7 @@ export async function startNode(home, env = {}, ports) {
     env: { PORT: String(port), CONTROL_PORT: String(control), ...env },
   });
   const ask = async (path) => (await send({ url: `http://127.0.0.1:${control}${path}` })).json;
-  await child.until(() => ask('/'), 60);
+  await child.until(() => ask('/'), 180);
   return {
     child,
     ports: [port, control],
