@@ -14,7 +14,7 @@ import { startPostgres } from './postgres.js';
 const here = fileURLToPath(new URL('./hydra', import.meta.url));
 const REDIRECT = 'http://127.0.0.1:9/callback';
 const [LOGIN, CONSENT] = ['http://127.0.0.1:9/login', 'http://127.0.0.1:9/consent'];
-const SHORT = 12;
+const SHORT = 25;
 
 async function install(home) {
   const program = join(home, 'hydra');
