@@ -111,7 +111,7 @@ struct Watched {
 impl Watched {
     fn read(metric: &Place<'_>) -> Self {
         let text = |place: &Place<'_>, key: &str| place.load(key).unwrap().text().unwrap();
-        let written = |place: Place<'_>| match place.intrinsic() {
+        let written = |place: Place<'_>| match place.of_own_resource().unwrap().intrinsic() {
             Some((_, target)) => target.text().unwrap(),
             None => place.text().unwrap(),
         };
@@ -257,7 +257,7 @@ fn the_dashboard_is_json_and_shows_every_function() {
         resources(&document, "AWS::CloudWatch::Dashboard").try_into().ok().unwrap();
     let (tag, body) = dashboard.load("DashboardBody").unwrap().intrinsic().unwrap();
     assert_eq!(tag, "Sub");
-    let body = body.text().unwrap();
+    let body = body.items().unwrap()[0].text().unwrap();
     let parsed: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert!(parsed["widgets"].as_array().unwrap().len() >= 9);
     for (id, _) in functions(&document) {
@@ -277,7 +277,8 @@ fn the_dashboard_is_json_and_shows_every_function() {
 fn protected_tables(document: &YamlOwned) -> Vec<String> {
     let [(_, protection)] = resources(document, "Custom::TableProtection").try_into().ok().unwrap();
     let tables = protection.load("Tables").unwrap().items().unwrap();
-    tables.iter().map(|table| table.intrinsic().unwrap().1.text().unwrap()).collect()
+    let own = tables.iter().map(|table| table.of_own_resource().unwrap());
+    own.map(|table| table.intrinsic().unwrap().1.text().unwrap()).collect()
 }
 
 /// The gateway's throttling is per route. docs/quotas.md has the sums, in the order checked here.
