@@ -1,5 +1,6 @@
 """The emulated AWS for all tests, and what they do with it."""
 
+import base64
 import json
 import os
 import re
@@ -32,6 +33,11 @@ class Cloud:
         self.emulator = Emulator(folder, self.front.port, self.front.authority)
         self.environment = self.emulator.environment
         self.front.emulator_port = self.emulator.port
+        # `sam` by its name, without the other programs of its environment.
+        tools = folder / "tools"
+        tools.mkdir()
+        (tools / "sam").symlink_to(os.environ["RATCHET_SAM_CLI"])
+        self.environment["PATH"] = f"{tools}:{self.environment['PATH']}"
         self.checkout = folder / "checkout"
         built = self.checkout / ".aws-sam" / "build"
         built.mkdir(parents=True)
@@ -39,6 +45,8 @@ class Cloud:
         (built / "template.yaml").write_text(json.dumps(template))
         shutil.copy(ROOT / "samconfig.toml", self.checkout)
         (self.checkout / "docs").symlink_to(ROOT / "docs")
+
+    password = PASSWORD
 
     def client(self, service):
         return boto3.client(
@@ -65,23 +73,28 @@ class Cloud:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=240,
+            timeout=900,
         )
         assert (done.returncode != 0) == fails, f"{command}\n{done.stdout}\n{self.log()}"
         return done.stdout
 
+    def shell(self, script, **options):
+        """Runs a script of the documents in the checkout and returns what it printed."""
+        return self.run("bash", "-euo", "pipefail", "-c", script, **options)
+
     def deploy(self, stage, fails=False, change=None, **parameters):
         """`sam deploy --config-env STAGE`, with the stage's parameters and others.
 
-        `change` is a function that changes the template beforehand.
+        `change` is a function that changes the template beforehand. The functions are packaged once.
         """
-        command = [os.environ["RATCHET_SAM_CLI"], "deploy", "--config-env", stage]
+        if not (packaged := self.checkout / "packaged.json").exists():
+            self.run("sam", "package", "--resolve-s3", "--use-json", "--output-template-file", "packaged.json")
+        template = json.loads(packaged.read_text())
         if change:
-            template = json.loads((self.checkout / ".aws-sam/build/template.yaml").read_text())
             change(template)
-            (self.checkout / "changed.json").write_text(json.dumps(template))
-            # In the checkout: the SAM CLI looks for samconfig.toml beside it.
-            command += ["--template-file", "changed.json"]
+        # Beside samconfig.toml, where the SAM CLI looks for it.
+        (self.checkout / "deployed.json").write_text(json.dumps(template))
+        command = ["sam", "deploy", "--config-env", stage, "--template-file", "deployed.json"]
         if parameters:
             command += ["--parameter-overrides", self.parameters(stage, parameters)]
         # `prod` asks whether to deploy the change set.
@@ -183,6 +196,11 @@ class Cloud:
         assert status == 200, pair
         return pair
 
+    @staticmethod
+    def claims(access_token):
+        payload = access_token.split(".")[1]
+        return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+
     def messages(self, address):
         """The texts of the messages that SES took for an address, oldest first."""
         with self.plain(f"{self.emulator.url}/_ministack/ses/messages") as answer:
@@ -247,3 +265,9 @@ def commands(document):
     """The fenced `sh` blocks of a document."""
     text = (ROOT / "docs" / document).read_text()
     return re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def output_function():
+    """The shell function `output` of docs/deploy.md."""
+    [block] = [block for block in commands("deploy.md") if "output()" in block]
+    return re.search(r"^output\(\).*?; }$", block, re.DOTALL | re.MULTILINE)[0] + "\n"

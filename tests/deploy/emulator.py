@@ -13,6 +13,10 @@ Where it differs from AWS's documentation, and what the tests assume instead:
 * `PublishVersion` compares revisions of a function. AWS compares code and configuration, and refuses a
   version that differs in nothing, so 'the same build again after a rollback' succeeds here either way:
   `tools/local` checks the template for it.
+* `RotateSecret` copies the secret's value and invokes no function.
+* An API's `ApiEndpoint` is its own address at the emulator. Tests use AWS's form of it.
+* The context of a Lambda authorizer is `$context.authorizer.lambda.<key>` in parameter mappings. AWS says
+  `$context.authorizer.<key>` for HTTP APIs.
 * A table's `TimeToLiveSpecification`, `PointInTimeRecoverySpecification` and `SSESpecification` are left
   out when the stack makes it.
 * Roles are not enforced. `tests/e2e` has a proxy that does.

@@ -36,6 +36,24 @@ pub(crate) async fn key_ring(arguments: &ConnectionArguments) -> Result<KeyRingV
     Ok(KeyRingVersions::new(client, secret))
 }
 
+/// DynamoDB.
+pub(crate) async fn dynamodb(arguments: &ConnectionArguments) -> aws_sdk_dynamodb::Client {
+    aws_sdk_dynamodb::Client::new(&aws(arguments).await)
+}
+
+/// The names of the users table and of the tokens table.
+pub(crate) fn tables(arguments: &ConnectionArguments) -> Result<(&str, &str), Failure> {
+    for (table, option) in [
+        (&arguments.users_table, "--users-table or RATCHET_USERS_TABLE"),
+        (&arguments.tokens_table, "--tokens-table or RATCHET_TOKENS_TABLE"),
+    ] {
+        if table.is_empty() {
+            return Err(Failure::Usage(format!("name the table with {option}")));
+        }
+    }
+    Ok((&arguments.users_table, &arguments.tokens_table))
+}
+
 /// The longest that an access token can live, clocks that differ included. Whether the deployment
 /// publishes ends is not known here; if it does not, nobody reads them.
 const LONGEST_ACCESS: Duration = Duration::from_secs(86_400 + 300);
@@ -50,20 +68,12 @@ pub(crate) struct Connection {
 impl Connection {
     /// Finds credentials and region as every AWS tool does; calls no table yet.
     pub(crate) async fn open(arguments: &ConnectionArguments) -> Result<Self, Failure> {
-        for (table, option) in [
-            (&arguments.users_table, "--users-table or RATCHET_USERS_TABLE"),
-            (&arguments.tokens_table, "--tokens-table or RATCHET_TOKENS_TABLE"),
-        ] {
-            if table.is_empty() {
-                return Err(Failure::Usage(format!("name the table with {option}")));
-            }
-        }
-        let client = aws_sdk_dynamodb::Client::new(&aws(arguments).await);
+        let (users_table, tokens_table) = tables(arguments)?;
+        let client = dynamodb(arguments).await;
         Ok(Self {
-            users: Users::new(client.clone(), &arguments.users_table),
-            attempts: Attempts::new(client.clone(), &arguments.users_table),
-            sessions: Sessions::new(client, &arguments.tokens_table)
-                .publishing_ends(Some(LONGEST_ACCESS)),
+            users: Users::new(client.clone(), users_table),
+            attempts: Attempts::new(client.clone(), users_table),
+            sessions: Sessions::new(client, tokens_table).publishing_ends(Some(LONGEST_ACCESS)),
         })
     }
 
