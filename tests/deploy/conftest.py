@@ -11,6 +11,7 @@ import time
 import tomllib
 import urllib.error
 import urllib.request
+import zipfile
 
 import boto3
 import pytest
@@ -44,6 +45,7 @@ class Cloud:
         template, self.removed = for_emulator(absolute(built_template()))
         (built / "template.yaml").write_text(json.dumps(template))
         shutil.copy(ROOT / "samconfig.toml", self.checkout)
+        self.release = release(folder / "release")
         (self.checkout / "docs").symlink_to(ROOT / "docs")
 
     password = PASSWORD
@@ -82,14 +84,24 @@ class Cloud:
         """Runs a script of the documents in the checkout and returns what it printed."""
         return self.run("bash", "-euo", "pipefail", "-c", script, **options)
 
+    def packaged(self):
+        """The template of a release, with its zips uploaded."""
+        packaged = self.checkout / "packaged.json"
+        if not packaged.exists():
+            template, _ = for_emulator(yaml_parse((self.release / "template.yaml").read_text()))
+            (self.release / "emulated.json").write_text(json.dumps(template))
+            self.run(
+                "sam", "package", "--resolve-s3", "--use-json",
+                "--template-file", str(self.release / "emulated.json"), "--output-template-file", packaged.name,
+            )
+        return packaged
+
     def deploy(self, stage, fails=False, change=None, **parameters):
         """`sam deploy --config-env STAGE`, with the stage's parameters and others.
 
         `change` is a function that changes the template beforehand. The functions are packaged once.
         """
-        if not (packaged := self.checkout / "packaged.json").exists():
-            self.run("sam", "package", "--resolve-s3", "--use-json", "--output-template-file", "packaged.json")
-        template = json.loads(packaged.read_text())
+        template = json.loads(self.packaged().read_text())
         if change:
             change(template)
         # Beside samconfig.toml, where the SAM CLI looks for it.
@@ -233,6 +245,20 @@ def last_resource_fails(template):
             "ResourceRecords": ['"nothing"'],
         },
     }
+
+
+def release(folder):
+    """A folder as docs/release.md unpacks it: zips of what was built, and their template."""
+    folder.mkdir()
+    for function in built_template()["Resources"].values():
+        if function["Type"] == "AWS::Serverless::Function":
+            built = BUILD / function["Properties"]["CodeUri"]
+            name = re.sub(r"(?<!^)([A-Z])", r"_\1", built.name.removesuffix("Function")).lower()
+            with zipfile.ZipFile(folder / f"{name}.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+                archive.write(built / "bootstrap", "bootstrap")
+    # The emulator's functions are processes of this machine, whatever the template says.
+    subprocess.run([ROOT / ".ci/release-template", "arm64", folder], check=True)
+    return folder
 
 
 def built_template():
