@@ -75,7 +75,7 @@ class Cloud:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=900,
+            timeout=1800,
         )
         assert (done.returncode != 0) == fails, f"{command}\n{done.stdout}\n{self.log()}"
         return done.stdout

@@ -1,4 +1,4 @@
-"""The commands of docs/deploy.md and docs/mail.md, word for word, on a stack of their own."""
+"""The commands of docs/deploy.md, docs/mail.md and docs/account.md, word for word, on a stack of their own."""
 
 import os
 import pty
@@ -46,6 +46,26 @@ def test_the_configuration_set_becomes_the_default_of_the_identity(cloud):
     name = identity["ConfigurationSetName"]
     made = cloud.client("sesv2").get_configuration_set(ConfigurationSetName=name)
     assert sorted(made["SuppressionOptions"]["SuppressedReasons"]) == ["BOUNCE", "COMPLAINT"]
+
+
+def test_a_table_is_warmed_up_before_a_launch(cloud):
+    [block] = [block for block in commands("account.md") if "warm-throughput" in block]
+    cloud.shell(output_function() + block)
+    table = cloud.outputs("ratchet")["TokensTableName"]
+    described = cloud.client("dynamodb").describe_table(TableName=table)["Table"]
+    assert described["WarmThroughput"]["WriteUnitsPerSecond"] == 10_000
+
+
+def test_a_stack_is_protected_from_deletion(cloud):
+    [block] = [block for block in commands("account.md") if "termination-protection" in block]
+    cloud.shell(block.replace("ratchet-prod", "ratchet"))
+    assert cloud.cloudformation.describe_stacks(StackName="ratchet")["Stacks"][0]["EnableTerminationProtection"]
+    cloud.shell(block.replace("ratchet-prod", "ratchet").replace("--enable", "--no-enable"))
+
+
+def test_the_policy_of_a_deployer_can_be_created(cloud):
+    [block] = [block for block in commands("account.md") if "create-policy" in block]
+    assert '"arn:aws:iam::' in cloud.shell(block).replace(": ", ":").replace('"Arn":', "")
 
 
 def test_the_stages_are_those_of_samconfig():

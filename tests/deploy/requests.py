@@ -58,7 +58,7 @@ def test_every_success_that_openapi_describes(cloud, url):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=900,
+        timeout=1800,
     )
     server.shutdown()
     assert done.returncode == 0, f"{done.stdout}\n{cloud.log()}"

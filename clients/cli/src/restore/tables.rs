@@ -208,7 +208,7 @@ pub(super) async fn get_all(
     client: &Client,
     table: &str,
     keys: Vec<Item>,
-    kind: super::Kind,
+    kind: Kind,
 ) -> Result<HashMap<String, Item>, Failure> {
     // No key twice: DynamoDB refuses that.
     let keys: HashMap<String, Item> = keys.into_iter().map(|key| (name_of(&key), key)).collect();
