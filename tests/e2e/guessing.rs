@@ -5,15 +5,16 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::{process::Signal, stack::StackOptions};
 use ratchet_core::{
-    attempts::{AttemptId, AttemptKey, Decision, Failures, Throttle},
+    attempts::{AttemptId, AttemptKey, Failures, Throttle, ThrottleDecision},
     entropy::random,
 };
-use ratchet_store::{Attempts, aws::AwsSettings};
+use ratchet_store::Attempts;
 use serde_json::json;
 
 use crate::support::{
     Answer, Api, World,
     api::visible,
+    aws,
     logs::CANARY,
     people::{Person, early_in_the_hour, now},
     proxy::{Fault, Proxy},
@@ -332,27 +333,21 @@ fn an_attempt_whose_write_was_applied_unheard_is_counted_once() {
     run(async {
         let shared = World::shared().await;
         let proxy = Proxy::before(shared.stack().services().dynamodb().endpoint()).await;
-        let endpoint = proxy.endpoint();
-        let settings = AwsSettings::read(|variable| {
-            Some(match variable {
-                "AWS_REGION" => "us-east-1".to_owned(),
-                "AWS_ENDPOINT_URL_DYNAMODB" => endpoint.clone(),
-                _ => "local".to_owned(),
-            })
-        });
+        let secrets = shared.stack().services().secrets().endpoint();
+        let settings = aws::settings(&proxy.endpoint(), secrets).await;
         let table = shared.stack().data().users_table.as_str();
-        let attempts = Attempts::new(settings.unwrap().dynamodb(), table);
+        let attempts = Attempts::new(settings.dynamodb(), table);
         let throttle = Throttle { free: 1, delay: Duration::from_secs(60), max: 10 };
         let key = AttemptKey::account("counted once");
         proxy.break_next("UpdateItem", 2, Fault::ApplyAndDrop);
         let attempt = AttemptId::new(random().unwrap());
         let decision = attempts.take(&key, &throttle, attempt, now()).await.unwrap();
-        assert_eq!(decision, Decision::Allow);
+        assert_eq!(decision, ThrottleDecision::Allow);
         assert_eq!(attempts.find(&key).await.unwrap().unwrap().count, 1);
         assert_eq!(proxy.tries("UpdateItem"), 3);
         let attempt = AttemptId::new(random().unwrap());
         let decision = attempts.take(&key, &throttle, attempt, now()).await.unwrap();
-        assert!(matches!(decision, Decision::Wait(_)), "{decision:?}");
+        assert!(matches!(decision, ThrottleDecision::Wait(_)), "{decision:?}");
     });
 }
 

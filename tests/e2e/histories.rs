@@ -17,11 +17,12 @@ use service::Service;
 fn history(clients: usize) {
     run_apart(async move {
         let world = World::shared().await;
-        let service = Arc::new(Service::new(world));
+        let service = Arc::new(Service::new(world).await);
         let seed = 0x5eed + u64::try_from(clients).unwrap();
         let scenario = Scenario { clients, rounds: 100, sessions: clients.div_ceil(8), seed };
         let history = clients::play(world, &service, scenario).await;
         let summary = check::check(world, &service, &history).await;
+        assert!(summary.has_rotations(), "nothing was tried: {summary}");
         eprintln!("{clients} clients × 100 rounds: {summary}");
     });
 }

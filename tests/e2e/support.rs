@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod asked;
+pub(crate) mod aws;
 pub(crate) mod items;
 pub(crate) mod logs;
 pub(crate) mod mail;

@@ -28,10 +28,10 @@ pub(crate) struct ConnectionArguments {
     /// Name or ARN of the key ring (the stack's output `KeyRingSecretArn`)
     #[arg(long, global = true, env = "RATCHET_KEY_RING_SECRET", default_value = "")]
     pub(crate) key_ring_secret: String,
-    /// Another DynamoDB than that of AWS, for example the one of `cargo local`
+    /// The DynamoDB to use instead of AWS's, for example that of `cargo local`
     #[arg(long, global = true)]
     pub(crate) endpoint_url: Option<String>,
-    /// A profile of the AWS configuration
+    /// The profile of the AWS configuration
     #[arg(long, global = true)]
     pub(crate) profile: Option<String>,
     /// The AWS region
@@ -72,31 +72,31 @@ pub(crate) struct Restore {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Shows the keys and what each is doing; nothing private
+    /// Shows the keys and their states, nothing private
     List,
-    /// Rotates as the schedule would; nobody notices
+    /// Rotates as the schedule would, without an interruption
     Rotate {
-        /// Let the new key sign at once: verifiers that have not seen it refuse its tokens meanwhile
+        /// Let the new key sign at once: verifiers refuse its tokens until they have loaded it
         #[arg(long)]
         now: bool,
     },
-    /// Takes a key out of the ring: what it signed is refused
+    /// Removes a key from the ring: what it signed is refused
     Revoke {
-        /// Its id, as `list` shows it
+        /// The key's id, as `list` shows it
         kid: String,
     },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum UsersCommand {
-    /// Adds a user; the password is asked for, or read from standard input
+    /// Adds a user; prompts for the password, or reads it from standard input
     Add(Add),
     /// Lists users in name order
     List {
-        /// The most users to list
+        /// The maximum number of users to list
         #[arg(long, default_value_t = 1_000)]
         limit: usize,
-        /// Begin after this name
+        /// Start after this name
         #[arg(long)]
         after: Option<String>,
     },
@@ -106,18 +106,18 @@ pub(crate) enum UsersCommand {
     Disable { name: String },
     /// Lets a disabled user sign in again
     Enable { name: String },
-    /// Forgets the failed attempts at an account, so that it may be tried again
+    /// Forgets the failed attempts at an account, so that its user can try again
     Unlock { name: String },
-    /// Replaces a user's roles; without any, takes all away
+    /// Replaces a user's roles; without arguments, removes all
     Roles { name: String, roles: Vec<String> },
     /// Deletes a user, ends all sessions and frees name and address
     Delete {
         name: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
-    /// Brings users in: JSON Lines, see docs/operators.md
+    /// Imports users from JSON Lines, see docs/operators.md
     Import(Import),
     /// Writes all users as JSON Lines, with their password hashes
     Export {
@@ -135,13 +135,13 @@ pub(crate) struct Add {
     /// A role; may be given more than once
     #[arg(long = "role")]
     pub(crate) roles: Vec<String>,
-    /// The address needs no confirmation
+    /// The address counts as confirmed
     #[arg(long)]
     pub(crate) confirmed: bool,
     /// Read the password from standard input (one line)
     #[arg(long)]
     pub(crate) password_stdin: bool,
-    /// The least characters of the password
+    /// The minimum length of the password, in characters
     #[arg(long, env = "RATCHET_PASSWORD_MIN_LENGTH", default_value_t = 15,
           value_parser = clap::value_parser!(u8).range(8..=64))]
     pub(crate) min_length: u8,
@@ -151,16 +151,16 @@ pub(crate) struct Add {
 pub(crate) struct Import {
     /// The file; `-` is standard input
     pub(crate) file: PathBuf,
-    /// Check every line, write nothing
+    /// Check every line without writing anything
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Begin at this line: where an earlier run was interrupted
+    /// Start at this line, where an earlier run was interrupted
     #[arg(long, default_value_t = 1)]
     pub(crate) from_line: u64,
-    /// Write what was refused and why to this file instead of standard error, as JSON Lines
+    /// Write the refused lines and the reasons to this file instead of standard error, as JSON Lines
     #[arg(long)]
     pub(crate) refused: Option<PathBuf>,
-    /// Batches that are written at the same time
+    /// The number of batches that are written at the same time
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) parallel: u8,
 }
@@ -172,7 +172,7 @@ pub(crate) enum SessionsCommand {
     /// Ends all sessions of a user, or one
     End {
         name: String,
-        /// The one
+        /// The id of the one to end
         id: Option<String>,
     },
 }

@@ -1,16 +1,17 @@
-//! The tables, with the operator's own AWS credentials.
+//! The tables and the key ring, with the operator's own AWS credentials.
 
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use ratchet_core::user::NameKey;
+use ratchet_service::{accounts::Administration, end_sessions::EndSessions};
 use ratchet_store::{
     Attempts, Sessions, Users, key_ring::versions::KeyRingVersions, users::Profile,
 };
 
 use crate::{arguments::ConnectionArguments, failure::Failure, time::now};
 
-/// Credentials and region as every AWS tool finds them.
+/// Finds credentials and region as every AWS tool does.
 async fn aws(arguments: &ConnectionArguments) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
     if let Some(profile) = &arguments.profile {
@@ -54,33 +55,37 @@ pub(crate) fn tables(arguments: &ConnectionArguments) -> Result<(&str, &str), Fa
     Ok((&arguments.users_table, &arguments.tokens_table))
 }
 
-/// The longest that an access token can live, clocks that differ included. Whether the deployment
-/// publishes ends is not known here; if it does not, nobody reads them.
+/// The longest life of an access token, including clock skew. Ends of sessions are published for
+/// that long: whether the deployment uses the list is not known here, and otherwise nobody reads it.
 const LONGEST_ACCESS: Duration = Duration::from_secs(86_400 + 300);
 
-/// What the commands work on.
+/// The stores and the use cases of the commands.
 pub(crate) struct Connection {
     pub(crate) users: Users,
     pub(crate) attempts: Attempts,
     pub(crate) sessions: Sessions,
+    pub(crate) end_sessions: EndSessions,
+    pub(crate) administration: Administration,
 }
 
 impl Connection {
-    /// Finds credentials and region as every AWS tool does; calls no table yet.
+    /// Connects to the tables. Calls no service yet.
     pub(crate) async fn open(arguments: &ConnectionArguments) -> Result<Self, Failure> {
         let (users_table, tokens_table) = tables(arguments)?;
         let client = dynamodb(arguments).await;
-        Ok(Self {
-            users: Users::new(client.clone(), users_table),
-            attempts: Attempts::new(client.clone(), users_table),
-            sessions: Sessions::new(client, tokens_table).publishing_ends(Some(LONGEST_ACCESS)),
-        })
+        let users = Users::new(client.clone(), users_table);
+        let attempts = Attempts::new(client.clone(), users_table);
+        let sessions = Sessions::new(client, tokens_table).publishing_ends(Some(LONGEST_ACCESS));
+        let end_sessions = EndSessions::new(users.clone(), sessions.clone());
+        let administration =
+            Administration::new(users.clone(), attempts.clone(), end_sessions.clone());
+        Ok(Self { users, attempts, sessions, end_sessions, administration })
     }
 
-    /// The user of that name.
+    /// The user with this name.
     pub(crate) async fn user(&self, name: &str) -> Result<Profile, Failure> {
         let key = NameKey::parse(name).map_err(|error| Failure::Refused(error.to_string()))?;
         let profile = self.users.find_profile(&key, now()).await?;
-        profile.ok_or_else(|| Failure::NotFound(format!("there is no user called {name}")))
+        profile.ok_or_else(|| Failure::no_such_user(name))
     }
 }

@@ -1,45 +1,49 @@
-//! What goes wrong, and the exit code that says so.
+//! Errors of commands, and their exit codes.
 
 use std::{io, process::ExitCode};
 
 use ratchet_core::{error_chain::ErrorChain, password::PasswordRule};
+use ratchet_service::{Fault, accounts::AdministrationError, end_sessions::EndAllError};
 use ratchet_store::StoreError;
 
-/// Why a command did not do what it was asked to.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The command line leaves out what is needed.
+    /// The command line lacks something.
     #[error("{0}")]
     Usage(String),
-    /// A table can not be reached, read or written.
+    /// A table cannot be reached, read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A file or the terminal can not be read or written.
+    /// The same, in a use case.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// A file or the terminal cannot be read or written.
     #[error("{what}")]
     Io {
         what: String,
         #[source]
         source: io::Error,
     },
-    /// No hash or id could be made.
+    /// This machine could not make a hash or an id.
     #[error("{0}")]
     Machine(String),
-    /// There is no user of that name, or no such session.
+    /// There is no such user, session or key.
     #[error("{0}")]
     NotFound(String),
-    /// The name or the address is somebody else's.
+    /// The name or the address is taken, or the user was changed meanwhile.
     #[error("{0}")]
     Taken(String),
-    /// The name, the address or a line is not acceptable.
+    /// The input is not acceptable.
     #[error("{0}")]
     Refused(String),
-    /// The password misses rules.
+    /// The password does not meet the policy.
     #[error("the password is refused:{}", list(.0))]
     Password(Vec<PasswordRule>),
-    /// A list or an export is not whole.
-    #[error("the items of {0} users can not be read")]
+    /// A list or an export is incomplete.
+    #[error("the items of {0} users cannot be read")]
     Damaged(u64),
-    /// An import went through, but not for every line.
+    /// An import refused some lines.
     #[error("{0} lines were refused")]
     SomeLinesRefused(u64),
 }
@@ -55,6 +59,30 @@ impl Failure {
         move |source| Self::Io { what, source }
     }
 
+    pub(crate) fn no_such_user(name: &str) -> Self {
+        Self::NotFound(format!("there is no user called {name}"))
+    }
+
+    /// Why the user with this name was not changed.
+    pub(crate) fn administration(name: &str) -> impl FnOnce(AdministrationError) -> Self {
+        move |error| match error {
+            AdministrationError::NoSuchUser => Self::no_such_user(name),
+            AdministrationError::OwnAccount => Self::Refused(error.to_string()),
+            AdministrationError::ChangedMeanwhile => {
+                Self::Taken(format!("{name} was changed meanwhile; try again"))
+            }
+            AdministrationError::Fault(fault) => Self::Fault(fault),
+        }
+    }
+
+    /// Why the sessions of the user with this name were not ended.
+    pub(crate) fn end_all(name: &str) -> impl FnOnce(EndAllError) -> Self {
+        move |error| match error {
+            EndAllError::NoSuchUser => Self::no_such_user(name),
+            EndAllError::Fault(fault) => Self::Fault(fault),
+        }
+    }
+
     pub(crate) fn machine(error: &(dyn std::error::Error + 'static)) -> Self {
         Self::Machine(ErrorChain(error).to_string())
     }
@@ -63,10 +91,10 @@ impl Failure {
         ErrorChain(self).to_string()
     }
 
-    /// As docs/operators.md has them; 2 is also what clap says of a wrong command line.
+    /// The codes of docs/operators.md. clap also uses 2 for a wrong command line.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Store(_) | Self::Io { .. } | Self::Machine(_) => 1,
+            Self::Store(_) | Self::Fault(_) | Self::Io { .. } | Self::Machine(_) => 1,
             Self::Usage(_) => 2,
             Self::NotFound(_) => 3,
             Self::Taken(_) => 4,

@@ -1,6 +1,7 @@
-//! `ratchet`: users and sessions, directly in the tables, for whoever runs the service.
+//! `ratchet`: the operators' command line for users, sessions and keys. It works directly on the
+//! tables and the key ring.
 //!
-//! It is trusted as far as the AWS credentials that it is run with. docs/operators.md shows it.
+//! It may do what its AWS credentials may do. docs/operators.md describes it.
 
 mod arguments;
 mod connection;

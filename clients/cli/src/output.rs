@@ -1,4 +1,4 @@
-//! What is printed: text for people, JSON for programs.
+//! Output: text for people, JSON for programs.
 
 use std::io::{self, Write as _};
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
-/// A user as it is printed: everything but the hash.
+/// A user as it is printed, without the password hash.
 #[derive(Serialize)]
 pub(crate) struct PrintedUser<'a> {
     id: String,
@@ -51,12 +51,18 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     line(&text)
 }
 
-/// Prints a line. A reader that has gone away, `head` for example, is an error and no panic.
+/// Prints a line. If the reader is gone, for example `head`, this fails and does not panic.
 pub(crate) fn line(text: &str) -> Result<(), Failure> {
-    writeln!(io::stdout(), "{text}").map_err(Failure::io("standard output can not be written"))
+    writeln!(io::stdout(), "{text}").map_err(Failure::io("standard output cannot be written"))
 }
 
-/// Says what was done: to people on standard output, to programs as `{"done": …}`.
+/// Reports what was done: as text, or as `{"done": …}`.
 pub(crate) fn done(text: &str, as_json: bool) -> Result<(), Failure> {
     if as_json { json(&serde_json::json!({ "done": text })) } else { line(text) }
+}
+
+/// Warns on standard error, where programs that read the output do not see it.
+pub(crate) fn warning(text: &str) -> Result<(), Failure> {
+    let warned = writeln!(io::stderr(), "warning: {text}");
+    warned.map_err(Failure::io("standard error cannot be written"))
 }

@@ -1,5 +1,5 @@
-//! Passwords come from a prompt or from standard input: an argument would be seen by every process
-//! of the machine and kept by the shell.
+//! Passwords come from a prompt or from standard input. Arguments are visible to every process of
+//! the machine, and the shell keeps them in its history.
 
 use std::io;
 
@@ -13,13 +13,13 @@ pub(crate) fn read(from_stdin: bool) -> Result<Zeroizing<String>, Failure> {
         let mut line = Zeroizing::new(String::new());
         io::stdin()
             .read_line(&mut line)
-            .map_err(Failure::io("the password can not be read from standard input"))?;
+            .map_err(Failure::io("the password cannot be read from standard input"))?;
         return Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()));
     }
     let ask = |prompt| {
-        rpassword::prompt_password(prompt)
-            .map(Zeroizing::new)
-            .map_err(Failure::io("the password can not be asked for; use --password-stdin"))
+        rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(Failure::io(
+            "there is no terminal to ask for the password; use --password-stdin",
+        ))
     };
     let password = ask("Password: ")?;
     if password == ask("Once more: ")? {

@@ -1,9 +1,8 @@
 //! `ratchet sessions …`.
 
 use ratchet_core::{
-    ids::{SessionId, UserId},
+    ids::SessionId,
     session::{RevocationReason, Session},
-    user::SessionsCut,
 };
 use serde::Serialize;
 
@@ -11,7 +10,10 @@ use crate::{
     arguments::SessionsCommand, connection::Connection, failure::Failure, output, time::now,
 };
 
-/// A session as it is printed; points in time are in Unix seconds.
+/// Why operators end sessions.
+const REASON: RevocationReason = RevocationReason::EndedByAdministrator;
+
+/// A session as it is printed. Times are in Unix seconds.
 #[derive(Serialize)]
 struct Printed {
     id: String,
@@ -34,7 +36,7 @@ pub(crate) async fn run(
             let user = connection.user(&name).await?.user;
             let list = connection.sessions.list(user.id).await?;
             for (id, error) in &list.unreadable {
-                eprintln!("session {id} can not be read: {error}");
+                eprintln!("session {id} cannot be read: {error}");
             }
             for session in list
                 .sessions
@@ -47,40 +49,21 @@ pub(crate) async fn run(
         }
         SessionsCommand::End { name, id: None } => {
             let user = connection.user(&name).await?.user;
-            let cut = SessionsCut { valid_after: now(), spared: None };
-            let gone = || Failure::NotFound(format!("there is no user called {name}"));
-            let cut = connection.users.cut_sessions(user.id, cut).await?.ok_or_else(gone)?;
-            let reason = RevocationReason::EndedByAdministrator;
-            revoke(connection, user.id, reason, |session| cut.ends(session)).await?;
+            let ended = connection.end_sessions.end_all(user.id, None, REASON).await;
+            ended.map_err(Failure::end_all(&name))?;
             output::done(&format!("all sessions of {name} are ended"), json)
         }
         SessionsCommand::End { name, id: Some(id) } => {
             let user = connection.user(&name).await?.user;
             let missing = || Failure::NotFound(format!("{name} has no such session"));
             let session: SessionId = id.parse().map_err(|_| missing())?;
-            let reason = RevocationReason::EndedByAdministrator;
-            if connection.sessions.revoke(user.id, session, reason, now()).await? {
+            if connection.end_sessions.end(user.id, session, REASON, now()).await? {
                 output::done(&format!("session {id} is ended"), json)
             } else {
                 Err(missing())
             }
         }
     }
-}
-
-/// Revokes the sessions that have ended with their user or by a cut, so that no rotation that read
-/// the user before is written after this command has answered.
-pub(crate) async fn revoke(
-    connection: &Connection,
-    user_id: UserId,
-    reason: RevocationReason,
-    ended: impl Fn(&Session) -> bool,
-) -> Result<(), Failure> {
-    let list = connection.sessions.list(user_id).await?;
-    for session_id in list.to_revoke(None, ended) {
-        connection.sessions.revoke(user_id, session_id, reason, now()).await?;
-    }
-    Ok(())
 }
 
 fn print(session: Session, json: bool) -> Result<(), Failure> {

@@ -1,11 +1,3 @@
-//! The one clock of this program.
+//! The clock of this program.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use ratchet_core::time::UnixMillis;
-
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
-pub(crate) fn now() -> UnixMillis {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMillis::new(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
-}
+pub(crate) use ratchet_service::clock::now;

@@ -10,9 +10,9 @@ use ratchet_core::{
     ids::UserId,
     letter::{Letter, Notice},
     password::{HashCost, PasswordHasher, PasswordPolicy, policy::About},
-    session::RevocationReason,
     user::{NameKey, User, UserStatus, are_roles},
 };
+use ratchet_service::accounts::AccountUpdate;
 use ratchet_store::{
     NewUser, StoreError,
     users::{Deletion, Profile},
@@ -23,11 +23,11 @@ use crate::{
     connection::Connection,
     failure::Failure,
     output::{self, PrintedUser},
-    password, sessions,
+    password,
     time::now,
 };
 
-/// The most users that are read at once.
+/// The maximum number of users of one read.
 const PAGE: i32 = 100;
 
 pub(crate) async fn run(
@@ -39,23 +39,23 @@ pub(crate) async fn run(
         UsersCommand::Add(add) => create(connection, add, json).await,
         UsersCommand::List { limit, after } => list(connection, limit, after, json).await,
         UsersCommand::Show { name } => show(connection, &name, json).await,
-        UsersCommand::Disable { name } => disable(connection, &name, json).await,
+        UsersCommand::Disable { name } => {
+            update(connection, &name, with_status(UserStatus::Disabled)).await?;
+            output::done(&format!("{name} is disabled, all sessions are ended"), json)
+        }
         UsersCommand::Enable { name } => {
-            let user = connection.user(&name).await?.user;
-            let active = Some(UserStatus::Active);
-            found(connection.users.administer(user.id, active, None, now()).await?, &name)?;
-            connection.attempts.forget(&AttemptKey::account(&user.name)).await?;
+            update(connection, &name, with_status(UserStatus::Active)).await?;
             output::done(&format!("{name} may sign in"), json)
         }
         UsersCommand::Unlock { name } => {
-            // Also names that nobody has can be locked; unlocking asks for no user.
-            connection.attempts.forget(&AttemptKey::account(&name)).await?;
+            // The name of no user can be locked too.
+            connection.administration.unlock(&name).await?;
             output::done(&format!("{name} is unlocked"), json)
         }
         UsersCommand::Roles { name, roles } => {
             check_roles(&roles)?;
-            let id = connection.user(&name).await?.user.id;
-            found(connection.users.administer(id, None, Some(&roles), now()).await?, &name)?;
+            let roles_only = AccountUpdate { status: None, roles: Some(&roles) };
+            update(connection, &name, roles_only).await?;
             output::done(&format!("{name} has the roles: {}", roles.join(" ")), json)
         }
         UsersCommand::Delete { name, yes } => delete(connection, &name, yes, json).await,
@@ -64,8 +64,18 @@ pub(crate) async fn run(
     }
 }
 
-fn found(found: bool, name: &str) -> Result<(), Failure> {
-    if found { Ok(()) } else { Err(Failure::NotFound(format!("there is no user called {name}"))) }
+const fn with_status(status: UserStatus) -> AccountUpdate<'static> {
+    AccountUpdate { status: Some(status), roles: None }
+}
+
+async fn update(
+    connection: &Connection,
+    name: &str,
+    update: AccountUpdate<'_>,
+) -> Result<(), Failure> {
+    let id = connection.user(name).await?.user.id;
+    let updated = connection.administration.update(id, update, None).await;
+    updated.map_err(Failure::administration(name))
 }
 
 fn check_roles(roles: &[String]) -> Result<(), Failure> {
@@ -86,7 +96,7 @@ async fn create(connection: &Connection, add: Add, json: bool) -> Result<(), Fai
     let typed = password::read(add.password_stdin)?;
     let about = About { name: &add.name, email: &email };
     let password = policy.check(&typed, about).map_err(Failure::Password)?;
-    // The function's own cost, if it is dearer, applies from the first sign-in on.
+    // If the function's cost is higher, the first sign-in hashes the password again.
     let hasher = PasswordHasher::new(HashCost::DEFAULT).map_err(|e| Failure::machine(&e))?;
     let new = NewUser {
         user: User {
@@ -136,7 +146,7 @@ async fn list(
     damaged.result()
 }
 
-/// Users whose items can not be read: told, counted, and no reason to hide the others.
+/// Users whose items cannot be read. They are reported and counted, and do not hide the others.
 #[derive(Default)]
 struct Damaged(u64);
 
@@ -167,36 +177,30 @@ async fn show(connection: &Connection, name: &str, json: bool) -> Result<(), Fai
     Ok(())
 }
 
-async fn disable(connection: &Connection, name: &str, json: bool) -> Result<(), Failure> {
-    let id = connection.user(name).await?.user.id;
-    let disabled = Some(UserStatus::Disabled);
-    found(connection.users.administer(id, disabled, None, now()).await?, name)?;
-    sessions::revoke(connection, id, RevocationReason::UserDisabled, |_| true).await?;
-    output::done(&format!("{name} is disabled, all sessions are ended"), json)
-}
-
 async fn delete(connection: &Connection, name: &str, yes: bool, json: bool) -> Result<(), Failure> {
     let profile = connection.user(name).await?;
     if !yes {
-        output::line(&format!("Type the name again to delete {} for ever:", profile.user.name))?;
+        output::line(&format!("Type the name again to delete {} forever:", profile.user.name))?;
         let mut typed = String::new();
         std::io::stdin()
             .read_line(&mut typed)
-            .map_err(Failure::io("standard input can not be read"))?;
+            .map_err(Failure::io("standard input cannot be read"))?;
         if typed.trim() != profile.user.name {
             return Err(Failure::Refused("that is another name; nothing is deleted".to_owned()));
         }
     }
-    // The owner is told, as if the user had done it. What is no address gets no message.
+    // The user gets the same message as after deleting the account. An invalid address gets none.
     let letter = match EmailAddress::parse(&profile.email) {
-        Ok(email) => Some(deleted(email, &profile.user.name)?),
+        Ok(email) => Some(deleted(email, &profile.user)?),
         Err(_) => None,
     };
-    if !connection.users.delete(Deletion::of_profile(&profile), letter.as_ref()).await? {
-        return Err(Failure::Taken("the user has changed meanwhile; try again".to_owned()));
-    }
-    let reason = RevocationReason::UserDisabled;
-    sessions::revoke(connection, profile.user.id, reason, |_| true).await.inspect_err(|_| {
+    let deletion = Deletion::of_profile(&profile);
+    let deleted = connection
+        .administration
+        .delete_as_read(profile.user.id, deletion, letter.as_ref(), None)
+        .await
+        .map_err(Failure::administration(name))?;
+    deleted.sessions.inspect_err(|_| {
         eprintln!(
             "{name} is deleted, but not all sessions could be revoked: they end at their next \
              refresh, and access tokens when they expire"
@@ -205,9 +209,10 @@ async fn delete(connection: &Connection, name: &str, yes: bool, json: bool) -> R
     output::done(&format!("{name} is deleted, all sessions are ended"), json)
 }
 
-fn deleted(email: EmailAddress, name: &str) -> Result<Letter, Failure> {
+fn deleted(email: EmailAddress, user: &User) -> Result<Letter, Failure> {
     let random = random().map_err(|error| Failure::machine(&error))?;
-    Ok(Letter::new(Notice::Deleted { email, name: name.to_owned() }, now(), &random))
+    let name = user.email_confirmed.then(|| user.name.clone());
+    Ok(Letter::new(Notice::Deleted { email, name }, now(), &random))
 }
 
 fn new_id() -> Result<UserId, Failure> {
@@ -218,7 +223,7 @@ fn name_key(name: &str) -> Result<NameKey, Failure> {
     NameKey::parse(name).map_err(|error| Failure::Refused(error.to_string()))
 }
 
-/// The address in the form that is unique.
+/// The address in its unique form.
 fn email(text: &str) -> Result<String, Failure> {
     let address = EmailAddress::parse(text).map_err(|error| Failure::Refused(error.to_string()))?;
     Ok(address.as_str().to_owned())

@@ -1,25 +1,66 @@
 //! Accounts: registration, addresses, passwords, deletion, and what administrators change.
 //!
-//! A function of its own because it hashes, and because it may do to users what the others may not.
-//! It sends no mail: it leaves letters in the outbox, each in the same transaction as the change
-//! that it announces.
+//! It is a function of its own because it hashes passwords, and because it may do to users what
+//! the others may not. It sends no mail: it leaves letters in the outbox.
 
-mod network;
 mod own;
-mod proof;
 mod routes;
 
-use std::{error::Error, sync::Arc};
-
 use axum::{
-    Extension, Router,
+    Router,
+    extract::FromRef,
     routing::{delete, get, post},
 };
-use ratchet_http::{App, hashing::Hashing};
+use ratchet_core::{config::Config, password::HashError};
+use ratchet_http::edge;
+use ratchet_service::{
+    access::{AccessTokenVerifier, CallerLookup},
+    accounts::Accounts,
+};
+use ratchet_store::Stores;
 
 use routes::{admin, confirm_email, me, password, password_reset, register};
 
-/// Adds what the routes read to the API's description.
+/// What the routes need.
+#[derive(Debug, Clone, FromRef)]
+pub struct State {
+    accounts: Accounts,
+    verifier: AccessTokenVerifier,
+    callers: CallerLookup,
+}
+
+impl State {
+    /// The state of an execution environment with these stores. Allocates the memory for a password
+    /// hash.
+    ///
+    /// # Errors
+    /// [`HashError`] if there is not enough memory.
+    pub fn new(stores: &Stores<'_>) -> Result<Self, HashError> {
+        let policy = &stores.config().access_token;
+        Ok(Self {
+            accounts: Accounts::new(stores)?,
+            verifier: AccessTokenVerifier::new(stores.key_ring(), policy.clone()),
+            callers: CallerLookup::new(stores),
+        })
+    }
+}
+
+/// The routes of this function.
+pub fn router(state: State, config: &Config) -> Router {
+    let routes = Router::new()
+        .route("/users", post(register::handle))
+        .route("/users/confirm-email", post(confirm_email::handle))
+        .route("/users/confirm-email/resend", post(confirm_email::resend))
+        .route("/users/password-reset", post(password_reset::request))
+        .route("/users/password-reset/confirm", post(password_reset::confirm))
+        .route("/users/me", get(me::show).patch(me::change).delete(me::delete))
+        .route("/users/me/password", post(password::change))
+        .route("/users/{id}", get(admin::show).patch(admin::change).delete(admin::delete))
+        .route("/users/{id}/sessions", delete(admin::end_sessions));
+    edge::around(routes.with_state(state), &config.cors_origins)
+}
+
+/// Adds the request bodies to the API description.
 #[cfg(feature = "contract")]
 pub fn requests(generator: &mut schemars::SchemaGenerator) {
     generator.subschema_for::<register::Request>();
@@ -32,29 +73,9 @@ pub fn requests(generator: &mut schemars::SchemaGenerator) {
     generator.subschema_for::<admin::Change>();
 }
 
-/// Adds what the routes answer to the API's description.
+/// Adds the response bodies to the API description.
 #[cfg(feature = "contract")]
 pub fn answers(generator: &mut schemars::SchemaGenerator) {
     generator.subschema_for::<routes::Accepted>();
     generator.subschema_for::<me::Profile>();
-}
-
-/// The routes of this function. The memory for the hash is allocated here, before the first
-/// request.
-///
-/// # Errors
-/// If the memory can not be had.
-pub fn routes(app: &App) -> Result<Router<Arc<App>>, Box<dyn Error + Send + Sync>> {
-    let hashing = Hashing::new(app.config.hash_cost)?;
-    Ok(Router::new()
-        .route("/users", post(register::handle))
-        .route("/users/confirm-email", post(confirm_email::handle))
-        .route("/users/confirm-email/resend", post(confirm_email::resend))
-        .route("/users/password-reset", post(password_reset::ask))
-        .route("/users/password-reset/confirm", post(password_reset::confirm))
-        .route("/users/me", get(me::show).patch(me::change).delete(me::delete))
-        .route("/users/me/password", post(password::change))
-        .route("/users/{id}", get(admin::show).patch(admin::change).delete(admin::delete))
-        .route("/users/{id}/sessions", delete(admin::end_sessions))
-        .layer(Extension(hashing)))
 }

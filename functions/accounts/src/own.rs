@@ -1,54 +1,21 @@
-//! Callers and their own accounts.
+//! Callers with their own accounts.
 
-use std::sync::Arc;
-
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef as _, FromRequestParts};
 use http::request::Parts;
-use ratchet_core::{
-    access_token::Claims,
-    attempts::AttemptKey,
-    password::{Password, Verdict},
-};
-use ratchet_http::{App, Problem, attempts::admit, clock, hashing::Hashing, signed_in::SignedIn};
-use ratchet_store::Account;
+use ratchet_http::{Problem, signed_in::SignedInCaller};
+use ratchet_service::accounts::{Accounts, OwnAccount};
 
-/// A caller whose session lives, with the whole account.
+use crate::State;
+
+/// A caller whose session is live, with the whole account.
 #[derive(Debug)]
-pub(crate) struct Own {
-    pub(crate) claims: Claims,
-    pub(crate) account: Account,
-}
+pub(crate) struct Own(pub(crate) OwnAccount);
 
-impl FromRequestParts<Arc<App>> for Own {
+impl FromRequestParts<State> for Own {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let SignedIn { claims, .. } = SignedIn::from_request_parts(parts, app).await?;
-        let account = app.users.find_account(claims.sub, clock::now()).await?;
-        let account = account.ok_or(Problem::SessionEnded)?;
-        Ok(Self { claims, account })
-    }
-}
-
-impl Own {
-    /// Asks for the password again, where an access token alone must not be enough. Attempts are
-    /// counted for the session, before anything is hashed.
-    ///
-    /// # Errors
-    /// [`Problem::WrongPassword`], or that there were too many.
-    pub(crate) async fn prove(
-        &self,
-        app: &App,
-        hashing: &Hashing,
-        typed: &str,
-    ) -> Result<(), Problem> {
-        // What can not be a password is nobody's.
-        let Ok(password) = Password::parse(typed) else { return Err(Problem::WrongPassword) };
-        let counter = AttemptKey::session(self.claims.sid);
-        admit(app, &counter, &app.config.attempts.account, "session", clock::now()).await?;
-        match hashing.verify(password, self.account.password_hash.clone()).await? {
-            Verdict::Wrong => Err(Problem::WrongPassword),
-            Verdict::Right | Verdict::RightButCheap => Ok(app.attempts.reset(&counter).await?),
-        }
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        let SignedInCaller(caller) = SignedInCaller::from_request_parts(parts, state).await?;
+        Ok(Self(Accounts::from_ref(state).find_own(caller).await?))
     }
 }

@@ -1,4 +1,4 @@
-//! What a fuzzer reaches of this function: its request body, read as its route reads it.
+//! What the fuzzer reaches of this function: its request body, read as the route reads it.
 
 use ratchet_http::{
     Problem,
@@ -7,7 +7,7 @@ use ratchet_http::{
 
 use crate::routes::authenticate;
 
-/// Reads a body; what the request prints as, or the refusal.
+/// Reads a body. Returns what the request prints as, or the refusal.
 pub async fn bodies(content_type: &[u8], body: &[u8]) -> [Result<String, Problem>; 1] {
     [read_printed::<Json<authenticate::Request>>(content_type, body).await]
 }

@@ -1,31 +1,47 @@
 //! `POST /authenticate`: a password in, a token pair out.
 //!
-//! The one function that hashes, and so the one that gets a whole CPU.
+//! It hashes passwords, so it gets a whole CPU.
 
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod guard;
 mod routes;
 
-use std::{error::Error, sync::Arc};
+use axum::{Router, extract::FromRef, routing::post};
+use ratchet_core::{config::Config, password::HashError};
+use ratchet_http::{cookie::CookiePolicy, edge};
+use ratchet_service::sign_in::SignIn;
+use ratchet_store::Stores;
 
-use axum::{Extension, Router, routing::post};
-use ratchet_http::{App, hashing::Hashing};
+/// What the route needs.
+#[derive(Debug, Clone, FromRef)]
+pub struct State {
+    sign_in: SignIn,
+    cookies: CookiePolicy,
+}
 
-/// Adds what the route takes to the API's description.
+impl State {
+    /// The state of an execution environment with these stores. Allocates the memory for a password
+    /// hash.
+    ///
+    /// # Errors
+    /// [`HashError`] if there is not enough memory.
+    pub fn new(stores: &Stores<'_>) -> Result<Self, HashError> {
+        let Config { access_token, cors_origins, .. } = stores.config();
+        Ok(Self {
+            sign_in: SignIn::new(stores)?,
+            cookies: CookiePolicy::new(&access_token.issuer, cors_origins),
+        })
+    }
+}
+
+/// The route of this function.
+pub fn router(state: State, config: &Config) -> Router {
+    let routes = Router::new().route("/authenticate", post(routes::authenticate::handle));
+    edge::around(routes.with_state(state), &config.cors_origins)
+}
+
+/// Adds the request body to the API description.
 #[cfg(feature = "contract")]
 pub fn requests(generator: &mut schemars::SchemaGenerator) {
     generator.subschema_for::<routes::authenticate::Request>();
-}
-
-/// The routes of this function. The memory for the hash is allocated here, before the first
-/// request.
-///
-/// # Errors
-/// If the memory can not be had.
-pub fn routes(app: &App) -> Result<Router<Arc<App>>, Box<dyn Error + Send + Sync>> {
-    let hashing = Hashing::new(app.config.hash_cost)?;
-    Ok(Router::new()
-        .route("/authenticate", post(routes::authenticate::handle))
-        .layer(Extension(hashing)))
 }

@@ -2,7 +2,15 @@
 
 use std::process::ExitCode;
 
+use authenticate::{State, router};
+use ratchet_lambda::{http, start::warm_up};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    ratchet_http::run(authenticate::routes).await
+    http::run(async |stores| {
+        let state = State::new(stores)?;
+        warm_up(&stores.key_ring(), &stores.users()).await?;
+        Ok(router(state, stores.config()))
+    })
+    .await
 }

@@ -1,5 +1,5 @@
-//! Sessions that ended before their access tokens did. This function reads them where they are kept,
-//! so it needs neither list nor signature, and works with symmetric keys too.
+//! Sessions that ended before their access tokens did. They are read from the table, so neither a
+//! signed list nor an asymmetric key is needed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,12 +32,12 @@ impl Ends {
         Self { cache, issuer: issuer.to_owned(), reach, state: Mutex::default() }
     }
 
-    /// Whether the session of a token has not ended.
+    /// Whether the session of a token has ended.
     ///
     /// # Errors
-    /// [`StoreError`] if that can not be read, and the last time that it could is a token's life ago:
-    /// what was read then is about no token that there is still.
-    pub(crate) async fn leave_alone(
+    /// [`StoreError`] if the ends cannot be read, and were last read longer ago than a token lives:
+    /// what was read then concerns only expired tokens.
+    pub(crate) async fn has_ended(
         &self,
         claims: &Claims,
         now: UnixMillis,
@@ -45,13 +45,13 @@ impl Ends {
         let mut state = self.state.lock().await;
         match self.cache.current(now).await {
             Ok(ends) => state.learn(ends, now, self),
-            Err(error) if state.is_good(now, self.reach) => {
+            Err(error) if state.is_recent(now, self.reach) => {
                 let error = tracing::field::display(ErrorChain(&error));
-                tracing::warn!(error, "which sessions ended was not read; what is known stays");
+                tracing::warn!(error, "the ended sessions could not be read; the known ones stay");
             }
             Err(error) => return Err(error),
         }
-        Ok(state.known.standing(claims.sid, claims.iat) == Standing::NotEnded)
+        Ok(state.known.standing(claims.sid, claims.iat) != Standing::NotEnded)
     }
 }
 
@@ -64,7 +64,7 @@ impl State {
         self.last = Some((ends, now));
     }
 
-    fn is_good(&self, now: UnixMillis, reach: Duration) -> bool {
+    fn is_recent(&self, now: UnixMillis, reach: Duration) -> bool {
         self.last.as_ref().is_some_and(|(_, read_at)| now < read_at.plus(reach))
     }
 }

@@ -1,53 +1,53 @@
-//! A Lambda authorizer for other HTTP APIs (payload format 2.0, simple responses): the same
-//! verification as everywhere, for every algorithm, symmetric ones included.
+//! A Lambda authorizer for other HTTP APIs (payload format 2.0, simple responses). It verifies tokens
+//! of every algorithm, symmetric ones included.
 //!
-//! A token that does not count is answered with `isAuthorized: false`, which the gateway makes a
-//! 403. A key ring that can not be had is no answer at all, which it makes a 500: a fault is never
-//! a refusal.
+//! A token that is not valid is answered with `isAuthorized: false`, which the gateway turns into a
+//! 403. A fault fails the invocation, which the gateway turns into a 500: it is never a refusal.
 
 mod ends;
 
-use ratchet_core::{
-    access_token::{self, AccessTokenError, AccessTokenPolicy, Claims, Verified},
-    config::Config,
+use aws_lambda_events::apigw::ApiGatewayV2CustomAuthorizerV2Request;
+use ratchet_core::access_token::Claims;
+use ratchet_service::{
+    Fault,
+    access::{AccessError, AccessTokenVerifier},
+    clock,
 };
-use ratchet_http::clock;
-use ratchet_store::{KeyRingCache, LoadError, Sessions, StoreError, aws::AwsSettings};
+use ratchet_store::{StoreError, Stores};
 use serde::Serialize;
 use serde_json::Value;
 
 use self::ends::Ends;
 
-/// Decides about requests to other APIs.
+/// Authorizes requests to other APIs.
 #[derive(Debug)]
 pub struct Authorizer {
-    key_ring: KeyRingCache,
-    policy: AccessTokenPolicy,
-    /// Which sessions ended, if that is asked for.
+    verifier: AccessTokenVerifier,
+    /// The sessions that ended, if the configuration publishes them.
     ends: Option<Ends>,
 }
 
-/// No decision: a fault, never a refusal.
+/// Why a request is neither authorized nor refused.
 #[derive(Debug, thiserror::Error)]
-pub enum Undecided {
-    /// No key ring can be had.
+pub enum AuthorizeError {
+    /// The token could not be verified.
     #[error(transparent)]
-    NoKeyRing(#[from] LoadError),
-    /// Which sessions ended can not be had, and what is known of it is too old.
+    Fault(#[from] Fault),
+    /// The ended sessions could not be read, and what is known about them is too old.
     #[error("which sessions ended is not known")]
-    NoEnds(#[source] StoreError),
+    EndsUnknown(#[source] StoreError),
 }
 
-/// The answer to the gateway.
+/// The response to the gateway.
 #[derive(Debug, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub struct Decision {
+pub struct Authorization {
     is_authorized: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<Identity>,
 }
 
-/// What the protected API is told, as `$context.authorizer.…` and as
+/// What the protected API learns, as `$context.authorizer.…` and as
 /// `requestContext.authorizer.lambda` of its events.
 #[derive(Debug, Serialize, PartialEq, Eq)]
 pub struct Identity {
@@ -55,64 +55,61 @@ pub struct Identity {
     sid: String,
     name: String,
     client_id: String,
-    /// Separated by spaces: values of the context are strings.
+    /// Separated by spaces, because the values of the context are strings.
     roles: String,
 }
 
 impl Authorizer {
-    /// Reads the configuration and the key ring.
-    ///
-    /// # Errors
-    /// [`LoadError`], unless it is a fault of the moment: then the first request tries again.
-    pub async fn start(config: &Config, aws: &AwsSettings) -> Result<Self, LoadError> {
-        let key_ring = KeyRingCache::new(
-            aws.secrets_manager(),
-            &config.key_ring_secret,
-            config.keys.reload,
-            ratchet_http::measure::key_ring_not_loaded,
-        );
-        let ends = config.published_for().map(|reach| {
-            let sessions = Sessions::new(aws.dynamodb(), &config.tokens_table);
-            Ends::new(sessions, &config.access_token.issuer, reach)
-        });
-        match key_ring.current(clock::now()).await {
-            Ok(_) | Err(LoadError::Unavailable(_)) => {
-                Ok(Self { key_ring, policy: config.access_token.clone(), ends })
-            }
-            Err(error) => Err(error),
+    /// An authorizer with these stores. It opens the tokens table only if ends are published.
+    #[must_use]
+    pub fn new(stores: &Stores<'_>) -> Self {
+        let config = stores.config();
+        let policy = &config.access_token;
+        let ends = |reach| Ends::new(stores.sessions(), &policy.issuer, reach);
+        Self {
+            verifier: AccessTokenVerifier::new(stores.key_ring(), policy.clone()),
+            ends: config.published_for().map(ends),
         }
     }
 
-    /// Decides about one request.
+    /// Authorizes or refuses one request.
     ///
     /// # Errors
-    /// [`Undecided`].
-    pub async fn decide(&self, event: &Value) -> Result<Decision, Undecided> {
-        let Some(token) = bearer_token(event) else { return Ok(Decision::refusal()) };
+    /// [`AuthorizeError`].
+    pub async fn authorize(&self, event: Value) -> Result<Authorization, AuthorizeError> {
+        let Some(token) = bearer_token(event) else { return Ok(Authorization::refusal()) };
         let now = clock::now();
-        let verified = self.key_ring.read(now, AccessTokenError::takes_unknown_key, |ring| {
-            access_token::verify(token, &self.policy, ring, now.seconds())
-        });
-        let Ok(Verified::Live(claims)) = verified.await? else {
-            return Ok(Decision::refusal());
+        let claims = match self.verifier.verify(&token, now).await {
+            Ok(claims) => claims,
+            Err(AccessError::Fault(fault)) => return Err(fault.into()),
+            Err(
+                AccessError::Invalid(_)
+                | AccessError::Expired
+                | AccessError::SessionEnded
+                | AccessError::NotAdministrator,
+            ) => return Ok(Authorization::refusal()),
         };
-        let lives = match &self.ends {
+        let is_live = match &self.ends {
             None => true,
-            Some(ends) => ends.leave_alone(&claims, now).await.map_err(Undecided::NoEnds)?,
+            Some(ends) => {
+                let ended = ends.has_ended(&claims, now).await;
+                !ended.map_err(AuthorizeError::EndsUnknown)?
+            }
         };
-        Ok(if lives { Decision::of(claims) } else { Decision::refusal() })
+        Ok(if is_live { Authorization::of(claims) } else { Authorization::refusal() })
     }
 }
 
-/// The token of the one identity source that the authorizer is to have, `Authorization`.
-fn bearer_token(event: &Value) -> Option<&str> {
-    let sources = event.get("identitySource")?.as_array()?;
+/// The token in the authorizer's one identity source, the header `Authorization`.
+fn bearer_token(event: Value) -> Option<String> {
+    let event: ApiGatewayV2CustomAuthorizerV2Request = serde_json::from_value(event).ok()?;
+    let sources = event.identity_source?;
     let [source] = sources.as_slice() else { return None };
-    let (scheme, token) = source.as_str()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    let (scheme, token) = source.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
-impl Decision {
+impl Authorization {
     const fn refusal() -> Self {
         Self { is_authorized: false, context: None }
     }
@@ -135,21 +132,32 @@ mod tests {
 
     use super::*;
 
+    /// An event of the gateway with these identity sources.
+    fn event(identity_source: Value) -> Value {
+        let text = include_str!("../../../events/authorizer/forged-token.json");
+        let mut event: Value = serde_json::from_str(text).unwrap();
+        event["identitySource"] = identity_source;
+        event
+    }
+
     #[test]
-    fn only_one_bearer_token_in_the_identity_source_is_read() {
-        assert_eq!(bearer_token(&json!({"identitySource": ["Bearer abc"]})), Some("abc"));
-        assert_eq!(bearer_token(&json!({"identitySource": ["bearer abc"]})), Some("abc"));
+    fn exactly_one_bearer_token_in_the_identity_source_is_read() {
+        for source in ["Bearer abc", "bearer abc", "Bearer  abc "] {
+            assert_eq!(bearer_token(event(json!([source]))).as_deref(), Some("abc"), "{source}");
+        }
         for event in [
+            event(json!(null)),
+            event(json!([])),
+            event(json!("Bearer abc")),
+            event(json!(["abc"])),
+            event(json!(["Basic abc"])),
+            event(json!(["Bearer abc", "Bearer def"])),
             json!({}),
             json!(null),
-            json!({"identitySource": []}),
-            json!({"identitySource": "Bearer abc"}),
-            json!({"identitySource": ["abc"]}),
-            json!({"identitySource": ["Basic abc"]}),
-            json!({"identitySource": ["Bearer abc", "Bearer def"]}),
+            json!([]),
             json!({"headers": {"authorization": "Bearer abc"}}),
         ] {
-            assert_eq!(bearer_token(&event), None, "{event}");
+            assert_eq!(bearer_token(event.clone()), None, "{event}");
         }
     }
 }

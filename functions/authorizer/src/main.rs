@@ -3,15 +3,18 @@
 use std::process::ExitCode;
 
 use authorizer::Authorizer;
-use ratchet_http::{invoked, measure};
+use ratchet_lambda::{event, start::load_key_ring};
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    invoked::run(
-        async |config, aws| Ok(Authorizer::start(config, &measure::observed(aws.clone())).await?),
-        // Any JSON: an error of a stricter reader would quote the token.
-        async |authorizer: &Authorizer, event: Value| Ok(authorizer.decide(&event).await?),
+    event::run(
+        async |stores| {
+            load_key_ring(&stores.key_ring()).await?;
+            Ok(Authorizer::new(stores))
+        },
+        // Any JSON: the error of a stricter reader would quote the token.
+        async |authorizer: &Authorizer, event: Value| Ok(authorizer.authorize(event).await?),
     )
     .await
 }

@@ -1,28 +1,54 @@
 //! What others need to verify our access tokens: the public keys, and where everything is.
 //!
-//! Reads nothing but the key ring, and gives away nothing but public halves of it.
+//! Reads the key ring and nothing else, and shows only its public keys.
 
 mod routes;
 
-use std::{error::Error, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
-use axum::{Router, routing::get};
-use ratchet_http::App;
+use axum::{Router, extract::FromRef, routing::get};
+use ratchet_core::config::Config;
+use ratchet_http::edge;
+use ratchet_store::{KeyRingCache, Stores};
 
-/// Adds what the routes answer to the API's description.
+/// What the routes need.
+#[derive(Debug, Clone, FromRef)]
+pub struct State {
+    key_ring: Arc<KeyRingCache>,
+    public: Arc<Public>,
+}
+
+/// The public part of the configuration.
+#[derive(Debug)]
+pub(crate) struct Public {
+    issuer: String,
+    /// How long others may cache the keys.
+    max_age: Duration,
+}
+
+impl State {
+    /// The state of an execution environment with these stores. Opens no table.
+    #[must_use]
+    pub fn new(stores: &Stores<'_>) -> Self {
+        let config = stores.config();
+        let issuer = config.access_token.issuer.clone();
+        let public = Public { issuer, max_age: config.keys.jwks_max_age };
+        Self { key_ring: stores.key_ring(), public: Arc::new(public) }
+    }
+}
+
+/// The routes of this function.
+pub fn router(state: State, config: &Config) -> Router {
+    let routes = Router::new()
+        .route("/.well-known/jwks.json", get(routes::jwks::keys))
+        .route("/.well-known/oauth-authorization-server", get(routes::metadata::metadata))
+        .route("/.well-known/openid-configuration", get(routes::metadata::metadata));
+    edge::around(routes.with_state(state), &config.cors_origins)
+}
+
+/// Adds the response bodies to the API description.
 #[cfg(feature = "contract")]
 pub fn answers(generator: &mut schemars::SchemaGenerator) {
     generator.subschema_for::<routes::jwks::JwkSet<'_>>();
     generator.subschema_for::<routes::metadata::Metadata<'_>>();
-}
-
-/// The routes of this function.
-///
-/// # Errors
-/// None; there is nothing to prepare.
-pub fn routes(_: &App) -> Result<Router<Arc<App>>, Box<dyn Error + Send + Sync>> {
-    Ok(Router::new()
-        .route("/.well-known/jwks.json", get(routes::jwks::keys))
-        .route("/.well-known/oauth-authorization-server", get(routes::metadata::metadata))
-        .route("/.well-known/openid-configuration", get(routes::metadata::metadata)))
 }

@@ -2,7 +2,14 @@
 
 use std::process::ExitCode;
 
+use keys::{State, router};
+use ratchet_lambda::{http, start::load_key_ring};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    ratchet_http::run_without_tables(keys::routes).await
+    http::run(async |stores| {
+        load_key_ring(&stores.key_ring()).await?;
+        Ok(router(State::new(stores), stores.config()))
+    })
+    .await
 }

@@ -3,15 +3,15 @@
 // The layout of a future that awaits the clients of three services.
 #![recursion_limit = "256"]
 
-use std::{env, process::ExitCode};
+use std::process::ExitCode;
 
 use mailer::{Event, Mailer};
-use ratchet_http::{App, invoked};
+use ratchet_lambda::event;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    invoked::run(
-        async |_, _| Mailer::new(App::new(|name| env::var(name).ok())?),
+    event::run(
+        async |stores| Ok(Mailer::new(stores)),
         async |mailer: &Mailer, event: Event| Ok(mailer.handle(event).await),
     )
     .await

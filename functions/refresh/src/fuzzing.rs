@@ -1,4 +1,4 @@
-//! What a fuzzer reaches of this function: its request bodies, read as its routes read them.
+//! What the fuzzer reaches of this function: its request bodies, read as the routes read them.
 
 use ratchet_http::{
     Problem,
@@ -7,7 +7,7 @@ use ratchet_http::{
 
 use crate::routes::{logout, oauth2_revoke, oauth2_token, refresh};
 
-/// Reads a body for each route; what the request prints as, or the refusal.
+/// Reads a body for each route. Returns what the request prints as, or the refusal.
 pub async fn bodies(content_type: &[u8], body: &[u8]) -> [Result<String, Problem>; 4] {
     [
         read_printed::<Json<refresh::Request>>(content_type, body).await,

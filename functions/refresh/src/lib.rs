@@ -1,20 +1,65 @@
-//! `POST /refresh` and its kin: the hot path. Waits for DynamoDB and does little else.
+//! `POST /refresh`, its OAuth equivalent, and log-out: the hot path. Waits for DynamoDB and does
+//! little else.
 
-mod caution;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod rotate;
 mod routes;
 
-use std::{error::Error, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::FromRef,
     routing::{get, post},
 };
-use ratchet_http::App;
+use ratchet_core::config::Config;
+use ratchet_http::{cookie::CookiePolicy, edge};
+use ratchet_service::{
+    access::AccessTokenVerifier,
+    end_sessions::{EndSessions, LogOut},
+    refresh::Refresh,
+};
+use ratchet_store::{KeyRingCache, Stores};
 
-/// Adds what the routes take to the API's description.
+/// What the routes need.
+#[derive(Debug, Clone, FromRef)]
+pub struct State {
+    refresh: Refresh,
+    log_out: LogOut,
+    verifier: AccessTokenVerifier,
+    cookies: CookiePolicy,
+    key_ring: Arc<KeyRingCache>,
+}
+
+impl State {
+    /// The state of an execution environment with these stores.
+    #[must_use]
+    pub fn new(stores: &Stores<'_>) -> Self {
+        let Config { access_token, cors_origins, .. } = stores.config();
+        let key_ring = stores.key_ring();
+        let end_sessions = EndSessions::new(stores.users(), stores.sessions());
+        Self {
+            refresh: Refresh::new(stores),
+            log_out: LogOut::new(Arc::clone(&key_ring), end_sessions),
+            verifier: AccessTokenVerifier::new(Arc::clone(&key_ring), access_token.clone()),
+            cookies: CookiePolicy::new(&access_token.issuer, cors_origins),
+            key_ring,
+        }
+    }
+}
+
+/// The routes of this function.
+pub fn router(state: State, config: &Config) -> Router {
+    let routes = Router::new()
+        .route("/refresh", post(routes::refresh::handle))
+        .route("/health", get(routes::health::handle))
+        .route("/logout", post(routes::logout::handle))
+        .route("/oauth2/token", post(routes::oauth2_token::handle))
+        .route("/oauth2/revoke", post(routes::oauth2_revoke::handle));
+    edge::around(routes.with_state(state), &config.cors_origins)
+}
+
+/// Adds the request bodies to the API description.
 #[cfg(feature = "contract")]
 pub fn requests(generator: &mut schemars::SchemaGenerator) {
     generator.subschema_for::<routes::refresh::Request>();
@@ -23,22 +68,9 @@ pub fn requests(generator: &mut schemars::SchemaGenerator) {
     generator.subschema_for::<routes::oauth2_revoke::Request>();
 }
 
-/// Adds what the routes answer to the API's description.
+/// Adds the response bodies to the API description.
 #[cfg(feature = "contract")]
 pub fn answers(generator: &mut schemars::SchemaGenerator) {
     generator.subschema_for::<routes::oauth2_error::OAuthError>();
     generator.subschema_for::<routes::health::Health>();
-}
-
-/// The routes of this function.
-///
-/// # Errors
-/// None; there is nothing to prepare.
-pub fn routes(_: &App) -> Result<Router<Arc<App>>, Box<dyn Error + Send + Sync>> {
-    Ok(Router::new()
-        .route("/refresh", post(routes::refresh::handle))
-        .route("/health", get(routes::health::handle))
-        .route("/logout", post(routes::logout::handle))
-        .route("/oauth2/token", post(routes::oauth2_token::handle))
-        .route("/oauth2/revoke", post(routes::oauth2_revoke::handle)))
 }

@@ -2,7 +2,14 @@
 
 use std::process::ExitCode;
 
+use ratchet_lambda::{http, start::warm_up};
+use refresh::{State, router};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    ratchet_http::run(refresh::routes).await
+    http::run(async |stores| {
+        warm_up(&stores.key_ring(), &stores.users()).await?;
+        Ok(router(State::new(stores), stores.config()))
+    })
+    .await
 }

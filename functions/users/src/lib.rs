@@ -1,36 +1,59 @@
-//! What an access token opens: the list of users, and the caller's own sessions.
+//! The list of users, and the caller's own sessions.
 
 mod routes;
 
-use std::{error::Error, sync::Arc};
-
 use axum::{
     Router,
+    extract::FromRef,
     routing::{delete, get},
 };
-use ratchet_http::App;
+use ratchet_core::config::Config;
+use ratchet_http::edge;
+use ratchet_service::{
+    access::AccessTokenVerifier, own_sessions::OwnSessions, user_list::UserList,
+};
+use ratchet_store::Stores;
 
-/// Adds what the routes answer to the API's description.
+/// What the routes need.
+#[derive(Debug, Clone, FromRef)]
+pub struct State {
+    verifier: AccessTokenVerifier,
+    user_list: UserList,
+    own_sessions: OwnSessions,
+}
+
+impl State {
+    /// The state of an execution environment with these stores.
+    #[must_use]
+    pub fn new(stores: &Stores<'_>) -> Self {
+        let policy = &stores.config().access_token;
+        Self {
+            verifier: AccessTokenVerifier::new(stores.key_ring(), policy.clone()),
+            user_list: UserList::new(stores),
+            own_sessions: OwnSessions::new(stores),
+        }
+    }
+}
+
+/// The routes of this function.
+pub fn router(state: State, config: &Config) -> Router {
+    let routes = Router::new()
+        .route("/users", get(routes::users::list))
+        .route("/users/me/sessions", get(routes::sessions::list).delete(routes::sessions::end_all))
+        .route("/users/me/sessions/{id}", delete(routes::sessions::end));
+    edge::around(routes.with_state(state), &config.cors_origins)
+}
+
+/// Adds the response bodies to the API description.
 #[cfg(feature = "contract")]
 pub fn answers(generator: &mut schemars::SchemaGenerator) {
     generator.subschema_for::<routes::users::Body>();
     generator.subschema_for::<routes::sessions::Body>();
 }
 
-/// The query of the list of users, and of the end of all sessions.
+/// The queries of the list of users, and of the end of all sessions.
 #[cfg(feature = "contract")]
 #[must_use]
 pub fn queries() -> [schemars::Schema; 2] {
     [schemars::schema_for!(routes::users::Page), schemars::schema_for!(routes::sessions::Scope)]
-}
-
-/// The routes of this function.
-///
-/// # Errors
-/// None; there is nothing to prepare.
-pub fn routes(_: &App) -> Result<Router<Arc<App>>, Box<dyn Error + Send + Sync>> {
-    Ok(Router::new()
-        .route("/users", get(routes::users::list))
-        .route("/users/me/sessions", get(routes::sessions::list).delete(routes::sessions::end_all))
-        .route("/users/me/sessions/{id}", delete(routes::sessions::end)))
 }

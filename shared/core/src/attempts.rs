@@ -1,83 +1,87 @@
 //! How often passwords may be guessed.
 //!
-//! An attempt is counted before its password is hashed, in one conditional write per counter, and
-//! counts as failed until the password has been proved: however many arrive at once, no more get
-//! through than one after the other would. [`Throttle::decide`] says what a counter allows;
-//! [`Throttle::steps`] says the same as the condition of that write.
+//! An attempt is counted before its password is hashed, in one conditional write per counter. It
+//! counts as failed until the password proves right, so concurrent attempts get no further than
+//! sequential ones. [`Throttle::decide`] says what a counter allows; [`Throttle::steps`] says the
+//! same as the condition of that write. [`Counter`] says what each write does, also when it arrives
+//! twice.
+
+mod counter;
+
+pub use self::counter::{Counter, REMEMBERED};
 
 use std::{fmt, net::IpAddr, time::Duration};
-
-use aws_lc_rs::digest;
 
 use crate::{
     device_token::DeviceId,
     encoding::to_base64url,
     ids::SessionId,
     time::{UnixMillis, UnixSeconds},
-    user::NameKey,
+    user::name_hash,
 };
 
 /// The longest delay between two attempts.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(3_600);
 
-/// Failures of one network are forgotten after so long.
+/// How long the failures of one network are remembered.
 pub const NETWORK_WINDOW: Duration = Duration::from_secs(3_600);
 
-/// How many failures a counter allows, and at what pace.
+/// How many failures a counter allows, and how fast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Throttle {
-    /// So many failures cost no delay.
+    /// The number of failures without a delay.
     pub free: u32,
-    /// The delay after that many. Every further failure doubles it, up to [`LONGEST_DELAY`].
+    /// The delay after that many failures. Each further failure doubles it, up to
+    /// [`LONGEST_DELAY`].
     pub delay: Duration,
-    /// After so many in succession nothing is tried any more until somebody unlocks.
+    /// After this many failures in succession the counter is locked until somebody unlocks it.
     pub max: u32,
 }
 
 /// What limits guessing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptPolicy {
-    /// For the devices that a user has not signed in from before, all of them together; and for
-    /// each that the user has, apart.
+    /// One counter for all devices that the user has never signed in from, and one for each
+    /// device that the user has.
     ///
     /// # Security
     /// NIST SP 800-63B-4 §3.2.2: no more than 100 consecutive failures.
     pub account: Throttle,
-    /// For each network, within [`NETWORK_WINDOW`]: an IPv4 address, or an IPv6 /64.
+    /// For each network (an IPv4 address or an IPv6 /64) within [`NETWORK_WINDOW`].
     pub network: Throttle,
 }
 
-/// What a counter holds.
+/// The contents of a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failures {
-    /// Attempts in succession that have not proved the password (yet).
+    /// Successive attempts whose password has not proved right, or not yet.
     pub count: u32,
-    /// When the last one began.
+    /// When the last attempt began.
     pub last: UnixMillis,
 }
 
 /// Whether another attempt may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    /// Yes.
+pub enum ThrottleDecision {
+    /// It may.
     Allow,
-    /// Not before so long from now.
+    /// Not until this much time has passed.
     Wait(Duration),
-    /// Not before somebody unlocks.
+    /// Not until somebody unlocks the account.
     Locked,
 }
 
-/// One alternative of the condition under which an attempt may be made.
+/// One alternative of the condition under which an attempt may be made: both of its parts hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// The counter is below this,
+    /// The counter must be below this.
     pub below: u32,
-    /// and its last attempt began at this moment or before, if that matters.
+    /// The last attempt must have begun at or before this moment; `None` if it does not matter.
     pub last_until: Option<UnixMillis>,
 }
 
 impl Throttle {
-    /// The delay that `count` failures in succession have earned.
+    /// The delay after `count` failures in succession.
     #[must_use]
     pub fn delay_after(&self, count: u32) -> Duration {
         let Some(doublings) = count.checked_sub(self.free) else { return Duration::ZERO };
@@ -85,26 +89,26 @@ impl Throttle {
         self.delay.saturating_mul(factor).min(LONGEST_DELAY)
     }
 
-    /// Whether a counter (`None`: nothing has been counted) allows an attempt at `now`.
+    /// Whether a counter allows an attempt at `now`. `None` means that nothing has been counted.
     #[must_use]
-    pub fn decide(&self, failures: Option<Failures>, now: UnixMillis) -> Decision {
-        let Some(failures) = failures else { return Decision::Allow };
+    pub fn decide(&self, failures: Option<Failures>, now: UnixMillis) -> ThrottleDecision {
+        let Some(failures) = failures else { return ThrottleDecision::Allow };
         if failures.count >= self.max {
-            return Decision::Locked;
+            return ThrottleDecision::Locked;
         }
         let delay = self.delay_after(failures.count);
         let until = failures.last.plus(delay);
         if delay.is_zero() || until <= now {
-            return Decision::Allow;
+            return ThrottleDecision::Allow;
         }
-        // A clock that is ahead of ours must not make anybody wait longer than the delay.
+        // The counter may have been written by a clock that is ahead of ours.
         let left = Duration::from_millis(until.get().saturating_sub(now.get()));
-        Decision::Wait(left.min(delay))
+        ThrottleDecision::Wait(left.min(delay))
     }
 
     /// [`decide`](Self::decide) as alternatives: an attempt is allowed if one of them holds.
     ///
-    /// There are few: delays double until they are [`LONGEST_DELAY`].
+    /// There are only a few, because delays double until they reach [`LONGEST_DELAY`].
     #[must_use]
     pub fn steps(&self, now: UnixMillis) -> Vec<Step> {
         let mut steps = vec![Step { below: self.free.min(self.max), last_until: None }];
@@ -112,7 +116,7 @@ impl Throttle {
             let delay = self.delay_after(count);
             let longest = delay >= LONGEST_DELAY;
             let below = if longest { self.max } else { count.saturating_add(1) };
-            // A delay longer than the time since the epoch allows nothing.
+            // A delay longer than the time since the epoch never allows an attempt.
             steps.push(Step { below, last_until: Some(now.minus(delay)) });
             if longest {
                 break;
@@ -122,29 +126,29 @@ impl Throttle {
     }
 }
 
-/// Names one attempt, so that a write that the SDK sends twice counts once.
+/// Identifies an attempt, so that a write that the SDK sends twice counts once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptId([u8; 16]);
 
 impl AttemptId {
-    /// The attempt of these random bytes.
+    /// The attempt with these random bytes.
     #[must_use]
     pub const fn new(random: [u8; 16]) -> Self {
         Self(random)
     }
 
-    /// The bytes that the counter holds.
+    /// The bytes as the counter stores them.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 }
 
-/// Whose counter it is.
+/// The key of a counter.
 ///
 /// # Security
-/// A name is in it as a hash only: what people type into the field of the name is sometimes their
-/// password. Names that nobody has are counted as any other, so that nothing tells them apart.
+/// Contains only a hash of the name: people sometimes type their password into the name field.
+/// Names that nobody has are counted like any other, so the two cannot be told apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptKey {
     text: String,
@@ -152,35 +156,35 @@ pub struct AttemptKey {
 }
 
 impl AttemptKey {
-    /// Of a user name as it was typed, whether or not anybody has it.
+    /// The counter of a user name as typed, whether or not such a user exists.
     #[must_use]
     pub fn account(typed: &str) -> Self {
-        // Succession has no end in time; a year after the last attempt nobody is guessing.
+        // Successive failures never expire as such; a year after the last one, nobody is guessing.
         Self::new("account", &to_base64url(&name_hash(typed)), 365 * 24 * 3_600)
     }
 
-    /// Of a device that a user has signed in from before.
+    /// The counter of a device that a user has signed in from before.
     #[must_use]
     pub fn device(device: DeviceId) -> Self {
         Self::new("device", &to_base64url(device.as_bytes()), 365 * 24 * 3_600)
     }
 
-    /// Of a session in which the password is asked for again. Whoever has its access token can not
-    /// keep the owner from signing in by wrong passwords, and guesses no more than a stranger may.
+    /// The counter of a session that is asked for the password again. Somebody who stole its access
+    /// token gets as many guesses as a stranger, and cannot lock the owner out by wrong ones.
     #[must_use]
     pub fn session(session: SessionId) -> Self {
         Self::new("session", &to_base64url(session.as_bytes()), 365 * 24 * 3_600)
     }
 
-    /// Of the network that a request came from, for the window that `now` is in. Requests whose
-    /// network the gateway did not tell are counted together.
+    /// The counter of a request's network, in the window that contains `now`. Requests without a
+    /// source address share one counter.
     #[must_use]
     pub fn network(source: Option<IpAddr>, now: UnixMillis) -> Self {
         Self::of_network("network", source, now)
     }
 
-    /// Of the same network, for what anybody may ask of accounts: registrations, messages, and the
-    /// proofs in them. Apart from its sign-ins: neither keeps it from the other.
+    /// The counter of the same network for account requests that need no sign-in: registrations,
+    /// messages, and the proofs in them. Separate from sign-ins, so that neither blocks the other.
     #[must_use]
     pub fn accounts(source: Option<IpAddr>, now: UnixMillis) -> Self {
         Self::of_network("accounts", source, now)
@@ -203,13 +207,13 @@ impl AttemptKey {
         Self { text: format!("attempts#{kind}#{whose}"), kept_for: Duration::from_secs(kept_for) }
     }
 
-    /// The key of the item.
+    /// The item's key.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// When the counter may be forgotten, if its last attempt began at `now`.
+    /// When the counter may be deleted, if its last attempt began at `now`.
     #[must_use]
     pub const fn expires_at(&self, now: UnixSeconds) -> UnixSeconds {
         now.plus(self.kept_for)
@@ -220,24 +224,6 @@ impl fmt::Display for AttemptKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
-}
-
-/// The hash by which a typed name is known. Spellings of one name have one hash; what can not be
-/// a name is hashed as it is.
-pub(crate) fn name_hash(typed: &str) -> [u8; 16] {
-    let (kind, name) = match NameKey::parse(typed) {
-        Ok(name) => (&b"name "[..], name.as_str().to_owned()),
-        Err(_) => (&b"text "[..], typed.to_owned()),
-    };
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(b"ratchet attempts ");
-    context.update(kind);
-    context.update(name.as_bytes());
-    let mut hash = [0; 16];
-    for (to, from) in hash.iter_mut().zip(context.finish().as_ref()) {
-        *to = *from;
-    }
-    hash
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Users, as far as signing in and listing need them.
+//! The part of a user that decides about sessions, and user names.
 
 use std::{fmt, time::Duration};
 
+use aws_lc_rs::digest;
 use precis_core::profile::PrecisFastInvocation as _;
 use precis_profiles::UsernameCaseMapped;
 use serde::{Deserialize, Serialize};
@@ -12,19 +13,19 @@ use crate::{
     time::UnixMillis,
 };
 
-/// The longest user name, in characters after normalisation.
+/// The maximum length of a user name, in characters after normalisation.
 pub const NAME_CHARS: usize = 64;
 
-/// How long name and address are kept for somebody who registered and does not confirm the address.
-/// Three days are a week-end, and three times the life of a link.
+/// How long an unconfirmed registration reserves its name and address. Three days cover a weekend,
+/// and are three times the life of a link.
 pub const UNCONFIRMED_LIFE: Duration = Duration::from_hours(72);
 
-/// A user name in the form by which names are compared: PRECIS `UsernameCaseMapped`
+/// A user name in the form in which names are compared: PRECIS `UsernameCaseMapped`
 /// (RFC 8265 §3.3).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NameKey(String);
 
-/// The text can not be a user name.
+/// The text is not a valid user name.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "a user name has 1 to {NAME_CHARS} letters, digits and signs, and no spaces (RFC 8265 §3.3)"
@@ -35,11 +36,11 @@ impl NameKey {
     /// Normalises a name for comparison.
     ///
     /// # Errors
-    /// [`InvalidName`] if the profile forbids it, it is too long, or what the profile makes of it is
-    /// not a name in that form itself: the profile's tables are of another Unicode than its lower
-    /// case, and forbid letters that it yields (U+AB70 for U+13A0).
+    /// [`InvalidName`] if the profile forbids the name, if it is too long, or if normalising it twice
+    /// gives another result: the profile's tables and its case mapping follow different versions of
+    /// Unicode, so the mapping yields letters that the tables forbid (U+AB70 for U+13A0).
     pub fn parse(name: &str) -> Result<Self, InvalidName> {
-        // The cap comes first: normalisation may only be asked of short texts.
+        // The cap comes first, because normalising a long text is expensive.
         if name.len() > NAME_CHARS * 4 {
             return Err(InvalidName);
         }
@@ -51,8 +52,8 @@ impl NameKey {
         Ok(Self(key.into_owned()))
     }
 
-    /// A key that was kept, as it is. Which names are allowed may have changed since: that must not
-    /// make the user's item unreadable.
+    /// A key as read from an item, unchecked. The rules for names may have changed since it was
+    /// written, which must not make the user's item unreadable.
     #[must_use]
     pub const fn stored(key: String) -> Self {
         Self(key)
@@ -71,20 +72,20 @@ impl fmt::Display for NameKey {
     }
 }
 
-/// What of a user decides about sessions and goes into access tokens.
+/// The part of a user that decides about sessions and goes into access tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// Who it is, for ever.
+    /// The user's permanent id.
     pub id: UserId,
     /// The name as the user writes it.
     pub name: String,
-    /// Whether the user may have sessions at all.
+    /// Whether the user may have sessions.
     pub status: UserStatus,
     /// Whether the e-mail address has been confirmed.
     pub email_confirmed: bool,
     /// Roles for access tokens.
     pub roles: Vec<String>,
-    /// Set by 'log out everywhere'.
+    /// The latest 'log out everywhere', if there was one.
     pub cut: Option<SessionsCut>,
 }
 
@@ -92,34 +93,33 @@ pub struct User {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UserStatus {
-    /// Yes.
+    /// The user may.
     Active,
-    /// No; existing sessions end at their next refresh.
+    /// The user may not; existing sessions end at their next refresh.
     Disabled,
 }
 
 /// A 'log out everywhere': one attribute of the user, so that it takes effect in one write.
 ///
 /// # Security
-/// A cut is told from the one before by its number, which only grows, and a session remembers the
-/// cut that its sign-in read together with the password. So a sign-in that was under way with the
-/// old password when the cut came is ended, one that saw the cut is not, and no clock decides.
+/// Cuts are numbered, and each session records the number current when its password was checked. A
+/// sign-in that started before a cut therefore ends with it, whatever the clocks say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionsCut {
-    /// When it was, but always later than the cut before.
+    /// The cut's number: its time, or one millisecond more than the previous cut if that is later.
     pub valid_after: UnixMillis,
-    /// The one session that goes on, if the user ended all others.
+    /// The one session that the cut spares, if the user ended all others.
     pub spared: Option<SessionId>,
 }
 
 impl SessionsCut {
-    /// Whether the cut ended a session: whether its sign-in had not seen it.
+    /// Whether the cut ends a session: its sign-in did not see the cut.
     #[must_use]
     pub fn ends(&self, session: &Session) -> bool {
         self.spared != Some(session.session_id) && session.cut_seen < self.valid_after
     }
 
-    /// This cut, made after `previous`: a clock that is behind must not hide it.
+    /// This cut, numbered after `previous`, even if the clock is behind.
     #[must_use]
     pub fn following(self, previous: UnixMillis) -> Self {
         let next = previous.plus(Duration::from_millis(1));
@@ -127,8 +127,8 @@ impl SessionsCut {
     }
 }
 
-/// Whether these may be a user's roles: at most 16 names of a-z, 0-9, _ and -, of at most 32
-/// characters each. Then a token with them is as short as it may be, and they can be joined by spaces.
+/// Whether these are valid roles: at most 16 names of a-z, 0-9, _ and -, of at most 32 characters
+/// each. That bounds the size of a token, and lets the names be joined by spaces.
 #[must_use]
 pub fn are_roles(roles: &[String]) -> bool {
     let sign = |byte: u8| {
@@ -139,17 +139,35 @@ pub fn are_roles(roles: &[String]) -> bool {
 }
 
 impl User {
-    /// Whether this user may go on with `session`.
+    /// Whether this user may continue `session`.
     #[must_use]
     pub fn allows(&self, session: &Session) -> bool {
         self.status == UserStatus::Active && !self.cut.is_some_and(|cut| cut.ends(session))
     }
 
-    /// What a session that is made for this user, as read, keeps as [`Session::cut_seen`].
+    /// The number of the latest cut, which a new session stores as [`Session::cut_seen`].
     #[must_use]
     pub fn cut_seen(&self) -> UnixMillis {
         self.cut.map_or(UnixMillis::new(0), |cut| cut.valid_after)
     }
+}
+
+/// Hashes a name as typed. All spellings of a name have the same hash; text that is not a valid name
+/// is hashed as it is.
+pub(crate) fn name_hash(typed: &str) -> [u8; 16] {
+    let (kind, name) = match NameKey::parse(typed) {
+        Ok(name) => (&b"name "[..], name.as_str().to_owned()),
+        Err(_) => (&b"text "[..], typed.to_owned()),
+    };
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(b"ratchet attempts ");
+    context.update(kind);
+    context.update(name.as_bytes());
+    let mut hash = [0; 16];
+    for (to, from) in hash.iter_mut().zip(context.finish().as_ref()) {
+        *to = *from;
+    }
+    hash
 }
 
 #[cfg(test)]
@@ -171,8 +189,8 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_names_are_names() {
-        // Four bytes each, and as many as there may be: both caps are met and not exceeded.
+    fn names_of_the_maximum_length_are_accepted() {
+        // Characters of four bytes each: both caps are reached exactly.
         let longest = "\u{10330}".repeat(NAME_CHARS);
         assert_eq!(longest.len(), NAME_CHARS * 4);
         for longest in [longest, "a".repeat(NAME_CHARS)] {
@@ -183,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_a_name_is_refused() {
+    fn invalid_names_are_refused() {
         let long = "a".repeat(NAME_CHARS + 1);
         for name in ["", " ", "a b", "a\u{0}", "\u{200b}", &long, &"\u{10330}".repeat(100_000)] {
             assert_eq!(NameKey::parse(name), Err(InvalidName), "{name:.20}");
@@ -191,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_of_any_letter_is_made_of_itself_again() {
+    fn normalising_a_normalised_name_changes_nothing() {
         for letter in (0..=0x10_ffff).filter_map(char::from_u32) {
             for name in [letter.to_string(), format!("a{letter}")] {
                 let Ok(key) = NameKey::parse(&name) else { continue };
@@ -220,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_are_few_short_words() {
+    fn roles_are_limited_in_number_and_length() {
         let are =
             |roles: &[&str]| are_roles(&roles.iter().map(ToString::to_string).collect::<Vec<_>>());
         assert!(are(&[]) && are(&["admin", "a-b_9"]) && are(&["r"; 16]) && are(&[&"r".repeat(32)]));
@@ -230,11 +248,11 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_ends_what_had_not_seen_it_and_spares_the_one_it_names() {
+    fn a_cut_ends_sessions_that_did_not_see_it_and_spares_the_named_one() {
         let spared = session(5, 0);
         let cut =
             SessionsCut { valid_after: UnixMillis::new(1_000), spared: Some(spared.session_id) };
-        assert!(cut.ends(&session(1, 0)), "although its password was proved after the cut");
+        assert!(cut.ends(&session(1, 0)), "although its password was checked after the cut");
         assert!(cut.ends(&session(1, 999)));
         assert!(!cut.ends(&session(1, 1_000)));
         assert!(!cut.ends(&session(1, 1_001)));
@@ -242,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_is_later_than_the_one_before_whatever_the_clock_says() {
+    fn a_cut_follows_the_previous_one_whatever_the_clock_says() {
         let cut = SessionsCut { valid_after: UnixMillis::new(1_000), spared: None };
         let after = |previous| cut.following(UnixMillis::new(previous)).valid_after.get();
         assert_eq!(

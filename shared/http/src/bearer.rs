@@ -1,28 +1,25 @@
-//! Access tokens in requests (RFC 6750 §2.1): in the header, nowhere else.
+//! Access tokens in requests (RFC 6750 §2.1): in the header and nowhere else.
 
-use std::sync::Arc;
-
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use http::{HeaderMap, header, request::Parts};
-use ratchet_core::access_token::{Claims, Verified};
+use ratchet_core::access_token::Claims;
+use ratchet_service::{access::AccessTokenVerifier, clock};
 
-use crate::{App, Problem, app::VerifyError, clock};
+use crate::Problem;
 
-/// A request with a genuine, unexpired access token.
+/// The claims of a genuine, unexpired access token.
 #[derive(Debug)]
 pub struct Bearer(pub Claims);
 
-impl FromRequestParts<Arc<App>> for Bearer {
+impl<S: Send + Sync> FromRequestParts<S> for Bearer
+where
+    AccessTokenVerifier: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let token = token(&parts.headers)?;
-        match app.verify(token, clock::now()).await {
-            Ok(Verified::Live(claims)) => Ok(Self(claims)),
-            Ok(Verified::Expired(_)) => Err(Problem::ExpiredAccessToken),
-            Err(VerifyError::Invalid(_)) => Err(Problem::InvalidAccessToken),
-            Err(VerifyError::NoKeyRing(error)) => Err(error.into()),
-        }
+        Ok(Self(AccessTokenVerifier::from_ref(state).verify(token, clock::now()).await?))
     }
 }
 
@@ -51,14 +48,14 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_is_compared_without_case() {
+    fn the_scheme_is_case_insensitive() {
         for value in ["Bearer abc", "bearer abc", "BEARER  abc"] {
             assert_eq!(token(&headers(&[value])), Ok("abc"), "{value}");
         }
     }
 
     #[test]
-    fn no_bearer_token_and_two_of_them_are_refused() {
+    fn a_request_needs_exactly_one_bearer_token() {
         for values in [&[][..], &["Basic YTpi"], &["Bearer"]] {
             assert_eq!(token(&headers(values)), Err(Problem::MissingAccessToken), "{values:?}");
         }

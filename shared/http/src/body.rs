@@ -1,4 +1,4 @@
-//! Request bodies: capped, of the one type that the route takes, and never echoed.
+//! Request bodies: limited in size, of the one type that the route accepts, and never echoed.
 
 use axum::{
     body::to_bytes,
@@ -9,20 +9,20 @@ use serde::de::DeserializeOwned;
 
 use crate::Problem;
 
-/// The longest body that is read, in bytes.
+/// The longest body, in bytes.
 pub const MAX_BODY: usize = 16 * 1024;
 
-/// A request body's own description, for the answer to a malformed one.
+/// A description of a request body, for the response to a malformed one.
 pub trait Describe {
-    /// What a right body looks like.
+    /// What a well-formed body looks like.
     const EXPECTED: &'static str;
 }
 
 /// A JSON body (RFC 8259).
 ///
 /// # Security
-/// A parser's own message may quote the value that it stumbled over, a password for example; the
-/// answer only says what is expected.
+/// The parser's message may quote the value that it could not read, for example a password. The
+/// response only says what is expected.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
@@ -31,7 +31,7 @@ impl<T: DeserializeOwned + Describe, S: Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let body = read(request, "application/json").await?;
-        // As text first: the parser does not look at the letters of members that it skips.
+        // As text first, because the parser does not check the encoding of members that it skips.
         let value = str::from_utf8(&body)
             .ok()
             .and_then(|body| serde_json::from_str(body).ok())
@@ -40,7 +40,7 @@ impl<T: DeserializeOwned + Describe, S: Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// A form body (RFC 6749 appendix B). A parameter that comes twice is an error (RFC 6749 §3.2).
+/// A form body (RFC 6749 appendix B). A repeated parameter is an error (RFC 6749 §3.2).
 #[derive(Debug)]
 pub struct Form<T>(pub T);
 
@@ -69,7 +69,7 @@ fn is_of_type(headers: &HeaderMap, expected: &str) -> bool {
     essence.trim().eq_ignore_ascii_case(expected)
 }
 
-/// Reads a request of a fuzzer's, and prints what it was read as.
+/// Reads a request of the fuzzer, and prints the result.
 ///
 /// # Errors
 /// The refusal.
@@ -109,14 +109,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_text_is_no_json_also_where_nobody_looks() {
+    async fn a_body_that_is_not_utf8_is_refused_even_in_unknown_members() {
         let body = &b"{\"password\":\"x\",\"other\":\"\xff\"}"[..];
         let refusal = json("application/json", body).await.unwrap_err();
         assert_eq!(refusal, Problem::MalformedRequest { expected: "a login" });
     }
 
     #[tokio::test]
-    async fn both_spellings_are_read() {
+    async fn both_spellings_of_a_member_are_read() {
         for body in [r#"{"password":"x"}"#, r#"{"Password":"x"}"#] {
             assert_eq!(json("application/json", body).await.unwrap().0.password, "x");
         }
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_types_are_refused_unread() {
+    async fn other_content_types_are_refused_unread() {
         for content_type in ["", "text/plain", "application/jsonp", "application/problem+json"] {
             assert_eq!(
                 json(content_type, r#"{"password":"x"}"#).await.unwrap_err(),
@@ -156,13 +156,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_over_the_cap_is_refused() {
+    async fn a_body_over_the_limit_is_refused() {
         let body = format!(r#"{{"password":"{}"}}"#, "x".repeat(MAX_BODY));
         assert_eq!(json("application/json", body).await.unwrap_err(), Problem::PayloadTooLarge);
     }
 
     #[tokio::test]
-    async fn a_form_parameter_that_comes_twice_is_refused() {
+    async fn a_repeated_form_parameter_is_refused() {
         let form = |body: &'static str| {
             Form::<Login>::from_request(
                 Request::builder()

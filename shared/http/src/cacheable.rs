@@ -1,4 +1,4 @@
-//! Answers that everybody may keep for a while (RFC 9111), with an `ETag` (RFC 9110 §8.8.3).
+//! Responses that caches may store (RFC 9111), with an `ETag` (RFC 9110 §8.8.3).
 
 use std::time::Duration;
 
@@ -9,38 +9,38 @@ use serde::Serialize;
 
 use crate::Problem;
 
-/// `body` as JSON that may be kept for `max_age`; a 304 without it if the request already has it.
+/// `body` as JSON that may be stored for `max_age`, or a 304 if the client already has it.
 ///
 /// # Errors
-/// [`Problem::Internal`] if the body is no JSON.
+/// [`Problem::Internal`] if the body cannot be serialised.
 pub fn cacheable(
     request: &HeaderMap,
     body: &impl Serialize,
     max_age: Duration,
 ) -> Result<Response, Problem> {
     let body = serde_json::to_vec(body).map_err(|_| Problem::Internal)?;
-    kept("application/json", request, body, max_age)
+    with_hash("application/json", request, body, max_age)
 }
 
-/// `body` of a content type, that may be kept for `max_age`.
+/// `body` with a content type, which may be stored for `max_age`.
 ///
 /// # Errors
-/// [`Problem::Internal`], which the types of the headers ask for; it does not happen.
-pub fn kept(
+/// [`Problem::Internal`] if a header is not valid, which does not happen.
+fn with_hash(
     content_type: &'static str,
     request: &HeaderMap,
     body: Vec<u8>,
     max_age: Duration,
 ) -> Result<Response, Problem> {
     let etag = format!("\"{}\"", to_base64url(&sha256(&body)));
-    tagged(content_type, request, &etag, max_age, move || Ok(body))
+    with_etag(content_type, request, &etag, max_age, move || Ok(body))
 }
 
-/// As [`kept`], with an `ETag` that is known before the body is.
+/// The same with an `ETag` that is known before the body is.
 ///
 /// # Errors
 /// [`Problem`] of `body`.
-pub fn tagged(
+pub fn with_etag(
     content_type: &'static str,
     request: &HeaderMap,
     etag: &str,
@@ -58,7 +58,7 @@ pub fn tagged(
     Ok((StatusCode::OK, headers, content_type, body()?).into_response())
 }
 
-/// Whether an `If-None-Match` names `etag`, weakly or not (RFC 9110 §13.1.2), or anything at all.
+/// Whether `If-None-Match` contains `etag`, compared weakly (RFC 9110 §13.1.2), or `*`.
 fn names(value: &HeaderValue, etag: &str) -> bool {
     let Ok(value) = value.to_str() else { return false };
     let strong = |tag: &str| tag.trim_start_matches("W/").to_owned();
@@ -69,7 +69,7 @@ fn names(value: &HeaderValue, etag: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn answer(if_none_match: &[&'static str]) -> Response {
+    fn response(if_none_match: &[&'static str]) -> Response {
         let request = if_none_match
             .iter()
             .map(|value| (header::IF_NONE_MATCH, HeaderValue::from_static(value)))
@@ -78,24 +78,24 @@ mod tests {
     }
 
     #[test]
-    fn who_has_it_already_gets_it_without_a_body() {
-        let first = answer(&[]);
+    fn a_client_that_has_it_gets_a_304_without_a_body() {
+        let first = response(&[]);
         assert_eq!(first.status(), StatusCode::OK);
         assert_eq!(first.headers()["cache-control"], "public, max-age=600");
         let etag = first.headers()["etag"].to_str().unwrap().to_owned();
         let same = HeaderValue::from_str(&etag).unwrap();
         assert!(names(&same, &etag));
         assert!(names(&HeaderValue::from_str(&format!("\"x\", W/{etag}")).unwrap(), &etag));
-        let again = answer(&["*"]);
+        let again = response(&["*"]);
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
         assert_eq!(again.headers()["etag"], first.headers()["etag"]);
         assert!(again.headers().get("content-type").is_none());
     }
 
     #[test]
-    fn who_has_another_one_gets_it() {
+    fn a_client_that_has_another_version_gets_the_body() {
         for other in ["\"x\"", "W/\"x\"", "", "x"] {
-            assert_eq!(answer(&[other]).status(), StatusCode::OK, "{other}");
+            assert_eq!(response(&[other]).status(), StatusCode::OK, "{other}");
         }
     }
 }

@@ -4,19 +4,19 @@ use std::{convert::Infallible, net::IpAddr};
 
 use axum::extract::FromRequestParts;
 use http::{header, request::Parts};
-use lambda_http::request::RequestContext;
 use ratchet_core::{network::NetworkPrefix, session::Origin};
+
+use crate::Invocation;
 
 /// The client, as the gateway saw it.
 ///
 /// # Security
-/// The address comes from the gateway's own context; `X-Forwarded-For` is whatever the client
-/// wants it to be and is never read.
+/// The address comes from the gateway. `X-Forwarded-For` is never read: the client can set it.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The address, if the gateway told one.
+    /// The address, if the gateway knows it.
     pub source_ip: Option<IpAddr>,
-    /// Network prefix and user agent, as a session remembers them.
+    /// The network prefix and the user agent, as a session remembers them.
     pub origin: Origin,
 }
 
@@ -24,19 +24,14 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let source_ip = match parts.extensions.get() {
-            Some(RequestContext::ApiGatewayV2(context)) => {
-                context.http.source_ip.as_deref().and_then(|ip| ip.parse::<IpAddr>().ok())
-            }
-            _ => None,
-        };
+        let source_ip = parts.extensions.get().and_then(|known: &Invocation| known.source_ip);
         let user_agent = parts.headers.get(header::USER_AGENT);
         let user_agent = user_agent.and_then(|value| value.to_str().ok()).unwrap_or_default();
         Ok(Self {
             source_ip,
             origin: Origin {
                 network: source_ip.map(|ip| NetworkPrefix::of(ip).to_string()).unwrap_or_default(),
-                // Header text is ASCII here, so any cut is between characters.
+                // `to_str` allows ASCII only, so characters are bytes.
                 user_agent: user_agent.chars().take(Origin::USER_AGENT_BYTES).collect(),
             },
         })

@@ -1,44 +1,51 @@
 //! Refresh tokens of browser applications: in a cookie that no script can read.
 //!
-//! A client chooses this at sign-in by [`Mode::Cookie`]. From then on the browser carries the
-//! refresh token, and `/refresh` and `/logout` take it from the cookie when the body has none.
+//! A client chooses this at sign-in with [`Mode::Cookie`]. From then on the browser carries the
+//! refresh token, and `/refresh` and `/logout` take it from the cookie if the body has none.
 //!
 //! # Security
-//! What a browser sends on its own account, another site can make it send. So a request that counts
-//! on the cookie must name a configured `Origin` and carry the header [`CONFIRMATION`], which no
-//! other site can send without asking first (CORS) and no form can send at all; `SameSite=Strict`
-//! is the third fence. The prefix `__Host-` keeps sibling hosts from planting a cookie
+//! Other sites can make a browser send its cookies. A request that relies on the cookie must
+//! therefore name a configured `Origin` and have the header [`CONFIRMATION`], which other sites
+//! can only send after a CORS preflight and forms cannot send at all. `SameSite=Strict` is the
+//! third fence. The prefix `__Host-` keeps sibling hosts from planting a cookie
 //! (draft-ietf-httpbis-rfc6265bis §4.1.3).
 
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    extract::FromRequestParts,
+    extract::{FromRef, FromRequestParts},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
-use ratchet_core::config::Config;
+use ratchet_service::tokens::TokenPair;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::{App, Problem, problem::InvalidAttempt, tokens::TokenPair};
+use crate::{Problem, problem::InvalidAttempt, tokens::without_refresh_token};
 
-/// The header that a request with the cookie must have; any value will do.
+/// The header that a request with the cookie must have, with any value.
 pub const CONFIRMATION: HeaderName = HeaderName::from_static("x-ratchet");
 
-/// How a client keeps its refresh token.
+/// Who keeps the refresh token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "contract", derive(schemars::JsonSchema))]
 pub enum Mode {
-    /// Itself: the token is in the body of the answer.
+    /// The client: the token is in the body of the response.
     #[default]
     Token,
-    /// The browser does, in the cookie.
+    /// The browser, in the cookie.
     Cookie,
 }
 
-/// What a browser said beside the body.
+/// Which cookie is used, and which web applications may use it.
+#[derive(Debug, Clone)]
+pub struct CookiePolicy {
+    kind: Kind,
+    origins: Arc<[String]>,
+}
+
+/// What a request says about the cookie.
 #[derive(Debug)]
 pub struct Browser {
     kind: Kind,
@@ -50,10 +57,10 @@ pub struct Browser {
 /// The attributes of the cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Only ever sent to this very host, and only over TLS.
+    /// Sent to this host only, and over TLS only.
     Host,
-    /// Without TLS, for development: when the issuer is a plain http URL on loopback, which the
-    /// template does not let a deployment have.
+    /// Without TLS, for development: the issuer is a plain http URL on loopback. The template does
+    /// not accept such an issuer for a deployment.
     Plain,
 }
 
@@ -62,7 +69,7 @@ enum Kind {
 enum Cookie {
     Absent,
     One(Zeroizing<String>),
-    /// Which of them is ours can not be told.
+    /// There is no telling which one is ours.
     Several,
 }
 
@@ -76,26 +83,47 @@ impl std::fmt::Debug for Cookie {
     }
 }
 
-impl FromRequestParts<Arc<App>> for Browser {
+impl<S: Send + Sync> FromRequestParts<S> for Browser
+where
+    CookiePolicy: FromRef<S>,
+{
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
-        Ok(Self::of(&parts.headers, &app.config))
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(CookiePolicy::from_ref(state).browser(&parts.headers))
+    }
+}
+
+impl CookiePolicy {
+    /// The policy of a service with this issuer URL and these web origins.
+    #[must_use]
+    pub fn new(issuer: &str, origins: &[String]) -> Self {
+        Self { kind: Kind::of(issuer), origins: origins.into() }
+    }
+
+    fn browser(&self, headers: &HeaderMap) -> Browser {
+        Browser {
+            kind: self.kind,
+            confirmed: headers.contains_key(CONFIRMATION),
+            from_own_origin: self.is_own_origin(headers),
+            cookie: Cookie::find(headers, self.kind.name()),
+        }
+    }
+
+    /// Whether the request names exactly one `Origin`, and a configured one. Plain http origins
+    /// count in development only: without TLS anybody on the way could be the page.
+    fn is_own_origin(&self, headers: &HeaderMap) -> bool {
+        let mut values = headers.get_all(header::ORIGIN).iter();
+        let (Some(origin), None) = (values.next(), values.next()) else { return false };
+        let Ok(origin) = origin.to_str() else { return false };
+        let over_tls = origin.starts_with("https://");
+        let in_development = self.kind == Kind::Plain && is_plain_loopback(origin);
+        (over_tls || in_development) && self.origins.iter().any(|own| own == origin)
     }
 }
 
 impl Browser {
-    fn of(headers: &HeaderMap, config: &Config) -> Self {
-        let kind = Kind::of(&config.access_token.issuer);
-        Self {
-            kind,
-            confirmed: headers.contains_key(CONFIRMATION),
-            from_own_origin: is_own_origin(headers, &config.cors_origins, kind),
-            cookie: Cookie::find(headers, kind.name()),
-        }
-    }
-
-    /// Whether this request may have, or bring, the cookie.
+    /// Checks that this request may get the cookie, or use it.
     ///
     /// # Errors
     /// [`Problem::ForbiddenOrigin`].
@@ -103,16 +131,16 @@ impl Browser {
         if self.confirmed && self.from_own_origin { Ok(()) } else { Err(Problem::ForbiddenOrigin) }
     }
 
-    /// Whether a request without a refresh token in its body counts on the cookie.
+    /// Whether a request without a refresh token in its body relies on the cookie.
     #[must_use]
-    pub fn counts_on_cookie(&self) -> bool {
+    pub fn relies_on_cookie(&self) -> bool {
         self.confirmed || self.cookie != Cookie::Absent
     }
 
     /// The refresh token in the cookie.
     ///
     /// # Errors
-    /// [`Problem::ForbiddenOrigin`], or an invalid attempt if there is not exactly one.
+    /// [`Problem::ForbiddenOrigin`], or [`Problem::InvalidAttempt`] if there is not exactly one.
     pub fn refresh_token(&self) -> Result<&str, Problem> {
         self.permit()?;
         match &self.cookie {
@@ -122,28 +150,28 @@ impl Browser {
         }
     }
 
-    /// The answer to a refresh that counted on the cookie: the next token goes into it, and a
-    /// refusal that ends the session takes it away. A fault leaves it where it is.
+    /// The response to a refresh that relied on the cookie: sets it to the next token, or deletes
+    /// it if the session has ended. A fault leaves it unchanged.
     #[must_use]
-    pub fn answer(&self, result: Result<TokenPair, Problem>) -> Response {
+    pub fn refreshed(&self, result: Result<TokenPair, Problem>) -> Response {
         match result {
-            Ok(pair) => self.keep(&pair),
-            Err(problem) if problem.ends_session() => self.forget(problem),
+            Ok(pair) => self.set_cookie(&pair),
+            Err(problem) if problem.ends_session() => self.delete_cookie(problem),
             Err(problem) => problem.into_response(),
         }
     }
 
     /// A token pair whose refresh token is in the cookie only.
     #[must_use]
-    pub fn keep(&self, pair: &TokenPair) -> Response {
-        let cookie = self.kind.cookie(pair.refresh_token(), pair.refresh_token_expires_in());
-        with_cookie(pair.without_refresh_token(), &cookie)
+    pub fn set_cookie(&self, pair: &TokenPair) -> Response {
+        let cookie = self.kind.cookie(pair.refresh_token.expose(), pair.refresh_token_expires_in);
+        with_cookie(without_refresh_token(pair), &cookie)
     }
 
-    /// `answer`, with the cookie taken away.
+    /// `response`, which also deletes the cookie.
     #[must_use]
-    pub fn forget(&self, answer: impl IntoResponse) -> Response {
-        with_cookie(answer.into_response(), &self.kind.cookie("", 0))
+    pub fn delete_cookie(&self, response: impl IntoResponse) -> Response {
+        with_cookie(response.into_response(), &self.kind.cookie("", 0))
     }
 }
 
@@ -182,8 +210,8 @@ fn with_cookie(mut response: Response, cookie: &str) -> Response {
 }
 
 impl Cookie {
-    /// Looks for a cookie by its name. The gateway joins cookies into one header; HTTP/2 clients
-    /// may send several (RFC 9113 §8.2.3).
+    /// Finds a cookie by its name. The gateway joins cookies into one header; HTTP/2 clients may send
+    /// several (RFC 9113 §8.2.3).
     fn find(headers: &HeaderMap, name: &str) -> Self {
         let mut values = headers
             .get_all(header::COOKIE)
@@ -200,18 +228,7 @@ impl Cookie {
     }
 }
 
-/// Whether the request names exactly one `Origin` and that is a configured one. Without TLS anybody
-/// on the way could be the page, so plain http origins count in development only.
-fn is_own_origin(headers: &HeaderMap, origins: &[String], kind: Kind) -> bool {
-    let mut values = headers.get_all(header::ORIGIN).iter();
-    let (Some(origin), None) = (values.next(), values.next()) else { return false };
-    let Ok(origin) = origin.to_str() else { return false };
-    let over_tls = origin.starts_with("https://");
-    let in_development = kind == Kind::Plain && is_plain_loopback(origin);
-    (over_tls || in_development) && origins.iter().any(|own| own == origin)
-}
-
-/// Whether a URL is plain http on this very machine.
+/// Whether a URL is plain http on this machine.
 fn is_plain_loopback(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("http://") else { return false };
     let authority = rest.split('/').next().unwrap_or_default();

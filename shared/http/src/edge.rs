@@ -1,54 +1,51 @@
-//! What is around every route: deadline, headers, CORS, and one log line per request.
+//! What surrounds every route: deadline, headers and CORS.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Router,
-    extract::{MatchedPath, Request},
+    extract::Request,
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, Method, header};
-use lambda_http::Context;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowOrigin, CorsLayer},
 };
 
-use crate::{App, Problem, clock, cookie, measure, problem::ProblemCode, trace};
+use crate::{Problem, cookie};
 
-/// An answer that is not there by then is a 503. Clients and gateways give up later than that.
+/// A response that takes longer becomes a 503. Clients and gateways give up later than that.
 pub const DEADLINE: Duration = Duration::from_millis(2_800);
-const _: () = assert!(DEADLINE.as_millis() < 3_000, "every answer within three seconds");
+const _: () = assert!(DEADLINE.as_millis() < 3_000, "every response comes within three seconds");
 
-/// The headers that a browser may show to a web application.
+/// The response headers that browsers show to web applications.
 pub const EXPOSED_HEADERS: [&str; 3] = ["is-token-expired", "www-authenticate", "retry-after"];
 
-/// The methods that a web application may use.
+/// The methods that web applications may use.
 pub const METHODS: [Method; 4] = [Method::GET, Method::POST, Method::PATCH, Method::DELETE];
 
-/// The headers that a web application may send.
+/// The headers that web applications may send.
 pub const REQUEST_HEADERS: [HeaderName; 3] =
     [header::AUTHORIZATION, header::CONTENT_TYPE, cookie::CONFIRMATION];
 
-/// Puts the edge around the routes of a function.
-pub fn around(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
-    let cors = cors(&app.config.cors_origins);
+/// Surrounds the routes of a function. Web applications of these origins may call them.
+pub fn around(routes: Router, cors_origins: &[String]) -> Router {
     let router = routes
         .fallback(|| async { Problem::NotFound })
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
-        .with_state(app)
         .layer(CatchPanicLayer::custom(|_| Problem::Internal.into_response()))
         .layer(middleware::from_fn(deadline));
-    let router = match cors {
+    let router = match cors(cors_origins) {
         Some(cors) => router.layer(cors),
         None => router,
     };
-    router.layer(middleware::from_fn(headers)).layer(middleware::from_fn(log))
+    router.layer(middleware::from_fn(headers))
 }
 
-/// Configured origins only; without any there are no CORS headers at all. Credentials are allowed
-/// for the cookie of [`cookie`], to the same origins.
+/// Allows configured origins only; without any there are no CORS headers. Credentials are allowed
+/// for the cookie of [`cookie`].
 fn cors(origins: &[String]) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;
@@ -72,42 +69,14 @@ async fn deadline(request: Request, next: Next) -> Response {
     }
 }
 
-/// Nothing that this service says may be sniffed, and nothing may be stored but what a route has
-/// said so of itself; errors are no exception.
+/// Sets `nosniff` on every response, and `no-store` unless the route set its own `Cache-Control`.
+/// Errors included.
 async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
-}
-
-/// One line per request: no path (it may hold an id), no query, no header, no body.
-async fn log(request: Request, next: Next) -> Response {
-    let begun = clock::now();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = request.method().clone();
-    let context = request.extensions().get::<Context>();
-    let request_id = context.map(|context| context.request_id.clone()).unwrap_or_default();
-    let trace = context.and_then(|context| context.xray_trace_id.clone());
-    measure::within(&request_id, async {
-        let response = trace::within(trace.as_deref(), next.run(request)).await;
-        let status = response.status();
-        let code = response.extensions().get::<ProblemCode>().map(|code| code.0);
-        let milliseconds = clock::now().get().saturating_sub(begun.get());
-        tracing::info!(
-            request_id,
-            method = method.as_str(),
-            route = route.as_ref().map_or("", MatchedPath::as_str),
-            status = status.as_u16(),
-            code,
-            milliseconds,
-            "request"
-        );
-        measure::answered(status, code, milliseconds);
-        response
-    })
-    .await
 }
 
 #[cfg(test)]

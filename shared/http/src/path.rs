@@ -1,4 +1,4 @@
-//! The id in a path.
+//! Ids in paths.
 
 use std::str::FromStr;
 
@@ -7,7 +7,7 @@ use http::request::Parts;
 
 use crate::Problem;
 
-/// The id that a path ends in or has in its middle. What can be no id is an id that nobody has.
+/// The id in a path. A malformed id is [`Problem::NotFound`]: nothing has it.
 #[derive(Debug)]
 pub struct PathId<T>(pub T);
 
@@ -15,7 +15,7 @@ impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for PathId<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        // Percent-encoded bytes may be no text at all.
+        // Fails if percent-encoded bytes are not UTF-8.
         let path = Path::<String>::from_request_parts(parts, state).await;
         let Path(id) = path.map_err(|_| Problem::NotFound)?;
         id.parse().map(Self).map_err(|_| Problem::NotFound)

@@ -1,11 +1,11 @@
-//! What a client sends and nobody else is to see.
+//! Request fields that nobody else may see.
 
 use std::{fmt, ops::Deref};
 
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-/// A password, token, code or address of a request.
+/// A password, token, code or address in a request.
 ///
 /// # Security
 /// Prints as a placeholder and is wiped when dropped.
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 #[serde(transparent)]
 pub struct Private(Zeroizing<String>);
 
-/// To a client it is a string like any other.
+/// For clients it is an ordinary string.
 #[cfg(feature = "contract")]
 impl schemars::JsonSchema for Private {
     fn inline_schema() -> bool {
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_read_from_a_string_and_prints_none_of_it() {
+    fn it_is_read_from_a_string_and_does_not_print_it() {
         let private: Private = serde_json::from_str(r#""canary""#).unwrap();
         assert_eq!(&*private, "canary");
         assert_eq!(format!("{private:?}"), "Private(..)");

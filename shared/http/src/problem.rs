@@ -1,109 +1,264 @@
 //! Every refusal, as RFC 9457 problem details with a stable `code`.
+//!
+//! [`Problem::row`] is the table of them. `from_errors` says which problem an error of a use case is.
 
-use std::{error::Error, time::Duration};
+mod from_errors;
+
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use ratchet_core::{
-    access_token::IssueError, attempts::LONGEST_DELAY, entropy::RandomUnavailable,
-    error_chain::ErrorChain, password::PasswordRule,
-};
-use ratchet_store::{LoadError, StoreError};
+use ratchet_core::{attempts::LONGEST_DELAY, password::PasswordRule};
 use serde::Serialize;
 
-/// Set to `true` on the 401 of an access token that is genuine but expired: time to refresh.
+use crate::body::MAX_BODY;
+
+/// The response header that is `true` on the 401 of a genuine but expired access token: refresh it.
 pub const IS_TOKEN_EXPIRED: &str = "is-token-expired";
 
-/// How long a client should wait before it asks again after a fault, in seconds.
-const RETRY_AFTER_FAULT: HeaderValue = HeaderValue::from_static("1");
+/// When a client should send the same request again after a fault.
+const RETRY_AFTER_FAULT: Duration = Duration::from_secs(1);
 
-/// Everything that a client can be told instead of what it asked for.
+/// What a client gets instead of what it asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Problem {
-    /// The request can not be understood; `expected` says what would be.
+    /// The request cannot be understood.
     MalformedRequest {
-        /// What the route takes.
+        /// What the route expects.
         expected: &'static str,
     },
-    /// The body is longer than [`crate::body::MAX_BODY`].
+    /// The body is longer than [`MAX_BODY`].
     PayloadTooLarge,
-    /// The body is of a type that the route does not take.
+    /// The route does not accept bodies of this type.
     UnsupportedMediaType {
-        /// The type that it takes.
+        /// The type that it accepts.
         expected: &'static str,
     },
-    /// There is nothing at this path, or nothing that the caller may know of.
+    /// There is nothing at this path, or nothing that the caller may know about.
     NotFound,
-    /// The path takes other methods.
+    /// The path does not support the method.
     MethodNotAllowed,
     /// Unknown name, wrong password or disabled user: nobody learns which.
     InvalidCredentials,
-    /// Too many wrong passwords: nothing is tried for a while.
+    /// Too many attempts failed. Nothing is tried for a while.
     TooManyAttempts {
         /// For how long.
         retry_after: Duration,
     },
-    /// So many wrong passwords in succession that only unlocking or a new password helps. Names
-    /// that nobody has are locked the same way.
+    /// So many attempts failed that the account has to be unlocked, or its password reset. Names
+    /// that nobody has are locked in the same way.
     AccountLocked,
     /// The password was right, but the e-mail address has not been confirmed.
     EmailNotConfirmed,
-    /// A new password that misses rules of the policy: all of them, so that one more try is enough.
+    /// The new password misses these rules of the policy. They are all here, so that one more try
+    /// is enough.
     PasswordRefused(Vec<PasswordRule>),
-    /// The password that was to confirm a change of the account is wrong.
+    /// The password that was to confirm a change is wrong.
     WrongPassword,
-    /// A token or code from a message that is wrong, used or expired: nobody learns which.
+    /// The token or code of a message is wrong, used or expired: nobody learns which.
     InvalidProof,
-    /// The caller is known and may not do this.
+    /// The caller is known, but not allowed to do this.
     Forbidden,
-    /// A refresh token that leads nowhere.
+    /// The refresh token was refused.
     InvalidAttempt(InvalidAttempt),
-    /// A request for the cookie, or with it, from another site than a configured one.
+    /// A request for the cookie, or with it, came from a site that is not configured.
     ForbiddenOrigin,
-    /// No access token came along.
+    /// The request has no access token.
     MissingAccessToken,
-    /// The access token is not ours.
+    /// The access token is not genuine.
     InvalidAccessToken,
-    /// The access token is genuine and expired.
+    /// The access token is genuine but has expired.
     ExpiredAccessToken,
-    /// The access token is genuine, but its session is over.
+    /// The access token is genuine, but its session has ended.
     SessionEnded,
-    /// Something that is needed can not be reached; nothing is wrong with the request.
+    /// Something that is needed cannot be reached. Nothing is wrong with the request.
     Unavailable,
-    /// A defect or a damaged item. What it is goes to the log only.
+    /// A defect or a damaged item. Only the log says which.
     Internal,
 }
 
-/// Why a refresh token leads nowhere: the `code` beside 'Invalid attempt!'.
+/// Why a refresh token was refused: the `code` beside 'Invalid attempt!'.
 ///
-/// All but `Missing`, `Malformed` and `AccessTokenMismatch` are told to somebody who holds a genuine token.
+/// All but `Missing`, `Malformed` and `AccessTokenMismatch` are only told to clients with a genuine
+/// token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidAttempt {
-    /// Neither the body nor a cookie has a refresh token: nobody is signed in here.
+    /// Neither the body nor a cookie has a refresh token.
     Missing,
-    /// Not a refresh token of ours.
+    /// The refresh token is not genuine.
     Malformed,
-    /// The access token beside it is not ours, or of another user or session.
+    /// The access token beside it is not genuine, or of another user or session.
     AccessTokenMismatch,
     /// The session was not refreshed in time.
     ExpiredIdle,
-    /// The session's absolute lifetime is over.
+    /// The absolute lifetime of the session is over.
     ExpiredAbsolute,
-    /// An old token was presented; the session has been ended.
+    /// An old token was presented. The session has been ended.
     ReuseDetected,
     /// The session has been ended.
     Revoked,
     /// The user is disabled or deleted.
     UserDisabled,
-    /// There is no such session, or not yet: it ended long ago, or its table was restored.
+    /// There is no such session (any more, or yet, if its table was restored from a backup).
     Unknown,
-    /// The live token was led to from another network or user agent, and the configuration
-    /// forbids that.
+    /// A superseded token came from another network or user agent, which the configuration forbids.
     Elsewhere,
 }
 
+/// One row of the table.
+struct Row {
+    code: &'static str,
+    status: StatusCode,
+    title: &'static str,
+    detail: Detail,
+    /// What a 401 says in `WWW-Authenticate` (RFC 9110 §11.6.1, RFC 6750 §3).
+    challenge: &'static str,
+    retry_after: Option<Duration>,
+    /// Whether the refresh token that was presented can never work again.
+    ends_session: bool,
+}
+
+/// What the client should do.
+enum Detail {
+    None,
+    Text(&'static str),
+    /// What the route expects.
+    Expected(&'static str),
+    /// The content type that the route accepts.
+    ContentType(&'static str),
+    /// The longest body, in bytes.
+    MaxBody(usize),
+}
+
+const BEARER: &str = r#"Bearer realm="ratchet""#;
+const INVALID_TOKEN: &str = r#"Bearer realm="ratchet", error="invalid_token""#;
+const EXPIRED_TOKEN: &str =
+    r#"Bearer realm="ratchet", error="invalid_token", error_description="expired""#;
+
+impl Row {
+    const fn new(code: &'static str, status: StatusCode, title: &'static str) -> Self {
+        let (detail, challenge) = (Detail::None, BEARER);
+        Self { code, status, title, detail, challenge, retry_after: None, ends_session: false }
+    }
+
+    const fn detail(self, detail: Detail) -> Self {
+        Self { detail, ..self }
+    }
+
+    const fn text(self, text: &'static str) -> Self {
+        self.detail(Detail::Text(text))
+    }
+
+    const fn challenge(self, challenge: &'static str) -> Self {
+        Self { challenge, ..self }
+    }
+
+    const fn retry_after(self, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..self }
+    }
+
+    const fn ends_session(self) -> Self {
+        Self { ends_session: true, ..self }
+    }
+}
+
+impl Problem {
+    /// The table of problems.
+    #[rustfmt::skip]
+    const fn row(&self) -> Row {
+        use StatusCode as S;
+        match self {
+            Self::MalformedRequest { expected } =>
+                Row::new("malformed_request", S::BAD_REQUEST, "The request is malformed.")
+                    .detail(Detail::Expected(expected)),
+            Self::PayloadTooLarge =>
+                Row::new("payload_too_large", S::PAYLOAD_TOO_LARGE, "The body is too large.")
+                    .detail(Detail::MaxBody(MAX_BODY)),
+            Self::UnsupportedMediaType { expected } =>
+                Row::new("unsupported_media_type", S::UNSUPPORTED_MEDIA_TYPE, "The route does not accept this content type.")
+                    .detail(Detail::ContentType(expected)),
+            Self::NotFound =>
+                Row::new("not_found", S::NOT_FOUND, "There is nothing here."),
+            Self::MethodNotAllowed =>
+                Row::new("method_not_allowed", S::METHOD_NOT_ALLOWED, "The path does not support this method."),
+            Self::InvalidCredentials =>
+                Row::new("invalid_credentials", S::UNAUTHORIZED, "Incorrect username or password!"),
+            Self::TooManyAttempts { retry_after } =>
+                Row::new("too_many_attempts", S::TOO_MANY_REQUESTS, "Too many wrong passwords.")
+                    .text("Try again after 'Retry-After'.")
+                    .retry_after(*retry_after),
+            // Waiting does not help, but a client that tries all the same should not do so often.
+            Self::AccountLocked =>
+                Row::new("account_locked", S::TOO_MANY_REQUESTS, "The account is locked after too many wrong passwords.")
+                    .text("Reset the password by e-mail, or ask an administrator.")
+                    .retry_after(LONGEST_DELAY),
+            Self::EmailNotConfirmed =>
+                Row::new("email_not_confirmed", S::UNAUTHORIZED, "The e-mail address has not been confirmed yet."),
+            Self::PasswordRefused(_) =>
+                Row::new("password_refused", S::UNPROCESSABLE_ENTITY, "The password does not meet the rules."),
+            // A 401 would make a client drop or refresh its session, which is fine.
+            Self::WrongPassword =>
+                Row::new("wrong_password", S::FORBIDDEN, "The password is wrong."),
+            Self::InvalidProof =>
+                Row::new("invalid_proof", S::BAD_REQUEST, "The link or the code is wrong, used or expired.")
+                    .text("Ask for another message."),
+            Self::Forbidden =>
+                Row::new("forbidden", S::FORBIDDEN, "You may not do this."),
+            Self::InvalidAttempt(attempt) => attempt.row(),
+            Self::ForbiddenOrigin =>
+                Row::new("forbidden_origin", S::FORBIDDEN, "Only configured web applications may use cookies.")
+                    .text("Expected a configured Origin, and the header 'X-Ratchet: 1'."),
+            Self::MissingAccessToken =>
+                Row::new("missing_access_token", S::UNAUTHORIZED, "An access token is required.")
+                    .text("Send it as 'Authorization: Bearer <access token>'."),
+            Self::InvalidAccessToken =>
+                Row::new("invalid_access_token", S::UNAUTHORIZED, "The access token is invalid.")
+                    .challenge(INVALID_TOKEN),
+            Self::ExpiredAccessToken =>
+                Row::new("expired_access_token", S::UNAUTHORIZED, "The access token has expired.")
+                    .text("Get a new one with POST /refresh.")
+                    .challenge(EXPIRED_TOKEN),
+            Self::SessionEnded =>
+                Row::new("session_ended", S::UNAUTHORIZED, "The session has ended.")
+                    .challenge(INVALID_TOKEN),
+            Self::Unavailable =>
+                Row::new("unavailable", S::SERVICE_UNAVAILABLE, "The service is temporarily unavailable.")
+                    .text("Try again with the same request.")
+                    .retry_after(RETRY_AFTER_FAULT),
+            Self::Internal =>
+                Row::new("internal", S::INTERNAL_SERVER_ERROR, "Something went wrong."),
+        }
+    }
+
+    /// The stable name: part of the contract, field of the log line and dimension of the metric.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        self.row().code
+    }
+
+    /// The status of the response.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.row().status
+    }
+
+    /// Whether the refused refresh token can never work again, so that a client should drop it.
+    #[must_use]
+    pub const fn ends_session(&self) -> bool {
+        self.row().ends_session
+    }
+
+    fn rules(&self) -> Vec<MissedRule> {
+        let Self::PasswordRefused(rules) = self else { return Vec::new() };
+        rules
+            .iter()
+            .map(|rule| MissedRule { code: rule.code(), detail: rule.to_string() })
+            .collect()
+    }
+}
+
 impl InvalidAttempt {
-    /// Each of them: what has to be described and looked at.
+    /// All of them, for the API description and the tests.
     pub const ALL: [Self; 10] = [
         Self::Missing,
         Self::Malformed,
@@ -117,42 +272,45 @@ impl InvalidAttempt {
         Self::Elsewhere,
     ];
 
-    const fn code(self) -> &'static str {
+    const fn row(self) -> Row {
         match self {
-            Self::Missing => "missing_refresh_token",
-            Self::Malformed => "malformed",
-            Self::AccessTokenMismatch => "access_token_mismatch",
-            Self::ExpiredIdle => "expired_idle",
-            Self::ExpiredAbsolute => "expired_absolute",
-            Self::ReuseDetected => "reuse_detected",
-            Self::Revoked => "revoked",
-            Self::UserDisabled => "user_disabled",
-            Self::Unknown => "unknown",
-            Self::Elsewhere => "elsewhere",
+            Self::Missing => row("missing_refresh_token").ends_session(),
+            Self::Malformed => row("malformed").ends_session(),
+            // These two concern the request. The browser may have the session's live token already.
+            Self::AccessTokenMismatch => row("access_token_mismatch"),
+            Self::Elsewhere => row("elsewhere"),
+            Self::ExpiredIdle => row("expired_idle").ends_session(),
+            Self::ExpiredAbsolute => row("expired_absolute").ends_session(),
+            Self::ReuseDetected => row("reuse_detected").ends_session(),
+            Self::Revoked => row("revoked").ends_session(),
+            Self::UserDisabled => row("user_disabled").ends_session(),
+            Self::Unknown => row("unknown").ends_session(),
         }
     }
 }
 
-impl InvalidAttempt {
-    const fn ends_session(self) -> bool {
+/// The row of an invalid attempt.
+const fn row(code: &'static str) -> Row {
+    Row::new(code, StatusCode::UNAUTHORIZED, "Invalid attempt!")
+}
+
+impl Detail {
+    fn into_text(self) -> Option<String> {
         match self {
-            Self::Missing
-            | Self::Malformed
-            | Self::ExpiredIdle
-            | Self::ExpiredAbsolute
-            | Self::ReuseDetected
-            | Self::Revoked
-            | Self::UserDisabled
-            | Self::Unknown => true,
-            // About the request, not the session: its live token may be in the browser already.
-            Self::AccessTokenMismatch | Self::Elsewhere => false,
+            Self::None => None,
+            Self::Text(text) => Some(text.to_owned()),
+            Self::Expected(expected) => Some(format!("Expected {expected}.")),
+            Self::ContentType(expected) => {
+                Some(format!("Send it with 'Content-Type: {expected}'."))
+            }
+            Self::MaxBody(bytes) => Some(format!("Send at most {bytes} bytes.")),
         }
     }
 }
 
-/// The `code` of a problem on its way through the layers to the log line.
+/// The `code` of a problem as a response extension, for the log line.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ProblemCode(pub &'static str);
+pub struct ProblemCode(pub &'static str);
 
 /// Problem details (RFC 9457).
 #[derive(Serialize)]
@@ -181,231 +339,39 @@ struct MissedRule {
     detail: String,
 }
 
-impl Problem {
-    /// The stable name: contract, log field and metric dimension at once.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::MalformedRequest { .. } => "malformed_request",
-            Self::PayloadTooLarge => "payload_too_large",
-            Self::UnsupportedMediaType { .. } => "unsupported_media_type",
-            Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::InvalidCredentials => "invalid_credentials",
-            Self::TooManyAttempts { .. } => "too_many_attempts",
-            Self::AccountLocked => "account_locked",
-            Self::EmailNotConfirmed => "email_not_confirmed",
-            Self::PasswordRefused(_) => "password_refused",
-            Self::WrongPassword => "wrong_password",
-            Self::InvalidProof => "invalid_proof",
-            Self::Forbidden => "forbidden",
-            Self::InvalidAttempt(attempt) => attempt.code(),
-            Self::ForbiddenOrigin => "forbidden_origin",
-            Self::MissingAccessToken => "missing_access_token",
-            Self::InvalidAccessToken => "invalid_access_token",
-            Self::ExpiredAccessToken => "expired_access_token",
-            Self::SessionEnded => "session_ended",
-            Self::Unavailable => "unavailable",
-            Self::Internal => "internal",
-        }
-    }
-
-    /// The status of the answer.
-    #[must_use]
-    pub const fn status(&self) -> StatusCode {
-        match self {
-            Self::MalformedRequest { .. } | Self::InvalidProof => StatusCode::BAD_REQUEST,
-            // A 401 would make a client drop or refresh its session, which is good.
-            Self::WrongPassword | Self::Forbidden | Self::ForbiddenOrigin => StatusCode::FORBIDDEN,
-            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TooManyAttempts { .. } | Self::AccountLocked => StatusCode::TOO_MANY_REQUESTS,
-            Self::PasswordRefused(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::InvalidCredentials
-            | Self::EmailNotConfirmed
-            | Self::InvalidAttempt(_)
-            | Self::MissingAccessToken
-            | Self::InvalidAccessToken
-            | Self::ExpiredAccessToken
-            | Self::SessionEnded => StatusCode::UNAUTHORIZED,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    /// Whether nothing can come of the refresh token any more that was refused with this. Nothing
-    /// but the verdict on a refresh token can say so.
-    #[must_use]
-    pub const fn ends_session(&self) -> bool {
-        matches!(self, Self::InvalidAttempt(attempt) if attempt.ends_session())
-    }
-
-    const fn title(&self) -> &'static str {
-        match self {
-            Self::MalformedRequest { .. } => "The request is malformed.",
-            Self::PayloadTooLarge => "The body is too large.",
-            Self::UnsupportedMediaType { .. } => "The body is of an unsupported type.",
-            Self::NotFound => "There is nothing here.",
-            Self::MethodNotAllowed => "This path takes other methods.",
-            Self::InvalidCredentials => "Incorrect username or password!",
-            Self::TooManyAttempts { .. } => "Too many wrong passwords.",
-            Self::AccountLocked => "The account is locked after too many wrong passwords.",
-            Self::EmailNotConfirmed => "The e-mail address has not been confirmed yet.",
-            Self::PasswordRefused(_) => "This can not be the password.",
-            Self::WrongPassword => "The password is wrong.",
-            Self::InvalidProof => "The link or the code is not good (any more).",
-            Self::Forbidden => "You may not do this.",
-            Self::InvalidAttempt(_) => "Invalid attempt!",
-            Self::ForbiddenOrigin => "Cookies are for this service's own web applications.",
-            Self::MissingAccessToken => "An access token is needed.",
-            Self::InvalidAccessToken => "The access token is invalid.",
-            Self::ExpiredAccessToken => "The access token has expired.",
-            Self::SessionEnded => "The session is over.",
-            Self::Unavailable => "The service is not available at the moment.",
-            Self::Internal => "Something went wrong.",
-        }
-    }
-
-    fn detail(&self) -> Option<String> {
-        match self {
-            Self::MalformedRequest { expected } => Some(format!("Expected {expected}.")),
-            Self::UnsupportedMediaType { expected } => {
-                Some(format!("Send it with 'Content-Type: {expected}'."))
-            }
-            Self::PayloadTooLarge => {
-                Some(format!("At most {} bytes are read.", crate::body::MAX_BODY))
-            }
-            Self::InvalidProof => Some("Ask for another message.".to_owned()),
-            Self::MissingAccessToken => {
-                Some("Send it as 'Authorization: Bearer <access token>'.".to_owned())
-            }
-            Self::ForbiddenOrigin => {
-                Some("Expected a configured Origin, and the header 'X-Ratchet: 1'.".to_owned())
-            }
-            Self::TooManyAttempts { .. } => Some("Try again after 'Retry-After'.".to_owned()),
-            Self::AccountLocked => {
-                Some("Choose a new password by e-mail, or ask who runs this service.".to_owned())
-            }
-            Self::ExpiredAccessToken => Some("Get a new one by POST /refresh.".to_owned()),
-            Self::Unavailable => Some("Try again with the same request.".to_owned()),
-            _ => None,
-        }
-    }
-
-    /// When to ask again, in whole seconds.
-    fn retry_after(&self) -> Option<HeaderValue> {
-        match self {
-            Self::Unavailable => Some(RETRY_AFTER_FAULT),
-            Self::TooManyAttempts { retry_after } => {
-                let started = u64::from(retry_after.subsec_nanos() > 0);
-                Some(HeaderValue::from(retry_after.as_secs().saturating_add(started)))
-            }
-            // Waiting does not help; a client that asks all the same need not do so often.
-            Self::AccountLocked => Some(HeaderValue::from(LONGEST_DELAY.as_secs())),
-            _ => None,
-        }
-    }
-
-    fn rules(&self) -> Vec<MissedRule> {
-        let Self::PasswordRefused(rules) = self else { return Vec::new() };
-        rules
-            .iter()
-            .map(|rule| MissedRule { code: rule.code(), detail: rule.to_string() })
-            .collect()
-    }
-
-    /// The challenge of a 401 (RFC 9110 §11.6.1, RFC 6750 §3).
-    const fn challenge(&self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::ExpiredAccessToken => {
-                r#"Bearer realm="ratchet", error="invalid_token", error_description="expired""#
-            }
-            Self::InvalidAccessToken | Self::SessionEnded => {
-                r#"Bearer realm="ratchet", error="invalid_token""#
-            }
-            _ => r#"Bearer realm="ratchet""#,
-        })
-    }
-}
-
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.status();
+        let Row { code, status, title, detail, challenge, retry_after, .. } = self.row();
         let details = Details {
-            r#type: format!("urn:ratchet:problem:{}", self.code()),
-            title: self.title(),
+            r#type: format!("urn:ratchet:problem:{code}"),
+            title,
             status: status.as_u16(),
-            detail: self.detail(),
-            code: self.code(),
+            detail: detail.into_text(),
+            code,
             rules: self.rules(),
         };
         let body = serde_json::to_vec(&details).unwrap_or_default();
         let mut response = (status, body).into_response();
-        response.extensions_mut().insert(ProblemCode(self.code()));
+        response.extensions_mut().insert(ProblemCode(code));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, self.challenge());
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if self == Self::ExpiredAccessToken {
             headers.insert(IS_TOKEN_EXPIRED, HeaderValue::from_static("true"));
         }
-        if let Some(retry_after) = self.retry_after() {
-            headers.insert(header::RETRY_AFTER, retry_after);
+        if let Some(retry_after) = retry_after {
+            headers.insert(header::RETRY_AFTER, whole_seconds(retry_after));
         }
         response
     }
 }
 
-/// Logs a fault, once and with the chain of its causes, on its way to the client.
-fn fault(error: &(dyn Error + 'static), problem: Problem) -> Problem {
-    let (error, code) = (tracing::field::display(ErrorChain(error)), problem.code());
-    tracing::error!(error, code, "a request could not be served");
-    problem
-}
-
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        let problem = match error {
-            // A release that was put back can not read it; the next one can again.
-            StoreError::Unavailable { .. } | StoreError::NewerItem { .. } => Self::Unavailable,
-            StoreError::Rejected { .. } | StoreError::MalformedItem(_) => Self::Internal,
-        };
-        fault(&error, problem)
-    }
-}
-
-impl From<LoadError> for Problem {
-    fn from(error: LoadError) -> Self {
-        // Whatever is wrong with the ring, nothing is wrong with the client's token.
-        fault(&error, Self::Unavailable)
-    }
-}
-
-impl From<IssueError> for Problem {
-    fn from(error: IssueError) -> Self {
-        fault(&error, Self::Unavailable)
-    }
-}
-
-impl From<RandomUnavailable> for Problem {
-    fn from(error: RandomUnavailable) -> Self {
-        fault(&error, Self::Unavailable)
-    }
-}
-
-impl From<ratchet_core::seal::SealError> for Problem {
-    fn from(error: ratchet_core::seal::SealError) -> Self {
-        fault(&error, Self::Internal)
-    }
-}
-
-impl From<ratchet_core::password::HashError> for Problem {
-    fn from(error: ratchet_core::password::HashError) -> Self {
-        fault(&error, Self::Unavailable)
-    }
+/// Rounded up, so that nobody comes too early.
+fn whole_seconds(duration: Duration) -> HeaderValue {
+    let started = u64::from(duration.subsec_nanos() > 0);
+    HeaderValue::from(duration.as_secs().saturating_add(started))
 }
 
 #[cfg(test)]

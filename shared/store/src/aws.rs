@@ -1,75 +1,94 @@
 //! The AWS clients of a function.
 //!
-//! A Lambda function gets its region and its credentials as environment variables, and nothing
-//! else ever provides them; so the provider chain of `aws-config`, which also knows profiles, SSO
-//! and instance metadata, stays out of the binaries (it would add about a megabyte).
+//! Region, credentials and endpoints come from `aws-config`: from the environment in Lambda, from a
+//! developer's own profile elsewhere. Timeouts and retries are ours: a whole answer has 3 s, and the
+//! SDK's defaults would take minutes.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region, SharedInterceptor,
-    retry::{ClassifyRetry, RetryAction, RetryConfig},
-    timeout::TimeoutConfig,
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::{
+    config::{
+        BehaviorVersion, ProvideCredentials as _, SharedInterceptor,
+        interceptors::InterceptorContext,
+        retry::{ClassifyRetry, RetryAction, RetryConfig},
+        timeout::TimeoutConfig,
+    },
+    error::{BoxError, ProvideErrorMetadata},
+    operation::{
+        delete_item::DeleteItemError, put_item::PutItemError, update_item::UpdateItemError,
+    },
 };
-use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 
-use crate::observer::{Observer, Observing};
+use crate::observer::{CallObserver, Observer};
 
-/// Where and as whom to call AWS.
+/// Region, credentials and endpoints for the clients of this process.
 #[derive(Debug, Clone)]
 pub struct AwsSettings {
-    region: Region,
-    credentials: Credentials,
-    dynamodb_endpoint: Option<String>,
-    secrets_endpoint: Option<String>,
+    sdk: SdkConfig,
     observer: Option<Observer>,
 }
 
-/// A variable of Lambda's own environment is missing.
+/// The environment does not say where and as whom to call AWS.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{0} is not set: outside Lambda, set AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-)]
-pub struct MissingVariable(&'static str);
+pub enum AwsSettingsError {
+    /// No region is configured.
+    #[error(
+        "no AWS region is configured: set AWS_REGION, or AWS_PROFILE to a profile with a region"
+    )]
+    NoRegion,
+    /// No credentials were found.
+    #[error(
+        "no AWS credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+    )]
+    NoCredentials(#[source] BoxError),
+}
 
 impl AwsSettings {
-    /// Reads Lambda's environment through `variable`. `AWS_ENDPOINT_URL_DYNAMODB`,
-    /// `AWS_ENDPOINT_URL_SECRETS_MANAGER` and `AWS_ENDPOINT_URL` mean what they mean to every AWS SDK.
+    /// Loads the settings as every AWS SDK does, environment first. `AWS_ENDPOINT_URL_DYNAMODB`,
+    /// `AWS_ENDPOINT_URL_SECRETS_MANAGER` and `AWS_ENDPOINT_URL` redirect the clients.
     ///
     /// # Errors
-    /// [`MissingVariable`].
-    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, MissingVariable> {
-        let required = |name| variable(name).ok_or(MissingVariable(name));
-        let endpoint = |name| variable(name).or_else(|| variable("AWS_ENDPOINT_URL"));
-        Ok(Self {
-            region: Region::new(required("AWS_REGION")?),
-            credentials: Credentials::new(
-                required("AWS_ACCESS_KEY_ID")?,
-                required("AWS_SECRET_ACCESS_KEY")?,
-                variable("AWS_SESSION_TOKEN"),
-                None,
-                "lambda environment",
-            ),
-            dynamodb_endpoint: endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
-            secrets_endpoint: endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
-            observer: None,
-        })
+    /// [`AwsSettingsError`].
+    pub async fn load() -> Result<Self, AwsSettingsError> {
+        let sdk = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
+        if sdk.region().is_none() {
+            return Err(AwsSettingsError::NoRegion);
+        }
+        // The clients would only find out at the first call, as a fault that looks temporary.
+        if let Some(provider) = sdk.credentials_provider() {
+            let found = provider.provide_credentials().await;
+            found.map_err(|error| AwsSettingsError::NoCredentials(error.into()))?;
+        }
+        Ok(Self::new(sdk))
     }
 
-    /// The same, with somebody who is told of every call of the clients.
+    /// The given settings.
+    #[must_use]
+    pub const fn new(sdk: SdkConfig) -> Self {
+        Self { sdk, observer: None }
+    }
+
+    /// The same settings, with an observer of every call.
     #[must_use]
     pub fn observed_by(self, observer: Observer) -> Self {
         Self { observer: Some(observer), ..self }
     }
 
-    /// A DynamoDB client whose every operation is over within 2.3 s: three tries of at most 700 ms.
-    /// A whole answer has 3 s; the SDK's defaults would take minutes.
+    /// The SDK's own form of the settings, for clients that are not made here.
+    #[must_use]
+    pub const fn sdk(&self) -> &SdkConfig {
+        &self.sdk
+    }
+
+    pub(crate) const fn observer(&self) -> Option<Observer> {
+        self.observer
+    }
+
+    /// A DynamoDB client. Each operation ends within 2.3 s: three attempts of at most 700 ms.
     #[must_use]
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        let mut config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(self.region.clone())
-            .credentials_provider(self.credentials.clone())
+        let mut config = aws_sdk_dynamodb::config::Builder::from(&self.sdk)
             .retry_config(
                 RetryConfig::standard()
                     .with_max_attempts(3)
@@ -84,24 +103,18 @@ impl AwsSettings {
                     .operation_timeout(Duration::from_millis(2_300))
                     .build(),
             );
-        config.set_endpoint_url(self.dynamodb_endpoint.clone());
         if let Some(observer) = self.observer {
-            config.push_interceptor(SharedInterceptor::new(Observing {
-                service: "DynamoDB",
-                observer,
-            }));
+            let observer = CallObserver { service: "DynamoDB", observer };
+            config.push_interceptor(SharedInterceptor::new(observer));
         }
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
-    /// A Secrets Manager client for loading the key ring: at start, within the 10 s that Lambda
-    /// gives to initialisation.
+    /// A Secrets Manager client for loading the key ring. Each operation ends within 8 s, because
+    /// the first one runs during initialisation, for which Lambda allows 10 s.
     #[must_use]
     pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
-        let mut config = aws_sdk_secretsmanager::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(self.region.clone())
-            .credentials_provider(self.credentials.clone())
+        let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.sdk)
             .retry_config(
                 RetryConfig::standard()
                     .with_max_attempts(3)
@@ -115,42 +128,30 @@ impl AwsSettings {
                     .operation_timeout(Duration::from_millis(8_000))
                     .build(),
             );
-        config.set_endpoint_url(self.secrets_endpoint.clone());
         if let Some(observer) = self.observer {
-            config.push_interceptor(SharedInterceptor::new(Observing {
-                service: "SecretsManager",
-                observer,
-            }));
+            let observer = CallObserver { service: "SecretsManager", observer };
+            config.push_interceptor(SharedInterceptor::new(observer));
         }
         aws_sdk_secretsmanager::Client::from_conf(config.build())
     }
 }
 
-/// A transaction that touches the same item turns a plain write away for a moment. The SDK does
-/// not retry that by itself.
+/// Retries a plain write that a transaction on the same item rejected for a moment. The SDK does not
+/// do so by itself.
 #[derive(Debug)]
 struct TransactionConflicts;
 
 impl ClassifyRetry for TransactionConflicts {
-    fn classify_retry(
-        &self,
-        context: &aws_sdk_dynamodb::config::interceptors::InterceptorContext,
-    ) -> RetryAction {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let conflict = context.output_or_error().and_then(Result::err).is_some_and(|error| {
             error.as_operation_error().is_some_and(|error| {
-                // Every operation's error type knows its code; the two that we write with are asked.
-                [
-                    error
-                        .downcast_ref::<aws_sdk_dynamodb::operation::update_item::UpdateItemError>()
-                        .and_then(ProvideErrorMetadata::code),
-                    error
-                        .downcast_ref::<aws_sdk_dynamodb::operation::put_item::PutItemError>()
-                        .and_then(ProvideErrorMetadata::code),
-                    error
-                        .downcast_ref::<aws_sdk_dynamodb::operation::delete_item::DeleteItemError>()
-                        .and_then(ProvideErrorMetadata::code),
-                ]
-                .contains(&Some("TransactionConflictException"))
+                // The code is only known by the concrete error type: these are our plain writes.
+                let codes = [
+                    error.downcast_ref::<UpdateItemError>().and_then(ProvideErrorMetadata::code),
+                    error.downcast_ref::<PutItemError>().and_then(ProvideErrorMetadata::code),
+                    error.downcast_ref::<DeleteItemError>().and_then(ProvideErrorMetadata::code),
+                ];
+                codes.contains(&Some("TransactionConflictException"))
             })
         });
         if conflict { RetryAction::transient_error() } else { RetryAction::NoActionIndicated }

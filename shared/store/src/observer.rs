@@ -1,4 +1,4 @@
-//! Telling somebody how long calls to AWS take, without knowing what for.
+//! Reports how long calls to AWS take, without knowing what for.
 
 use aws_sdk_dynamodb::{
     config::{
@@ -10,38 +10,37 @@ use aws_sdk_dynamodb::{
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use ratchet_core::time::UnixMillis;
 
-/// A call that is over, with all its tries.
+/// A finished call, with all its attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Call<'a> {
+pub struct Call {
     /// `DynamoDB` or `SecretsManager`.
-    pub service: &'a str,
-    /// The operation's name in the service's API.
-    pub operation: &'a str,
-    /// When its first try was sent.
+    pub service: &'static str,
+    /// When its first attempt was sent.
     pub begun: UnixMillis,
-    /// When it was over.
+    /// When it ended.
     pub ended: UnixMillis,
-    /// Whether it was anything but a success; an unmet condition is no success here.
-    pub failed: bool,
 }
 
-/// Who is told of every call, and the clock that times it.
+/// Observes the stores of a process. Each function is called on the task that it concerns.
 #[derive(Debug, Clone, Copy)]
 pub struct Observer {
-    /// The clock.
+    /// The clock that times calls.
     pub clock: fn() -> UnixMillis,
-    /// Is told, on the task that made the call.
-    pub told: fn(&Call<'_>),
+    /// Called after every call to AWS.
+    pub called: fn(&Call),
+    /// Called whenever the key ring could not be loaded, for whatever reason, also when no request
+    /// is waiting for it any more.
+    pub key_ring_not_loaded: fn(),
 }
 
 /// An observer in the SDK's pipeline.
 #[derive(Debug)]
-pub(crate) struct Observing {
+pub(crate) struct CallObserver {
     pub(crate) service: &'static str,
     pub(crate) observer: Observer,
 }
 
-/// When the first try of a call was sent.
+/// When the first attempt of a call was sent.
 #[derive(Debug)]
 struct Begun(UnixMillis);
 
@@ -49,7 +48,7 @@ impl Storable for Begun {
     type Storer = StoreReplace<Self>;
 }
 
-impl Intercept for Observing {
+impl Intercept for CallObserver {
     fn name(&self) -> &'static str {
         "observer"
     }
@@ -68,22 +67,14 @@ impl Intercept for Observing {
 
     fn read_after_execution(
         &self,
-        context: &FinalizerInterceptorContextRef<'_>,
+        _: &FinalizerInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         state: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         // A call that was never sent has no duration.
         let Some(Begun(begun)) = state.load::<Begun>() else { return Ok(()) };
-        // `DynamoDB_20120810.GetItem`, `secretsmanager.GetSecretValue`
-        let target = context.request().and_then(|request| request.headers().get("x-amz-target"));
-        let operation = target.and_then(|target| target.rsplit('.').next()).unwrap_or_default();
-        (self.observer.told)(&Call {
-            service: self.service,
-            operation,
-            begun: *begun,
-            ended: (self.observer.clock)(),
-            failed: context.output_or_error().is_none_or(|outcome| outcome.is_err()),
-        });
+        let ended = (self.observer.clock)();
+        (self.observer.called)(&Call { service: self.service, begun: *begun, ended });
         Ok(())
     }
 }

@@ -9,11 +9,11 @@ use std::{
 };
 
 use ratchet_core::{key_ring::NewKey, time::UnixMillis};
-use ratchet_store::{KeyRingCache, LoadError, aws::AwsSettings};
+use ratchet_store::{KeyRingCache, LoadError};
 use serde_json::json;
 
 use crate::support::{
-    World,
+    World, aws,
     people::now,
     proxy::{Fault, Proxy},
     ring::known,
@@ -29,17 +29,11 @@ async fn counting_cache(name: &str, not_loaded: fn()) -> (KeyRingCache, Proxy, S
     let shared = World::shared().await;
     let secrets = Proxy::before(shared.stack().services().secrets().endpoint()).await;
     let secret = shared.secret(name, &known(&[]).to_string()).await;
-    let endpoint = secrets.endpoint();
-    let settings = AwsSettings::read(|variable| {
-        Some(match variable {
-            "AWS_REGION" => "us-east-1".to_owned(),
-            "AWS_ENDPOINT_URL_SECRETS_MANAGER" => endpoint.clone(),
-            _ => "local".to_owned(),
-        })
-    });
+    let dynamodb = shared.stack().services().dynamodb().endpoint();
+    let settings = aws::settings(dynamodb, &secrets.endpoint()).await;
     (
         KeyRingCache::new(
-            settings.unwrap().secrets_manager(),
+            settings.secrets_manager(),
             &secret,
             Duration::from_secs(300),
             not_loaded,

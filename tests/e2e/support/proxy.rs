@@ -29,14 +29,14 @@ pub(crate) enum Fault {
     Refuse,
     /// The call arrives so much later.
     Delay(Duration),
-    /// The call arrives as soon as so many are held up at the same time, or so much later.
-    Gather(usize, Duration),
     /// The call is never answered and never arrives.
     Swallow,
     /// The call is applied and its answer is lost.
     ApplyAndDrop,
     /// An error that the service answers with.
     Error(u16, &'static str),
+    /// The same, with the message that the service gives with it.
+    Refusal(u16, &'static str, &'static str),
     /// A 200 whose body is cut short.
     Truncate,
 }
@@ -62,9 +62,6 @@ struct State {
     plans: HashMap<String, Plan>,
     calls: HashMap<String, usize>,
     tries: HashMap<String, usize>,
-    /// Calls that are held up until there are enough of them, and the most of them so far.
-    gathered: usize,
-    most_gathered: usize,
     recorder: Option<Recorder>,
 }
 
@@ -152,11 +149,6 @@ impl Proxy {
         self.state().tries.get(operation).copied().unwrap_or_default()
     }
 
-    /// The most calls that were gathered at the same time.
-    pub(crate) fn most_gathered(&self) -> usize {
-        self.state().most_gathered
-    }
-
     fn plan(&self, operation: &str, plan: Plan) {
         self.state().plans.insert(operation.to_owned(), plan);
     }
@@ -183,26 +175,6 @@ fn next_fault(state: &Mutex<State>, operation: &str, is_first_try: bool) -> Opti
     }
 }
 
-/// Waits until so many calls are here at the same time.
-async fn gather(state: &Mutex<State>, calls: usize, patience: Duration) {
-    let change = |change: fn(&mut State)| {
-        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut state);
-        state.most_gathered
-    };
-    change(|state| {
-        state.gathered += 1;
-        state.most_gathered = state.most_gathered.max(state.gathered);
-    });
-    let enough = async {
-        while change(|_| {}) < calls {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(patience, enough).await.unwrap_or(());
-    change(|state| state.gathered -= 1);
-}
-
 async fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> io::Result<()> {
     let mut upstream_connection = None;
     let mut buffer = Vec::new();
@@ -224,7 +196,6 @@ async fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> i
             None => {}
             Some(Fault::Refuse) => return Ok(()),
             Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
-            Some(Fault::Gather(calls, patience)) => gather(state, calls, patience).await,
             Some(Fault::Swallow) => {
                 tokio::time::sleep(Duration::from_secs(60)).await;
                 return Ok(());
@@ -233,8 +204,10 @@ async fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> i
                 forward(&mut upstream_connection, upstream, &request).await?;
                 return Ok(());
             }
-            Some(Fault::Error(status, code)) => {
-                let body = format!(r#"{{"__type":"com.amazonaws#{code}","message":"injected"}}"#);
+            Some(fault @ (Fault::Error(status, code) | Fault::Refusal(status, code, _))) => {
+                let message =
+                    if let Fault::Refusal(_, _, message) = fault { message } else { "injected" };
+                let body = format!(r#"{{"__type":"com.amazonaws#{code}","message":"{message}"}}"#);
                 let head = format!(
                     "HTTP/1.1 {status} Injected\r\ncontent-type: application/x-amz-json-1.0\r\n\
                      content-length: {}\r\n\r\n{body}",

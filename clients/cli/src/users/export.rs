@@ -1,4 +1,4 @@
-//! `ratchet users export`: everything that another system needs, hashes included.
+//! `ratchet users export`: everything that another system needs, including password hashes.
 
 use std::{
     fs::OpenOptions,
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Damaged, PAGE};
 use crate::{connection::Connection, failure::Failure, output};
 
-/// One line of an export, and of an import.
+/// A line of an export or an import.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Line {
@@ -45,12 +45,12 @@ impl Line {
 }
 
 pub(super) async fn run(connection: &Connection, file: &Path) -> Result<(), Failure> {
-    let cannot = || Failure::io(format!("{} can not be written", file.display()));
+    let cannot = || Failure::io(format!("{} cannot be written", file.display()));
     let mut writer: Box<dyn Write> = if file == Path::new("-") {
         Box::new(io::stdout().lock())
     } else {
         let mut options = OpenOptions::new();
-        // Hashes are material for guessing: for the operator's eyes only.
+        // Only the operator may read it: password hashes can be attacked offline.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.write(true).create_new(true).open(file).map_err(cannot())?;

@@ -1,4 +1,4 @@
-//! `ratchet users import`: batches of lines, several at the same time, each user whole or not at
+//! `ratchet users import`: several batches of lines at the same time, each user completely or not at
 //! all. Memory does not grow with the file.
 
 use std::{
@@ -21,10 +21,10 @@ use tokio::task::JoinHandle;
 use super::{check_roles, email, export::Line, name_key, new_id};
 use crate::{arguments::Import, connection::Connection, failure::Failure, output, time::now};
 
-/// The longest line that is read, in bytes.
+/// The longest line, in bytes.
 const LINE_BYTES: usize = 16 * 1024;
 
-/// How often a batch is tried that meets a fault, before the import stops.
+/// How often a batch is tried before the import stops.
 const TRIES: u32 = 6;
 
 #[derive(Debug, Default, Serialize)]
@@ -41,7 +41,7 @@ struct Refused<'a> {
     reason: &'a str,
 }
 
-/// Users of some lines, to be written together.
+/// Users that are written together, with their lines.
 #[derive(Default)]
 struct Batch {
     first_line: u64,
@@ -51,7 +51,7 @@ struct Batch {
 }
 
 impl Batch {
-    /// Whether a user can be in the same transaction: no two may write one item.
+    /// Whether a user fits into the same transaction, which cannot write an item twice.
     fn takes(&self, user: &NewUser) -> bool {
         self.users.len() < Users::IMPORT_BATCH
             && keys(user).iter().all(|key| !self.keys.contains(key))
@@ -95,8 +95,8 @@ pub(super) async fn run(
     let refused: Box<dyn Write> = match &arguments.refused {
         None => Box::new(io::stderr()),
         Some(file) => {
-            let cannot = Failure::io(format!("{} can not be written", file.display()));
-            // What is continued adds to what was refused before.
+            let cannot = Failure::io(format!("{} cannot be written", file.display()));
+            // A continued import adds to the refusals of the previous run.
             let continued = arguments.from_line > 1;
             let mut open = File::options();
             open.create(true).write(true).append(continued).truncate(!continued);
@@ -131,13 +131,13 @@ fn open(file: &Path) -> Result<(Box<dyn BufRead>, Option<u64>), Failure> {
     if file == Path::new("-") {
         return Ok((Box::new(BufReader::new(io::stdin())), None));
     }
-    let cannot = || Failure::io(format!("{} can not be read", file.display()));
+    let cannot = || Failure::io(format!("{} cannot be read", file.display()));
     let opened = File::open(file).map_err(cannot())?;
     let length = opened.metadata().map_err(cannot())?.len();
     Ok((Box::new(BufReader::new(opened)), Some(length)))
 }
 
-/// Shown on a terminal only; it counts bytes, which a file's length is known in.
+/// A progress bar, which only a terminal shows. It counts bytes, like the length of the file.
 fn bar(length: Option<u64>) -> ProgressBar {
     let Some(length) = length else { return ProgressBar::new_spinner() };
     let style = ProgressStyle::with_template("{wide_bar} {percent:>3} %  {msg}  {eta} left");
@@ -190,7 +190,7 @@ impl Importer<'_> {
         Ok(())
     }
 
-    /// Waits for the oldest batch, and says where to go on if it could not be written.
+    /// Waits for the oldest batch. If it could not be written, prints where to continue.
     async fn settle(&mut self) -> Result<(), Failure> {
         let Some(oldest) = self.in_flight.pop_front() else { return Ok(()) };
         let result = oldest.write.await.map_err(|error| Failure::machine(&error))?;
@@ -214,12 +214,12 @@ impl Importer<'_> {
         self.report.refused += 1;
         let refused = serde_json::to_string(&Refused { line, reason });
         let refused = refused.map_err(|error| Failure::machine(&error))?;
-        let cannot = Failure::io("what was refused can not be written");
+        let cannot = Failure::io("the refused lines cannot be written");
         writeln!(self.refused, "{refused}").map_err(cannot)
     }
 }
 
-/// Writes a batch; throttling and conflicts pass.
+/// Writes a batch, and tries again after throttling and conflicts.
 async fn write(users: &Users, batch: &[NewUser]) -> Result<Vec<Imported>, StoreError> {
     let mut pause = Duration::from_millis(100);
     for _ in 1..TRIES {
@@ -235,14 +235,14 @@ async fn write(users: &Users, batch: &[NewUser]) -> Result<Vec<Imported>, StoreE
 /// The next line without its end; `None` at the end of the file.
 fn next_line(reader: &mut dyn BufRead) -> Result<Option<Vec<u8>>, Failure> {
     let mut line = Vec::new();
-    let cannot = || Failure::io("the file can not be read");
+    let cannot = || Failure::io("the file cannot be read");
     let mut limited = io::Read::take(&mut *reader, u64::try_from(LINE_BYTES).unwrap_or(u64::MAX));
     let read = limited.read_until(b'\n', &mut line).map_err(cannot())?;
     if read == 0 {
         return Ok(None);
     }
     if read == LINE_BYTES && line.last() != Some(&b'\n') {
-        // What is longer is no user, nor is any piece of it.
+        // A longer line is not a user, and neither is its rest.
         reader.skip_until(b'\n').map_err(cannot())?;
         line = b"too long".to_vec();
     }
@@ -252,16 +252,16 @@ fn next_line(reader: &mut dyn BufRead) -> Result<Option<Vec<u8>>, Failure> {
     Ok(Some(line))
 }
 
-/// Reads a user. The reason why not never quotes the line: it has a password hash.
+/// Reads a user. The error never quotes the line, because it contains a password hash.
 fn parse(text: &[u8]) -> Result<NewUser, String> {
     let line: Line = serde_json::from_slice(text).map_err(|_| {
-        r#"expected {"name", "email", "password_hash"} and perhaps "id", "email_confirmed", "disabled", "roles""#
+        r#"expected {"name", "email", "password_hash"} and optionally "id", "email_confirmed", "disabled", "roles""#
             .to_owned()
     })?;
     let say = |failure: Failure| failure.message();
     check_roles(&line.roles).map_err(say)?;
     let id = match &line.id {
-        Some(id) => id.parse().map_err(|_| "the id is no UUID in lower case".to_owned())?,
+        Some(id) => id.parse().map_err(|_| "the id is not a UUID in lower case".to_owned())?,
         None => new_id().map_err(say)?,
     };
     let status = if line.disabled { UserStatus::Disabled } else { UserStatus::Active };
@@ -269,7 +269,7 @@ fn parse(text: &[u8]) -> Result<NewUser, String> {
         name_key: name_key(&line.name).map_err(say)?,
         email: email(&line.email).map_err(say)?,
         password_hash: PhcHash::import(&line.password_hash).map_err(|_| {
-            "the password hash is of no known kind, or asks for more than it may".to_owned()
+            "the password hash is of an unknown kind, or its cost is too high".to_owned()
         })?,
         expires_at: None,
         user: User {
@@ -281,20 +281,4 @@ fn parse(text: &[u8]) -> Result<NewUser, String> {
             cut: None,
         },
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_that_is_too_long_is_one_line_and_no_user_is_in_it() {
-        let long = [&"x".repeat(LINE_BYTES)[..], r#"{"name":"ada"}"#, "\nnext\r\n"].concat();
-        let mut reader = long.as_bytes();
-        let mut lines = Vec::new();
-        while let Some(line) = next_line(&mut reader).unwrap() {
-            lines.push(String::from_utf8(line).unwrap());
-        }
-        assert_eq!(lines, ["too long", "next"]);
-    }
 }

@@ -1,29 +1,22 @@
 //! `/users/me`: the caller's own account.
 
-use std::sync::Arc;
-
-use axum::{Extension, extract::State, response::Response};
+use axum::{extract::State, response::Response};
 use http::StatusCode;
-use ratchet_core::{
-    email::EmailAddress, ids::UserId, letter::Notice, session::RevocationReason, user::UserStatus,
-};
+use ratchet_core::{email::EmailAddress, ids::UserId, user::UserStatus};
 use ratchet_http::{
-    App, Private, Problem,
+    Private, Problem,
     body::{Describe, Json},
     caller::Caller,
-    clock,
-    ending::clean_up,
-    events::{AccountChange, SecurityEvent, record},
-    hashing::Hashing,
-    tokens::json,
+    json::json,
 };
-use ratchet_store::{Account, users::Deletion};
+use ratchet_service::accounts::Accounts;
+use ratchet_store::Account;
 use serde::{Deserialize, Serialize};
 
-use super::{accepted, write};
-use crate::{network::Counted, own::Own};
+use super::accepted;
+use crate::own::Own;
 
-/// An account, as its user and administrators see it.
+/// An account as its user and administrators see it.
 #[derive(Serialize)]
 #[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "Account"))]
 pub(crate) struct Profile {
@@ -40,8 +33,8 @@ pub(crate) struct Profile {
     roles: Vec<String>,
 }
 
-impl Profile {
-    pub(super) fn of(account: Account) -> Self {
+impl From<Account> for Profile {
+    fn from(account: Account) -> Self {
         let Account { user, email, pending_email, .. } = account;
         Self {
             id: user.id,
@@ -56,11 +49,11 @@ impl Profile {
 }
 
 /// Shows the caller's account.
-pub(crate) async fn show(Own { account, .. }: Own) -> Result<Response, Problem> {
-    Ok(json(StatusCode::OK, &Profile::of(account)))
+pub(crate) async fn show(Own(own): Own) -> Response {
+    json(StatusCode::OK, &Profile::from(own.account))
 }
 
-/// What the client sends to change the address.
+/// The body of a request to change the address.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(
@@ -78,36 +71,20 @@ impl Describe for Change {
         r#"{"email": "ada@example.com", "password": "…"}, the new address and your password"#;
 }
 
-/// Asks for another address. It takes effect when it is confirmed; the present one is told.
-///
-/// # Security
-/// Whoever reads the mail of the address can reset the password, so an access token alone must not
-/// be enough to change it. Whether the address is somebody's is not said here.
+/// Requests another address. It replaces the current one when it is confirmed.
 pub(crate) async fn change(
-    State(app): State<Arc<App>>,
-    Extension(hashing): Extension<Hashing>,
-    own: Own,
+    State(accounts): State<Accounts>,
+    Own(own): Own,
     caller: Caller,
     Json(request): Json<Change>,
 ) -> Result<Response, Problem> {
     let email = EmailAddress::parse(&request.email)
         .map_err(|_| Problem::MalformedRequest { expected: Change::EXPECTED })?;
-    // Each may be a message to another stranger.
-    Counted::take(&app, caller.source_ip, clock::now()).await?;
-    own.prove(&app, &hashing, &request.password).await?;
-    let Account { user, password_hash: proved, .. } = &own.account;
-    let now = clock::now();
-    let to_confirm = write(Notice::EmailChangeAsked { user_id: user.id }, now)?;
-    let told = write(own.account.told(|email, name| Notice::EmailChangeTold { email, name }), now)?;
-    if app.users.ask_email_change(user.id, proved, &email, [&to_confirm, &told]).await? {
-        Ok(accepted())
-    } else {
-        // Somebody has changed it meanwhile: what was proved is the password no more.
-        Err(Problem::WrongPassword)
-    }
+    accounts.request_email_change(&own, &email, &request.password, caller.source_ip).await?;
+    Ok(accepted())
 }
 
-/// What the client sends to delete the account.
+/// The body of a request to delete the account.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(
@@ -123,34 +100,12 @@ impl Describe for Delete {
     const EXPECTED: &'static str = r#"{"password": "…"}, your password"#;
 }
 
-/// Deletes the caller's account, ends all sessions, and frees name and address.
+/// Deletes the caller's account.
 pub(crate) async fn delete(
-    State(app): State<Arc<App>>,
-    Extension(hashing): Extension<Hashing>,
-    own: Own,
+    State(accounts): State<Accounts>,
+    Own(own): Own,
     Json(request): Json<Delete>,
 ) -> Result<StatusCode, Problem> {
-    own.prove(&app, &hashing, &request.password).await?;
-    delete_account(&app, &own.account, None).await?;
+    accounts.delete_own(&own, &request.password).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Deletes an account, on behalf of an administrator or of its user.
-pub(super) async fn delete_account(
-    app: &App,
-    account: &Account,
-    by: Option<UserId>,
-) -> Result<(), Problem> {
-    let id = account.user.id;
-    let deleted = account.told(|email, name| Notice::Deleted { email, name });
-    // An administrator proves no password of the user's.
-    let deletion = if by.is_none() { Deletion::proved(account) } else { Deletion::of(account) };
-    if !app.users.delete(deletion, Some(&write(deleted, clock::now())?)).await? {
-        // Address or password have changed since they were read, or the user is deleted already.
-        return Err(Problem::Unavailable);
-    }
-    let change = AccountChange::Deleted;
-    record(SecurityEvent::AccountChanged { change, by }, Some(id), None);
-    clean_up(app, id, RevocationReason::UserDisabled).await;
-    Ok(())
 }

@@ -1,41 +1,28 @@
 //! `POST /users/password-reset` and `POST /users/password-reset/confirm`.
 
-use std::sync::Arc;
-
-use axum::{Extension, extract::State, response::Response};
+use axum::{extract::State, response::Response};
 use http::StatusCode;
-use ratchet_core::{
-    attempts::AttemptKey,
-    challenge::{Proof, Purpose},
-    letter::Notice,
-    password::policy::About,
-    session::RevocationReason,
-};
 use ratchet_http::{
-    App, Private, Problem,
-    attempts::unlock,
+    Private, Problem,
     body::{Describe, Json},
     caller::Caller,
-    clock,
-    ending::clean_up,
-    events::{AccountChange, SecurityEvent, record},
-    hashing::Hashing,
 };
+use ratchet_service::accounts::{Accounts, Evidence};
 use serde::Deserialize;
 
-use super::{Address, write};
-use crate::proof::Evidence;
+use super::{Address, accepted};
 
-/// Asks for a new password.
-pub(crate) async fn ask(
-    State(app): State<Arc<App>>,
+/// Requests a message with which the password can be reset.
+pub(crate) async fn request(
+    State(accounts): State<Accounts>,
     caller: Caller,
     Json(request): Json<Address>,
 ) -> Result<Response, Problem> {
-    super::ask(&app, &caller, &request, |email| Notice::ResetAsked { email }).await
+    accounts.request_password_reset(request.parse()?, caller.source_ip).await?;
+    Ok(accepted())
 }
 
-/// What the client sends to set it.
+/// The request body.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(
@@ -56,47 +43,13 @@ impl Describe for Confirm {
 
 /// Sets a new password and ends all sessions.
 pub(crate) async fn confirm(
-    State(app): State<Arc<App>>,
-    Extension(hashing): Extension<Hashing>,
+    State(accounts): State<Accounts>,
     caller: Caller,
     Json(request): Json<Confirm>,
 ) -> Result<StatusCode, Problem> {
-    let now = clock::now();
-    // A refused password does not use the message up.
-    let about = About { name: "", email: request.email.as_deref().unwrap_or_default() };
-    let password = app.config.password_policy.check(&request.password, about);
-    let password = password.map_err(Problem::PasswordRefused)?;
-    let ring = app.key_ring(now).await?;
-    let evidence = Evidence {
-        token: request.token.as_deref(),
-        email: request.email.as_deref(),
-        code: request.code.as_deref(),
-        source: caller.source_ip,
-    };
-    let malformed = Problem::MalformedRequest { expected: Confirm::EXPECTED };
-    let purposes = [Purpose::ResetPassword];
-    let presented = evidence.read(&app, &ring, &purposes, now, malformed).await?;
-    if let (Proof::Token(_), Some(account)) =
-        (&presented.proof, app.users.find_account(presented.user_id, now).await?)
-    {
-        // Whoever has a genuine token may know whose it is. A code proves nothing yet: a password
-        // that is refused for the name would tell strangers the name that goes with an address.
-        let about = About { name: &account.user.name, email: account.email.as_str() };
-        let checked = app.config.password_policy.check(&request.password, about);
-        checked.map_err(Problem::PasswordRefused)?;
-    }
-    let password_hash = hashing.hash(password).await?;
-    let now = clock::now();
-    let user_id = presented.user_id;
-    let letter = write(Notice::PasswordChanged { user_id }, now)?;
-    let reset =
-        app.users.reset_password(user_id, &presented.proof, &password_hash, now, &letter).await?;
-    let Some(account) = reset else { return Err(Problem::InvalidProof) };
-    let change = AccountChange::PasswordReset;
-    record(SecurityEvent::AccountChanged { change, by: None }, Some(user_id), None);
-    presented.counted.give_back(&app).await;
-    clean_up(&app, user_id, RevocationReason::PasswordChanged).await;
-    // Whoever reads the user's mail is not who guessed: the lock ends with the old password.
-    unlock(&app, &AttemptKey::account(&account.user.name)).await;
+    let Confirm { token, email, code, password } = &request;
+    let evidence = Evidence::parse(token.as_deref(), email.as_deref(), code.as_deref())
+        .map_err(|_| Problem::MalformedRequest { expected: Confirm::EXPECTED })?;
+    accounts.reset_password(&evidence, password, caller.source_ip).await?;
     Ok(StatusCode::NO_CONTENT)
 }

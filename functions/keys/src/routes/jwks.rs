@@ -5,8 +5,12 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use http::HeaderMap;
 use ratchet_core::key_ring::PublicJwk;
-use ratchet_http::{App, Problem, cacheable::cacheable, clock};
+use ratchet_http::{Problem, cacheable::cacheable};
+use ratchet_service::clock;
+use ratchet_store::KeyRingCache;
 use serde::Serialize;
+
+use crate::Public;
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "JwkSet"))]
@@ -19,14 +23,15 @@ pub(crate) struct JwkSet<'a> {
     keys: Vec<&'a PublicJwk>,
 }
 
-/// The public halves of all keys whose tokens may be about, and of the one that signs next
-/// (RFC 7517 §5). With symmetric keys alone the set is empty: only this service verifies then.
+/// The public keys of all tokens that may still be valid, and the key that signs next (RFC 7517 §5).
+/// If all keys are symmetric the set is empty: then only this service can verify its tokens.
 pub(crate) async fn keys(
-    State(app): State<Arc<App>>,
+    State(key_ring): State<Arc<KeyRingCache>>,
+    State(public): State<Arc<Public>>,
     request: HeaderMap,
 ) -> Result<Response, Problem> {
     let now = clock::now();
-    let ring = app.key_ring(now).await?;
+    let ring = key_ring.current(now).await?;
     let keys = ring.public_keys(now.seconds()).collect();
-    cacheable(&request, &JwkSet { keys }, app.config.keys.jwks_max_age)
+    cacheable(&request, &JwkSet { keys }, public.max_age)
 }

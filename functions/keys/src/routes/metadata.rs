@@ -1,13 +1,15 @@
-//! `GET /.well-known/oauth-authorization-server` (RFC 8414), also under the older name of RFC 8414
-//! §5, `openid-configuration`: API Gateway and other verifiers look for `jwks_uri` there.
+//! `GET /.well-known/oauth-authorization-server` (RFC 8414), also under its older name
+//! `openid-configuration` (§5), where API Gateway and other verifiers look for `jwks_uri`.
 
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use http::HeaderMap;
 use ratchet_core::jws::SignatureAlgorithm;
-use ratchet_http::{App, Problem, cacheable::cacheable};
+use ratchet_http::{Problem, cacheable::cacheable};
 use serde::Serialize;
+
+use crate::Public;
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "Metadata"))]
@@ -17,19 +19,19 @@ pub(crate) struct Metadata<'a> {
     token_endpoint: String,
     revocation_endpoint: String,
     grant_types_supported: [&'static str; 1],
-    /// There is no authorization endpoint, so there are none; the member is mandatory.
+    /// Mandatory, and empty because there is no authorization endpoint.
     response_types_supported: [&'static str; 0],
     token_endpoint_auth_methods_supported: [&'static str; 1],
     revocation_endpoint_auth_methods_supported: [&'static str; 1],
     access_token_signing_alg_values_supported: Vec<&'static str>,
 }
 
-/// Where everything is. The URLs come from the configured issuer, never from the request.
+/// The URLs of everything. They come from the configured issuer, never from the request.
 pub(crate) async fn metadata(
-    State(app): State<Arc<App>>,
+    State(public): State<Arc<Public>>,
     request: HeaderMap,
 ) -> Result<Response, Problem> {
-    let issuer = app.config.access_token.issuer.as_str();
+    let issuer = public.issuer.as_str();
     let url = |path: &str| format!("{}{path}", issuer.trim_end_matches('/'));
     let published = SignatureAlgorithm::ALL.into_iter().filter(|one| !one.is_symmetric());
     let metadata = Metadata {
@@ -45,5 +47,5 @@ pub(crate) async fn metadata(
             .map(SignatureAlgorithm::name)
             .collect(),
     };
-    cacheable(&request, &metadata, app.config.keys.jwks_max_age)
+    cacheable(&request, &metadata, public.max_age)
 }

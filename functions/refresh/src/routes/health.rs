@@ -1,13 +1,15 @@
-//! `GET /health`: whether this function could refresh a session, without asking anybody.
+//! `GET /health`: whether this function could refresh a session. Calls no other service.
 
 use std::{env, sync::Arc};
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use ratchet_http::{App, Problem, clock, tokens::json};
+use ratchet_http::{Problem, json::json};
+use ratchet_service::clock;
+use ratchet_store::KeyRingCache;
 use serde::Serialize;
 
-/// The answer.
+/// The response body.
 #[derive(Serialize)]
 #[cfg_attr(feature = "contract", derive(schemars::JsonSchema))]
 pub(crate) struct Health {
@@ -20,12 +22,12 @@ pub(crate) struct Health {
     key_ring_age_seconds: u64,
 }
 
-/// Says what is running. There are no secrets in it, and it costs no call.
+/// Shows what is running.
 ///
 /// # Errors
 /// [`Problem::Unavailable`] while there is no key ring.
-pub(crate) async fn handle(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let age = app.key_ring.age(clock::now()).ok_or(Problem::Unavailable)?;
+pub(crate) async fn handle(State(key_ring): State<Arc<KeyRingCache>>) -> Result<Response, Problem> {
+    let age = key_ring.age(clock::now()).ok_or(Problem::Unavailable)?;
     let health = Health {
         version: env!("CARGO_PKG_VERSION"),
         build: option_env!("RATCHET_BUILD").unwrap_or("unknown"),

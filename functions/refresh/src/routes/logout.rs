@@ -1,24 +1,22 @@
-//! `POST /logout`, and the revocation that it shares with `POST /oauth2/revoke`.
+//! `POST /logout`.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
-use ratchet_core::session::RevocationReason;
 use ratchet_http::{
-    App, Problem,
+    Problem,
     body::{Describe, Json},
-    clock,
     cookie::Browser,
-    events::{SecurityEvent, record},
 };
+use ratchet_service::end_sessions::LogOut;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-/// What the client sends.
+/// The request body.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "LogoutRequest"))]
 pub(crate) struct Request {
@@ -38,39 +36,24 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Ends the session of a refresh token, of the body or else of the cookie, whichever of the
-/// session's tokens it is.
+/// Ends the session of a refresh token, from the body or else from the cookie.
 pub(crate) async fn handle(
-    State(app): State<Arc<App>>,
+    State(service): State<LogOut>,
     browser: Browser,
     Json(request): Json<Request>,
 ) -> Result<Response, Problem> {
     let malformed = Problem::MalformedRequest { expected: Request::EXPECTED };
     match &request.refresh_token {
-        Some(token) if end_session(&app, token).await? => {
-            Ok(StatusCode::NO_CONTENT.into_response())
-        }
-        None if browser.counts_on_cookie() => {
+        Some(token) if service.log_out(token).await? => Ok(StatusCode::NO_CONTENT.into_response()),
+        None if browser.relies_on_cookie() => {
             match browser.refresh_token() {
-                // The browser is to forget whatever it is that it had.
-                Ok(token) => drop(end_session(&app, token).await?),
+                // Also if the token is not genuine: the browser should delete it.
+                Ok(token) => drop(service.log_out(token).await?),
                 Err(problem) if problem.ends_session() => {}
                 Err(problem) => return Err(problem),
             }
-            Ok(browser.forget(StatusCode::NO_CONTENT))
+            Ok(browser.delete_cookie(StatusCode::NO_CONTENT))
         }
         Some(_) | None => Err(malformed),
     }
-}
-
-/// Ends the session of a token. `false` if it is no token of ours; dead ones are as good as ended.
-pub(crate) async fn end_session(app: &App, refresh_token: &str) -> Result<bool, Problem> {
-    let now = clock::now();
-    let Some(token) = app.refresh_token(refresh_token, now).await? else { return Ok(false) };
-    let reason = RevocationReason::LoggedOut;
-    if app.sessions.revoke(token.user_id, token.session_id, reason, now).await? {
-        let event = SecurityEvent::SessionRevoked { reason };
-        record(event, Some(token.user_id), Some(token.session_id));
-    }
-    Ok(true)
 }

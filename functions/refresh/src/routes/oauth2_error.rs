@@ -1,8 +1,8 @@
-//! Error answers of the routes for libraries that speak OAuth (RFC 6749 §5.2).
+//! Error responses of the routes for OAuth libraries (RFC 6749 §5.2).
 
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
-use ratchet_http::tokens::json;
+use ratchet_http::json::json;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -13,10 +13,10 @@ pub(crate) struct OAuthError {
 }
 
 impl OAuthError {
-    /// The answer with one of the registered error codes.
-    pub(super) fn answer(error: &'static str, error_description: &'static str) -> Response {
+    /// A response with one of the registered error codes.
+    pub(super) fn response(error: &'static str, error_description: &'static str) -> Response {
         let mut response = json(StatusCode::BAD_REQUEST, &Self { error, error_description });
-        // RFC 6749 §5.1 asks for it beside `no-store`.
+        // RFC 6749 §5.1 requires it beside `no-store`.
         response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
         response
     }

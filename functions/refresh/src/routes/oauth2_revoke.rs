@@ -1,26 +1,28 @@
-//! `POST /oauth2/revoke` (RFC 7009): log-out for libraries that speak OAuth.
+//! `POST /oauth2/revoke` (RFC 7009): log-out for OAuth libraries.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
-use ratchet_core::access_token::Verified;
 use ratchet_http::{
-    App, Problem,
-    app::VerifyError,
+    Problem,
     body::{Describe, Form},
+};
+use ratchet_service::{
+    access::{AccessError, AccessTokenVerifier},
     clock,
+    end_sessions::LogOut,
 };
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{logout::end_session, oauth2_error::OAuthError};
+use super::oauth2_error::OAuthError;
 
-/// What the client sends (RFC 7009 §2.1). `token_type_hint` is not needed: only refresh tokens can
-/// be revoked.
+/// The request body (RFC 7009 §2.1). `token_type_hint` is not needed: only refresh tokens can be
+/// revoked.
 #[derive(Deserialize)]
 #[cfg_attr(
     feature = "contract",
@@ -42,28 +44,29 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Ends the session of a refresh token. A token that is none is as good as revoked (RFC 7009 §2.2).
-/// A live access token is not: saying 200 to it would be untrue (§2.2.1).
+/// Ends the session of a refresh token. An invalid token counts as revoked (RFC 7009 §2.2). A live
+/// access token does not, because it stays valid (§2.2.1).
 pub(crate) async fn handle(
-    State(app): State<Arc<App>>,
+    State(service): State<LogOut>,
+    State(verifier): State<AccessTokenVerifier>,
     request: Result<Form<Request>, Problem>,
 ) -> Result<Response, Problem> {
     let token = match request {
-        // A parameter without a value is one that was left out (RFC 6749 §3.2).
+        // A parameter without a value counts as omitted (RFC 6749 §3.2).
         Ok(Form(request)) if !request.token.is_empty() => request.token,
         Ok(_) | Err(Problem::MalformedRequest { .. }) => {
-            return Ok(OAuthError::answer("invalid_request", Request::EXPECTED));
+            return Ok(OAuthError::response("invalid_request", Request::EXPECTED));
         }
         Err(problem) => return Err(problem),
     };
-    if !end_session(&app, &token).await? {
-        match app.verify(&token, clock::now()).await {
-            Ok(Verified::Live(_)) => {
+    if !service.log_out(&token).await? {
+        match verifier.verify(&token, clock::now()).await {
+            Ok(_) => {
                 let description = "only refresh tokens can be revoked";
-                return Ok(OAuthError::answer("unsupported_token_type", description));
+                return Ok(OAuthError::response("unsupported_token_type", description));
             }
-            Err(VerifyError::NoKeyRing(error)) => return Err(error.into()),
-            Ok(Verified::Expired(_)) | Err(VerifyError::Invalid(_)) => {}
+            Err(AccessError::Fault(fault)) => return Err(fault.into()),
+            Err(_) => {}
         }
     }
     Ok(StatusCode::OK.into_response())

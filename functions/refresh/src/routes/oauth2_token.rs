@@ -1,23 +1,24 @@
-//! `POST /oauth2/token`: the same refresh for libraries that speak OAuth (RFC 6749 §6).
+//! `POST /oauth2/token`: the same refresh for OAuth libraries (RFC 6749 §6).
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
 use ratchet_http::{
-    App, Problem,
+    Problem,
     body::{Describe, Form},
     caller::Caller,
+    tokens::TokenResponse,
 };
+use ratchet_service::refresh::Refresh;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::oauth2_error::OAuthError;
-use crate::rotate::rotate;
 
-/// What the client sends (RFC 6749 §6). `client_id` is neither needed nor read.
+/// The request body (RFC 6749 §6). `client_id` is neither needed nor read.
 #[derive(Deserialize)]
 #[cfg_attr(
     feature = "contract",
@@ -44,40 +45,41 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Exchanges a refresh token for the next token pair. The password grant is refused with every
-/// other one: RFC 9700 §2.4 forbids it, and `/authenticate` is for the first party alone.
+/// Exchanges a refresh token for the next token pair. All other grants are refused. RFC 9700 §2.4
+/// forbids the password grant; `/authenticate` is for first-party clients only.
 pub(crate) async fn handle(
-    State(app): State<Arc<App>>,
+    State(service): State<Refresh>,
     caller: Caller,
     request: Result<Form<Request>, Problem>,
 ) -> Response {
-    let invalid_request = || OAuthError::answer("invalid_request", Request::EXPECTED);
+    let invalid_request = || OAuthError::response("invalid_request", Request::EXPECTED);
     let request = match request {
         Ok(Form(request)) => request,
         Err(Problem::MalformedRequest { .. }) => return invalid_request(),
         Err(problem) => return problem.into_response(),
     };
-    // A parameter without a value is one that was left out (RFC 6749 §3.2).
+    // A parameter without a value counts as omitted (RFC 6749 §3.2).
     let grant_type = request.grant_type.as_deref().filter(|value| !value.is_empty());
     let refresh_token = request.refresh_token.filter(|value| !value.is_empty());
     let scope = request.scope.filter(|value| !value.is_empty());
     match (grant_type, refresh_token) {
-        // An answer without `scope` would grant what was asked for (RFC 6749 §5.1).
+        // A response without `scope` would grant what was asked for (RFC 6749 §5.1).
         (Some("refresh_token"), Some(_)) if scope.is_some() => {
-            OAuthError::answer("invalid_scope", "there are no scopes here: leave it out")
+            OAuthError::response("invalid_scope", "there are no scopes here: leave it out")
         }
         (Some("refresh_token"), Some(refresh_token)) => {
-            match rotate(&app, &refresh_token, None, caller.origin).await {
-                Ok(pair) => pair.into_response(),
+            match service.refresh(&refresh_token, None, caller.origin).await.map_err(Problem::from)
+            {
+                Ok(pair) => TokenResponse(pair).into_response(),
                 Err(problem @ Problem::InvalidAttempt(_)) => {
-                    OAuthError::answer("invalid_grant", problem.code())
+                    OAuthError::response("invalid_grant", problem.code())
                 }
                 Err(problem) => problem.into_response(),
             }
         }
         (Some("refresh_token") | None, _) => invalid_request(),
         (Some(_), _) => {
-            OAuthError::answer("unsupported_grant_type", "only refresh_token is supported")
+            OAuthError::response("unsupported_grant_type", "only refresh_token is supported")
         }
     }
 }

@@ -1,23 +1,23 @@
 //! `POST /refresh`.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
 use ratchet_http::{
-    App, Problem,
+    Problem,
     body::{Describe, Json},
     caller::Caller,
     cookie::Browser,
+    tokens::TokenResponse,
 };
+use ratchet_service::refresh::Refresh;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::rotate::rotate;
-
-/// What the client sends.
+/// The request body.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "RefreshRequest"))]
 pub(crate) struct Request {
@@ -25,7 +25,7 @@ pub(crate) struct Request {
     #[serde(alias = "Refresh_Token")]
     #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
     refresh_token: Option<Zeroizing<String>>,
-    /// The access token that goes with it; an expired one is welcome.
+    /// The access token of the same session. It may have expired.
     #[serde(alias = "Access_Token")]
     #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
     access_token: Option<Zeroizing<String>>,
@@ -33,7 +33,7 @@ pub(crate) struct Request {
 
 impl Describe for Request {
     const EXPECTED: &'static str =
-        r#"{"refresh_token": "…"}, and if you like the "access_token" that goes with it"#;
+        r#"{"refresh_token": "…"}, and optionally the "access_token" of the same session"#;
 }
 
 impl fmt::Debug for Request {
@@ -42,24 +42,30 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Exchanges a refresh token, of the body or else of the cookie, for the next token pair.
+/// Exchanges a refresh token, from the body or else from the cookie, for the next token pair.
 pub(crate) async fn handle(
-    State(app): State<Arc<App>>,
+    State(service): State<Refresh>,
     caller: Caller,
     browser: Browser,
     Json(request): Json<Request>,
-) -> Response {
+) -> Result<Response, Problem> {
     let access_token = request.access_token.as_ref().map(|token| token.as_str());
     match &request.refresh_token {
-        Some(token) => rotate(&app, token, access_token, caller.origin).await.into_response(),
-        None if browser.counts_on_cookie() => {
+        Some(token) => {
+            let pair = service.refresh(token, access_token, caller.origin).await?;
+            Ok(TokenResponse(pair).into_response())
+        }
+        None if browser.relies_on_cookie() => {
             let result = match browser.refresh_token() {
-                Ok(token) => rotate(&app, token, access_token, caller.origin).await,
+                Ok(token) => {
+                    let result = service.refresh(token, access_token, caller.origin).await;
+                    result.map_err(Problem::from)
+                }
                 Err(problem) => Err(problem),
             };
-            browser.answer(result)
+            Ok(browser.refreshed(result))
         }
-        None => Problem::MalformedRequest { expected: Request::EXPECTED }.into_response(),
+        None => Err(Problem::MalformedRequest { expected: Request::EXPECTED }),
     }
 }
 

@@ -13,7 +13,7 @@ fn guess(throttle: Throttle, seconds: u64) -> Vec<u64> {
     let mut failures = None;
     let mut allowed = Vec::new();
     for second in 0..seconds {
-        if throttle.decide(failures, at(second)) == Decision::Allow {
+        if throttle.decide(failures, at(second)) == ThrottleDecision::Allow {
             let count = failures.map_or(0, |failures: Failures| failures.count) + 1;
             failures = Some(Failures { count, last: at(second) });
             allowed.push(second);
@@ -34,15 +34,21 @@ fn from_the_fifth_failure_on_the_delay_doubles_up_to_an_hour() {
 fn nobody_guesses_more_than_a_hundred_times_in_succession() {
     assert_eq!(guess(ACCOUNT, 100 * 3_600).len(), 100);
     let full = Some(Failures { count: 100, last: at(0) });
-    assert_eq!(ACCOUNT.decide(full, at(1_000_000_000)), Decision::Locked);
+    assert_eq!(ACCOUNT.decide(full, at(1_000_000_000)), ThrottleDecision::Locked);
 }
 
 #[test]
 fn the_wait_is_told_and_never_longer_than_the_delay() {
     let failures = |last| Some(Failures { count: 7, last });
-    assert_eq!(ACCOUNT.decide(failures(at(10)), at(11)), Decision::Wait(Duration::from_secs(3)));
-    assert_eq!(ACCOUNT.decide(failures(at(10)), at(14)), Decision::Allow);
-    assert_eq!(ACCOUNT.decide(failures(at(900)), at(0)), Decision::Wait(Duration::from_secs(4)));
+    assert_eq!(
+        ACCOUNT.decide(failures(at(10)), at(11)),
+        ThrottleDecision::Wait(Duration::from_secs(3))
+    );
+    assert_eq!(ACCOUNT.decide(failures(at(10)), at(14)), ThrottleDecision::Allow);
+    assert_eq!(
+        ACCOUNT.decide(failures(at(900)), at(0)),
+        ThrottleDecision::Wait(Duration::from_secs(4))
+    );
 }
 
 #[test]
@@ -89,6 +95,6 @@ proptest! {
         let holds = throttle.steps(now).iter().any(|step| {
             failures.count < step.below && step.last_until.is_none_or(|until| failures.last <= until)
         });
-        prop_assert_eq!(holds, throttle.decide(Some(failures), now) == Decision::Allow);
+        prop_assert_eq!(holds, throttle.decide(Some(failures), now) == ThrottleDecision::Allow);
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::{KeyError, KeyLife, PublicJwk, jwk::Jwk};
 use zeroize::Zeroizing;
 
+use super::{KeyError, KeyLife, PublicJwk, jwk::Jwk};
 use crate::jws::{self, PrivateKey, SignError, SignatureAlgorithm, VerificationKey};
 
 /// A key that signs access tokens, and verifies them.
@@ -67,16 +67,6 @@ impl SigningKey {
             life: jwk.life(),
             kid,
         })
-    }
-
-    pub(super) fn from_secret(secret: &[u8], kid: String, life: KeyLife) -> Self {
-        Self {
-            kid,
-            life,
-            private: PrivateKey::hs256(secret),
-            verification: VerificationKey::hs256(secret),
-            public: None,
-        }
     }
 }
 

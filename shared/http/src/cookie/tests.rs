@@ -1,60 +1,45 @@
-use http::StatusCode;
-use lambda_http::request::from_str;
+use http::{Request, StatusCode};
 
 use super::*;
 
 const OWN: &str = "https://app.example";
 
-fn config(issuer: &str) -> Config {
-    let variable = |name: &str| {
-        let value = match name {
-            "RATCHET_ISSUER" => issuer,
-            "RATCHET_CORS_ORIGINS" => {
-                "https://app.example, http://127.0.0.1:9001, http://app.example"
-            }
-            "RATCHET_USERS_TABLE" | "RATCHET_TOKENS_TABLE" | "RATCHET_KEY_RING_SECRET" => "x",
-            _ => return None,
-        };
-        Some(value.to_owned())
-    };
-    Config::read(variable).unwrap()
+fn policy(issuer: &str) -> CookiePolicy {
+    let origins = ["https://app.example", "http://127.0.0.1:9001", "http://app.example"];
+    CookiePolicy::new(issuer, &origins.map(str::to_owned))
 }
 
-/// A browser behind the gateway, in the gateway's own words (payload format 2.0).
-fn browser_at(issuer: &str, origin: &str, cookies: &[&str], further: &str) -> Browser {
-    let cookies = serde_json::to_string(cookies).unwrap();
-    let event = format!(
-        r#"{{"version": "2.0", "routeKey": "ANY /refresh", "rawPath": "/refresh",
-        "rawQueryString": "", "cookies": {cookies},
-        "headers": {{"host": "api.example", "origin": "{origin}"{further}}},
-        "requestContext": {{"http": {{"method": "POST", "path": "/refresh",
-        "protocol": "HTTP/1.1", "sourceIp": "203.0.113.77", "userAgent": "x"}},
-        "requestId": "x", "routeKey": "ANY /refresh", "stage": "$default", "timeEpoch": 0}},
-        "isBase64Encoded": false, "body": "{{}}"}}"#
-    );
-    Browser::of(from_str(&event).unwrap().headers(), &config(issuer))
+fn browser_at(issuer: &str, origin: &str, cookies: &[&str], further: &[(&str, &str)]) -> Browser {
+    let mut request = Request::builder().header("host", "api.example").header("origin", origin);
+    if !cookies.is_empty() {
+        request = request.header("cookie", cookies.join("; "));
+    }
+    for (name, value) in further {
+        request = request.header(*name, *value);
+    }
+    policy(issuer).browser(request.body(()).unwrap().headers())
 }
 
-const CONFIRMED: &str = r#", "x-ratchet": "1""#;
+const CONFIRMED: &[(&str, &str)] = &[("x-ratchet", "1")];
 
 fn deployed(origin: &str, cookies: &[&str]) -> Browser {
     browser_at("https://issuer.example", origin, cookies, CONFIRMED)
 }
 
 #[test]
-fn the_gateways_list_of_cookies_is_read() {
+fn our_cookie_is_found_among_others() {
     let browser = deployed(OWN, &["theme=dark", "__Host-refresh=rt1_x", "last=1"]);
     assert_eq!(browser.refresh_token(), Ok("rt1_x"));
 }
 
 #[test]
-fn without_exactly_one_cookie_nobody_is_signed_in() {
+fn exactly_one_cookie_is_required() {
     let missing = Err(Problem::InvalidAttempt(InvalidAttempt::Missing));
     let malformed = Err(Problem::InvalidAttempt(InvalidAttempt::Malformed));
     for (cookies, verdict) in [
         (&[][..], &missing),
         (&["__Host-refresh="], &missing),
-        // The name of development, or with other letters, is another cookie.
+        // The development name, or another case, is another cookie.
         (&["refresh=rt1_x"], &missing),
         (&["__host-refresh=rt1_x"], &missing),
         (&["__Host-refresh=rt1_x", "__Host-refresh=rt1_y"], &malformed),
@@ -65,7 +50,7 @@ fn without_exactly_one_cookie_nobody_is_signed_in() {
 }
 
 #[test]
-fn other_sites_can_not_use_the_cookie() {
+fn other_sites_cannot_use_the_cookie() {
     let cookie = ["__Host-refresh=rt1_x"];
     for origin in [
         "https://evil.example",
@@ -83,15 +68,14 @@ fn other_sites_can_not_use_the_cookie() {
         let refusal = deployed(origin, &cookie).refresh_token().map(str::to_owned);
         assert_eq!(refusal, Err(Problem::ForbiddenOrigin), "{origin}");
     }
-    let unconfirmed = browser_at("https://issuer.example", OWN, &cookie, "");
+    let unconfirmed = browser_at("https://issuer.example", OWN, &cookie, &[]);
     assert_eq!(unconfirmed.refresh_token(), Err(Problem::ForbiddenOrigin));
-    let unnamed = from_str(
-        r#"{"version": "2.0", "routeKey": "$default", "rawPath": "/", "rawQueryString": "",
-        "cookies": ["__Host-refresh=rt1_x"], "headers": {"x-ratchet": "1"},
-        "requestContext": {"http": {"method": "POST", "path": "/"}, "timeEpoch": 0},
-        "isBase64Encoded": false}"#,
-    );
-    let unnamed = Browser::of(unnamed.unwrap().headers(), &config("https://issuer.example"));
+    let unnamed = Request::builder()
+        .header("cookie", cookie.join("; "))
+        .header("x-ratchet", "1")
+        .body(())
+        .unwrap();
+    let unnamed = policy("https://issuer.example").browser(unnamed.headers());
     assert_eq!(unnamed.refresh_token(), Err(Problem::ForbiddenOrigin));
 }
 
@@ -133,9 +117,9 @@ fn the_cookie_is_out_of_reach_for_scripts_other_sites_and_other_hosts() {
 }
 
 #[test]
-fn a_fault_or_a_refusal_of_the_request_leaves_the_cookie() {
+fn only_a_refusal_that_ends_the_session_deletes_the_cookie() {
     let browser = deployed(OWN, &["__Host-refresh=rt1_x"]);
-    for (problem, taken_away) in [
+    for (problem, deleted) in [
         (Problem::Unavailable, false),
         (Problem::Internal, false),
         (Problem::ForbiddenOrigin, false),
@@ -147,16 +131,16 @@ fn a_fault_or_a_refusal_of_the_request_leaves_the_cookie() {
         (Problem::InvalidAttempt(InvalidAttempt::ReuseDetected), true),
         (Problem::InvalidAttempt(InvalidAttempt::ExpiredIdle), true),
     ] {
-        let answer = browser.answer(Err(problem.clone()));
+        let answer = browser.refreshed(Err(problem.clone()));
         let cookie = answer.headers().get("set-cookie").map(|value| value.to_str().unwrap());
-        let gone = "__Host-refresh=; HttpOnly; Secure; SameSite=Strict; Path=/; Max-Age=0";
-        assert_eq!(cookie, taken_away.then_some(gone), "{problem:?}");
+        let deletion = "__Host-refresh=; HttpOnly; Secure; SameSite=Strict; Path=/; Max-Age=0";
+        assert_eq!(cookie, deleted.then_some(deletion), "{problem:?}");
     }
 }
 
 #[test]
-fn a_cookie_is_taken_away_from_any_answer() {
-    let answer = deployed(OWN, &[]).forget(StatusCode::NO_CONTENT);
+fn a_cookie_is_deleted_from_any_answer() {
+    let answer = deployed(OWN, &[]).delete_cookie(StatusCode::NO_CONTENT);
     assert_eq!(answer.status(), 204);
     assert!(answer.headers()["set-cookie"].is_sensitive());
 }

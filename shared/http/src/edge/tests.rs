@@ -4,31 +4,12 @@ use tower::ServiceExt as _;
 
 use super::*;
 
-fn app(origins: &str) -> Arc<App> {
-    let origins = origins.to_owned();
-    let app = App::new(|name| {
-        let value = match name {
-            "RATCHET_ISSUER" => "https://issuer.example",
-            "RATCHET_CORS_ORIGINS" => &origins,
-            "RATCHET_USERS_TABLE"
-            | "RATCHET_TOKENS_TABLE"
-            | "RATCHET_KEY_RING_SECRET"
-            | "AWS_REGION"
-            | "AWS_ACCESS_KEY_ID"
-            | "AWS_SECRET_ACCESS_KEY" => "x",
-            _ => return None,
-        };
-        Some(value.to_owned())
-    });
-    Arc::new(app.unwrap())
-}
-
-fn router(origins: &str) -> Router {
+fn router(origins: &[&str]) -> Router {
     let routes = Router::new()
         .route("/", get(|| async { "fine" }))
         .route("/panic", get(panics))
         .route("/slow", get(std::future::pending::<()>));
-    around(routes, app(origins))
+    around(routes, &origins.iter().map(ToString::to_string).collect::<Vec<_>>())
 }
 
 async fn panics() {
@@ -45,7 +26,7 @@ fn request(method: &str, path: &str) -> Request {
 
 #[tokio::test]
 async fn a_handler_that_panics_is_a_generic_500_and_the_next_request_is_served() {
-    let router = router("");
+    let router = router(&[]);
     let response = send(&router, request("GET", "/panic")).await;
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(response.headers()["content-type"], "application/problem+json");
@@ -53,17 +34,17 @@ async fn a_handler_that_panics_is_a_generic_500_and_the_next_request_is_served()
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_takes_too_long_is_a_503() {
+async fn a_response_that_takes_too_long_is_a_503() {
     let begun = tokio::time::Instant::now();
-    let response = send(&router(""), request("GET", "/slow")).await;
+    let response = send(&router(&[]), request("GET", "/slow")).await;
     assert_eq!(begun.elapsed(), DEADLINE);
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "1");
 }
 
 #[tokio::test]
-async fn every_answer_says_no_store_and_nosniff() {
-    let router = router("");
+async fn every_response_has_no_store_and_nosniff() {
+    let router = router(&[]);
     for (method, path, status) in [
         ("GET", "/", 200),
         ("GET", "/none", 404),
@@ -83,7 +64,7 @@ async fn every_answer_says_no_store_and_nosniff() {
 
 #[tokio::test]
 async fn only_configured_origins_get_cors_headers() {
-    let router = router("https://app.example");
+    let router = router(&["https://app.example"]);
     for (origin, allowed) in
         [("https://app.example", true), ("https://evil.example", false), ("null", false)]
     {

@@ -1,8 +1,24 @@
 use std::fmt::Write as _;
 
 use http_body_util::BodyExt as _;
-
-use std::time::Duration;
+use ratchet_core::{
+    access_token::{AccessTokenError, IssueError},
+    entropy::RandomUnavailable,
+    password::HashError,
+    seal::SealError,
+};
+use ratchet_service::{
+    Fault,
+    access::AccessError,
+    accounts::{
+        AdministrationError, ConfirmEmailError, OwnAccountError, RegisterError, ResetPasswordError,
+    },
+    own_sessions::OwnSessionsError,
+    refresh::RefreshError,
+    sign_in::SignInError,
+    throttle::Throttled,
+};
+use ratchet_store::{LoadError, StoreError};
 
 use super::*;
 
@@ -52,8 +68,8 @@ async fn what_clients_see_of_every_problem() {
 }
 
 #[test]
-fn every_invalid_attempt_is_in_the_list_of_them() {
-    // A variant that is not named here does not compile; one that is not in the list is missed.
+fn the_list_of_invalid_attempts_is_complete() {
+    // A new variant does not compile until it is named here, and is then missed in the list.
     let place = |attempt| match attempt {
         InvalidAttempt::Missing => 0,
         InvalidAttempt::Malformed => 1,
@@ -87,6 +103,66 @@ fn a_fault_is_never_a_refusal() {
     assert_eq!(Problem::from(rejected), Problem::Internal);
     assert_eq!(Problem::from(StoreError::MalformedItem("x")), Problem::Internal);
     assert_eq!(Problem::from(StoreError::NewerItem { found: 9 }), Problem::Unavailable);
-    assert_eq!(Problem::from(RandomUnavailable), Problem::Unavailable);
     assert_eq!(Problem::from(LoadError::Missing("x".to_owned())), Problem::Unavailable);
+    for (fault, problem) in [
+        (Fault::NoTagKey, Problem::Unavailable),
+        (IssueError::NoSigner.into(), Problem::Unavailable),
+        (RandomUnavailable.into(), Problem::Unavailable),
+        (HashError::OutOfMemory.into(), Problem::Unavailable),
+        (Fault::Contradiction, Problem::Unavailable),
+        (Fault::HashAborted, Problem::Internal),
+        (SealError.into(), Problem::Internal),
+    ] {
+        let text = fault.to_string();
+        assert_eq!(Problem::from(fault), problem, "{text}");
+    }
+}
+
+#[test]
+fn every_error_of_a_use_case_is_its_problem() {
+    let wait = Duration::from_secs(3);
+    let rules = vec![PasswordRule::Common];
+    let fault = || Fault::NoTagKey;
+    let table: [(Problem, Problem); 25] = [
+        (AccessError::Expired.into(), Problem::ExpiredAccessToken),
+        (AccessError::SessionEnded.into(), Problem::SessionEnded),
+        (AccessError::NotAdministrator.into(), Problem::Forbidden),
+        (AccessError::Invalid(AccessTokenError::UnknownKey).into(), Problem::InvalidAccessToken),
+        (AccessError::Fault(fault()).into(), Problem::Unavailable),
+        (SignInError::InvalidCredentials.into(), Problem::InvalidCredentials),
+        (SignInError::EmailNotConfirmed.into(), Problem::EmailNotConfirmed),
+        (
+            SignInError::Throttled(Throttled::RetryAfter(wait)).into(),
+            Problem::TooManyAttempts { retry_after: wait },
+        ),
+        (SignInError::Throttled(Throttled::Locked).into(), Problem::AccountLocked),
+        (SignInError::Fault(fault()).into(), Problem::Unavailable),
+        (RefreshError::Revoked.into(), Problem::InvalidAttempt(InvalidAttempt::Revoked)),
+        (RefreshError::Malformed.into(), Problem::InvalidAttempt(InvalidAttempt::Malformed)),
+        (
+            RefreshError::ReuseDetected.into(),
+            Problem::InvalidAttempt(InvalidAttempt::ReuseDetected),
+        ),
+        (RefreshError::Fault(fault()).into(), Problem::Unavailable),
+        (OwnSessionsError::SessionEnded.into(), Problem::SessionEnded),
+        (OwnSessionsError::NoSuchSession.into(), Problem::NotFound),
+        (
+            RegisterError::PasswordRefused(rules.clone()).into(),
+            Problem::PasswordRefused(rules.clone()),
+        ),
+        (ConfirmEmailError::InvalidProof.into(), Problem::InvalidProof),
+        (ResetPasswordError::InvalidProof.into(), Problem::InvalidProof),
+        (
+            ResetPasswordError::PasswordRefused(rules.clone()).into(),
+            Problem::PasswordRefused(rules),
+        ),
+        (OwnAccountError::WrongPassword.into(), Problem::WrongPassword),
+        (OwnAccountError::ChangedMeanwhile.into(), Problem::Unavailable),
+        (AdministrationError::NoSuchUser.into(), Problem::NotFound),
+        (AdministrationError::OwnAccount.into(), Problem::Forbidden),
+        (AdministrationError::ChangedMeanwhile.into(), Problem::Unavailable),
+    ];
+    for (problem, expected) in table {
+        assert_eq!(problem, expected);
+    }
 }

@@ -40,9 +40,9 @@ impl Tables {
     ///
     /// # Errors
     /// If a variable is missing.
-    pub fn new() -> Result<Self, Error> {
+    pub async fn load() -> Result<Self, Error> {
         Ok(Self {
-            client: AwsSettings::read(|name| env::var(name).ok())?.dynamodb(),
+            client: AwsSettings::load().await?.dynamodb(),
             tokens: env::var(TOKENS_TABLE)?,
             users: env::var(USERS_TABLE)?,
         })

@@ -5,7 +5,7 @@ use lambda_http::{Error, Request, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let tables = &Tables::new()?;
+    let tables = &Tables::load().await?;
     let handler = |_: Request| async move { tables.update().await.map(|_| "") };
     lambda_http::run(service_fn(handler)).await
 }

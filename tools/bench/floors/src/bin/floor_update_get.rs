@@ -6,7 +6,7 @@ use lambda_http::{Error, Request, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let tables = &Tables::new()?;
+    let tables = &Tables::load().await?;
     let handler =
         |_: Request| async move { tokio::try_join!(tables.update(), tables.get()).map(|_| "") };
     lambda_http::run(service_fn(handler)).await

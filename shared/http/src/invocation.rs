@@ -1,0 +1,12 @@
+//! What the server knows of a request beside its HTTP message.
+
+use std::net::IpAddr;
+
+/// A request extension: where the request came from, and the id under which it is logged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Invocation {
+    /// The id of the invocation.
+    pub request_id: String,
+    /// The client's address, if the gateway knows it.
+    pub source_ip: Option<IpAddr>,
+}

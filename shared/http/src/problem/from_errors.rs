@@ -1,0 +1,180 @@
+//! Which problem each error of a use case is. The matches are exhaustive: a new error does not
+//! compile until it has a place here.
+
+use ratchet_core::error_chain::ErrorChain;
+use ratchet_service::{
+    Fault,
+    access::AccessError,
+    accounts::{
+        AdministrationError, ConfirmEmailError, OwnAccountError, RegisterError, ResetPasswordError,
+    },
+    own_sessions::OwnSessionsError,
+    refresh::RefreshError,
+    sign_in::SignInError,
+    throttle::{AttemptError, Throttled},
+};
+use ratchet_store::{LoadError, StoreError};
+
+use super::{InvalidAttempt, Problem};
+
+/// Logs the fault with its causes: this is where it leaves the service.
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        let problem = match &fault {
+            // A later release wrote the item. This one was put back, and the next can read it.
+            Fault::Store(StoreError::Unavailable { .. } | StoreError::NewerItem { .. }) => {
+                Self::Unavailable
+            }
+            Fault::Store(StoreError::Rejected { .. } | StoreError::MalformedItem(_)) => {
+                Self::Internal
+            }
+            // Whatever is wrong with the key ring, nothing is wrong with the client's token.
+            Fault::KeyRing(_)
+            | Fault::NoTagKey
+            | Fault::Issue(_)
+            | Fault::Random(_)
+            | Fault::Hash(_)
+            | Fault::Contradiction => Self::Unavailable,
+            Fault::HashAborted | Fault::Seal(_) => Self::Internal,
+        };
+        let (error, code) = (tracing::field::display(ErrorChain(&fault)), problem.code());
+        tracing::error!(error, code, "a request could not be served");
+        problem
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Fault::from(error).into()
+    }
+}
+
+impl From<LoadError> for Problem {
+    fn from(error: LoadError) -> Self {
+        Fault::from(error).into()
+    }
+}
+
+impl From<Throttled> for Problem {
+    fn from(throttled: Throttled) -> Self {
+        match throttled {
+            Throttled::RetryAfter(retry_after) => Self::TooManyAttempts { retry_after },
+            Throttled::Locked => Self::AccountLocked,
+        }
+    }
+}
+
+impl From<AttemptError> for Problem {
+    fn from(error: AttemptError) -> Self {
+        match error {
+            AttemptError::Throttled(throttled) => throttled.into(),
+            AttemptError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Invalid(_) => Self::InvalidAccessToken,
+            AccessError::Expired => Self::ExpiredAccessToken,
+            AccessError::SessionEnded => Self::SessionEnded,
+            AccessError::NotAdministrator => Self::Forbidden,
+            AccessError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::InvalidCredentials => Self::InvalidCredentials,
+            SignInError::EmailNotConfirmed => Self::EmailNotConfirmed,
+            SignInError::Throttled(throttled) => throttled.into(),
+            SignInError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<RefreshError> for Problem {
+    fn from(error: RefreshError) -> Self {
+        Self::InvalidAttempt(match error {
+            RefreshError::Malformed => InvalidAttempt::Malformed,
+            RefreshError::AccessTokenMismatch => InvalidAttempt::AccessTokenMismatch,
+            RefreshError::ExpiredIdle => InvalidAttempt::ExpiredIdle,
+            RefreshError::ExpiredAbsolute => InvalidAttempt::ExpiredAbsolute,
+            RefreshError::ReuseDetected => InvalidAttempt::ReuseDetected,
+            RefreshError::Revoked => InvalidAttempt::Revoked,
+            RefreshError::UserDisabled => InvalidAttempt::UserDisabled,
+            RefreshError::Unknown => InvalidAttempt::Unknown,
+            RefreshError::Elsewhere => InvalidAttempt::Elsewhere,
+            RefreshError::Fault(fault) => return fault.into(),
+        })
+    }
+}
+
+impl From<OwnSessionsError> for Problem {
+    fn from(error: OwnSessionsError) -> Self {
+        match error {
+            OwnSessionsError::SessionEnded => Self::SessionEnded,
+            OwnSessionsError::NoSuchSession => Self::NotFound,
+            OwnSessionsError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::PasswordRefused(rules) => Self::PasswordRefused(rules),
+            RegisterError::Throttled(throttled) => throttled.into(),
+            RegisterError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<ConfirmEmailError> for Problem {
+    fn from(error: ConfirmEmailError) -> Self {
+        match error {
+            ConfirmEmailError::InvalidProof => Self::InvalidProof,
+            ConfirmEmailError::Throttled(throttled) => throttled.into(),
+            ConfirmEmailError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<ResetPasswordError> for Problem {
+    fn from(error: ResetPasswordError) -> Self {
+        match error {
+            ResetPasswordError::PasswordRefused(rules) => Self::PasswordRefused(rules),
+            ResetPasswordError::InvalidProof => Self::InvalidProof,
+            ResetPasswordError::Throttled(throttled) => throttled.into(),
+            ResetPasswordError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<OwnAccountError> for Problem {
+    fn from(error: OwnAccountError) -> Self {
+        match error {
+            OwnAccountError::WrongPassword => Self::WrongPassword,
+            OwnAccountError::PasswordRefused(rules) => Self::PasswordRefused(rules),
+            // The same request works on the account as it is now.
+            OwnAccountError::ChangedMeanwhile => Self::Unavailable,
+            OwnAccountError::Throttled(throttled) => throttled.into(),
+            OwnAccountError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<AdministrationError> for Problem {
+    fn from(error: AdministrationError) -> Self {
+        match error {
+            AdministrationError::NoSuchUser => Self::NotFound,
+            AdministrationError::OwnAccount => Self::Forbidden,
+            // The same request works on the account as it is now.
+            AdministrationError::ChangedMeanwhile => Self::Unavailable,
+            AdministrationError::Fault(fault) => fault.into(),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Callers: verifies their access tokens, and looks up whether their sessions are still live.
+
+use std::sync::Arc;
+
+use ratchet_core::{
+    access_token::{self, AccessTokenError, AccessTokenPolicy, Claims, Verified},
+    time::UnixMillis,
+    user::User,
+};
+use ratchet_store::{KeyRingCache, Sessions, Stores, Users};
+
+use crate::{Fault, clock, fault::from_faults};
+
+/// The role that may administer users.
+pub const ADMIN: &str = "admin";
+
+/// Verifies access tokens with the current key ring.
+#[derive(Debug, Clone)]
+pub struct AccessTokenVerifier {
+    key_ring: Arc<KeyRingCache>,
+    policy: Arc<AccessTokenPolicy>,
+}
+
+/// Looks up callers by their verified claims.
+///
+/// # Security
+/// An access token outlives its session by a few minutes, and its roles are as old as it is. This
+/// is for requests where neither is acceptable.
+#[derive(Debug, Clone)]
+pub struct CallerLookup {
+    users: Users,
+    sessions: Sessions,
+}
+
+/// A caller whose session is live.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The claims of the access token.
+    pub claims: Claims,
+    /// The user as of now.
+    pub user: User,
+}
+
+/// Why a caller is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// The access token is not genuine.
+    #[error(transparent)]
+    Invalid(AccessTokenError),
+    /// The access token is genuine but has expired.
+    #[error("the access token has expired")]
+    Expired,
+    /// The session has ended, or the user is disabled or deleted.
+    #[error("the session has ended")]
+    SessionEnded,
+    /// The caller is not an administrator.
+    #[error("the caller is not an administrator")]
+    NotAdministrator,
+    /// Something that is needed failed.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+from_faults!(AccessError);
+
+impl AccessTokenVerifier {
+    /// A verifier for tokens of `policy`.
+    #[must_use]
+    pub fn new(key_ring: Arc<KeyRingCache>, policy: AccessTokenPolicy) -> Self {
+        Self { key_ring, policy: Arc::new(policy) }
+    }
+
+    /// Verifies an access token.
+    ///
+    /// # Errors
+    /// [`AccessError::Invalid`], [`AccessError::Expired`] or a fault.
+    pub async fn verify(&self, token: &str, now: UnixMillis) -> Result<Claims, AccessError> {
+        let verified = self.key_ring.read(now, AccessTokenError::takes_unknown_key, |ring| {
+            access_token::verify(token, &self.policy, ring, now.seconds())
+        });
+        match verified.await? {
+            Ok(Verified::Live(claims)) => Ok(claims),
+            Ok(Verified::Expired(_)) => Err(AccessError::Expired),
+            Err(error) => Err(AccessError::Invalid(error)),
+        }
+    }
+
+    /// Verifies the signature of an access token, whatever its times, issuer and audience.
+    ///
+    /// # Errors
+    /// [`AccessError::Invalid`] or a fault.
+    pub async fn verify_signature(
+        &self,
+        token: &str,
+        now: UnixMillis,
+    ) -> Result<Claims, AccessError> {
+        let verified = self.key_ring.read(now, AccessTokenError::takes_unknown_key, |ring| {
+            access_token::verify_signature(token, ring)
+        });
+        verified.await?.map_err(AccessError::Invalid)
+    }
+}
+
+impl CallerLookup {
+    /// Looks up in these stores.
+    #[must_use]
+    pub fn new(stores: &Stores<'_>) -> Self {
+        Self { users: stores.users(), sessions: stores.sessions() }
+    }
+
+    /// The caller with these claims.
+    ///
+    /// # Errors
+    /// [`AccessError::SessionEnded`] or a fault.
+    pub async fn signed_in(&self, claims: Claims) -> Result<SignedIn, AccessError> {
+        let (user, session) =
+            tokio::join!(self.users.find(claims.sub), self.sessions.find(claims.sub, claims.sid));
+        let (user, session) = (user?, session?);
+        let now = clock::now();
+        match (user, session) {
+            (Some(user), Some(session))
+                if session.ended(now).is_none() && user.allows(&session) =>
+            {
+                Ok(SignedIn { claims, user })
+            }
+            _ => Err(AccessError::SessionEnded),
+        }
+    }
+
+    /// The administrator with these claims: in the token and as of now.
+    ///
+    /// # Errors
+    /// [`AccessError::SessionEnded`], [`AccessError::NotAdministrator`] or a fault.
+    pub async fn administrator(&self, claims: Claims) -> Result<SignedIn, AccessError> {
+        let caller = self.signed_in(claims).await?;
+        if is_admin(&caller.claims.roles) && is_admin(&caller.user.roles) {
+            Ok(caller)
+        } else {
+            Err(AccessError::NotAdministrator)
+        }
+    }
+
+    /// Whether the caller is an administrator. Reads nothing unless the token has the role.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn is_administrator(&self, claims: Claims) -> Result<bool, Fault> {
+        if !is_admin(&claims.roles) {
+            return Ok(false);
+        }
+        match self.administrator(claims).await {
+            Ok(_) => Ok(true),
+            Err(AccessError::Fault(fault)) => Err(fault),
+            Err(
+                AccessError::Invalid(_)
+                | AccessError::Expired
+                | AccessError::SessionEnded
+                | AccessError::NotAdministrator,
+            ) => Ok(false),
+        }
+    }
+}
+
+fn is_admin(roles: &[String]) -> bool {
+    roles.iter().any(|role| role == ADMIN)
+}

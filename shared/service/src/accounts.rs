@@ -1,0 +1,159 @@
+//! Accounts: registration, confirmation, passwords, addresses, deletion, administration.
+//!
+//! Nothing here sends mail. A use case leaves a letter in the outbox, in the same transaction as
+//! the change that it announces.
+
+mod administration;
+mod confirm_email;
+mod own;
+mod proof;
+mod register;
+mod reset_password;
+
+use std::{net::IpAddr, sync::Arc};
+
+use ratchet_core::{
+    email::EmailAddress,
+    entropy::{RandomUnavailable, random},
+    letter::{Letter, Notice},
+    password::{HashError, Password, PasswordPolicy, PasswordRule, policy::About},
+    time::UnixMillis,
+};
+use ratchet_store::{Account, Challenges, KeyRingCache, Outbox, Stores, Users};
+
+pub use self::{
+    administration::{AccountUpdate, Administration, AdministrationError, Deleted},
+    confirm_email::ConfirmEmailError,
+    own::{OwnAccount, OwnAccountError},
+    proof::{Evidence, MalformedEvidence},
+    register::{InvalidRegistrant, RegisterError, Registrant},
+    reset_password::ResetPasswordError,
+};
+use crate::{
+    clock,
+    end_sessions::EndSessions,
+    hashing::Hashing,
+    throttle::{AttemptError, AttemptLimiter, Counter},
+};
+
+/// The use cases around accounts.
+#[derive(Debug, Clone)]
+pub struct Accounts {
+    key_ring: Arc<KeyRingCache>,
+    users: Users,
+    challenges: Challenges,
+    outbox: Outbox,
+    limiter: AttemptLimiter,
+    hashing: Hashing,
+    end_sessions: EndSessions,
+    administration: Administration,
+    policy: Arc<AccountPolicy>,
+}
+
+#[derive(Debug)]
+struct AccountPolicy {
+    password: PasswordPolicy,
+    require_confirmed_email: bool,
+    self_sign_up: bool,
+}
+
+impl Accounts {
+    /// The accounts in these stores. Allocates the memory for a password hash.
+    ///
+    /// # Errors
+    /// [`HashError`] if there is not enough memory.
+    pub fn new(stores: &Stores<'_>) -> Result<Self, HashError> {
+        let config = stores.config();
+        let users = stores.users();
+        let limiter = AttemptLimiter::new(stores.attempts(), config.attempts);
+        let end_sessions = EndSessions::new(users.clone(), stores.sessions());
+        Ok(Self {
+            key_ring: stores.key_ring(),
+            challenges: stores.challenges(),
+            outbox: stores.outbox(),
+            hashing: Hashing::new(config.hash_cost)?,
+            administration: Administration::new(
+                users.clone(),
+                stores.attempts(),
+                end_sessions.clone(),
+            ),
+            policy: Arc::new(AccountPolicy {
+                password: config.password_policy.clone(),
+                require_confirmed_email: config.require_confirmed_email,
+                self_sign_up: config.self_sign_up,
+            }),
+            users,
+            limiter,
+            end_sessions,
+        })
+    }
+
+    /// Whether anybody may register. If not, only administrators register users.
+    #[must_use]
+    pub fn allows_self_sign_up(&self) -> bool {
+        self.policy.self_sign_up
+    }
+
+    /// What administrators do.
+    #[must_use]
+    pub const fn administration(&self) -> &Administration {
+        &self.administration
+    }
+
+    /// Asks for another message that confirms an address.
+    ///
+    /// # Security
+    /// Leaves the same letter whether or not anybody has the address. The mailer finds out whether
+    /// there is anything to send.
+    ///
+    /// # Errors
+    /// [`AttemptError`].
+    pub async fn request_confirmation(
+        &self,
+        email: EmailAddress,
+        source_ip: Option<IpAddr>,
+    ) -> Result<(), AttemptError> {
+        self.request_message(Notice::ConfirmationAsked { email }, source_ip).await
+    }
+
+    /// Asks for a message with which a password can be reset, in the same way.
+    ///
+    /// # Errors
+    /// [`AttemptError`].
+    pub async fn request_password_reset(
+        &self,
+        email: EmailAddress,
+        source_ip: Option<IpAddr>,
+    ) -> Result<(), AttemptError> {
+        self.request_message(Notice::ResetAsked { email }, source_ip).await
+    }
+
+    async fn request_message(
+        &self,
+        notice: Notice,
+        source_ip: Option<IpAddr>,
+    ) -> Result<(), AttemptError> {
+        let now = clock::now();
+        self.limiter.record_attempt(Counter::AccountRequests(source_ip), now).await?;
+        self.outbox.post(&letter(notice, now)?).await?;
+        Ok(())
+    }
+
+    /// Checks a new password against the policy.
+    fn check_new_password(
+        &self,
+        typed: &str,
+        about: About<'_>,
+    ) -> Result<Password, Vec<PasswordRule>> {
+        self.policy.password.check(typed, about)
+    }
+}
+
+fn letter(notice: Notice, now: UnixMillis) -> Result<Letter, RandomUnavailable> {
+    Ok(Letter::new(notice, now, &random()?))
+}
+
+/// What a password must not be made of.
+fn about(account: &Account) -> About<'_> {
+    About { name: &account.user.name, email: account.email.as_str() }
+}

@@ -1,0 +1,192 @@
+//! What administrators and operators do to accounts.
+
+use ratchet_core::{
+    ids::UserId,
+    letter::{Letter, Notice},
+    session::RevocationReason,
+    user::UserStatus,
+};
+use ratchet_store::{Account, Attempts, Users, users::Deletion};
+
+use super::letter;
+use crate::{
+    Fault, clock,
+    end_sessions::{EndAllError, EndSessions},
+    events::{AccountChange, SecurityEvent, record},
+    fault::from_faults,
+    throttle::unlock,
+};
+
+/// Administers users.
+#[derive(Debug, Clone)]
+pub struct Administration {
+    users: Users,
+    attempts: Attempts,
+    end_sessions: EndSessions,
+}
+
+/// What to change about a user. `None` leaves it as it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AccountUpdate<'a> {
+    /// Whether the user may sign in. Disabling ends all sessions; enabling also unlocks the account.
+    pub status: Option<UserStatus>,
+    /// The roles for the next access token.
+    pub roles: Option<&'a [String]>,
+}
+
+/// A user was deleted.
+#[derive(Debug)]
+pub struct Deleted {
+    /// Whether the sessions were also revoked one by one. If not, they end at their next refresh.
+    pub sessions: Result<(), Fault>,
+}
+
+/// Why a user was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AdministrationError {
+    /// There is no such user.
+    #[error("there is no such user")]
+    NoSuchUser,
+    /// Administrators must not disable or delete themselves: nobody locks the last one out by
+    /// accident.
+    #[error("administrators cannot change their own account")]
+    OwnAccount,
+    /// The account was changed or deleted meanwhile.
+    #[error("the account was changed meanwhile")]
+    ChangedMeanwhile,
+    /// Something that is needed failed.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+from_faults!(AdministrationError);
+
+impl From<EndAllError> for AdministrationError {
+    fn from(error: EndAllError) -> Self {
+        match error {
+            EndAllError::NoSuchUser => Self::NoSuchUser,
+            EndAllError::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+impl Administration {
+    /// Administers the users in these tables.
+    #[must_use]
+    pub const fn new(users: Users, attempts: Attempts, end_sessions: EndSessions) -> Self {
+        Self { users, attempts, end_sessions }
+    }
+
+    /// The account with this id.
+    ///
+    /// # Errors
+    /// [`AdministrationError::NoSuchUser`] or a fault.
+    pub async fn load(&self, id: UserId) -> Result<Account, AdministrationError> {
+        let account = self.users.find_account(id, clock::now()).await?;
+        account.ok_or(AdministrationError::NoSuchUser)
+    }
+
+    /// Changes the status or the roles of a user, on behalf of an administrator or, if `by` is
+    /// `None`, of an operator.
+    ///
+    /// # Errors
+    /// [`AdministrationError`]. After a fault the change may have been made; repeating it is safe.
+    pub async fn update(
+        &self,
+        id: UserId,
+        update: AccountUpdate<'_>,
+        by: Option<UserId>,
+    ) -> Result<(), AdministrationError> {
+        if by == Some(id) {
+            return Err(AdministrationError::OwnAccount);
+        }
+        let AccountUpdate { status, roles } = update;
+        if !self.users.administer(id, status, roles, clock::now()).await? {
+            return Err(AdministrationError::NoSuchUser);
+        }
+        let changed = |change| {
+            record(SecurityEvent::AccountChanged { change, by }, Some(id), None);
+        };
+        if roles.is_some() {
+            changed(AccountChange::RolesSet);
+        }
+        match status {
+            Some(UserStatus::Disabled) => {
+                changed(AccountChange::Disabled);
+                self.end_sessions.revoke_ended(id, RevocationReason::UserDisabled).await?;
+            }
+            Some(UserStatus::Active) => {
+                changed(AccountChange::Enabled);
+                let user = self.users.find(id).await?.ok_or(AdministrationError::NoSuchUser)?;
+                if unlock(&self.attempts, &user.name).await? {
+                    changed(AccountChange::Unlocked);
+                }
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Ends all sessions of a user.
+    ///
+    /// # Errors
+    /// [`AdministrationError::NoSuchUser`] or a fault.
+    pub async fn end_sessions(&self, id: UserId) -> Result<(), AdministrationError> {
+        self.load(id).await?;
+        let reason = RevocationReason::EndedByAdministrator;
+        Ok(self.end_sessions.end_all(id, None, reason).await?)
+    }
+
+    /// Deletes a user on behalf of an administrator.
+    ///
+    /// # Errors
+    /// [`AdministrationError`].
+    pub async fn delete(&self, id: UserId, by: UserId) -> Result<Deleted, AdministrationError> {
+        let account = self.load(id).await?;
+        if id == by {
+            return Err(AdministrationError::OwnAccount);
+        }
+        self.delete_account(&account, Deletion::of(&account), Some(by)).await
+    }
+
+    pub(super) async fn delete_account(
+        &self,
+        account: &Account,
+        deletion: Deletion<'_>,
+        by: Option<UserId>,
+    ) -> Result<Deleted, AdministrationError> {
+        let notice = account.told(|email, name| Notice::Deleted { email, name });
+        let letter = letter(notice, clock::now())?;
+        self.delete_as_read(account.user.id, deletion, Some(&letter), by).await
+    }
+
+    /// Deletes a user whose items an operator may have found damaged. `letter` tells the user, if
+    /// the address is valid.
+    ///
+    /// # Errors
+    /// [`AdministrationError::ChangedMeanwhile`] or a fault.
+    pub async fn delete_as_read(
+        &self,
+        id: UserId,
+        deletion: Deletion<'_>,
+        letter: Option<&Letter>,
+        by: Option<UserId>,
+    ) -> Result<Deleted, AdministrationError> {
+        if !self.users.delete(deletion, letter).await? {
+            return Err(AdministrationError::ChangedMeanwhile);
+        }
+        let event = SecurityEvent::AccountChanged { change: AccountChange::Deleted, by };
+        record(event, Some(id), None);
+        let sessions = self.end_sessions.finish(id, RevocationReason::UserDisabled).await;
+        Ok(Deleted { sessions })
+    }
+
+    /// Forgets the failed attempts at a name, whether or not anybody has it.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn unlock(&self, name: &str) -> Result<(), Fault> {
+        unlock(&self.attempts, name).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,195 @@
+//! What users change about their own account. An access token alone is not enough: the password is
+//! asked for again.
+
+use std::{net::IpAddr, time::Duration};
+
+use ratchet_core::{
+    access_token::Claims,
+    email::EmailAddress,
+    letter::Notice,
+    password::{Password, PasswordRule, Verdict},
+    session::RevocationReason,
+};
+use ratchet_store::{Account, users::Deletion};
+
+use super::{Accounts, AdministrationError, about, letter};
+use crate::{
+    Fault,
+    access::{AccessError, SignedIn},
+    clock,
+    events::{AccountChange, SecurityEvent, record},
+    fault::from_faults,
+    throttle::{AttemptError, Counter, Throttled},
+};
+
+/// How long a request that changed the password is recognised when it comes again.
+const JUST_NOW: Duration = Duration::from_mins(10);
+
+/// A caller whose session is live, with the whole account.
+#[derive(Debug)]
+pub struct OwnAccount {
+    /// The claims of the access token.
+    pub claims: Claims,
+    /// The account as of now.
+    pub account: Account,
+}
+
+/// Why an account was not changed by its user.
+#[derive(Debug, thiserror::Error)]
+pub enum OwnAccountError {
+    /// The current password is wrong, or was changed meanwhile.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// The new password misses these rules of the policy.
+    #[error("the password misses {} rules", .0.len())]
+    PasswordRefused(Vec<PasswordRule>),
+    /// The account was changed or deleted meanwhile.
+    #[error("the account was changed meanwhile")]
+    ChangedMeanwhile,
+    /// There were too many attempts before.
+    #[error(transparent)]
+    Throttled(Throttled),
+    /// Something that is needed failed.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+from_faults!(OwnAccountError);
+
+impl From<AttemptError> for OwnAccountError {
+    fn from(error: AttemptError) -> Self {
+        match error {
+            AttemptError::Throttled(throttled) => Self::Throttled(throttled),
+            AttemptError::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+impl Accounts {
+    /// The account of a caller.
+    ///
+    /// # Errors
+    /// [`AccessError::SessionEnded`] if it has been deleted, or a fault.
+    pub async fn find_own(&self, caller: SignedIn) -> Result<OwnAccount, AccessError> {
+        let SignedIn { claims, .. } = caller;
+        let account = self.users.find_account(claims.sub, clock::now()).await?;
+        let account = account.ok_or(AccessError::SessionEnded)?;
+        Ok(OwnAccount { claims, account })
+    }
+
+    /// Changes the password and ends all sessions, except the caller's own if it is to be kept.
+    ///
+    /// # Errors
+    /// [`OwnAccountError`].
+    pub async fn change_password(
+        &self,
+        own: &OwnAccount,
+        current: &str,
+        typed_new: &str,
+        keep_this_session: bool,
+    ) -> Result<(), OwnAccountError> {
+        let OwnAccount { claims, account } = own;
+        let user_id = claims.sub;
+        let new = self.check_new_password(typed_new, about(account));
+        let new = new.map_err(OwnAccountError::PasswordRefused)?;
+        match self.check_password(own, current).await {
+            Err(OwnAccountError::WrongPassword) if self.has_just_set(own, typed_new).await? => {
+                return Ok(());
+            }
+            checked => checked?,
+        }
+        let new = self.hashing.hash(new).await?;
+        let spared = keep_this_session.then_some(claims.sid);
+        let letter = letter(Notice::PasswordChanged { user_id }, clock::now())?;
+        let old = &account.password_hash;
+        if !self.users.change_password(user_id, old, &new, spared, &letter).await? {
+            return Err(OwnAccountError::WrongPassword);
+        }
+        let event =
+            SecurityEvent::AccountChanged { change: AccountChange::PasswordChanged, by: None };
+        record(event, Some(user_id), Some(claims.sid));
+        // The change is done, whatever becomes of the rest.
+        drop(self.end_sessions.finish(user_id, RevocationReason::PasswordChanged).await);
+        Ok(())
+    }
+
+    /// Asks for another address. It replaces the current one when it is confirmed; the current one
+    /// is notified.
+    ///
+    /// # Security
+    /// Whoever reads the mail of the address can reset the password, so an access token alone must
+    /// not be enough to change it. Whether somebody else has the address is not said here.
+    ///
+    /// # Errors
+    /// [`OwnAccountError`].
+    pub async fn request_email_change(
+        &self,
+        own: &OwnAccount,
+        email: &EmailAddress,
+        password: &str,
+        source_ip: Option<IpAddr>,
+    ) -> Result<(), OwnAccountError> {
+        // Each request may send a message to another stranger.
+        self.limiter.record_attempt(Counter::AccountRequests(source_ip), clock::now()).await?;
+        self.check_password(own, password).await?;
+        let Account { user, password_hash: proved, .. } = &own.account;
+        let now = clock::now();
+        let to_confirm = letter(Notice::EmailChangeAsked { user_id: user.id }, now)?;
+        let notice = own.account.told(|email, name| Notice::EmailChangeTold { email, name });
+        let letters = [&to_confirm, &letter(notice, now)?];
+        if self.users.ask_email_change(user.id, proved, email, letters).await? {
+            Ok(())
+        } else {
+            Err(OwnAccountError::WrongPassword)
+        }
+    }
+
+    /// Deletes the account, ends all sessions, and frees the name and the address.
+    ///
+    /// # Errors
+    /// [`OwnAccountError`].
+    pub async fn delete_own(
+        &self,
+        own: &OwnAccount,
+        password: &str,
+    ) -> Result<(), OwnAccountError> {
+        self.check_password(own, password).await?;
+        let deletion = Deletion::proved(&own.account);
+        let deleted = self.administration.delete_account(&own.account, deletion, None).await;
+        match deleted {
+            Ok(_) => Ok(()),
+            Err(AdministrationError::Fault(fault)) => Err(OwnAccountError::Fault(fault)),
+            Err(
+                AdministrationError::NoSuchUser
+                | AdministrationError::OwnAccount
+                | AdministrationError::ChangedMeanwhile,
+            ) => Err(OwnAccountError::ChangedMeanwhile),
+        }
+    }
+
+    /// Whether this session set this very password a moment ago: then the request that set it has
+    /// come again, because its answer was lost.
+    async fn has_just_set(&self, own: &OwnAccount, typed: &str) -> Result<bool, Fault> {
+        let cut = own.account.user.cut.filter(|cut| cut.spared == Some(own.claims.sid));
+        let lately = cut.is_some_and(|cut| clock::now() < cut.valid_after.plus(JUST_NOW));
+        let Ok(password) = Password::parse(typed) else { return Ok(false) };
+        if !lately {
+            return Ok(false);
+        }
+        let stored = own.account.password_hash.clone();
+        Ok(self.hashing.verify(password, stored).await? != Verdict::Wrong)
+    }
+
+    /// Checks the current password. Attempts are counted for the session, before anything is
+    /// hashed.
+    async fn check_password(&self, own: &OwnAccount, typed: &str) -> Result<(), OwnAccountError> {
+        // Nobody has an invalid password.
+        let password = Password::parse(typed).map_err(|_| OwnAccountError::WrongPassword)?;
+        let counter = Counter::Session(own.claims.sid);
+        let counter = self.limiter.record_attempt(counter, clock::now()).await?;
+        match self.hashing.verify(password, own.account.password_hash.clone()).await? {
+            Verdict::Wrong => Err(OwnAccountError::WrongPassword),
+            Verdict::Right | Verdict::RightButCheap => Ok(self.limiter.reset(&counter).await?),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Evidence from a message: its token, or the address and the code.
+
+use std::net::IpAddr;
+
+use ratchet_core::{
+    attempts::AttemptId,
+    challenge::{MailCode, MailToken, Proof, Purpose},
+    email::EmailAddress,
+    entropy::random,
+    ids::UserId,
+    key_ring::KeyRing,
+    time::UnixMillis,
+};
+
+use super::Accounts;
+use crate::{
+    Fault,
+    fault::from_faults,
+    throttle::{AttemptError, Counter, RecordedAttempt, Throttled},
+};
+
+/// What a client presents from a message.
+#[derive(Debug)]
+pub enum Evidence<'a> {
+    /// The token of the link, unread.
+    Token(&'a str),
+    /// The code, with the address that it was sent to.
+    Code {
+        /// The address.
+        email: EmailAddress,
+        /// The code.
+        code: MailCode,
+    },
+}
+
+/// There is not exactly one of a token and a code with its address, or the code or the address is
+/// malformed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a token, or an address and a code")]
+pub struct MalformedEvidence;
+
+/// Evidence as a challenge is compared with it, and already counted.
+pub(super) struct CountedProof {
+    pub(super) purpose: Purpose,
+    pub(super) user_id: UserId,
+    pub(super) proof: Proof,
+    /// The request as it was counted, to be taken back if the proof is right.
+    pub(super) request: RecordedAttempt,
+}
+
+/// Why evidence was not even compared.
+pub(super) enum EvidenceError {
+    /// The token is not genuine or of another purpose, or too many codes were tried.
+    Invalid,
+    Throttled(Throttled),
+    Fault(Fault),
+}
+
+from_faults!(EvidenceError);
+
+impl From<AttemptError> for EvidenceError {
+    fn from(error: AttemptError) -> Self {
+        match error {
+            AttemptError::Throttled(throttled) => Self::Throttled(throttled),
+            AttemptError::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+impl<'a> Evidence<'a> {
+    /// Reads what a client sent: a token, or an address and a code.
+    ///
+    /// # Errors
+    /// [`MalformedEvidence`].
+    pub fn parse(
+        token: Option<&'a str>,
+        email: Option<&str>,
+        code: Option<&str>,
+    ) -> Result<Self, MalformedEvidence> {
+        match (token, email, code) {
+            (Some(token), None, None) => Ok(Self::Token(token)),
+            (None, Some(email), Some(code)) => Ok(Self::Code {
+                email: EmailAddress::parse(email).map_err(|_| MalformedEvidence)?,
+                code: MailCode::parse(code).map_err(|_| MalformedEvidence)?,
+            }),
+            _ => Err(MalformedEvidence),
+        }
+    }
+
+    /// The address, if there is one.
+    pub(super) fn email(&self) -> Option<&EmailAddress> {
+        match self {
+            Self::Token(_) => None,
+            Self::Code { email, .. } => Some(email),
+        }
+    }
+}
+
+impl Accounts {
+    /// Counts the evidence for its network, and a code also for its address, before it is compared
+    /// with the challenge. A token may be of any of the `purposes`, a code is of the first one.
+    ///
+    /// # Security
+    /// An unknown address costs the same calls as a known one: the code is counted and then
+    /// compared with the challenge of a user who does not exist, one for each address, so that
+    /// parallel requests contend for the same items.
+    pub(super) async fn count_evidence(
+        &self,
+        evidence: &Evidence<'_>,
+        ring: &KeyRing,
+        purposes: &[Purpose],
+        source_ip: Option<IpAddr>,
+        now: UnixMillis,
+    ) -> Result<CountedProof, EvidenceError> {
+        match evidence {
+            Evidence::Token(token) => {
+                let token = MailToken::parse(token, ring.tag_keys(now.seconds()))
+                    .map_err(|_| EvidenceError::Invalid)?;
+                if !purposes.contains(&token.purpose) {
+                    return Err(EvidenceError::Invalid);
+                }
+                let MailToken { purpose, user_id, secret } = token;
+                let counter = Counter::AccountRequests(source_ip);
+                let request = self.limiter.record_attempt(counter, now).await?;
+                Ok(CountedProof { purpose, user_id, proof: Proof::Token(secret.hash()), request })
+            }
+            Evidence::Code { email, code } => {
+                let purpose = purposes.first().copied().ok_or(EvidenceError::Invalid)?;
+                let counter = Counter::AccountRequests(source_ip);
+                let request = self.limiter.record_attempt(counter, now).await?;
+                let attempt = AttemptId::new(random()?);
+                if !self.challenges.count_try(purpose, email, attempt, now).await? {
+                    return Err(EvidenceError::Invalid);
+                }
+                let known = self.users.find_by_email(email, now).await?;
+                let user_id = known.unwrap_or_else(|| email.stand_in());
+                let keys = ring.tag_keys(now.seconds());
+                let hashes = keys.map(|key| code.hash(purpose, user_id, key)).collect();
+                Ok(CountedProof { purpose, user_id, proof: Proof::Code(hashes), request })
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The end of sessions: everything that ends one does it here.
+
+use std::{sync::Arc, time::Duration};
+
+use ratchet_core::{
+    error_chain::ErrorChain,
+    ids::{SessionId, UserId},
+    session::{RevocationReason, Revoked, Session, to_evict},
+    time::UnixMillis,
+    user::SessionsCut,
+};
+use ratchet_store::{KeyRingCache, Sessions, Users};
+
+use crate::{
+    Fault, clock,
+    events::{SecurityEvent, record},
+    fault::from_faults,
+    tokens::read_refresh_token,
+};
+
+/// How often [`EndSessions::finish`] is tried.
+const TRIES: u32 = 3;
+
+/// The pause after its first try; each further one doubles it.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Ends sessions.
+#[derive(Debug, Clone)]
+pub struct EndSessions {
+    users: Users,
+    sessions: Sessions,
+}
+
+/// Why the sessions of a user were not ended.
+#[derive(Debug, thiserror::Error)]
+pub enum EndAllError {
+    /// There is no such user.
+    #[error("there is no such user")]
+    NoSuchUser,
+    /// A read or a write failed. The sessions may have been ended all the same.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+from_faults!(EndAllError);
+
+impl EndSessions {
+    /// Ends the sessions in these tables.
+    #[must_use]
+    pub const fn new(users: Users, sessions: Sessions) -> Self {
+        Self { users, sessions }
+    }
+
+    /// Ends one session. Returns whether this call ended it; `false` if it had ended before, or
+    /// never existed.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn end(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        reason: RevocationReason,
+        now: UnixMillis,
+    ) -> Result<bool, Fault> {
+        let ended = self.sessions.revoke(user_id, session_id, reason, now).await?;
+        if ended {
+            record(SecurityEvent::SessionRevoked { reason }, Some(user_id), Some(session_id));
+        }
+        Ok(ended)
+    }
+
+    /// Ends all sessions of a user, except a spared one.
+    ///
+    /// The cut is one write and takes effect at once, also for requests in flight: a refresh that
+    /// reads the user after it sees the cut, and the session of a sign-in that read the user
+    /// before it has not seen it. Revoking the sessions one by one ensures that a rotation that
+    /// read the user before the cut is not written after this returns.
+    ///
+    /// # Errors
+    /// [`EndAllError`]; the cut may have taken effect.
+    pub async fn end_all(
+        &self,
+        user_id: UserId,
+        spared: Option<SessionId>,
+        reason: RevocationReason,
+    ) -> Result<(), EndAllError> {
+        let cut = SessionsCut { valid_after: clock::now(), spared };
+        let cut = self.users.cut_sessions(user_id, cut).await?.ok_or(EndAllError::NoSuchUser)?;
+        Ok(self.revoke_each(user_id, reason, cut.spared, |session| cut.ends(session)).await?)
+    }
+
+    /// Revokes one by one the sessions that a change of the user has ended, as
+    /// [`end_all`](Self::end_all) does after its cut.
+    ///
+    /// # Errors
+    /// [`Fault`]; the change itself has ended the sessions all the same.
+    pub async fn revoke_ended(
+        &self,
+        user_id: UserId,
+        reason: RevocationReason,
+    ) -> Result<(), Fault> {
+        let user = self.users.find(user_id).await?;
+        let spared = user.as_ref().and_then(|user| user.cut).and_then(|cut| cut.spared);
+        let ended = |session: &Session| !user.as_ref().is_some_and(|user| user.allows(session));
+        self.revoke_each(user_id, reason, spared, ended).await
+    }
+
+    /// The same after a change that cannot be repeated, for example because its proof is used up.
+    /// Tries a few times and logs a lasting failure.
+    ///
+    /// # Errors
+    /// [`Fault`], which is no reason to report the change as failed: a rotation that was in flight
+    /// may answer once more, and ends at its next refresh.
+    pub async fn finish(&self, user_id: UserId, reason: RevocationReason) -> Result<(), Fault> {
+        let mut tries = 1;
+        loop {
+            let Err(fault) = self.revoke_ended(user_id, reason).await else { return Ok(()) };
+            if tries == TRIES {
+                let error = tracing::field::display(ErrorChain(&fault));
+                tracing::error!(error, %user_id, "sessions that a change ended were not revoked");
+                return Err(fault);
+            }
+            tokio::time::sleep(PAUSE.saturating_mul(1 << (tries - 1))).await;
+            tries += 1;
+        }
+    }
+
+    async fn revoke_each(
+        &self,
+        user_id: UserId,
+        reason: RevocationReason,
+        spared: Option<SessionId>,
+        ended: impl Fn(&Session) -> bool,
+    ) -> Result<(), Fault> {
+        let now = clock::now();
+        for session_id in self.sessions.list(user_id).await?.to_revoke(spared, ended) {
+            self.end(user_id, session_id, reason, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes sessions of a user so that at most `max` remain, counting the `new` one.
+    ///
+    /// `published_for` is how long the list of ended sessions has to contain an end; `None` if no
+    /// such list is published.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(crate) async fn evict(
+        &self,
+        user_id: UserId,
+        mut others: Vec<Session>,
+        new: SessionId,
+        limits: Limits,
+        now: UnixMillis,
+    ) -> Result<(), Fault> {
+        let Limits { max, published_for } = limits;
+        if let Some(published_for) = published_for {
+            // These must stay until they are no longer published.
+            let published = |revoked: Revoked| now < revoked.at.plus(published_for);
+            others.retain(|session| !session.revoked.is_some_and(published));
+        }
+        for evicted in to_evict(&others, new, now, max) {
+            let is_live =
+                |session: &Session| session.session_id == evicted && session.ended(now).is_none();
+            if published_for.is_some() && (evicted == new || others.iter().any(is_live)) {
+                let reason = RevocationReason::EndedByUser;
+                self.sessions.revoke(user_id, evicted, reason, now).await?;
+            } else {
+                self.sessions.delete(user_id, evicted).await?;
+            }
+            record(SecurityEvent::SessionEvicted, Some(user_id), Some(evicted));
+        }
+        Ok(())
+    }
+}
+
+/// How many sessions a user may have, and how long ended ones are published.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) max: usize,
+    pub(crate) published_for: Option<Duration>,
+}
+
+/// Ends the session of a refresh token.
+#[derive(Debug, Clone)]
+pub struct LogOut {
+    key_ring: Arc<KeyRingCache>,
+    end_sessions: EndSessions,
+}
+
+impl LogOut {
+    /// Reads tokens with this key ring.
+    #[must_use]
+    pub const fn new(key_ring: Arc<KeyRingCache>, end_sessions: EndSessions) -> Self {
+        Self { key_ring, end_sessions }
+    }
+
+    /// Ends the session of a refresh token, whichever of the session's tokens it is. Returns
+    /// `false` if the token is not genuine, and `true` if the session has ended, also if it had
+    /// ended before.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn log_out(&self, refresh_token: &str) -> Result<bool, Fault> {
+        let now = clock::now();
+        let Some(token) = read_refresh_token(&self.key_ring, refresh_token, now).await? else {
+            return Ok(false);
+        };
+        let reason = RevocationReason::LoggedOut;
+        self.end_sessions.end(token.user_id, token.session_id, reason, now).await?;
+        Ok(true)
+    }
+}

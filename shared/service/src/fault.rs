@@ -1,0 +1,50 @@
+//! Faults: something that a use case depends on failed. Nothing is wrong with the request.
+
+use ratchet_core::{
+    access_token::IssueError, entropy::RandomUnavailable, password::HashError, seal::SealError,
+};
+use ratchet_store::{LoadError, StoreError};
+
+/// A failure that is not a refusal. Whoever reports it logs it, once, with its causes.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// DynamoDB or Secrets Manager could not do its part.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no usable key ring.
+    #[error(transparent)]
+    KeyRing(#[from] LoadError),
+    /// The key ring has no key that may tag tokens now.
+    #[error("no key of the key ring may tag tokens now")]
+    NoTagKey,
+    /// No access token can be issued.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    /// The system's random source failed.
+    #[error(transparent)]
+    Random(#[from] RandomUnavailable),
+    /// A password could not be hashed now.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// Hashing panicked, or the process is shutting down.
+    #[error("the password hash was not finished")]
+    HashAborted,
+    /// A sealed successor is damaged.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The condition of the rotation's write and the decision table disagree. Nothing was written.
+    #[error("the rotation's condition contradicts the decision table")]
+    Contradiction,
+}
+
+/// Lets `?` turn whatever a [`Fault`] is made from into the error enum of a use case.
+macro_rules! from_faults {
+    ($($error:ty),+ $(,)?) => {$(
+        impl<E: Into<$crate::fault::Fault>> From<E> for $error {
+            fn from(error: E) -> Self {
+                Self::Fault(error.into())
+            }
+        }
+    )+};
+}
+pub(crate) use from_faults;

@@ -1,0 +1,312 @@
+//! Refresh: a refresh token for the next token pair.
+//!
+//! One conditional write rotates the session. If its condition does not hold, the decision table
+//! says what the presented token is worth.
+
+mod caution;
+
+use std::sync::Arc;
+
+use ratchet_core::{
+    access_token::AccessTokenError,
+    config::Convergence,
+    entropy::random,
+    ids::UserId,
+    key_ring::KeyRing,
+    refresh_token::RefreshToken,
+    rotation::{Decision, Presented, Refusal, Rotation, SessionPolicy, decide, walk},
+    secret::TokenSecret,
+    session::{Ended, Origin, RevocationReason, Session},
+    time::UnixMillis,
+    user::{User, UserStatus},
+};
+use ratchet_store::{KeyRingCache, RotateResult, Sessions, StoreError, Stores, Users};
+
+use self::caution::Caution;
+use crate::{
+    Fault,
+    access::{AccessError, AccessTokenVerifier},
+    clock,
+    end_sessions::EndSessions,
+    events::{SecurityEvent, record},
+    fault::from_faults,
+    tokens::{TokenIssuer, TokenPair, read_refresh_token},
+};
+
+/// Refreshes sessions.
+#[derive(Debug, Clone)]
+pub struct Refresh {
+    key_ring: Arc<KeyRingCache>,
+    users: Users,
+    sessions: Sessions,
+    verifier: AccessTokenVerifier,
+    issuer: TokenIssuer,
+    end_sessions: EndSessions,
+    policy: SessionPolicy,
+    convergence_from_elsewhere: Convergence,
+    caution: Arc<Caution>,
+}
+
+/// Why a refresh token was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// The refresh token is not genuine.
+    #[error("the refresh token is not genuine")]
+    Malformed,
+    /// The access token beside it is not genuine, or of another user or session.
+    #[error("the access token is not of the same session")]
+    AccessTokenMismatch,
+    /// The session was not refreshed in time.
+    #[error("the session was not refreshed in time")]
+    ExpiredIdle,
+    /// The absolute lifetime of the session is over.
+    #[error("the absolute lifetime of the session is over")]
+    ExpiredAbsolute,
+    /// An old token was presented. The session was ended, now or before.
+    #[error("an old refresh token was presented")]
+    ReuseDetected,
+    /// The session was ended.
+    #[error("the session was ended")]
+    Revoked,
+    /// The user is disabled or deleted.
+    #[error("the user is disabled or deleted")]
+    UserDisabled,
+    /// There is no such session, or it has not reached the token's generation: its table was
+    /// restored from a backup.
+    #[error("there is no such session")]
+    Unknown,
+    /// A recently superseded token came from another network or user agent, which the
+    /// configuration forbids.
+    #[error("a superseded refresh token came from elsewhere")]
+    Elsewhere,
+    /// Something that is needed failed. The refresh token is as good as before.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+from_faults!(RefreshError);
+
+impl Refresh {
+    /// Refreshes sessions in these stores.
+    #[must_use]
+    pub fn new(stores: &Stores<'_>) -> Self {
+        let config = stores.config();
+        let (key_ring, users, sessions) = (stores.key_ring(), stores.users(), stores.sessions());
+        let policy = &config.access_token;
+        Self {
+            verifier: AccessTokenVerifier::new(Arc::clone(&key_ring), policy.clone()),
+            issuer: TokenIssuer::new(policy.clone()),
+            end_sessions: EndSessions::new(users.clone(), sessions.clone()),
+            policy: config.session,
+            convergence_from_elsewhere: config.convergence_from_elsewhere,
+            caution: Arc::default(),
+            key_ring,
+            users,
+            sessions,
+        }
+    }
+
+    /// Exchanges a refresh token for the next token pair, or for the live one if it was superseded
+    /// recently. An access token beside it must be of the same session; it may have expired.
+    ///
+    /// # Errors
+    /// [`RefreshError`].
+    pub async fn refresh(
+        &self,
+        refresh_token: &str,
+        access_token: Option<&str>,
+        origin: Origin,
+    ) -> Result<TokenPair, RefreshError> {
+        let now = clock::now();
+        let token = read_refresh_token(&self.key_ring, refresh_token, now).await?;
+        let token = token.ok_or(RefreshError::Malformed)?;
+        let ring = self.key_ring.current(now).await?;
+        if let Some(access_token) = access_token {
+            self.check_access_token(&token, access_token, now).await?;
+        }
+        if self.policy.absolute_expires_at(token.session_id) <= now.seconds() {
+            return Err(RefreshError::ExpiredAbsolute);
+        }
+        // Nothing is written if the answer could not be signed.
+        ring.signer(now.seconds()).ok_or(ratchet_core::access_token::IssueError::NoSigner)?;
+        ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
+
+        let request = Request {
+            service: self,
+            ring: &ring,
+            presented: Presented::from(&token),
+            token,
+            origin,
+            now,
+        };
+        let next = TokenSecret::new(random()?);
+        let (rotated, user) = request.rotate(&next).await?;
+        match rotated {
+            RotateResult::Rotated(session) => request.answer(&session, next, user.as_ref()).await,
+            RotateResult::Unmet(session) => request.follow(session.as_ref(), user.as_ref()).await,
+        }
+    }
+
+    async fn check_access_token(
+        &self,
+        token: &RefreshToken,
+        access_token: &str,
+        now: UnixMillis,
+    ) -> Result<(), RefreshError> {
+        match self.verifier.verify_signature(access_token, now).await {
+            Ok(claims) if claims.sub == token.user_id && claims.sid == token.session_id => Ok(()),
+            // One of a removed key proves nothing, so it counts as absent.
+            Err(AccessError::Invalid(AccessTokenError::UnknownKey)) => Ok(()),
+            Err(AccessError::Fault(fault)) => Err(RefreshError::Fault(fault)),
+            Ok(_)
+            | Err(
+                AccessError::Invalid(_)
+                | AccessError::Expired
+                | AccessError::SessionEnded
+                | AccessError::NotAdministrator,
+            ) => Err(RefreshError::AccessTokenMismatch),
+        }
+    }
+
+    async fn find_user(&self, id: UserId, now: UnixMillis) -> Result<Option<User>, StoreError> {
+        let found = self.users.find(id).await;
+        if found.is_err() {
+            self.caution.begin(now);
+        }
+        found
+    }
+}
+
+/// A request with a genuine token.
+struct Request<'a> {
+    service: &'a Refresh,
+    ring: &'a KeyRing,
+    token: RefreshToken,
+    presented: Presented,
+    origin: Origin,
+    now: UnixMillis,
+}
+
+impl Request<'_> {
+    /// Tries to rotate the session, and reads its user at the same time.
+    async fn rotate(
+        &self,
+        next: &TokenSecret,
+    ) -> Result<(RotateResult, Option<User>), RefreshError> {
+        let (service, token, now) = (self.service, &self.token, self.now);
+        let policy = &service.policy;
+        let rotation = Rotation::prepare(token, next, random()?, now, policy, self.origin.clone())?;
+        let recent_since = now.minus(policy.retry_window);
+        let (user_id, session_id) = (token.user_id, token.session_id);
+        let rotating =
+            service.sessions.rotate(user_id, session_id, &self.presented, &rotation, recent_since);
+        let finding = service.find_user(user_id, now);
+        if service.caution.is_due(now) {
+            let user = finding.await?;
+            Ok((rotating.await?, user))
+        } else {
+            let (rotated, user) = tokio::join!(rotating, finding);
+            // Whichever failed, the presented token stays good for the retry window at least: it
+            // is live, or it leads to what was written.
+            Ok((rotated?, user?))
+        }
+    }
+
+    /// Does what the decision table says about the item that the write found.
+    async fn follow(
+        &self,
+        session: Option<&Session>,
+        user: Option<&User>,
+    ) -> Result<TokenPair, RefreshError> {
+        let window = self.service.policy.retry_window;
+        let (user_id, session_id) = (Some(self.token.user_id), Some(self.token.session_id));
+        let decision = decide(&self.presented, session, self.now, window);
+        match (decision, session) {
+            (Decision::Refuse(refusal), _) => Err(refusal.into()),
+            (Decision::Theft(kind), _) => {
+                record(SecurityEvent::ReuseDetected { kind }, user_id, session_id);
+                self.end_session(RevocationReason::ReuseDetected).await?;
+                Err(RefreshError::ReuseDetected)
+            }
+            (Decision::AnswerLive | Decision::AnswerSuccessor, Some(session)) => {
+                if decision == Decision::AnswerSuccessor {
+                    self.check_convergence(session)?;
+                }
+                let live = walk(&self.token, session)?;
+                record(SecurityEvent::RefreshedInRetryWindow, user_id, session_id);
+                self.answer(session, live, user).await
+            }
+            // The write's condition and the table's first row are the same. If they ever disagree,
+            // nothing was written, and nobody may be signed out for it.
+            (Decision::Rotate | Decision::AnswerLive | Decision::AnswerSuccessor, _) => {
+                Err(Fault::Contradiction.into())
+            }
+        }
+    }
+
+    /// Answers with the live token, if the user may still have sessions.
+    async fn answer(
+        &self,
+        session: &Session,
+        live: TokenSecret,
+        user: Option<&User>,
+    ) -> Result<TokenPair, RefreshError> {
+        let Some(user) = user.filter(|user| user.allows(session)) else {
+            let disabled = user.is_none_or(|user| user.status == UserStatus::Disabled);
+            let (reason, error) = if disabled {
+                (RevocationReason::UserDisabled, RefreshError::UserDisabled)
+            } else {
+                (RevocationReason::EndedEverywhere, RefreshError::Revoked)
+            };
+            self.end_session(reason).await?;
+            return Err(error);
+        };
+        let token = RefreshToken {
+            user_id: session.user_id,
+            session_id: session.session_id,
+            generation: session.generation,
+            secret: live,
+        };
+        Ok(self.service.issuer.issue(user, session, &token, self.ring, self.now)?)
+    }
+
+    /// Two clients that both stay within the retry window share one session. That they come from
+    /// different places is the only sign that one of them is a thief.
+    fn check_convergence(&self, session: &Session) -> Result<(), RefreshError> {
+        if session.origin == self.origin {
+            return Ok(());
+        }
+        let event =
+            SecurityEvent::SuspiciousConvergence { last: &session.origin, now: &self.origin };
+        record(event, Some(self.token.user_id), Some(session.session_id));
+        match self.service.convergence_from_elsewhere {
+            Convergence::Allow => Ok(()),
+            Convergence::Refuse => Err(RefreshError::Elsewhere),
+        }
+    }
+
+    async fn end_session(&self, reason: RevocationReason) -> Result<(), Fault> {
+        let RefreshToken { user_id, session_id, .. } = &self.token;
+        self.service.end_sessions.end(*user_id, *session_id, reason, self.now).await?;
+        Ok(())
+    }
+}
+
+impl From<Refusal> for RefreshError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unknown | Refusal::Ahead => Self::Unknown,
+            Refusal::Ended(Ended::ExpiredIdle) => Self::ExpiredIdle,
+            Refusal::Ended(Ended::ExpiredAbsolute) => Self::ExpiredAbsolute,
+            Refusal::Ended(Ended::Revoked(reason)) => match reason {
+                RevocationReason::ReuseDetected => Self::ReuseDetected,
+                RevocationReason::UserDisabled => Self::UserDisabled,
+                RevocationReason::LoggedOut
+                | RevocationReason::EndedByUser
+                | RevocationReason::EndedEverywhere
+                | RevocationReason::PasswordChanged
+                | RevocationReason::EndedByAdministrator => Self::Revoked,
+            },
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Sign-in: a user name and a password for a session and its first token pair.
+
+mod admission;
+mod password;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use ratchet_core::{
+    config::Config,
+    device_token::{DeviceId, DeviceToken},
+    entropy::random,
+    error_chain::ErrorChain,
+    ids::SessionId,
+    key_ring::KeyRing,
+    password::{HashError, Password},
+    refresh_token::RefreshToken,
+    rotation::SessionPolicy,
+    secret::TokenSecret,
+    session::{Origin, REGISTER_SLOTS, Session},
+    time::UnixMillis,
+    user::{NameKey, User, UserStatus},
+};
+use ratchet_store::{Credentials, KeyRingCache, Sessions, Stores, Users};
+
+use self::{
+    admission::{Admission, CountedAttempt},
+    password::{PasswordCheck, check_password},
+};
+use crate::{
+    Fault, clock,
+    end_sessions::{EndSessions, Limits},
+    events::{SecurityEvent, record},
+    fault::from_faults,
+    hashing::Hashing,
+    throttle::{AttemptError, AttemptLimiter, Throttled},
+    tokens::{TokenIssuer, TokenPair},
+};
+
+/// Signs users in.
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    key_ring: Arc<KeyRingCache>,
+    users: Users,
+    sessions: Sessions,
+    limiter: AttemptLimiter,
+    hashing: Hashing,
+    issuer: TokenIssuer,
+    end_sessions: EndSessions,
+    policy: SignInPolicy,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct SignInPolicy {
+    session: SessionPolicy,
+    max_sessions: usize,
+    published_for: Option<Duration>,
+    require_confirmed_email: bool,
+}
+
+/// What a client signs in with.
+///
+/// # Security
+/// Cannot be printed: people also type passwords into the name field.
+#[expect(missing_debug_implementations, reason = "it contains a password and perhaps another one")]
+pub struct SignInRequest {
+    /// The user name, as typed.
+    pub name: String,
+    /// The password.
+    pub password: Password,
+    /// What the user calls the device.
+    pub device_label: Option<String>,
+    /// The device token of an earlier sign-in.
+    pub device_token: Option<String>,
+    /// The client's address, if the gateway knows it.
+    pub source_ip: Option<IpAddr>,
+    /// The client's network and user agent.
+    pub origin: Origin,
+}
+
+/// Why a sign-in was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// Unknown name, wrong password or disabled user.
+    ///
+    /// # Security
+    /// Deliberately one variant: nobody may learn which.
+    #[error("unknown user name, wrong password or disabled user")]
+    InvalidCredentials,
+    /// The password was right, but the user has to confirm the e-mail address first.
+    #[error("the e-mail address has not been confirmed")]
+    EmailNotConfirmed,
+    /// There were too many attempts before.
+    #[error(transparent)]
+    Throttled(Throttled),
+    /// Something that is needed failed.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+from_faults!(SignInError);
+
+impl From<AttemptError> for SignInError {
+    fn from(error: AttemptError) -> Self {
+        match error {
+            AttemptError::Throttled(throttled) => Self::Throttled(throttled),
+            AttemptError::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+/// A user whose password proved right.
+struct Proven {
+    user: User,
+    attempt: CountedAttempt,
+}
+
+impl SignIn {
+    /// Signs in to these stores. Allocates the memory for a password hash.
+    ///
+    /// # Errors
+    /// [`HashError`] if there is not enough memory.
+    pub fn new(stores: &Stores<'_>) -> Result<Self, HashError> {
+        let config: &Config = stores.config();
+        let (users, sessions) = (stores.users(), stores.sessions());
+        Ok(Self {
+            key_ring: stores.key_ring(),
+            limiter: AttemptLimiter::new(stores.attempts(), config.attempts),
+            hashing: Hashing::new(config.hash_cost)?,
+            issuer: TokenIssuer::new(config.access_token.clone()),
+            end_sessions: EndSessions::new(users.clone(), sessions.clone()),
+            policy: SignInPolicy {
+                session: config.session,
+                max_sessions: config.max_sessions,
+                published_for: config.published_for(),
+                require_confirmed_email: config.require_confirmed_email,
+            },
+            users,
+            sessions,
+        })
+    }
+
+    /// Signs a user in.
+    ///
+    /// # Errors
+    /// [`SignInError`].
+    pub async fn sign_in(&self, request: SignInRequest) -> Result<TokenPair, SignInError> {
+        let SignInRequest { name, password, device_label, device_token, source_ip, origin } =
+            request;
+        let now = clock::now();
+        // Everything that the answer needs is loaded before anything is written.
+        let ring = self.key_ring.current(now).await?;
+        let tag_key = ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
+        let device = device_token.and_then(|text| {
+            DeviceToken::parse(&text, &name, ring.device_tag_keys(), now.seconds())
+        });
+        let Proven { user, attempt } = self.prove(&name, password, device, source_ip, now).await?;
+        let device_token = renew(device, &user, now)?.encode(&name, tag_key);
+        let session = NewSession { device_label, source_ip, origin };
+        let (pair, ()) = tokio::join!(
+            self.start_session(session, &ring, &user, now),
+            self.limiter.sign_in_succeeded(&attempt.account, &attempt.network)
+        );
+        Ok(TokenPair { device_token: Some(device_token), ..pair? })
+    }
+
+    /// Finds the user with this name and password, if another attempt is allowed.
+    async fn prove(
+        &self,
+        name: &str,
+        password: Password,
+        device: Option<DeviceToken>,
+        source_ip: Option<IpAddr>,
+        now: UnixMillis,
+    ) -> Result<Proven, SignInError> {
+        // Counting takes as many round trips as finding, so it adds no time.
+        let (admission, credentials) = tokio::try_join!(
+            async {
+                let admission = Admission::record(&self.limiter, name, device, source_ip, now);
+                Ok::<_, SignInError>(admission.await?)
+            },
+            self.find(name, now)
+        )?;
+        let user = credentials.as_ref().map(|credentials| &credentials.user);
+        let attempt = admission.resolve(&self.limiter, user, name, now).await?;
+        let (credentials, check) = check_password(credentials, &self.hashing, password).await?;
+        let refused = |user: Option<&User>, reason| {
+            record(SecurityEvent::LoginFailed { reason }, user.map(|user| user.id), None);
+        };
+        let Some(Credentials { user, password_hash }) = credentials else {
+            refused(None, "unknown_user");
+            return Err(SignInError::InvalidCredentials);
+        };
+        let rehashed = match check {
+            PasswordCheck::Wrong => {
+                refused(Some(&user), "wrong_password");
+                return Err(SignInError::InvalidCredentials);
+            }
+            PasswordCheck::Right { rehashed } => rehashed,
+        };
+        if user.status == UserStatus::Disabled {
+            refused(Some(&user), "disabled");
+            return Err(SignInError::InvalidCredentials);
+        }
+        if self.policy.require_confirmed_email && !user.email_confirmed {
+            refused(Some(&user), "email_not_confirmed");
+            self.limiter.sign_in_succeeded(&attempt.account, &attempt.network).await;
+            return Err(SignInError::EmailNotConfirmed);
+        }
+        if let Some(rehashed) = rehashed {
+            // If this fails, the next sign-in hashes the password again.
+            if let Err(error) = self.users.rehash(user.id, &password_hash, &rehashed).await {
+                let error = tracing::field::display(ErrorChain(&error));
+                tracing::warn!(error, "the stronger password hash was not written");
+            }
+        }
+        Ok(Proven { user, attempt })
+    }
+
+    async fn find(&self, name: &str, now: UnixMillis) -> Result<Option<Credentials>, SignInError> {
+        match NameKey::parse(name) {
+            Ok(name) => Ok(self.users.find_credentials(&name, now).await?),
+            // Nobody has an invalid name.
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Creates a session, makes room for it, and issues its first token pair.
+    async fn start_session(
+        &self,
+        new: NewSession,
+        ring: &KeyRing,
+        user: &User,
+        now: UnixMillis,
+    ) -> Result<TokenPair, Fault> {
+        let session_id = SessionId::generate(now, &random()?);
+        let token = RefreshToken {
+            user_id: user.id,
+            session_id,
+            generation: 0,
+            secret: TokenSecret::new(random()?),
+        };
+        let session = Session {
+            user_id: user.id,
+            session_id,
+            generation: 0,
+            token_hash: token.secret.hash(),
+            superseded: [None; REGISTER_SLOTS],
+            auth_time: now,
+            cut_seen: user.cut_seen(),
+            absolute_expires_at: self.policy.session.absolute_expires_at(session_id),
+            expires_at: self.policy.session.expires_at(session_id, now),
+            origin: new.origin,
+            source_ip: new.source_ip.map(|ip| ip.to_string()).unwrap_or_default(),
+            device: new.device_label,
+            revoked: None,
+        };
+        // Access tokens are dated when they are issued, not when the request arrived.
+        let pair = self.issuer.issue(user, &session, &token, ring, clock::now())?;
+        let (created, others) =
+            tokio::join!(self.sessions.create(&session), self.sessions.list(user.id));
+        created?;
+        let others = others?;
+        for (id, error) in &others.unreadable {
+            let error = tracing::field::display(ErrorChain(error));
+            tracing::error!(error, user_id = %user.id, session_id = %id, "a session cannot be read");
+        }
+        let limits =
+            Limits { max: self.policy.max_sessions, published_for: self.policy.published_for };
+        self.end_sessions.evict(user.id, others.sessions, session_id, limits, now).await?;
+        record(SecurityEvent::SessionCreated, Some(user.id), Some(session_id));
+        Ok(pair)
+    }
+}
+
+/// What a session remembers of its sign-in.
+struct NewSession {
+    device_label: Option<String>,
+    source_ip: Option<IpAddr>,
+    origin: Origin,
+}
+
+/// The next device token of a known device, or the first one of a new device.
+fn renew(device: Option<DeviceToken>, user: &User, now: UnixMillis) -> Result<DeviceToken, Fault> {
+    let device_id = match device {
+        Some(device) if device.knows(user) => device.device_id,
+        _ => DeviceId::from_bytes(random()?),
+    };
+    let (issued_at, cut_seen) = (now.seconds(), user.cut_seen());
+    Ok(DeviceToken { user_id: user.id, device_id, issued_at, cut_seen })
+}

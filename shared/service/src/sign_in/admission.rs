@@ -1,0 +1,82 @@
+//! Admission of a sign-in: every attempt is counted before anything is hashed.
+
+use std::net::IpAddr;
+
+use ratchet_core::{device_token::DeviceToken, time::UnixMillis, user::User};
+
+use crate::throttle::{AttemptError, AttemptLimiter, Counter, RecordedAttempt, Throttled};
+
+/// A counted attempt. Whether its device token counts shows when the user has been read.
+pub(super) struct Admission {
+    network: RecordedAttempt,
+    attempt: Attempt,
+}
+
+enum Attempt {
+    /// Counted for the account.
+    Stranger(RecordedAttempt),
+    /// Counted for the device, or refused by its counter.
+    Device(DeviceToken, Result<RecordedAttempt, Throttled>),
+}
+
+/// The counters that hold an attempt, as a failure until the password proves right.
+pub(super) struct CountedAttempt {
+    pub(super) network: RecordedAttempt,
+    /// The account's counter, or the device's.
+    pub(super) account: RecordedAttempt,
+}
+
+impl Admission {
+    /// Counts an attempt at the account with this `name`: for its device if it has a device token,
+    /// else for the account.
+    ///
+    /// The network comes first: what its counter refuses leaves the account's unchanged.
+    pub(super) async fn record(
+        limiter: &AttemptLimiter,
+        name: &str,
+        device: Option<DeviceToken>,
+        source: Option<IpAddr>,
+        now: UnixMillis,
+    ) -> Result<Self, AttemptError> {
+        let network = limiter.record_attempt(Counter::Network(source), now).await?;
+        let attempt = match device {
+            None => Attempt::Stranger(limiter.record_attempt(Counter::Account(name), now).await?),
+            Some(device) => {
+                let counter = Counter::Device(device.device_id);
+                match limiter.record_attempt(counter, now).await {
+                    Ok(key) => Attempt::Device(device, Ok(key)),
+                    Err(AttemptError::Throttled(throttled)) => {
+                        Attempt::Device(device, Err(throttled))
+                    }
+                    Err(fault @ AttemptError::Fault(_)) => return Err(fault),
+                }
+            }
+        };
+        Ok(Self { network, attempt })
+    }
+
+    /// Counts the attempt for the account after all if its device is unknown to the `user`: the
+    /// token is from a former owner of the name, or older than the last end of all sessions.
+    ///
+    /// # Errors
+    /// [`AttemptError`] if the counter that applies refuses the attempt.
+    pub(super) async fn resolve(
+        self,
+        limiter: &AttemptLimiter,
+        user: Option<&User>,
+        name: &str,
+        now: UnixMillis,
+    ) -> Result<CountedAttempt, AttemptError> {
+        let account = match self.attempt {
+            Attempt::Stranger(key) => key,
+            Attempt::Device(device, counted) => {
+                if user.is_some_and(|user| device.knows(user)) {
+                    counted.map_err(AttemptError::Throttled)?
+                } else {
+                    limiter.record_attempt(Counter::Account(name), now).await?
+                }
+            }
+        };
+        Ok(CountedAttempt { network: self.network, account })
+    }
+}

@@ -1,0 +1,179 @@
+//! Limits on guessing: attempts are counted before anything is hashed or compared.
+
+use std::{net::IpAddr, time::Duration};
+
+use ratchet_core::{
+    attempts::{AttemptId, AttemptKey, AttemptPolicy, Throttle, ThrottleDecision},
+    device_token::DeviceId,
+    entropy::random,
+    error_chain::ErrorChain,
+    ids::SessionId,
+    time::UnixMillis,
+};
+use ratchet_store::{Attempts, StoreError};
+
+use crate::{
+    Fault,
+    events::{SecurityEvent, record},
+    fault::from_faults,
+};
+
+/// Counts attempts and refuses those that exceed the policy.
+#[derive(Debug, Clone)]
+pub struct AttemptLimiter {
+    attempts: Attempts,
+    policy: AttemptPolicy,
+}
+
+/// An attempt that was counted, as a failure until it proves to be none.
+#[derive(Debug, Clone)]
+pub struct RecordedAttempt {
+    key: AttemptKey,
+    id: AttemptId,
+}
+
+/// Which counter an attempt goes to.
+#[derive(Debug, Clone, Copy)]
+pub enum Counter<'a> {
+    /// Sign-ins from a network.
+    Network(Option<IpAddr>),
+    /// Sign-ins to the account with this name, as typed, from unknown devices.
+    Account(&'a str),
+    /// Sign-ins from a device that has signed in before.
+    Device(DeviceId),
+    /// Confirmations of the password within a session.
+    Session(SessionId),
+    /// Account requests that need no sign-in, from a network.
+    ///
+    /// # Security
+    /// Without it one network could try ten codes for each of any number of addresses, and cause
+    /// any number of hashes and messages.
+    AccountRequests(Option<IpAddr>),
+}
+
+/// Too many attempts. This one was not counted and must not be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Throttled {
+    /// The next attempt may be made after this time.
+    #[error("too many attempts: the next one is allowed in {} ms", .0.as_millis())]
+    RetryAfter(Duration),
+    /// No attempt may be made until somebody unlocks the account.
+    #[error("too many attempts: the account is locked")]
+    Locked,
+}
+
+/// Why an attempt must not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum AttemptError {
+    /// There were too many before.
+    #[error(transparent)]
+    Throttled(Throttled),
+    /// It could not be counted.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+from_faults!(AttemptError);
+
+impl Counter<'_> {
+    fn key(self, now: UnixMillis) -> AttemptKey {
+        match self {
+            Self::Network(source) => AttemptKey::network(source, now),
+            Self::Account(name) => AttemptKey::account(name),
+            Self::Device(device) => AttemptKey::device(device),
+            Self::Session(session) => AttemptKey::session(session),
+            Self::AccountRequests(source) => AttemptKey::accounts(source, now),
+        }
+    }
+
+    /// The name in security events.
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Network(_) => "network",
+            Self::Account(_) => "account",
+            Self::Device(_) => "device",
+            Self::Session(_) => "session",
+            Self::AccountRequests(_) => "accounts",
+        }
+    }
+
+    const fn throttle(self, policy: &AttemptPolicy) -> &Throttle {
+        match self {
+            Self::Network(_) | Self::AccountRequests(_) => &policy.network,
+            Self::Account(_) | Self::Device(_) | Self::Session(_) => &policy.account,
+        }
+    }
+}
+
+impl AttemptLimiter {
+    /// Limits attempts by `policy`.
+    #[must_use]
+    pub const fn new(attempts: Attempts, policy: AttemptPolicy) -> Self {
+        Self { attempts, policy }
+    }
+
+    /// Counts an attempt, as a failure until it proves to be none.
+    ///
+    /// # Errors
+    /// [`AttemptError`]; the attempt was not counted and must not be made.
+    pub async fn record_attempt(
+        &self,
+        counter: Counter<'_>,
+        now: UnixMillis,
+    ) -> Result<RecordedAttempt, AttemptError> {
+        let key = counter.key(now);
+        let id = AttemptId::new(random()?);
+        let throttle = counter.throttle(&self.policy);
+        let throttled = match self.attempts.take(&key, throttle, id, now).await? {
+            ThrottleDecision::Allow => return Ok(RecordedAttempt { key, id }),
+            ThrottleDecision::Wait(delay) => Throttled::RetryAfter(delay),
+            ThrottleDecision::Locked => Throttled::Locked,
+        };
+        record(SecurityEvent::AttemptRefused { kind: counter.kind() }, None, None);
+        Err(AttemptError::Throttled(throttled))
+    }
+
+    /// Starts a new series of attempts: the password proved right.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn reset(&self, attempt: &RecordedAttempt) -> Result<(), StoreError> {
+        self.attempts.reset(&attempt.key, attempt.id).await
+    }
+
+    /// Takes back one attempt that was no failure.
+    ///
+    /// An error is only logged: a counter that is too high makes later delays longer, which is no
+    /// reason to refuse an attempt that was right.
+    pub async fn take_back(&self, attempt: &RecordedAttempt) {
+        log_unless_written(self.attempts.give_back(&attempt.key, attempt.id).await);
+    }
+
+    /// Resets the account's or device's counter and takes back the network's attempt, after a
+    /// successful sign-in. Errors are only logged, as in [`take_back`](Self::take_back).
+    pub async fn sign_in_succeeded(&self, account: &RecordedAttempt, network: &RecordedAttempt) {
+        let (reset, ()) = tokio::join!(self.reset(account), self.take_back(network));
+        log_unless_written(reset);
+    }
+
+    /// Unlocks the account with this name. Returns whether it had a counter.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unlock(&self, name: &str) -> Result<bool, StoreError> {
+        unlock(&self.attempts, name).await
+    }
+}
+
+/// Unlocks the account with this name, whether or not anybody has it. Returns whether it had a
+/// counter.
+pub(crate) async fn unlock(attempts: &Attempts, name: &str) -> Result<bool, StoreError> {
+    attempts.forget(&AttemptKey::account(name)).await
+}
+
+fn log_unless_written(result: Result<(), StoreError>) {
+    if let Err(error) = result {
+        let error = tracing::field::display(ErrorChain(&error));
+        tracing::warn!(error, "an attempt counter was not reset");
+    }
+}
