@@ -19,6 +19,7 @@ Where it differs from AWS's documentation, and what the tests assume instead:
   `$context.authorizer.<key>` for HTTP APIs.
 * A table's `TimeToLiveSpecification`, `PointInTimeRecoverySpecification` and `SSESpecification` are left
   out when the stack makes it.
+* `DisableExecuteApiEndpoint` and `IpAddressType` are kept, and change nothing.
 * Roles are not enforced. `tests/e2e` has a proxy that does.
 * Throttling of routes, reserved concurrency, alarms and deletion by TTL do nothing.
 """
