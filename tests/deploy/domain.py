@@ -26,7 +26,11 @@ def domain(cloud):
 
 
 def deploy(cloud, **parameters):
-    cloud.deploy("prod", **RS256, LogLevel="warn", **parameters)
+    [stack] = cloud.cloudformation.describe_stacks(StackName="ratchet-prod")["Stacks"]
+    given = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+    # The tables of restore.py.
+    tables = {name: value for name, value in given.items() if name.startswith("Existing") and value}
+    cloud.deploy("prod", **RS256, LogLevel="warn", **tables, **parameters)
     cloud.front.domains[DOMAIN] = cloud.resources("ratchet-prod")["HttpApi"]
 
 
