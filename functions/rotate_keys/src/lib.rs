@@ -19,7 +19,7 @@ use ratchet_store::{
     key_ring::versions::{KeyRingVersions, PENDING, Promotion, Version},
 };
 
-/// A step that was not done. Secrets Manager tries again.
+/// Why a step failed. Secrets Manager tries again.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// Another secret than the key ring.
@@ -89,7 +89,7 @@ impl Rotation {
         }
         match event.step.as_str() {
             "createSecret" => self.create(token, &current, now).await,
-            // There is nobody else to tell the new keys.
+            // No other service has to learn the new keys.
             "setSecret" => self.pending(token).await.map(|_| ()),
             "testSecret" => self.test(&current, &self.pending(token).await?, now),
             "finishSecret" => self.finish(token, &current, now).await,

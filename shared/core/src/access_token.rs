@@ -19,6 +19,9 @@ use crate::{
 /// The header's `typ` (RFC 9068 §2.1). It keeps other JWTs of the same issuer out.
 const TYP: &str = "at+jwt";
 
+/// The longest life that a configuration can give to a token.
+pub const LONGEST_LIFE: Duration = Duration::from_hours(24);
+
 /// What access tokens say, and what a verifier accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessTokenPolicy {
@@ -32,7 +35,8 @@ pub struct AccessTokenPolicy {
     pub former_audiences: Vec<String>,
     /// `client_id` (RFC 9068 §2.2) of the first-party client.
     pub client_id: String,
-    /// How long a token lives. One that was issued for longer expires after this time too.
+    /// How long a token lives. One that was issued for longer, by an earlier configuration, expires
+    /// after this time too.
     pub life: Duration,
     /// How far the clocks of issuer and verifier may differ, for every claim.
     pub clock_skew: Duration,
@@ -55,7 +59,9 @@ impl AccessTokenPolicy {
 
     fn check_times(&self, claims: &Claims, now: UnixSeconds) -> Result<(), AccessTokenError> {
         let latest = now.plus(self.clock_skew.max(self.leeway));
-        if claims.exp < claims.iat {
+        let life = claims.exp.get().checked_sub(claims.iat.get());
+        let longest = self.life.max(LONGEST_LIFE).as_secs();
+        if life.is_none_or(|life| life > longest) {
             Err(AccessTokenError::ImpossibleTimes)
         } else if claims.iat > latest || claims.nbf.is_some_and(|nbf| nbf > latest) {
             Err(AccessTokenError::NotYetValid)
@@ -177,7 +183,7 @@ pub enum AccessTokenError {
     /// `iat` or `nbf` lies ahead: the issuer's clock is ahead of the verifier's.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// The token expires before it is issued.
+    /// The token expires before it is issued, or lives longer than any configuration allows.
     #[error("the token's times are impossible")]
     ImpossibleTimes,
 }
@@ -189,9 +195,9 @@ impl AccessTokenError {
         *self == Self::UnknownKey
     }
 
-    /// Whether the token may have been good, so that its client should refresh it: its key may have
-    /// been removed, it may be a moment ahead, or issuer or audience may have changed. What is
-    /// malformed or forged stays so.
+    /// Whether the client should refresh: the token may have been good, because its key may have been
+    /// removed, it may be a moment ahead, or issuer or audience may have changed. Malformed and forged
+    /// tokens stay so.
     ///
     /// # Security
     /// A hint for clients. With [`Self::UnknownKey`] nothing about the token was verified.

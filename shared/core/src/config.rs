@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    access_token::AccessTokenPolicy,
+    access_token::{AccessTokenPolicy, LONGEST_LIFE},
     attempts::{AttemptPolicy, Throttle},
     email::EmailAddress,
     jws::SignatureAlgorithm,
@@ -20,13 +20,13 @@ pub struct Config {
     pub tokens_table: String,
     /// Name or ARN of the key ring's secret.
     pub key_ring_secret: String,
-    /// What access tokens say and how long they live.
+    /// Access tokens: their claims and lives.
     pub access_token: AccessTokenPolicy,
     /// How keys change.
     pub keys: KeyPolicy,
     /// How long sessions live.
     pub session: SessionPolicy,
-    /// Whether it is published which sessions ended before their access tokens did.
+    /// Whether to publish which sessions ended before their access tokens did.
     pub revocations: bool,
     /// How many live sessions a user may have; the oldest is ended for one more.
     pub max_sessions: usize,
@@ -42,6 +42,8 @@ pub struct Config {
     pub require_confirmed_email: bool,
     /// Whether anybody may register, or administrators only.
     pub self_sign_up: bool,
+    /// Who may list users.
+    pub list_users: ListUsers,
     /// The address that messages come from; without one none can be sent.
     pub mail_from: Option<EmailAddress>,
     /// The page of the application that links in messages lead to; without one messages carry the
@@ -74,6 +76,15 @@ pub enum Convergence {
     Refuse,
 }
 
+/// Who may list users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListUsers {
+    /// Everybody who is signed in.
+    Authenticated,
+    /// Administrators.
+    Administrators,
+}
+
 /// Severities. Nothing below `info` exists in production: the runtime's own trace lines would
 /// show request bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +93,7 @@ pub enum LogLevel {
     Info,
     /// What went wrong in a dependency, and below.
     Warn,
-    /// What nobody could be served for.
+    /// Faults that failed requests.
     Error,
 }
 
@@ -92,15 +103,14 @@ pub struct ConfigError(Vec<String>);
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the configuration can not be used: {}", self.0.join("; "))
+        write!(f, "the configuration cannot be used: {}", self.0.join("; "))
     }
 }
 
 impl std::error::Error for ConfigError {}
 
 impl Config {
-    /// How long the end of a session has to be told, if it is: as long as there may be access tokens
-    /// of it.
+    /// How long the end of a session is published, if it is: as long as it may have access tokens.
     #[must_use]
     pub fn published_for(&self) -> Option<Duration> {
         let reach = self.access_token.life.saturating_add(self.access_token.clock_skew);
@@ -125,7 +135,12 @@ impl Config {
                 audience: reader.text("RATCHET_AUDIENCE", "ratchet"),
                 former_audiences: reader.list("RATCHET_FORMER_AUDIENCES"),
                 client_id: reader.text("RATCHET_CLIENT_ID", "first-party"),
-                life: reader.seconds("RATCHET_ACCESS_TOKEN_SECONDS", 300, 1, 86_400),
+                life: reader.seconds(
+                    "RATCHET_ACCESS_TOKEN_SECONDS",
+                    300,
+                    1,
+                    LONGEST_LIFE.as_secs(),
+                ),
                 clock_skew: reader.seconds("RATCHET_CLOCK_SKEW_SECONDS", 0, 0, 300),
                 leeway: Duration::ZERO,
             },
@@ -202,6 +217,14 @@ impl Config {
                 "RATCHET_SELF_SIGN_UP",
                 &[("enabled", true), ("disabled", false)],
                 true,
+            ),
+            list_users: reader.choice(
+                "RATCHET_LIST_USERS",
+                &[
+                    ("authenticated", ListUsers::Authenticated),
+                    ("admin", ListUsers::Administrators),
+                ],
+                ListUsers::Authenticated,
             ),
             mail_from: reader.address("RATCHET_MAIL_FROM"),
             link_url: reader.page("RATCHET_LINK_URL"),

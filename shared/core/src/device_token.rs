@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_and_old_tokens_are_strangers() {
+    fn other_texts_and_old_tokens_make_a_stranger() {
         let text = token().encode("ada", &key(1)).expose().to_owned();
         let end = NOW.plus(LIFE);
         assert_eq!(DeviceToken::parse(&text, "ada", &[key(1)], end), None);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_not_signed_in_since_a_cut_is_a_stranger() {
+    fn a_device_that_has_not_signed_in_since_a_cut_is_a_stranger() {
         let user = |id, cut: Option<u64>| User {
             id: UserId::from_bytes([id; 16]),
             name: "ada".to_owned(),
@@ -195,7 +195,7 @@ mod tests {
             cut: cut.map(|at| SessionsCut { valid_after: UnixMillis::new(at), spared: None }),
         };
         assert!(token().knows(&user(1, Some(CUT.get()))));
-        // The next cut, whatever the clock of whoever made it said.
+        // The next cut, whatever the clock that made it.
         assert!(!token().knows(&user(1, Some(CUT.get() + 1))));
         assert!(token().knows(&user(1, None)), "tables put back to before the cut");
         assert!(!token().knows(&user(2, Some(CUT.get()))));

@@ -24,11 +24,13 @@ pub struct InvalidEmailAddress;
 
 impl EmailAddress {
     /// Reads an address: a dot-atom, `@`, and a domain of at least two labels (RFC 5322 §3.4.1).
+    /// White space around it does not count: keyboards add it.
     ///
     /// # Errors
     /// [`InvalidEmailAddress`]. Quoted local parts, comments and address literals are refused: they
     /// are valid, but people who register do not have them.
     pub fn parse(text: &str) -> Result<Self, InvalidEmailAddress> {
+        let text = text.trim();
         let (local, domain) = text.rsplit_once('@').ok_or(InvalidEmailAddress)?;
         let dot_atom =
             local.len() <= LOCAL_BYTES && local.split('.').all(|atom| all(atom, is_atom_text));
@@ -118,6 +120,14 @@ mod tests {
         let ada = EmailAddress::parse("Ada+Tokens@Example.COM").unwrap();
         assert_eq!(ada, EmailAddress::parse("ada+tokens@example.com").unwrap());
         assert_eq!(ada.as_str(), "ada+tokens@example.com");
+    }
+
+    #[test]
+    fn white_space_around_an_address_does_not_count() {
+        let ada = EmailAddress::parse("ada@example.com").unwrap();
+        for typed in [" ada@example.com", "ada@example.com ", "\u{a0}Ada@example.com\r\n"] {
+            assert_eq!(EmailAddress::parse(typed).as_ref(), Ok(&ada), "{typed:?}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub const PREFIX: &str = "rt1_";
 
 const FORMAT: Format = Format::new(PREFIX, 16 + 16 + 4 + 32);
 
-/// A genuine refresh token: our tag was on it, or we are about to put it there.
+/// A genuine refresh token: one whose tag was checked, or that is about to be tagged.
 #[derive(Debug)]
 pub struct RefreshToken {
     /// Whose session it is.

@@ -103,7 +103,16 @@ impl Users {
         name: &NameKey,
         now: UnixMillis,
     ) -> Result<Option<Credentials>, StoreError> {
-        let Some(pointer) = self.get_live(item::name_pk(name), now).await? else {
+        self.find_credentials_at(item::name_pk(name), now).await
+    }
+
+    /// The user that the pointer with the key `pk` leads to.
+    async fn find_credentials_at(
+        &self,
+        pk: String,
+        now: UnixMillis,
+    ) -> Result<Option<Credentials>, StoreError> {
+        let Some(pointer) = self.get_live(pk, now).await? else {
             // Two reads in every case: the time that an answer takes must not tell who exists.
             self.get(item::NOBODY.to_owned()).await?;
             return Ok(None);
@@ -114,6 +123,20 @@ impl Users {
             user: item::to_user(&user)?,
             password_hash: PhcHash::new(Reader(&user).string("password_hash")?.to_owned()),
         }))
+    }
+
+    /// The user whose confirmed address that is, and the password's hash: the same reads as
+    /// [`find_credentials`](Self::find_credentials).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find_credentials_by_email(
+        &self,
+        email: &EmailAddress,
+        now: UnixMillis,
+    ) -> Result<Option<Credentials>, StoreError> {
+        let found = self.find_credentials_at(item::email_pk(email.as_str()), now).await?;
+        Ok(found.filter(|credentials| credentials.user.email_confirmed))
     }
 
     /// The user with that id, read consistently.

@@ -337,7 +337,7 @@ fn a_changed_address_keeps_its_name_and_is_done_the_second_time() {
         assert_eq!(scene.world.owner(&name).await, other);
         let own = [
             ("pk", text(&name)),
-            ("user_id", text(scene.person.id)),
+            ("user_id", text(&scene.person.id)),
             ("expires_at", number(9_999_999_999)),
         ];
         scene.world.put_user_item(own.map(|(name, value)| (name.to_owned(), value)).into()).await;

@@ -185,7 +185,7 @@ test('strangers who guess do not keep out a browser that has signed in before', 
     if (delay && delay < 16) await sleep(delay * 1000);
   }
   await stranger.getByRole('button', { name: 'Sign in' }).click();
-  await stranger.getByRole('alert').filter({ hasText: /Too many wrong passwords\. Try again in \d+ s\./ }).waitFor();
+  await stranger.getByRole('alert').filter({ hasText: /Too many attempts\. Try again in \d+ s\./ }).waitFor();
 
   await fill(page, '#sign-in', { Name: name.toUpperCase(), Password: password });
   await signIn(page, 'cookie');

@@ -82,7 +82,7 @@ impl RingDocument {
         self.rest.get("policy").and_then(RotationPolicy::from_json)
     }
 
-    /// Records the configured policy, and returns the one to rotate by: no time in it is shorter
+    /// Records the configured policy and returns the one to rotate by: no time in it is shorter
     /// than in the policy that was recorded before, because tokens and copies from then are about.
     pub fn adopt_policy(&mut self, configured: &RotationPolicy) -> RotationPolicy {
         let before = self.policy();
@@ -90,8 +90,8 @@ impl RingDocument {
         before.map_or(*configured, |before| configured.covering(&before))
     }
 
-    /// The policy for a change by hand: the recorded one; else the longest times that there are, with
-    /// the algorithm of the newest key.
+    /// The policy for a change by hand: the recorded one, or else the longest times that a
+    /// configuration can have, with the algorithm of the newest key.
     #[must_use]
     pub fn policy_by_hand(&self) -> RotationPolicy {
         self.policy().unwrap_or_else(|| {
@@ -103,7 +103,7 @@ impl RingDocument {
         })
     }
 
-    /// What can be shown of its keys, in the order in which they began to count.
+    /// What can be shown of its keys: those for access tokens first, by when they begin.
     pub fn summaries(&self) -> impl Iterator<Item = KeySummary> {
         let mut summaries: Vec<_> = self.keys.iter().filter_map(Entry::summary).collect();
         summaries.sort_by_key(|key| (key.use_ == KeyUse::Tag, key.life.not_before));

@@ -27,7 +27,7 @@ pub struct KeySummary {
     pub use_: KeyUse,
     /// The algorithm of its signatures or tags.
     pub algorithm: &'static str,
-    /// From when to when it counts.
+    /// When it signs and verifies.
     pub life: KeyLife,
 }
 

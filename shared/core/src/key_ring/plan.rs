@@ -54,7 +54,7 @@ pub struct KeyState {
 /// one is needed, so no second one is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing but what is wrong.
+    /// Nothing, except what is wrong with the line.
     Mend,
     /// A successor, which begins when everybody has it.
     Succeed,

@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::plan::{LONGEST_LEAD, Times};
-use crate::{challenge::Purpose, config::Config, device_token, jws::SignatureAlgorithm};
+use crate::{
+    access_token::LONGEST_LIFE, challenge::Purpose, config::Config, device_token,
+    jws::SignatureAlgorithm,
+};
 
-/// How many expired signing keys are kept at most. They verify nothing; they only tell a client that
-/// comes back late that its access token was ours.
+/// How many ended signing keys are kept at most. They verify nothing, but tell a client that comes back
+/// late that its access token has expired.
 pub(super) const MAX_ENDED_SIGNING_KEYS: usize = 12;
 
 /// How many tag keys a ring has at most before emergency rotations stop adding to them.
@@ -59,13 +62,12 @@ impl RotationPolicy {
         Self {
             algorithm,
             lead: LONGEST_LEAD,
-            access_tokens: Duration::from_secs(86_400 + 300),
+            access_tokens: Duration::from_secs(LONGEST_LIFE.as_secs() + 300),
             sessions: Duration::from_secs(157_680_000),
         }
     }
 
-    /// This policy, with every time at least as long as in `other`: what is about was made under one
-    /// of them.
+    /// This policy, with every time at least as long as in `other`.
     #[must_use]
     pub fn covering(self, other: &Self) -> Self {
         Self {
@@ -91,7 +93,7 @@ impl RotationPolicy {
     }
 
     pub(super) fn tag_keys(&self) -> Times {
-        // Mailed tokens and codes have a tag as well.
+        // Mailed tokens and codes are tagged too.
         let mailed = Purpose::ALL.map(Purpose::life).into_iter().max().unwrap_or_default();
         Times {
             lead: self.lead,

@@ -33,7 +33,7 @@ pub enum RotationError {
     /// The result would leave a moment without a key.
     #[error("from {} on no key of the ring would {}", .from.get(), .use_.purpose())]
     Gap {
-        /// What no key would do.
+        /// The use without a key.
         use_: KeyUse,
         /// From when on.
         from: UnixSeconds,
@@ -69,7 +69,7 @@ impl RingDocument {
     }
 
     /// The ring without one key, at `now`. If that key signed (or tagged), its successor takes its
-    /// place at once; if it was about to, another successor is published.
+    /// place at once; if it was to sign next, another key is published instead.
     ///
     /// # Errors
     /// [`RotationError`].
@@ -120,7 +120,7 @@ impl RingDocument {
             let known: Vec<_> = current.summaries().map(|key| key.kid).collect();
             let mut new =
                 self.summaries().filter(|key| key.use_ == use_ && !known.contains(&key.kid));
-            // Where nothing signed, a key that begins at once is what is needed.
+            // If nothing signs, a new key has to begin at once.
             let signs = current.lives(use_).any(|life| life.may_sign(now));
             signs && new.any(|key| key.life.not_before < earliest)
         })

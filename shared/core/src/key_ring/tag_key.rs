@@ -39,7 +39,7 @@ impl TagKey {
         &self.id
     }
 
-    /// From when to when it counts.
+    /// When it tags and when its tags count.
     #[must_use]
     pub const fn life(&self) -> KeyLife {
         self.life

@@ -12,6 +12,7 @@
 
 mod attempts;
 mod challenges;
+mod session_cap;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine as _, StateMachineTest};

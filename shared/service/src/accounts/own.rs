@@ -7,7 +7,7 @@ use ratchet_core::{
     access_token::Claims,
     email::EmailAddress,
     letter::Notice,
-    password::{Password, PasswordRule, Verdict},
+    password::{Password, PasswordRule, PhcHash, Verdict},
     session::RevocationReason,
 };
 use ratchet_store::{Account, users::Deletion};
@@ -103,7 +103,10 @@ impl Accounts {
         let letter = letter(Notice::PasswordChanged { user_id }, clock::now())?;
         let old = &account.password_hash;
         if !self.users.change_password(user_id, old, &new, spared, &letter).await? {
-            return Err(OwnAccountError::WrongPassword);
+            let old = self.rehashed_meanwhile(own, current).await?;
+            if !self.users.change_password(user_id, &old, &new, spared, &letter).await? {
+                return Err(OwnAccountError::WrongPassword);
+            }
         }
         let event =
             SecurityEvent::AccountChanged { change: AccountChange::PasswordChanged, by: None };
@@ -117,8 +120,8 @@ impl Accounts {
     /// is notified.
     ///
     /// # Security
-    /// Whoever reads the mail of the address can reset the password, so an access token alone must
-    /// not be enough to change it. Whether somebody else has the address is not said here.
+    /// Somebody who reads the mail of the address can reset the password, so an access token alone
+    /// must not be enough to change it. Whether somebody else has the address is not said here.
     ///
     /// # Errors
     /// [`OwnAccountError`].
@@ -138,9 +141,32 @@ impl Accounts {
         let notice = own.account.told(|email, name| Notice::EmailChangeTold { email, name });
         let letters = [&to_confirm, &letter(notice, now)?];
         if self.users.ask_email_change(user.id, proved, email, letters).await? {
+            return Ok(());
+        }
+        let proved = self.rehashed_meanwhile(own, password).await?;
+        if self.users.ask_email_change(user.id, &proved, email, letters).await? {
             Ok(())
         } else {
             Err(OwnAccountError::WrongPassword)
+        }
+    }
+
+    /// The hash that the account has by now, if it is of the password that was proved: a sign-in at
+    /// the same time may have replaced a weaker hash.
+    ///
+    /// # Errors
+    /// [`OwnAccountError::WrongPassword`] if the password itself was changed.
+    async fn rehashed_meanwhile(
+        &self,
+        own: &OwnAccount,
+        proved: &str,
+    ) -> Result<PhcHash, OwnAccountError> {
+        let password = Password::typed(proved).map_err(|_| OwnAccountError::WrongPassword)?;
+        let account = self.users.find_account(own.claims.sub, clock::now()).await?;
+        let stored = account.ok_or(OwnAccountError::ChangedMeanwhile)?.password_hash;
+        match self.hashing.verify(password, stored.clone()).await? {
+            Verdict::Wrong => Err(OwnAccountError::WrongPassword),
+            Verdict::Right | Verdict::RightButCheap => Ok(stored),
         }
     }
 
@@ -172,7 +198,7 @@ impl Accounts {
     async fn has_just_set(&self, own: &OwnAccount, typed: &str) -> Result<bool, Fault> {
         let cut = own.account.user.cut.filter(|cut| cut.spared == Some(own.claims.sid));
         let lately = cut.is_some_and(|cut| clock::now() < cut.valid_after.plus(JUST_NOW));
-        let Ok(password) = Password::parse(typed) else { return Ok(false) };
+        let Ok(password) = Password::typed(typed) else { return Ok(false) };
         if !lately {
             return Ok(false);
         }
@@ -184,7 +210,7 @@ impl Accounts {
     /// hashed.
     async fn check_password(&self, own: &OwnAccount, typed: &str) -> Result<(), OwnAccountError> {
         // Nobody has an invalid password.
-        let password = Password::parse(typed).map_err(|_| OwnAccountError::WrongPassword)?;
+        let password = Password::typed(typed).map_err(|_| OwnAccountError::WrongPassword)?;
         let counter = Counter::Session(own.claims.sid);
         let counter = self.limiter.record_attempt(counter, clock::now()).await?;
         match self.hashing.verify(password, own.account.password_hash.clone()).await? {

@@ -114,7 +114,7 @@ impl Accounts {
     /// # Security
     /// Counted as codes are: a used message must not be a way to guess the password.
     async fn has_password(&self, account: &Account, typed: &str) -> Result<bool, Fault> {
-        let Ok(password) = Password::parse(typed) else { return Ok(false) };
+        let Ok(password) = Password::typed(typed) else { return Ok(false) };
         let attempt = AttemptId::new(random()?);
         let purpose = Purpose::ResetPassword;
         if !self.challenges.count_try(purpose, &account.email, attempt, clock::now()).await? {

@@ -4,6 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use ratchet_core::{
+    email::EmailAddress,
     password::PhcHash,
     time::UnixMillis,
     user::{NameKey, User},
@@ -71,9 +72,28 @@ impl Users {
         name: &NameKey,
         now: UnixMillis,
     ) -> Result<Option<Profile>, StoreError> {
-        let Some(pointer) = self.get_live(item::name_pk(name), now).await? else {
-            return Ok(None);
-        };
+        self.find_profile_at(item::name_pk(name), now).await
+    }
+
+    /// The user whose confirmed address that is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find_profile_by_email(
+        &self,
+        email: &EmailAddress,
+        now: UnixMillis,
+    ) -> Result<Option<Profile>, StoreError> {
+        let found = self.find_profile_at(item::email_pk(email.as_str()), now).await?;
+        Ok(found.filter(|profile| profile.user.email_confirmed))
+    }
+
+    async fn find_profile_at(
+        &self,
+        pk: String,
+        now: UnixMillis,
+    ) -> Result<Option<Profile>, StoreError> {
+        let Some(pointer) = self.get_live(pk, now).await? else { return Ok(None) };
         let id = Reader(&pointer).string("user_id")?;
         self.get(format!("user#{id}")).await?.as_ref().map(to_profile).transpose()
     }

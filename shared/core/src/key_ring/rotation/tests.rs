@@ -326,15 +326,18 @@ fn revoking_a_published_key_by_a_longer_lead_leaves_no_moment_without_a_signer()
     let waiting = ring(&rotated, START.plus(of_function.lead));
     let waiting = waiting.signer(START.plus(of_function.lead)).unwrap().kid().to_owned();
     let later = START.plus(Duration::from_mins(10));
-    let (access, _) = issue(&ring(&rotated, later), later.plus(DAY));
     let revoked = rotated.without(&waiting, &by_hand, later).unwrap();
     assert_signs_and_tags_from(&revoked, later);
-    // What the signer signs until its successor begins is accepted as long as it lives.
+    // The signer goes on until another key follows, and what it signs last lives as long as any.
     let begin = later.plus(by_hand.lead);
-    assert!(ring(&revoked, begin).signer(begin).unwrap().life().issued_at.is_some(), "another one");
-    let verified =
-        access_token::verify(&access, &tokens(), &ring(&revoked, begin), later.plus(DAY));
-    assert!(matches!(verified, Ok(Verified::Live(_)) | Err(_)));
+    let last = UnixSeconds::new(begin.get() - 1);
+    let (access, refresh) = issue(&ring(&revoked, last), last);
+    let end = last.plus(Duration::from_secs(299));
+    let after = ring(&revoked, end);
+    assert_ne!(after.signer(end).unwrap().kid(), ring(&revoked, last).signer(last).unwrap().kid());
+    let verified = access_token::verify(&access, &tokens(), &after, end);
+    assert!(matches!(verified, Ok(Verified::Live(_))), "{verified:?}");
+    assert!(RefreshToken::parse(&refresh, after.tag_keys(end)).is_ok());
 }
 
 #[test]
