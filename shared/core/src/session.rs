@@ -75,7 +75,7 @@ pub struct Origin {
 impl Origin {
     /// The longest user agent that is kept, in bytes: the item must stay below 1 KiB, which is
     /// one write unit.
-    pub const USER_AGENT_BYTES: usize = 100;
+    pub const USER_AGENT_BYTES: usize = 88;
 }
 
 /// The cut of the user agent may fall up to so many letters earlier or later: version numbers
@@ -233,6 +233,19 @@ impl Session {
         }
     }
 
+    /// Whether a late recovery was noted for a generation that became live after `time`.
+    ///
+    /// The register has the times of the last [`REGISTER_SLOTS`] rotations; what was before those
+    /// does not count.
+    #[must_use]
+    pub fn recovered_since(&self, time: UnixMillis) -> bool {
+        self.recovered.iter().any(|noted| {
+            let ago = usize::try_from(self.generation.saturating_sub(noted));
+            let slot = ago.ok().and_then(|ago| self.superseded.get(ago)?.as_ref());
+            slot.is_some_and(|slot| slot.superseded_at > time)
+        })
+    }
+
     /// When the session was last refreshed, or made.
     #[must_use]
     pub fn refreshed_at(&self) -> UnixMillis {
@@ -323,7 +336,7 @@ mod tests {
         };
         let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
         let before = origin(&chrome("99.0.4844.51"));
-        // One digit more moves the cut at a hundred characters.
+        // One digit more moves the cut.
         assert!(before.is_same_kind_of_client(&chrome("100.0.4896.60")));
         assert!(origin(&chrome("100.0.4896.60")).is_same_kind_of_client(&chrome("99.0.4844.51")));
         assert!(origin("Ada/1.2.9 (iPhone)").is_same_kind_of_client("Ada/1.2.10 (iPhone)"));

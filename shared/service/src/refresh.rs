@@ -3,14 +3,11 @@
 //! One conditional write rotates the session. If its condition does not hold, the decision table
 //! says what the presented token is worth.
 
-mod caution;
-
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ratchet_core::{
     config::Convergence,
     entropy::random,
-    ids::UserId,
     key_ring::KeyRing,
     refresh_token::RefreshToken,
     rotation::{Decision, Presented, Refusal, Rotation, SessionPolicy, decide, walk},
@@ -19,9 +16,8 @@ use ratchet_core::{
     time::UnixMillis,
     user::{User, UserStatus},
 };
-use ratchet_store::{KeyRingCache, RotateResult, Sessions, StoreError, Stores, Users};
+use ratchet_store::{KeyRingCache, RotateResult, Sessions, Stores, Users};
 
-use self::caution::Caution;
 use crate::{
     Fault,
     access::{AccessError, AccessTokenVerifier},
@@ -31,6 +27,11 @@ use crate::{
     fault::from_faults,
     tokens::{TokenIssuer, TokenPair, read_refresh_token},
 };
+
+/// How often the note of a late recovery is tried when the session changes at the same time.
+const RECOVERY_TRIES: usize = 3;
+
+const ONE_DAY: Duration = Duration::from_hours(24);
 
 /// Refreshes sessions.
 #[derive(Debug, Clone)]
@@ -43,7 +44,6 @@ pub struct Refresh {
     end_sessions: EndSessions,
     policy: SessionPolicy,
     convergence_from_elsewhere: Convergence,
-    caution: Arc<Caution>,
 }
 
 /// Why a refresh token was refused.
@@ -98,7 +98,6 @@ impl Refresh {
             end_sessions: EndSessions::new(users.clone(), sessions.clone()),
             policy: config.session,
             convergence_from_elsewhere: config.convergence_from_elsewhere,
-            caution: Arc::default(),
             key_ring,
             users,
             sessions,
@@ -164,14 +163,6 @@ impl Refresh {
             ) => Err(RefreshError::AccessTokenMismatch),
         }
     }
-
-    async fn find_user(&self, id: UserId, now: UnixMillis) -> Result<Option<User>, StoreError> {
-        let found = self.users.find(id).await;
-        if found.is_err() {
-            self.caution.begin(now);
-        }
-        found
-    }
 }
 
 /// A request with a genuine token.
@@ -197,16 +188,10 @@ impl Request<'_> {
         let (user_id, session_id) = (token.user_id, token.session_id);
         let rotating =
             service.sessions.rotate(user_id, session_id, &self.presented, &rotation, recent_since);
-        let finding = service.find_user(user_id, now);
-        if service.caution.is_due(now) {
-            let user = finding.await?;
-            Ok((rotating.await?, user))
-        } else {
-            let (rotated, user) = tokio::join!(rotating, finding);
-            // Whichever failed, the presented token stays good for the retry window at least: it
-            // is live, or it leads to what was written.
-            Ok((rotated?, user?))
-        }
+        let (rotated, user) = tokio::join!(rotating, service.users.find(user_id));
+        // Whichever failed, the presented token stays good: it is live, or it leads to what was
+        // written, late or not.
+        Ok((rotated?, user?))
     }
 
     /// Does what the decision table says about the item that the write found.
@@ -215,9 +200,8 @@ impl Request<'_> {
         session: Option<&Session>,
         user: Option<&User>,
     ) -> Result<TokenPair, RefreshError> {
-        let window = self.service.policy.retry_window;
         let (user_id, session_id) = (Some(self.token.user_id), Some(self.token.session_id));
-        let decision = decide(&self.presented, session, self.now, window);
+        let decision = self.decide(session);
         match (decision, session) {
             (Decision::Refuse(refusal), _) => Err(refusal.into()),
             (Decision::Theft(kind), _) => {
@@ -233,11 +217,68 @@ impl Request<'_> {
                 record(SecurityEvent::RefreshedInRetryWindow, user_id, session_id);
                 self.answer(session, live, user).await
             }
+            (Decision::AnswerRecovered, Some(session)) => {
+                let live = walk(&self.token, session)?;
+                record(SecurityEvent::RecoveredLate, user_id, session_id);
+                self.answer(session, live, user).await
+            }
+            (Decision::RecoverLate, Some(session)) => self.recover(session, user).await,
             // The write's condition and the table's first row are the same. If they ever disagree,
             // nothing was written, and nobody may be signed out for it.
-            (Decision::Rotate | Decision::AnswerLive | Decision::AnswerSuccessor, _) => {
-                Err(Fault::Contradiction.into())
+            (
+                Decision::Rotate
+                | Decision::AnswerLive
+                | Decision::AnswerSuccessor
+                | Decision::RecoverLate
+                | Decision::AnswerRecovered,
+                _,
+            ) => Err(Fault::Contradiction.into()),
+        }
+    }
+
+    fn decide(&self, session: Option<&Session>) -> Decision {
+        decide(&self.presented, &self.origin.user_agent, session, self.now, &self.service.policy)
+    }
+
+    /// Notes a late recovery and answers with the live token. If the session changed since it was
+    /// read, the request is decided anew.
+    async fn recover(
+        &self,
+        session: &Session,
+        user: Option<&User>,
+    ) -> Result<TokenPair, RefreshError> {
+        if !user.is_some_and(|user| user.allows(session)) {
+            return self.answer(session, walk(&self.token, session)?, user).await;
+        }
+        let mut session = session.clone();
+        for _ in 0..RECOVERY_TRIES {
+            match self.service.sessions.note_late_recovery(&session, self.now).await? {
+                RotateResult::Rotated(noted) => {
+                    self.record_recovery(&session);
+                    return self.answer(&noted, walk(&self.token, &noted)?, user).await;
+                }
+                RotateResult::Unmet(Some(found))
+                    if self.decide(Some(&found)) == Decision::RecoverLate =>
+                {
+                    session = found;
+                }
+                // Boxed, because this and `follow` call each other.
+                RotateResult::Unmet(found) => {
+                    return Box::pin(self.follow(found.as_ref(), user)).await;
+                }
             }
+        }
+        Err(Fault::Contended.into())
+    }
+
+    /// Records a late recovery; a second one within a day is suspicious.
+    fn record_recovery(&self, before: &Session) {
+        let (user_id, session_id) = (Some(self.token.user_id), Some(before.session_id));
+        record(SecurityEvent::RecoveredLate, user_id, session_id);
+        if before.recovered_since(self.now.minus(ONE_DAY)) {
+            let event =
+                SecurityEvent::SuspiciousConvergence { last: &before.origin, now: &self.origin };
+            record(event, user_id, session_id);
         }
     }
 

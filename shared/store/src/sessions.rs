@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod item;
+mod recovery;
 
 /// What a fuzzer reaches of this module: the session item.
 #[cfg(fuzzing)]
@@ -142,6 +143,7 @@ impl Sessions {
         recent_since: UnixMillis,
     ) -> Result<RotateResult, StoreError> {
         let [first, second, third, fourth] = item::SLOTS;
+        let recovered = item::RECOVERED;
         let superseded = ratchet_core::session::Superseded {
             hash: presented.hash,
             sealed_successor: rotation.sealed_successor,
@@ -165,6 +167,7 @@ impl Sessions {
                  AND attribute_type(auth_time, :number) AND attribute_type(cut_seen, :number) \
                  AND attribute_type(source_ip, :string) \
                  AND (attribute_not_exists(device) OR attribute_type(device, :string)) \
+                 AND (attribute_not_exists({recovered}) OR attribute_type({recovered}, :binary)) \
                  AND attribute_type({first}, :map) \
                  AND attribute_type({second}, :map) AND attribute_type({third}, :map) \
                  AND attribute_type({fourth}, :map)"
@@ -185,6 +188,7 @@ impl Sessions {
             .expression_attribute_values(":recent_since", number(recent_since.get()))
             .expression_attribute_values(":number", string("N"))
             .expression_attribute_values(":string", string("S"))
+            .expression_attribute_values(":binary", string("B"))
             .expression_attribute_values(":map", string("M"))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)

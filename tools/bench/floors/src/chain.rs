@@ -8,7 +8,7 @@ use ratchet_core::{
     rotation::{Presented, Rotation},
     seal::{SEALED_LEN, SealedSecret},
     secret::SecretHash,
-    session::{Origin, REGISTER_SLOTS, Session, Superseded},
+    session::{LateRecoveries, Origin, REGISTER_SLOTS, Session, Superseded},
     time::{UnixMillis, UnixSeconds},
 };
 use ratchet_store::{RotateResult, Sessions};
@@ -74,6 +74,7 @@ pub fn session() -> Session {
         generation: 0,
         token_hash: HASH,
         superseded: [Some(superseded); REGISTER_SLOTS],
+        recovered: LateRecoveries::default(),
         auth_time: NOW,
         absolute_expires_at: EXPIRES_AT,
         expires_at: EXPIRES_AT,
