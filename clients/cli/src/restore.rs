@@ -89,9 +89,10 @@ async fn sessions(client: &Client, tokens: &Table, bar: &ProgressBar) -> Result<
     loop {
         let page = tables::scan(client, &tokens.name, after).await?;
         let keys: Vec<Item> = page.items.iter().map(|item| key(item, Kind::Tokens)).collect();
-        let current = match is_known {
-            true => tables::get_all(client, &tokens.source, keys.clone(), Kind::Tokens).await?,
-            false => HashMap::new(),
+        let current = if is_known {
+            tables::get_all(client, &tokens.source, keys.clone(), Kind::Tokens).await?
+        } else {
+            HashMap::new()
         };
         let now: UnixSeconds = now().seconds();
         let fates = page.items.iter().zip(keys).map(|(item, key)| {
@@ -129,12 +130,11 @@ async fn accounts(
         let keys: Vec<Item> = page.items.iter().map(|item| key(item, Kind::Users)).collect();
         let owners = page.items.iter().map(|item| replay::owner(item).map(|pk| user_key(&pk)));
         let owners: Vec<Option<Item>> = owners.collect();
-        let current = match is_known {
-            true => {
-                let asked = keys.iter().chain(owners.iter().flatten()).cloned().collect();
-                tables::get_all(client, &users.source, asked, Kind::Users).await?
-            }
-            false => HashMap::new(),
+        let current = if is_known {
+            let asked = keys.iter().chain(owners.iter().flatten()).cloned().collect();
+            tables::get_all(client, &users.source, asked, Kind::Users).await?
+        } else {
+            HashMap::new()
         };
         let found = |key: &Item| match (is_known, current.get(&tables::name_of(key))) {
             (false, _) => Now::Unknown,

@@ -79,6 +79,11 @@ pub(crate) fn is_string(path: Path) -> Condition {
     has_type(path, "S")
 }
 
+/// The attribute is binary.
+pub(crate) fn is_binary(path: Path) -> Condition {
+    has_type(path, "B")
+}
+
 /// The attribute is a map.
 pub(crate) fn is_map(path: Path) -> Condition {
     has_type(path, "M")
@@ -322,6 +327,7 @@ mod tests {
             (has_fewer_than("a", 10), "size(a) < 10"),
             (is_number("a"), "attribute_type(a, 'N')"),
             (is_string("a"), "attribute_type(a, 'S')"),
+            (is_binary("a"), "attribute_type(a, 'B')"),
             (is_map("a"), "attribute_type(a, 'M')"),
             (
                 all([exists("a"), any([absent("b"), below("b", one)])]),

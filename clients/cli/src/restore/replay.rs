@@ -69,11 +69,10 @@ pub(super) fn owner(item: &Item) -> Option<String> {
 pub(super) fn user(restored: &Item, own: Now<'_>, owner: Now<'_>, undelete: bool) -> Fate {
     let kind = text(restored, "pk").and_then(|key| key.split_once('#')).map(|(kind, _)| kind);
     match (kind, own, owner) {
-        (Some("challenge" | "outbox"), ..) => Fate::Delete,
         (Some("user" | "name" | "email"), _, Now::Nothing) if !undelete => Fate::Delete,
         (Some("user"), Now::Item(current), _) => protected(restored, current),
         (Some("user" | "name" | "email"), ..) => Fate::Keep,
-        (_, Now::Nothing, _) => Fate::Delete,
+        (Some("challenge" | "outbox"), ..) | (_, Now::Nothing, _) => Fate::Delete,
         _ => Fate::Keep,
     }
 }
