@@ -240,6 +240,10 @@ impl Renderer {
     }
 
     fn joined(&mut self, conditions: &[Condition], by: &str) -> String {
+        // DynamoDB refuses redundant parentheses.
+        if let [only] = conditions {
+            return self.condition(only);
+        }
         let parts: Vec<_> = conditions.iter().map(|condition| self.condition(condition)).collect();
         format!("({})", parts.join(by))
     }
@@ -323,6 +327,7 @@ mod tests {
             (is_number("a"), "attribute_type(a, 'N')"),
             (is_string("a"), "attribute_type(a, 'S')"),
             (is_map("a"), "attribute_type(a, 'M')"),
+            (any([all([exists("a")])]), "attribute_exists(a)"),
             (
                 all([exists("a"), any([absent("b"), below("b", one)])]),
                 "(attribute_exists(a) AND (attribute_not_exists(b) OR b < 1))",

@@ -43,6 +43,27 @@ fn a_changed_password_ends_the_other_sessions() {
 }
 
 #[test]
+fn the_same_password_change_again_is_done_and_another_one_is_refused() {
+    run(async {
+        let world = World::shared().await;
+        let (person, here) = world.signed_in().await;
+        let path = "/users/me/password";
+        let new = format!("{CANARY} quite another one");
+        let body = json!({"current": person.password, "new": new, "keep_this_session": true});
+        for _ in 0..2 {
+            assert_eq!(post(world, path, &here.access, body.clone()).await.status, 204);
+        }
+        let mut other = body.clone();
+        other["new"] = json!(format!("{CANARY} and one more still"));
+        assert_eq!(post(world, path, &here.access, other).await.code(), "wrong_password");
+        // Another session did not set it, so to that one the old password is simply wrong.
+        let there = world.api().authenticate(&person.name, &new).await.tokens();
+        assert_eq!(post(world, path, &there.access, body).await.code(), "wrong_password");
+        assert_eq!(world.api().authenticate(&person.name, &new).await.status, 200);
+    });
+}
+
+#[test]
 fn whoever_has_an_access_token_guesses_no_more_than_a_stranger_and_locks_nobody_out() {
     run(async {
         let settings = [("RATCHET_FREE_FAILURES", "3"), ("RATCHET_FAILURE_DELAY_SECONDS", "60")];
