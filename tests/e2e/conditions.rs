@@ -7,7 +7,7 @@ mod proofs;
 mod sessions;
 mod users;
 
-use std::{collections::HashMap, fmt::Display, pin::Pin, time::Duration};
+use std::{collections::HashMap, pin::Pin, time::Duration};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use ratchet_core::{
@@ -29,8 +29,8 @@ fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-fn text(value: impl Display) -> AttributeValue {
-    AttributeValue::S(format!("{value}"))
+fn text(value: &(impl ToString + ?Sized)) -> AttributeValue {
+    AttributeValue::S(value.to_string())
 }
 
 fn hash(number: u32) -> PhcHash {
