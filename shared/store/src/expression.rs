@@ -245,6 +245,10 @@ impl Renderer {
     }
 
     fn joined(&mut self, conditions: &[Condition], by: &str) -> String {
+        // DynamoDB refuses redundant parentheses.
+        if let [only] = conditions {
+            return self.condition(only);
+        }
         let parts: Vec<_> = conditions.iter().map(|condition| self.condition(condition)).collect();
         format!("({})", parts.join(by))
     }
@@ -329,6 +333,7 @@ mod tests {
             (is_string("a"), "attribute_type(a, 'S')"),
             (is_binary("a"), "attribute_type(a, 'B')"),
             (is_map("a"), "attribute_type(a, 'M')"),
+            (any([all([exists("a")])]), "attribute_exists(a)"),
             (
                 all([exists("a"), any([absent("b"), below("b", one)])]),
                 "(attribute_exists(a) AND (attribute_not_exists(b) OR b < 1))",
