@@ -1,4 +1,8 @@
-//! What holds for every route: methods, types, headers, CORS.
+//! What holds for every route: events, methods, types, headers, CORS.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
 
 use crate::support::{Answer, World, run};
 
@@ -99,5 +103,81 @@ fn a_request_is_one_log_line_with_what_an_operator_needs() {
         assert_eq!(lines[0]["status"], 401);
         assert!(lines[0]["milliseconds"].is_u64());
         assert!(!lines[0]["request_id"].as_str().unwrap().is_empty());
+    });
+}
+
+/// A sample of `events/`.
+fn sample(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events").join(name);
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn what_a_uri_parser_refuses_is_answered_as_any_other_request() {
+    run(async {
+        let world = World::shared().await;
+        let host = &b"host: api.example"[..];
+        for lines in [
+            &[b"GET /users HTTP/1.1", host][..],
+            &[b"GET /users HTTP/1.1", b"host: ["],
+            &[b"GET /users HTTP/1.1", b"host: a b"],
+            &[b"GET /users HTTP/1.1", b"host: a:b:c"],
+            &[b"GET /users HTTP/1.1", b"host:"],
+            &[b"GET /users HTTP/1.1", host, b"x-forwarded-proto: 1"],
+            &[b"GET /users HTTP/1.1", host, b"x-forwarded-proto: http,https"],
+            &[b"GET /users HTTP/1.1", host, b"x-forwarded-port: x", b"x-forwarded-host: ["],
+            &[b"GET /users HTTP/1.1", host, b"cookie: a=1; flag; =; \"quoted; \"; a=2"],
+            &[b"GET /users?name=[0]|{}^`'\\ HTTP/1.1", host],
+            &[b"GET /users?name=%3C%22%20%00%zz%&&=&x HTTP/1.1", host],
+        ] {
+            let shown = String::from_utf8_lossy(&lines.join(&b" | "[..])).into_owned();
+            let (status, response) = world.send_raw(lines).await;
+            assert!(response.contains("missing_access_token"), "{shown}: {response}");
+            assert_eq!(status, 401, "{shown}: {response}");
+        }
+        // What the emulator would not pass on, but the gateway does.
+        for (member, value) in [
+            ("rawQueryString", json!("name=<script>\"a b\"\u{0}\u{e9}#x")),
+            ("rawPath", json!("/users")),
+            ("headers", json!({"host": "\u{e9}", "x-name": "J\u{fc}rgen", "x y": "z", "x-n": 1})),
+            ("cookies", json!(["name=J\u{fc}rgen", "a=\u{1}", 1, "", "=", "huge=".repeat(20_000)])),
+        ] {
+            let mut event = sample("users/list-without-token.json");
+            event[member] = value;
+            let response = world.invoke("users", &event).await;
+            assert_eq!(response["statusCode"], 401, "{member}: {response}");
+        }
+    });
+}
+
+#[test]
+fn an_event_that_is_no_request_is_a_400_in_the_log_and_in_the_metrics() {
+    run(async {
+        let world = World::beside("no-request", &[]).await;
+        for (member, value) in [
+            ("rawPath", json!("users")),
+            ("rawPath", json!(format!("/users/{}", "a".repeat(65_535)))),
+            ("requestContext", json!({"http": {"method": "G E T"}})),
+            ("body", json!([])),
+            ("isBase64Encoded", json!("yes")),
+        ] {
+            let mut event = sample("users/list-without-token.json");
+            event[member] = value;
+            let response = world.invoke("users", &event).await;
+            assert_eq!(response["statusCode"], 400, "{member}: {response}");
+            assert_eq!(response["headers"]["cache-control"], "no-store");
+            assert!(response["body"].as_str().unwrap().contains("malformed_request"), "{response}");
+        }
+        let log = world.log_text();
+        let is_line =
+            |line: &&str| line.contains("malformed_request") && line.contains("\"route\"");
+        assert_eq!(log.lines().filter(is_line).count(), 5, "{log}");
+        let lines = world.metric_lines("users");
+        let counted = lines.iter().filter(|line| line["code"] == "malformed_request");
+        assert_eq!(counted.filter(|line| line["requests"] == 1).count(), 5, "{lines:?}");
+        assert_eq!(
+            world.invoke("users", &sample("users/unknown-path.json")).await["statusCode"],
+            404
+        );
     });
 }

@@ -69,10 +69,14 @@ async fn deadline(request: Request, next: Next) -> Response {
     }
 }
 
+async fn headers(request: Request, next: Next) -> Response {
+    with_headers(next.run(request).await)
+}
+
 /// Sets `nosniff` on every response, and `no-store` unless the route set its own `Cache-Control`.
 /// Errors included.
-async fn headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+#[must_use]
+pub fn with_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
