@@ -6,6 +6,7 @@ use ratchet_http::{
     Private, Problem,
     body::{Describe, Json},
     caller::Caller,
+    optional,
 };
 use ratchet_service::accounts::{Accounts, Evidence};
 use serde::Deserialize;
@@ -21,8 +22,11 @@ use super::{Address, accepted};
     schemars(rename = "ConfirmEmailRequest")
 )]
 pub(crate) struct Request {
+    #[serde(default, deserialize_with = "optional")]
     token: Option<Private>,
+    #[serde(default, deserialize_with = "optional")]
     email: Option<Private>,
+    #[serde(default, deserialize_with = "optional")]
     code: Option<Private>,
 }
 

@@ -6,6 +6,7 @@ use ratchet_http::{
     Private, Problem,
     body::{Describe, Json},
     caller::Caller,
+    optional,
 };
 use ratchet_service::accounts::{Accounts, Evidence};
 use serde::Deserialize;
@@ -31,8 +32,11 @@ pub(crate) async fn request(
     schemars(rename = "ResetPasswordRequest")
 )]
 pub(crate) struct Confirm {
+    #[serde(default, deserialize_with = "optional")]
     token: Option<Private>,
+    #[serde(default, deserialize_with = "optional")]
     email: Option<Private>,
+    #[serde(default, deserialize_with = "optional")]
     code: Option<Private>,
     password: Private,
 }
