@@ -93,7 +93,7 @@ fn a_request_is_one_log_line_with_what_an_operator_needs() {
         let world = World::beside("log-lines", &[]).await;
         world.api().refresh("rt9_").await;
         let log = world.log_text();
-        let lines: Vec<serde_json::Value> = log
+        let lines: Vec<Value> = log
             .lines()
             .filter(|line| line.contains("\"/refresh\"") && line.contains("\"malformed\""))
             .map(|line| serde_json::from_str(line).unwrap())
@@ -179,5 +179,97 @@ fn an_event_that_is_no_request_is_a_400_in_the_log_and_in_the_metrics() {
             world.invoke("users", &sample("users/unknown-path.json")).await["statusCode"],
             404
         );
+    });
+}
+
+/// A body with each of these members absent in one way or the other.
+fn without(body: &Value, absent: &[&str]) -> [Value; 3] {
+    [None, Some(Value::Null), Some(json!(""))].map(|value| {
+        let mut body = body.clone();
+        for member in absent {
+            let body = body.as_object_mut().unwrap();
+            match &value {
+                None => drop(body.remove(*member)),
+                Some(value) => drop(body.insert((*member).to_owned(), value.clone())),
+            }
+        }
+        body
+    })
+}
+
+#[test]
+fn null_and_empty_optional_members_count_as_absent() {
+    run(async {
+        let world = World::shared().await;
+        let api = world.api();
+        let person = world.person().await;
+        let admin = world.person_with(|new| new.user.roles = vec!["admin".to_owned()]).await;
+        let access = world.sign_in(&admin).await.access;
+
+        let sign_in = json!({"name": person.name, "password": person.password});
+        for body in without(&sign_in, &["device", "device_token", "mode"]) {
+            let pair = api.post("/authenticate", body.clone()).await.tokens();
+            for body in without(&json!({"refresh_token": pair.refresh}), &["access_token"]) {
+                assert_eq!(api.post("/refresh", body.clone()).await.status, 200, "{body}");
+            }
+            for scope in ["", "&scope="] {
+                let form =
+                    format!("grant_type=refresh_token&refresh_token={}{scope}", pair.refresh);
+                let request = api.request("POST", "/oauth2/token").body(form);
+                let request = request.header("content-type", "application/x-www-form-urlencoded");
+                assert_eq!(Answer::of(request).await.status, 200, "{scope}");
+            }
+        }
+        // Without a token there is neither a refresh nor a log-out.
+        for path in ["/refresh", "/logout"] {
+            for body in without(&json!({}), &["refresh_token"]) {
+                let refusal = api.post(path, body.clone()).await;
+                assert_eq!(
+                    refusal.problem(),
+                    (400, "malformed_request".to_owned()),
+                    "{path} {body}"
+                );
+            }
+        }
+        let by_code = json!({"email": "nobody@example.com", "code": "123456"});
+        for body in without(&by_code, &["token"]) {
+            let refusal = api.post("/users/confirm-email", body.clone()).await;
+            assert_eq!(refusal.problem(), (400, "invalid_proof".to_owned()), "{body}");
+        }
+        for body in without(&json!({"token": "rm1_x"}), &["email", "code"]) {
+            let mut body = body.clone();
+            body["password"] = json!("canary sixteen words or so");
+            let refusal = api.post("/users/password-reset/confirm", body.clone()).await;
+            assert_eq!(refusal.problem(), (400, "invalid_proof".to_owned()), "{body}");
+        }
+        let mut current = person.password.clone();
+        for (number, body) in without(&json!({}), &["keep_this_session"]).into_iter().enumerate() {
+            let access = api.authenticate(&person.name, &current).await.tokens().access;
+            let new = format!("canary of the year number {number}");
+            let mut body = body.clone();
+            (body["current"], body["new"]) = (json!(current), json!(new));
+            let request =
+                api.request("POST", "/users/me/password").bearer_auth(&access).json(&body);
+            assert_eq!(Answer::of(request).await.status, 204);
+            assert_eq!(api.get("/users/me", &access).await.status, 401, "this session ended too");
+            current = new;
+        }
+        let path = format!("/users/{}", person.id);
+        let patch = async |body: &Value| {
+            Answer::of(api.request("PATCH", &path).bearer_auth(&access).json(body)).await
+        };
+        for body in without(&json!({"roles": []}), &["status"]) {
+            assert_eq!(patch(&body).await.status, 200, "{body}");
+        }
+        for body in without(&json!({"status": "active"}), &["roles"]) {
+            assert_eq!(patch(&body).await.status, 200, "{body}");
+        }
+        for body in without(&json!({}), &["roles", "status"]) {
+            assert_eq!(patch(&body).await.code(), "malformed_request", "{body}");
+        }
+        assert_eq!(api.get("/users?limit=&cursor=&name=", &access).await.status, 200);
+        // What would end more than was meant is refused.
+        let refusal = api.delete("/users/me/sessions?except=", &access).await;
+        assert_eq!(refusal.problem(), (400, "malformed_request".to_owned()));
     });
 }
