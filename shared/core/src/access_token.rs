@@ -143,7 +143,10 @@ pub enum AccessTokenError {
     /// `iss` or `aud` is not ours.
     #[error("the token is of another issuer or for another audience")]
     Foreign,
-    /// `iat` or `nbf` lies ahead, or the life is longer than the configured one.
+    /// `iat` or `nbf` lies ahead: the issuer's clock is ahead of the verifier's.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// The life is longer than the configured one, or ends before it begins.
     #[error("the token's times make no sense")]
     ImpossibleTimes,
 }
@@ -153,6 +156,20 @@ impl AccessTokenError {
     #[must_use]
     pub fn takes_unknown_key(&self) -> bool {
         *self == Self::UnknownKey
+    }
+
+    /// Whether the token may have been good, so that its client should refresh it: its key may have
+    /// been removed, it may be a moment ahead, or issuer or audience may have changed. What is
+    /// malformed or forged stays so.
+    ///
+    /// # Security
+    /// A hint for clients. With [`Self::UnknownKey`] nothing about the token was verified.
+    #[must_use]
+    pub const fn refreshing_may_help(&self) -> bool {
+        match self {
+            Self::UnknownKey | Self::Foreign | Self::NotYetValid => true,
+            Self::Jws(_) | Self::WrongType | Self::MalformedClaims | Self::ImpossibleTimes => false,
+        }
     }
 }
 
@@ -257,10 +274,12 @@ fn check_times(
     let latest = now.plus(policy.clock_skew);
     let begun = claims.iat <= latest && claims.nbf.is_none_or(|nbf| nbf <= latest);
     let life = claims.exp.get().checked_sub(claims.iat.get());
-    if begun && life.is_some_and(|life| life <= policy.life.as_secs()) {
+    if life.is_none_or(|life| life > policy.life.as_secs()) {
+        Err(AccessTokenError::ImpossibleTimes)
+    } else if begun {
         Ok(())
     } else {
-        Err(AccessTokenError::ImpossibleTimes)
+        Err(AccessTokenError::NotYetValid)
     }
 }
 
