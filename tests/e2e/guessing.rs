@@ -7,6 +7,7 @@ use local::{process::Signal, stack::StackOptions};
 use ratchet_core::{
     attempts::{AttemptId, AttemptKey, Failures, Throttle, ThrottleDecision},
     entropy::random,
+    key_ring::NewKey,
 };
 use ratchet_store::Attempts;
 use serde_json::json;
@@ -18,6 +19,7 @@ use crate::support::{
     logs::CANARY,
     people::{Person, early_in_the_hour, now},
     proxy::{Fault, Proxy},
+    ring::known,
     run,
     world::cheap,
 };
@@ -193,7 +195,7 @@ fn an_administrator_unlocks_an_account_by_enabling_it() {
 }
 
 #[test]
-fn whoever_guesses_does_not_lock_the_owners_device_out() {
+fn guessing_does_not_lock_the_owners_device_out() {
     run(async {
         let world = World::beside("guess-device", &LONG).await;
         let (owner, other) = (world.person().await, world.person().await);
@@ -213,6 +215,29 @@ fn whoever_guesses_does_not_lock_the_owners_device_out() {
             assert_eq!(world.guess_with(&owner.name, "canary wrong", &device).await.status, 401);
         }
         refused(&world.guess_with(&owner.name, &owner.password, &device).await);
+    });
+}
+
+/// Tag keys end with the sessions of their time; a device is known for a year.
+#[test]
+fn a_device_is_known_after_the_key_that_tagged_its_token_has_ended() {
+    run(async {
+        let shared = World::shared().await;
+        let secret = shared.secret("guess-ended-ring", &known(&[]).to_string()).await;
+        let settings = [LONG[0], ("RATCHET_KEY_RING_SECRET", secret.as_str())];
+        let before = World::beside("guess-before", &settings).await;
+        let owner = before.person().await;
+        let device = before.device_token(&owner).await;
+        let mut ring = known(&[NewKey::tag().unwrap().expose()]);
+        ring["keys"][1]["exp"] = json!(now().seconds().get() - 1);
+        shared.replace_secret(&secret, &ring.to_string()).await;
+        let after = World::beside("guess-after", &settings).await;
+        for _ in 0..5 {
+            after.guess(&owner.name).await;
+        }
+        refused(&after.try_sign_in(&owner).await);
+        let answer = after.guess_with(&owner.name, &owner.password, &device).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
     });
 }
 

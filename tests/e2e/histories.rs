@@ -22,6 +22,7 @@ fn history(clients: usize) {
         let scenario = Scenario { clients, rounds: 100, sessions: clients.div_ceil(8), seed };
         let history = clients::play(world, &service, scenario).await;
         let summary = check::check(world, &service, &history).await;
+        assert!(summary.has_rotations(), "nothing was tried: {summary}");
         eprintln!("{clients} clients × 100 rounds: {summary}");
     });
 }

@@ -3,7 +3,12 @@
 use ratchet_core::{jws::SignatureAlgorithm, key_ring::NewKey};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, World, proxy::Proxy, run};
+use crate::support::{
+    Answer, World,
+    proxy::Proxy,
+    ring::{known, parts},
+    run,
+};
 
 const JWKS: &str = "/.well-known/jwks.json";
 
@@ -67,8 +72,39 @@ fn public_keys_are_published_and_nothing_else_is() {
 #[test]
 fn a_ring_of_symmetric_keys_publishes_an_empty_set() {
     run(async {
-        let answer = get(World::shared().await, JWKS).await;
+        let shared = World::shared().await;
+        let secret = shared.secret("symmetric-ring", &known(&[]).to_string()).await;
+        let world = World::beside("symmetric", &[("RATCHET_KEY_RING_SECRET", &secret)]).await;
+        let answer = get(&world, JWKS).await;
         assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"keys":[]}"#));
+    });
+}
+
+/// Before any rotation.
+#[test]
+fn a_new_stack_signs_with_the_configured_algorithm_and_publishes_its_key_at_once() {
+    run(async {
+        let shared = World::shared().await;
+        let worlds = [
+            (World::beside("new-es256", &[]).await, "ES256"),
+            (World::beside("new-eddsa", &[("RATCHET_SIGNING_ALGORITHM", "EdDSA")]).await, "EdDSA"),
+            (World::beside("new-rs256", &[("RATCHET_SIGNING_ALGORITHM", "RS256")]).await, "ES256"),
+            (World::beside("new-hs256", &[("RATCHET_SIGNING_ALGORITHM", "HS256")]).await, "HS256"),
+        ];
+        for (world, algorithm) in &worlds {
+            let (_, tokens) = world.signed_in().await;
+            let (header, _) = parts(&tokens.access);
+            assert_eq!(header["alg"], *algorithm);
+            let published = get(world, JWKS).await.json();
+            let published = published["keys"].as_array().unwrap();
+            let is_published = published.iter().any(|key| key["kid"] == header["kid"]);
+            assert_eq!(is_published, *algorithm != "HS256");
+            // While a changed algorithm is rolled out, instances accept each other's tokens.
+            for other in worlds.iter().map(|(other, _)| other).chain([shared]) {
+                let answer = other.api().get("/users", &tokens.access).await;
+                assert_eq!(answer.status, 200, "{algorithm}: {answer:?}");
+            }
+        }
     });
 }
 

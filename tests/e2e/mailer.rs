@@ -5,12 +5,15 @@ use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::{process::Signal, stack::StackOptions, template::EventSource};
-use serde_json::json;
+use ratchet_core::key_ring::NewKey;
+use serde_json::{Value, json};
 
 use crate::support::{
     World,
-    mail::{Newcomer, token},
+    mail::{Newcomer, code, token},
+    people::now,
     proxy::{Fault, Proxy},
+    ring::known,
     run,
     world::cheap,
 };
@@ -24,6 +27,14 @@ struct Office {
 
 impl Office {
     async fn open(name: &str, event_sources: fn(EventSource) -> EventSource) -> Self {
+        Self::with(name, event_sources, &[]).await
+    }
+
+    async fn with(
+        name: &str,
+        event_sources: fn(EventSource) -> EventSource,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let services = Arc::clone(World::shared().await.stack().services());
         let ses = Proxy::before(services.secrets().endpoint()).await;
         let dynamodb = Proxy::before(services.dynamodb().endpoint()).await;
@@ -39,21 +50,24 @@ impl Office {
             event_sources,
             ..StackOptions::default()
         };
+        let options =
+            settings.iter().fold(options, |options, (name, value)| options.with(name, value));
         Self { world: World::start(cheap(options)).await, ses, dynamodb }
     }
 
-    /// How many letters wait in the outbox.
-    async fn letters(&self) -> usize {
+    /// The keys of the letters that wait in the outbox.
+    async fn letters(&self) -> Vec<String> {
         let scan = self.world.stack().dynamodb().scan().consistent_read(true);
         let scan = scan.table_name(&self.world.stack().data().users_table);
         let scan = scan.filter_expression("begins_with(pk, :outbox)");
         let outbox = AttributeValue::S("outbox#".to_owned());
         let found = scan.expression_attribute_values(":outbox", outbox).send().await;
-        found.expect("a table").items().len()
+        let items = found.expect("a table").items.unwrap_or_default();
+        items.iter().map(|item| item["pk"].as_s().expect("a key").clone()).collect()
     }
 
     async fn until_empty(&self) {
-        until(async || self.letters().await == 0).await;
+        until(async || self.letters().await.is_empty()).await;
     }
 
     async fn register(&self) -> Newcomer {
@@ -100,7 +114,11 @@ fn while_ses_is_away_letters_wait_and_each_is_sent_once_when_it_is_back() {
         ] {
             office.ses.break_all("SendEmail", fault);
             let ada = office.register_until(&office.ses, "SendEmail").await;
-            assert_eq!((office.letters().await, office.count(&ada).await), (1, 0), "{fault:?}");
+            assert_eq!(
+                (office.letters().await.len(), office.count(&ada).await),
+                (1, 0),
+                "{fault:?}"
+            );
             office.ses.heal();
             office.until_empty().await;
             assert_eq!(office.count(&ada).await, 1, "{fault:?}");
@@ -116,7 +134,7 @@ fn while_ses_is_away_letters_wait_and_each_is_sent_once_when_it_is_back() {
 }
 
 #[test]
-fn what_the_mailer_can_not_read_or_write_comes_again() {
+fn what_the_mailer_cannot_read_or_write_comes_again() {
     run(async {
         let office = Office::open("mailer-tables", std::convert::identity).await;
         // The outbox and the user, the count of messages, the challenge, the outbox again.
@@ -135,22 +153,99 @@ fn what_the_mailer_can_not_read_or_write_comes_again() {
     });
 }
 
+/// An event of the stream, as an operator sends it to have a letter sent again.
+fn event(letters: &[String]) -> Value {
+    let record = |letter: &String| {
+        json!({
+            "awsRegion": "", "eventID": "", "eventName": "INSERT",
+            "dynamodb": {"Keys": {"pk": {"S": letter}}, "SequenceNumber": "0", "SizeBytes": 0},
+        })
+    };
+    json!({"Records": letters.iter().map(record).collect::<Vec<_>>()})
+}
+
 #[test]
-fn what_ses_refuses_for_good_holds_nobody_up() {
+fn what_ses_refuses_because_of_its_recipient_holds_nobody_up_and_is_sent_when_that_is_mended() {
     run(async {
         let office = Office::open("mailer-refused", std::convert::identity).await;
-        office.ses.break_next("SendEmail", 1, Fault::Error(400, "MessageRejected"));
+        let malformed = "Local address contains control or whitespace";
+        let fault = Fault::Refusal(400, "BadRequestException", malformed);
+        office.ses.break_next("SendEmail", 1, fault);
         let ada = office.register_until(&office.ses, "SendEmail").await;
         let bob = office.register().await;
         office.world.mail(&bob.email, 1).await;
-        until(async || office.letters().await == 1).await;
-        assert_eq!(office.count(&ada).await, 0, "it stays for whoever looks into it");
-        assert_eq!(office.ses.calls("SendEmail"), 2, "and is not tried again");
+        until(async || office.letters().await.len() == 1).await;
+        assert_eq!(office.count(&ada).await, 0);
+        assert_eq!(office.ses.calls("SendEmail"), 2, "it is not tried again by itself");
+        let refused = office.world.metric_lines("mailer");
+        assert!(refused.iter().any(|line| line["letters_refused"] == 1), "what the alarm watches");
+        // What docs/runbook.md tells operators to do.
+        let answer = office.world.invoke("mailer", &event(&office.letters().await)).await;
+        assert_eq!(answer, json!({"batchItemFailures": []}));
+        let body = json!({"token": token(&office.world.mail(&ada.email, 1).await)});
+        assert_eq!(office.world.api().post("/users/confirm-email", body).await.status, 204);
+        assert!(office.letters().await.is_empty());
     });
 }
 
 #[test]
-fn a_letter_that_can_not_be_read_holds_nobody_up() {
+fn letters_that_ses_takes_from_nobody_wait_and_raise_an_alarm() {
+    run(async {
+        let office = Office::open("mailer-unverified", std::convert::identity).await;
+        let unverified = "Email address is not verified. The following identities failed the check \
+                          in region US-EAST-1: accounts@example.com";
+        office.ses.break_all("SendEmail", Fault::Refusal(400, "MessageRejected", unverified));
+        let ada = office.register_until(&office.ses, "SendEmail").await;
+        until(async || office.ses.calls("SendEmail") > 2).await;
+        let lines = office.world.metric_lines("mailer");
+        assert!(lines.iter().any(|line| line["letters_delayed"] == 1), "what the alarm watches");
+        assert!(lines.iter().all(|line| line["letters_refused"].is_null()));
+        assert_eq!((office.letters().await.len(), office.count(&ada).await), (1, 0));
+        office.ses.heal();
+        office.until_empty().await;
+        assert_eq!(office.count(&ada).await, 1);
+    });
+}
+
+/// A message arrived, but nobody heard: until its letter is tried again, others go out, and the ring
+/// gets another key.
+#[test]
+fn a_letter_that_is_tried_again_carries_what_it_carried_and_spoils_no_other() {
+    run(async {
+        let shared = World::shared().await;
+        let secret = shared.secret("mailer-again", &known(&[]).to_string()).await;
+        let settings = [
+            ("RATCHET_KEY_RING_SECRET", secret.as_str()),
+            ("RATCHET_KEY_RING_RELOAD_SECONDS", "1"),
+        ];
+        let office = Office::with("mailer-again", std::convert::identity, &settings).await;
+        let ada = office.register().await;
+        office.world.mail(&ada.email, 1).await;
+        // The answers are lost, and the letter stays in the outbox.
+        office.ses.break_all("SendEmail", Fault::ApplyAndDrop);
+        let resend = json!({"email": ada.email});
+        office.world.api().post("/users/confirm-email/resend", resend).await;
+        until(async || office.count(&ada).await > 1).await;
+        office.ses.break_all("SendEmail", Fault::Refuse);
+        let delivered = office.count(&ada).await;
+        let mut tag = NewKey::tag().unwrap().expose();
+        tag["nbf"] = json!(now().seconds().get());
+        shared.replace_secret(&secret, &known(&[tag]).to_string()).await;
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        office.ses.heal();
+        office.until_empty().await;
+        let mails = office.world.mails(&ada.email).await;
+        let again: Vec<_> = mails[1..].iter().map(|mail| (token(mail), code(mail))).collect();
+        assert!(mails.len() > delivered, "it came again");
+        assert!(again.iter().all(|one| *one == again[0]), "{again:?}");
+        assert_ne!(again[0].0, token(&mails[0]));
+        let body = json!({"email": ada.email, "code": again[0].1});
+        assert_eq!(office.world.api().post("/users/confirm-email", body).await.status, 204);
+    });
+}
+
+#[test]
+fn a_letter_that_cannot_be_read_holds_nobody_up() {
     run(async {
         let office = Office::open("mailer-poison", std::convert::identity).await;
         let put = async |pk: &str, rest: &[(&str, AttributeValue)]| {
@@ -171,14 +266,14 @@ fn a_letter_that_can_not_be_read_holds_nobody_up() {
         put("outbox#01920000-0000-7000-8000-000000000002", &about).await;
         let ada = office.register().await;
         office.world.mail(&ada.email, 1).await;
-        until(async || office.letters().await == 2).await;
+        until(async || office.letters().await.len() == 2).await;
         let log = office.world.log_text();
-        assert_eq!(log.matches("can not be read; it is left").count(), 2, "once each");
+        assert_eq!(log.matches("a letter cannot be read; it stays").count(), 2, "once each");
     });
 }
 
 #[test]
-fn a_letter_that_can_not_be_sent_in_time_is_given_up_and_the_next_ones_go_out() {
+fn a_letter_that_cannot_be_sent_in_time_is_given_up_and_the_next_ones_go_out() {
     run(async {
         let office = Office::open("mailer-dead", |source| {
             assert_eq!(source.max_age, Duration::from_hours(6), "as the template has it");
@@ -192,7 +287,7 @@ fn a_letter_that_can_not_be_sent_in_time_is_given_up_and_the_next_ones_go_out() 
         office.ses.heal();
         let bob = office.register().await;
         office.world.mail(&bob.email, 1).await;
-        until(async || office.letters().await == 1).await;
+        until(async || office.letters().await.len() == 1).await;
         assert_eq!(office.count(&ada).await, 0);
         // Nothing is lost but time: whoever asks again gets what was not sent.
         let body = json!({"email": ada.email});
@@ -229,12 +324,12 @@ fn killed_before_or_after_sending_the_mailer_sends_once_more_at_most_and_never_n
         assert_eq!(office.count(&bob).await, 1);
         revive(&office.dynamodb).await;
         assert_eq!(office.count(&bob).await, 2, "once more");
-        // Both are good, until one is used.
-        let body = |mail| json!({"token": token(mail)});
+        // They are the same message.
         let mails = office.world.mails(&bob.email).await;
-        let api = office.world.api();
-        assert_eq!(api.post("/users/confirm-email", body(&mails[0])).await.status, 204);
-        let second = api.post("/users/confirm-email", body(&mails[1])).await;
-        assert_eq!(second.code(), "invalid_proof");
+        assert_eq!(token(&mails[0]), token(&mails[1]));
+        assert_eq!(code(&mails[0]), code(&mails[1]));
+        let body = json!({"email": bob.email, "code": code(&mails[0])});
+        let confirmed = office.world.api().post("/users/confirm-email", body).await;
+        assert_eq!(confirmed.status, 204);
     });
 }

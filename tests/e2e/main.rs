@@ -11,7 +11,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::type_complexity,
-    reason = "what a test can not go on with ends it"
+    clippy::large_futures,
+    reason = "a failed precondition should end the test"
 )]
 
 mod support;
@@ -23,6 +24,7 @@ mod authenticate;
 mod authorizer;
 mod cli;
 mod clocks;
+mod conditions;
 mod convergence;
 mod cookie;
 mod cost;
@@ -43,6 +45,7 @@ mod policies;
 mod profile;
 mod refresh;
 mod revocations;
+mod rollout;
 mod rotation;
 mod sessions;
 mod soak;

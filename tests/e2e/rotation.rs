@@ -12,7 +12,8 @@ use std::{
 
 use ratchet_core::{
     entropy::random,
-    key_ring::{KeyRing, MIN_SEED_CHARS},
+    jws::SignatureAlgorithm,
+    key_ring::{KeyRing, MIN_SEED_CHARS, RingDocument, RotationPolicy, rotation::Start},
 };
 use serde_json::{Value, json};
 
@@ -83,6 +84,7 @@ fn four_steps_publish_a_key_that_signs_later_and_refuse_nothing() {
         let rotated = rotated("four-steps", &settings).await;
         let api = rotated.world.api();
         let (person, before) = rotated.world.signed_in().await;
+        let first = parts(&before.access).0["kid"].as_str().unwrap().to_owned();
         let token = rotated.all_steps().await;
 
         let (version, ring) = rotated.current().await;
@@ -91,21 +93,25 @@ fn four_steps_publish_a_key_that_signs_later_and_refuse_nothing() {
         assert_eq!(ring["x-note"], "kept");
         let now = now().seconds();
         let parsed = KeyRing::parse(&ring.to_string(), now).unwrap();
-        assert_eq!(parsed.signer(now).unwrap().algorithm().name(), "HS256", "not yet");
+        assert_eq!(parsed.signer(now).unwrap().kid(), first, "not yet");
         let later = now.plus(Duration::from_secs(700));
-        assert_eq!(parsed.signer(later).unwrap().algorithm().name(), "ES256");
+        let next = parsed.signer(later).unwrap();
+        assert_eq!(next.algorithm().name(), "ES256");
+        assert_ne!(next.kid(), first);
+        assert_eq!(ring["policy"]["lead"], 662, "for the command line");
 
         // Published at once, and everything that was issued before counts.
         let published = loop {
             let answer = Answer::of(api.request("GET", "/.well-known/jwks.json")).await.json();
-            if !answer["keys"].as_array().unwrap().is_empty() {
-                break answer;
+            let keys = answer["keys"].as_array().unwrap().clone();
+            if let Some(key) = keys.into_iter().find(|key| key["kid"] == next.kid()) {
+                break key;
             }
         };
-        assert_eq!(published["keys"][0]["alg"], "ES256");
+        assert_eq!(published["alg"], "ES256");
         assert_eq!(api.get("/users", &before.access).await.status, 200);
         let after = api.refresh(&before.refresh).await.tokens();
-        assert_eq!(parts(&after.access).0["alg"], "HS256");
+        assert_eq!(parts(&after.access).0["kid"], first);
         assert_eq!(api.authenticate(&person.name, &person.password).await.status, 200);
     });
 }
@@ -164,6 +170,59 @@ fn a_ring_that_was_changed_meanwhile_is_not_undone() {
         assert!(rotated.version("AWSPENDING").await.is_none(), "withdrawn: the next one can begin");
         rotated.all_steps().await;
         assert_eq!(rotated.current().await.1["x-note"], "changed");
+    });
+}
+
+#[test]
+fn a_ring_that_waited_too_long_is_not_published_and_the_next_rotation_succeeds() {
+    run(async {
+        let rotated = rotated("late", &[]).await;
+        let late = token();
+        rotated.step("createSecret", &late).await.unwrap();
+        let (before, _) = rotated.current().await;
+        // As if finishSecret came a quarter of an hour later: the new key would begin at once.
+        let (_, mut pending) = rotated.version("AWSPENDING").await.unwrap();
+        let soon = now().seconds().get() + 60;
+        for key in pending["keys"].as_array_mut().unwrap() {
+            if key["nbf"].is_u64() {
+                key["nbf"] = json!(soon);
+            }
+        }
+        let another = token();
+        let client = rotated.world.stack().services().secrets().client();
+        let put = client.put_secret_value().secret_id(&rotated.secret);
+        let put = put.client_request_token(&another).secret_string(pending.to_string());
+        put.version_stages("AWSPENDING").send().await.unwrap();
+        let error = rotated.step("finishSecret", &another).await.unwrap_err();
+        assert!(error.contains("took too long"), "{error}");
+        assert_eq!(rotated.current().await.0, before);
+        assert!(rotated.version("AWSPENDING").await.is_none(), "withdrawn: the next one can begin");
+        rotated.all_steps().await;
+    });
+}
+
+#[test]
+fn the_schedule_mends_a_ring_without_a_signer() {
+    run(async {
+        let rotated = rotated("mended", &[]).await;
+        let (_, seeded) = rotated.current().await;
+        let now = now().seconds();
+        let ring = RingDocument::parse(&seeded.to_string(), SignatureAlgorithm::Es256).unwrap();
+        let policy = RotationPolicy::longest(SignatureAlgorithm::Es256);
+        let ring = ring.rotated(&policy, Start::WhenSeen, now).unwrap();
+        let mut broken: Value = serde_json::from_str(&ring.to_json()).unwrap();
+        for key in broken["keys"].as_array_mut().unwrap() {
+            if key["use"] == "sig" && key["exp"].is_u64() {
+                key["exp"] = json!(now.get() - 10);
+            }
+        }
+        assert!(KeyRing::parse(&broken.to_string(), now).is_err(), "no key signs");
+        rotated.world.replace_secret(&rotated.secret, &broken.to_string()).await;
+        rotated.all_steps().await;
+        let (_, mended) = rotated.current().await;
+        if let Err(error) = KeyRing::parse(&mended.to_string(), now) {
+            panic!("{error}");
+        }
     });
 }
 
@@ -236,10 +295,10 @@ fn a_rotation_in_the_middle_of_refreshing_loses_no_request_and_refuses_no_token(
         let mut total = 0;
         for client in clients {
             let (algorithms, requests) = client.await.unwrap();
-            assert_eq!(algorithms, ["HS256", "RS256"], "one change and no way back");
+            assert_eq!(algorithms, ["ES256", "RS256"], "one change and no way back");
             total += requests;
         }
         assert!(total > 100, "{total} requests are no load");
-        eprintln!("{total} requests, none lost, during a rotation from HS256 to RS256");
+        eprintln!("{total} requests, none lost, during a rotation from ES256 to RS256");
     });
 }

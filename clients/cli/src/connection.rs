@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use ratchet_core::user::NameKey;
+use ratchet_core::{email::EmailAddress, user::NameKey};
 use ratchet_service::{accounts::Administration, end_sessions::EndSessions};
 use ratchet_store::{
     Attempts, Sessions, Users, key_ring::versions::KeyRingVersions, users::Profile,
@@ -72,10 +72,21 @@ impl Connection {
         Ok(Self { users, attempts, sessions, end_sessions, administration })
     }
 
-    /// The user with this name.
+    /// The user with this name, or with this confirmed address.
     pub(crate) async fn user(&self, name: &str) -> Result<Profile, Failure> {
-        let key = NameKey::parse(name).map_err(|error| Failure::Refused(error.to_string()))?;
-        let profile = self.users.find_profile(&key, now()).await?;
-        profile.ok_or_else(|| Failure::no_such_user(name))
+        let key = NameKey::parse(name);
+        if let Ok(key) = &key
+            && let Some(profile) = self.users.find_profile(key, now()).await?
+        {
+            return Ok(profile);
+        }
+        match (EmailAddress::parse(name), key) {
+            (Ok(email), _) => {
+                let found = self.users.find_profile_by_email(&email, now()).await?;
+                found.ok_or_else(|| Failure::no_such_user(name))
+            }
+            (Err(_), Ok(_)) => Err(Failure::no_such_user(name)),
+            (Err(_), Err(error)) => Err(Failure::Refused(error.to_string())),
+        }
     }
 }

@@ -1,13 +1,11 @@
 //! `ratchet keys …`.
 
-use std::time::Duration;
-
 use ratchet_core::{
     entropy::random,
     jws::SignatureAlgorithm,
     key_ring::{
         KeySummary, KeyUse, RingDocument,
-        rotation::{RotationError, RotationPolicy, Start},
+        rotation::{RotationError, Start},
     },
     time::UnixSeconds,
 };
@@ -19,16 +17,8 @@ use serde::Serialize;
 
 use crate::{arguments::KeysCommand, failure::Failure, output, time::now};
 
-/// The longest that any configuration lets an access token and a session live, with the largest
-/// clock skew: what a key made is waited for too long rather than too short, whatever the stack's
-/// parameters are.
-const ACCESS_TOKENS: Duration = Duration::from_secs(86_400 + 300);
-const SESSIONS: Duration = Duration::from_secs(157_680_000);
-
-/// The longest that others and functions may go on without a look at the keys, and a tenth more.
-const LEAD: Duration = Duration::from_secs((86_400 + 3_600) * 11 / 10);
-
-/// A key as it is printed, without anything private; points in time are in Unix seconds.
+/// A key as it is printed, without anything private. Times are Unix seconds; a key that `begins_at` 0
+/// is the oldest one.
 #[derive(Serialize)]
 struct Printed {
     kid: String,
@@ -52,28 +42,32 @@ pub(crate) async fn run(
         }
         KeysCommand::Rotate { now: false } => {
             versions.ask_for_rotation().await?;
-            output::done("Secrets Manager rotates the key ring", json)
+            output::done("Secrets Manager is rotating the key ring", json)
         }
         KeysCommand::Rotate { now: true } => {
             let (version, ring) = load(versions).await?;
-            let policy = policy(&ring)?;
+            let policy = ring.policy_by_hand();
             let rotated = ring.rotated(&policy, Start::AtOnce, now().seconds())?;
             replace(versions, &version, rotated).await?;
             output::done("a new key signs from now on", json)
         }
         KeysCommand::Revoke { kid } => {
             let (version, ring) = load(versions).await?;
-            let policy = policy(&ring)?;
+            let policy = ring.policy_by_hand();
             let without = ring.without(&kid, &policy, now().seconds())?;
             replace(versions, &version, without).await?;
-            output::done(&format!("the key {kid} is gone"), json)
+            output::done(&format!("the key {kid} was revoked"), json)
         }
     }
 }
 
+/// The current version and its ring. A ring without a key that signs is read too: these commands are
+/// how it is mended.
 async fn load(versions: &KeyRingVersions) -> Result<(Version, RingDocument), Failure> {
     let version = versions.current().await?;
-    let ring = RingDocument::parse(&version.ring, now().seconds())
+    // Which algorithm is configured is not known here. It matters only for a ring that was never
+    // rotated, whose first keys all count.
+    let ring = RingDocument::parse(&version.ring, SignatureAlgorithm::default())
         .map_err(|error| Failure::Refused(error.to_string()))?;
     Ok((version, ring))
 }
@@ -89,21 +83,9 @@ async fn replace(
     match versions.replace(&id, &ring.to_json(), &from.id).await? {
         Promotion::Done => Ok(()),
         Promotion::Superseded => Err(Failure::Refused(
-            "the key ring was changed at the same time; nothing was done, try again".to_owned(),
+            "the key ring was changed at the same time; nothing was done. Try again".to_owned(),
         )),
     }
-}
-
-/// A key by hand is of the algorithm of the newest one: the stack's parameter may be another one by
-/// now, and an emergency is no time to change it.
-fn policy(ring: &RingDocument) -> Result<RotationPolicy, Failure> {
-    let newest = ring.summaries().filter(|key| key.use_ == KeyUse::Signing).last();
-    let algorithm = newest
-        .and_then(|key| {
-            SignatureAlgorithm::ALL.into_iter().find(|algorithm| algorithm.name() == key.algorithm)
-        })
-        .ok_or_else(|| Failure::Refused("the key ring has no key that signs".to_owned()))?;
-    Ok(RotationPolicy { algorithm, lead: LEAD, access_tokens: ACCESS_TOKENS, sessions: SESSIONS })
 }
 
 fn list(ring: &RingDocument, json: bool) -> Result<(), Failure> {
@@ -115,6 +97,12 @@ fn list(ring: &RingDocument, json: bool) -> Result<(), Failure> {
             of_use().filter(|key| key.life.may_sign(now)).max_by_key(|key| key.life.not_before);
         for key in of_use() {
             print(key, state(key, active, now), json)?;
+        }
+        if let Some(gap) = ring.gap_from(use_, now) {
+            let (purpose, from) = (use_.purpose(), gap.get());
+            output::warning(&format!(
+                "no key of the ring can {purpose} from {from} on; `keys rotate --now` mends it"
+            ))?;
         }
     }
     Ok(())
@@ -132,13 +120,17 @@ fn state(key: &KeySummary, active: Option<&KeySummary>, now: UnixSeconds) -> &'s
     }
 }
 
+const fn use_name(use_: KeyUse) -> &'static str {
+    match use_ {
+        KeyUse::Signing => "access tokens",
+        KeyUse::Tag => "refresh tokens",
+    }
+}
+
 fn print(key: &KeySummary, state: &'static str, json: bool) -> Result<(), Failure> {
     let printed = Printed {
         kid: key.kid.clone(),
-        r#use: match key.use_ {
-            KeyUse::Signing => "access tokens",
-            KeyUse::Tag => "refresh tokens",
-        },
+        r#use: use_name(key.use_),
         alg: key.algorithm,
         state,
         begins_at: key.life.not_before.get(),
@@ -170,7 +162,9 @@ impl From<RotationError> for Failure {
         match error {
             RotationError::UnknownKey => Self::NotFound(error.to_string()),
             RotationError::Generate(_) => Self::machine(&error),
-            RotationError::Ring(_) | RotationError::TooLong => Self::Refused(error.to_string()),
+            RotationError::Ring(_) | RotationError::Gap { .. } | RotationError::TooLong => {
+                Self::Refused(error.to_string())
+            }
         }
     }
 }

@@ -60,3 +60,9 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
 pub(crate) fn done(text: &str, as_json: bool) -> Result<(), Failure> {
     if as_json { json(&serde_json::json!({ "done": text })) } else { line(text) }
 }
+
+/// Warns on standard error, where programs that read the output do not see it.
+pub(crate) fn warning(text: &str) -> Result<(), Failure> {
+    let warned = writeln!(io::stderr(), "warning: {text}");
+    warned.map_err(Failure::io("standard error cannot be written"))
+}

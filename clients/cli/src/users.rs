@@ -191,7 +191,7 @@ async fn delete(connection: &Connection, name: &str, yes: bool, json: bool) -> R
     }
     // The user gets the same message as after deleting the account. An invalid address gets none.
     let letter = match EmailAddress::parse(&profile.email) {
-        Ok(email) => Some(deleted(email, &profile.user.name)?),
+        Ok(email) => Some(deleted(email, &profile.user)?),
         Err(_) => None,
     };
     let deletion = Deletion::of_profile(&profile);
@@ -209,9 +209,10 @@ async fn delete(connection: &Connection, name: &str, yes: bool, json: bool) -> R
     output::done(&format!("{name} is deleted, all sessions are ended"), json)
 }
 
-fn deleted(email: EmailAddress, name: &str) -> Result<Letter, Failure> {
+fn deleted(email: EmailAddress, user: &User) -> Result<Letter, Failure> {
     let random = random().map_err(|error| Failure::machine(&error))?;
-    Ok(Letter::new(Notice::Deleted { email, name: name.to_owned() }, now(), &random))
+    let name = user.email_confirmed.then(|| user.name.clone());
+    Ok(Letter::new(Notice::Deleted { email, name }, now(), &random))
 }
 
 fn new_id() -> Result<UserId, Failure> {

@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use ratchet_core::revocations::{ListError, MAX_LIST_LEN};
-use reqwest::{Client, Response, StatusCode, Url, header, redirect};
+use ratchet_refreshed::NotLoaded;
+use reqwest::{
+    Client, StatusCode, Url,
+    header::{self, HeaderMap, HeaderName},
+    redirect,
+};
 
 /// The longest that fetching may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -14,7 +19,10 @@ const MAX_LEN: usize = MAX_LIST_LEN;
 /// How long an answer is kept if the issuer does not say.
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(300);
 
-/// The issuer is no URL that anything can be fetched from.
+/// Bounds for how long an answer is kept, whatever the issuer and the caches before it say.
+const GOOD_FOR: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(86_400));
+
+/// The issuer is not a URL that documents can be fetched from.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the issuer has to be an https URL without query and fragment, such as https://auth.example.com"
@@ -25,33 +33,45 @@ pub struct InvalidIssuer;
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The issuer could not be reached, or did not answer in time.
-    #[error("the issuer can not be reached")]
+    #[error("the issuer cannot be reached")]
     Unreachable(#[source] reqwest::Error),
-    /// The issuer answered something else than what it was asked for.
+    /// The issuer answered with an error or a redirect.
     #[error("the issuer answered with status {0}")]
     Status(u16),
-    /// The answer was no JWK Set, or longer than anything may be.
-    #[error("the issuer's answer is no JWK Set, or too long")]
+    /// The response is not a JWK Set, or too long.
+    #[error("the issuer's response is not a JWK Set, or too long")]
     Malformed,
-    /// The answer was no list of ended sessions that is to be gone by.
-    #[error("the issuer's list of ended sessions can not be used")]
+    /// The response is not a valid list of ended sessions.
+    #[error("the issuer's response is not a valid list of ended sessions")]
     List(#[source] ListError),
     /// The last try was a moment ago and failed.
     #[error("fetching it failed a moment ago")]
     TriedAMomentAgo,
 }
 
-/// An answer.
+impl From<NotLoaded<Self>> for FetchError {
+    fn from(failure: NotLoaded<Self>) -> Self {
+        match failure {
+            NotLoaded::Failed(error) => error,
+            NotLoaded::TookTooLong | NotLoaded::TriedAMomentAgo | NotLoaded::GivenUp => {
+                Self::TriedAMomentAgo
+            }
+        }
+    }
+}
+
+/// A response.
 pub(crate) struct Fetched {
-    /// What there is; nothing if it is the same as before (RFC 9110 §15.4.5).
+    /// The document; `None` if it is the same as before (RFC 9110 §15.4.5).
     pub(crate) news: Option<Vec<u8>>,
-    /// The name of what there is, for the next time.
+    /// Its tag, for the next request.
     pub(crate) etag: Option<header::HeaderValue>,
-    pub(crate) max_age: Duration,
+    /// How long it is good, counted from the request.
+    pub(crate) good_for: Duration,
 }
 
 /// Fetches one document of the issuer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Fetcher {
     client: Client,
     url: Url,
@@ -66,28 +86,32 @@ impl Fetcher {
         if plain || !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url)) {
             return Err(InvalidIssuer);
         }
-        // No redirect: what the issuer says is where the issuer is, and nowhere else.
+        // No redirect: the issuer's documents are at the issuer's URL, and nowhere else.
         let client = Client::builder().timeout(PATIENCE).redirect(redirect::Policy::none());
         Ok(Self { client: client.build().map_err(|_| InvalidIssuer)?, url })
     }
 
-    /// The document, unless it is still the one that `known` names.
+    /// The document, unless it is still the one that `known` tags. `past_caches` asks caches on the
+    /// way to validate what they have (RFC 9111 §5.2.1.4).
     pub(crate) async fn fetch(
         &self,
         known: Option<&header::HeaderValue>,
+        past_caches: bool,
     ) -> Result<Fetched, FetchError> {
         let request = self.client.get(self.url.clone());
         let request = match known {
             Some(etag) => request.header(header::IF_NONE_MATCH, etag),
             None => request,
         };
+        let request =
+            if past_caches { request.header(header::CACHE_CONTROL, "no-cache") } else { request };
         let mut response = request.send().await.map_err(FetchError::Unreachable)?;
-        let max_age = max_age(&response);
+        let good_for = good_for(response.headers());
         let etag = response.headers().get(header::ETAG).cloned();
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NOT_MODIFIED if known.is_some() => {
-                return Ok(Fetched { news: None, etag: known.cloned(), max_age });
+                return Ok(Fetched { news: None, etag: known.cloned(), good_for });
             }
             other => return Err(FetchError::Status(other.as_u16())),
         }
@@ -98,7 +122,7 @@ impl Fetcher {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Fetched { news: Some(body), etag, max_age })
+        Ok(Fetched { news: Some(body), etag, good_for })
     }
 }
 
@@ -111,14 +135,18 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// `max-age` of `Cache-Control` (RFC 9111 §5.2.2.1).
-fn max_age(response: &Response) -> Duration {
-    let value = response.headers().get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok());
-    value
+/// How long a response is good, counted from its request: what is left of `max-age` (RFC 9111
+/// §5.2.2.1) after the time that it spent in caches, `Age` (§4.2.3).
+fn good_for(headers: &HeaderMap) -> Duration {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let max_age = text(header::CACHE_CONTROL)
         .unwrap_or_default()
         .split(',')
         .find_map(|directive| directive.trim().strip_prefix("max-age=")?.parse().ok())
-        .map_or(DEFAULT_MAX_AGE, Duration::from_secs)
+        .map_or(DEFAULT_MAX_AGE, Duration::from_secs);
+    let age = text(header::AGE).and_then(|age| age.trim().parse().ok()).unwrap_or_default();
+    let (least, most) = GOOD_FOR;
+    max_age.saturating_sub(Duration::from_secs(age)).clamp(least, most)
 }
 
 #[cfg(test)]
@@ -151,5 +179,24 @@ mod tests {
         ] {
             assert!(Fetcher::new(issuer, JWKS).is_err(), "{issuer}");
         }
+    }
+    #[test]
+    fn an_answer_is_good_for_what_is_left_of_its_time_after_caches_on_the_way() {
+        let good = |cache_control: &str, age: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CACHE_CONTROL, cache_control.parse().unwrap());
+            if !age.is_empty() {
+                headers.insert(header::AGE, age.parse().unwrap());
+            }
+            good_for(&headers).as_secs()
+        };
+        assert_eq!(good("public, max-age=600", ""), 600);
+        assert_eq!(good("public, max-age=600", "590"), 10);
+        assert_eq!(good("public, max-age=600", "600"), 1);
+        assert_eq!(good("public, max-age=600", "18446744073709551615"), 1);
+        assert_eq!(good("public, max-age=600", "soon"), 600);
+        assert_eq!(good("public", "100"), 200);
+        assert_eq!(good("max-age=0", ""), 1);
+        assert_eq!(good("max-age=18446744073709551615", ""), 86_400);
     }
 }

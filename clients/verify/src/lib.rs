@@ -1,11 +1,11 @@
 //! Verifies Ratchet's access tokens in other services.
 //!
 //! The same strict verification as in Ratchet itself (RFC 8725, RFC 9068), with the keys that the
-//! issuer publishes: fetched over HTTPS, kept as long as the issuer says, fetched again when a token
-//! names a key that is not among them (at most once in [`COOL_DOWN`]), and used on while the issuer
-//! can not be reached (at most for [`STALE_FOR`]). Whoever presents a token can make this service
-//! send one request in a while, to one URL, and nothing else. A token counts until it expires, unless
-//! the verifier also asks which sessions have ended: [`Verifier::with_revocations`].
+//! issuer publishes. They are fetched over HTTPS, kept as long as the issuer says (RFC 9111), fetched
+//! again when a token names a key that is not among them (at most once in [`LOOK_AGAIN_AFTER`]), and
+//! used on while the issuer cannot be reached (at most for [`STALE_FOR`]). So a token can make this
+//! service send one request a second, to one URL, and nothing else. A token counts until it expires,
+//! unless the verifier also asks which sessions have ended: [`Verifier::with_revocations`].
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,9 +22,12 @@ mod clock;
 mod ended;
 mod fetch;
 mod keys;
-mod times;
+mod timing;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use ratchet_core::{
     access_token::{self, AccessTokenPolicy, Verified},
@@ -36,26 +39,35 @@ pub use ratchet_core::{
     time::UnixSeconds,
 };
 
-use self::{ended::EndedSessions, fetch::Fetcher, keys::KeyCache};
 pub use self::{
     ended::Outage,
     fetch::{FetchError, InvalidIssuer},
-    times::{COOL_DOWN, STALE_FOR},
+    timing::{COOL_DOWN, LOOK_AGAIN_AFTER, STALE_FOR},
 };
+use self::{
+    ended::{EndedSessions, Revocations},
+    fetch::Fetcher,
+    keys::KeyCache,
+};
+
+/// How far the issuer's clock and this one may differ by default.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
 
 /// Verifies the tokens of one issuer for one audience. Make one and share it: it holds the keys.
 #[derive(Debug)]
 pub struct Verifier {
     keys: Arc<KeyCache>,
-    ended: Option<Arc<EndedSessions>>,
     policy: AccessTokenPolicy,
+    revocations: Option<Revocations>,
+    /// Made of the two at the first verdict.
+    ended: OnceLock<EndedSessions>,
 }
 
 /// A token was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// Genuine, but its life is over, or more sessions ended since it was issued than are known: a
-    /// 401, after which the client refreshes.
+    /// Genuine, but it has expired, or more sessions ended since it was issued than are known: a 401,
+    /// after which the client refreshes.
     #[error("the access token has expired")]
     Expired,
     /// Genuine and within its life, but its session has ended: a 401.
@@ -64,14 +76,14 @@ pub enum VerifyError {
     /// Not an access token of this issuer for this audience: a 401.
     #[error(transparent)]
     Invalid(#[from] AccessTokenError),
-    /// No verdict, because the keys, or the sessions that ended, can not be had: a 503, never a 401.
+    /// No verdict, because keys or ended sessions cannot be fetched: a 503, never a 401.
     #[error("what the issuer publishes is not available")]
     Unavailable(#[source] FetchError),
 }
 
 impl Verifier {
-    /// A verifier for tokens whose `iss` is `issuer` and whose `aud` is `audience`, both to the
-    /// letter. Calls nobody yet.
+    /// A verifier for tokens whose `iss` is exactly `issuer` and whose `aud` is exactly `audience`.
+    /// Sends no request yet.
     ///
     /// # Errors
     /// [`InvalidIssuer`] unless the issuer is an https URL without query and fragment. Plain http is
@@ -79,13 +91,17 @@ impl Verifier {
     pub fn new(issuer: &str, audience: &str) -> Result<Self, InvalidIssuer> {
         Ok(Self {
             keys: KeyCache::new(Fetcher::new(issuer, "/.well-known/jwks.json")?),
-            ended: None,
+            revocations: None,
+            ended: OnceLock::new(),
             policy: AccessTokenPolicy {
                 issuer: issuer.to_owned(),
+                former_issuers: Vec::new(),
                 audience: audience.to_owned(),
+                former_audiences: Vec::new(),
                 client_id: String::new(),
                 life: Duration::from_secs(300),
-                clock_skew: Duration::ZERO,
+                clock_skew: CLOCK_SKEW,
+                leeway: CLOCK_SKEW,
             },
         })
     }
@@ -97,25 +113,26 @@ impl Verifier {
         self
     }
 
-    /// How far the issuer's clock and this one may differ; nothing by default.
+    /// How far the issuer's clock and this one may differ, if it is not [`CLOCK_SKEW`]. A token is
+    /// accepted that much longer than its `exp` says.
     #[must_use]
     pub const fn with_clock_skew(mut self, clock_skew: Duration) -> Self {
         self.policy.clock_skew = clock_skew;
         self
     }
 
-    /// Also refuses tokens whose session has ended, within seconds: asks the issuer which did, as
-    /// often as it says (15 s), when there is something to verify. The issuer's `Revocations` has to
-    /// be enabled.
+    /// Also refuses tokens whose session has ended, within seconds: fetches the issuer's list of
+    /// ended sessions as often as the issuer says (15 s), while there are tokens to verify. The
+    /// issuer's `Revocations` has to be enabled.
     ///
-    /// While the issuer can not be asked, what is known stays, for as long as a token lives. Then
-    /// it is about no token that there is still, and `outage` decides.
+    /// While the issuer cannot be reached, what is known stays in use for as long as a token lives.
+    /// Then every token that it is about has expired, and `outage` decides.
     ///
     /// # Errors
     /// [`InvalidIssuer`], which [`Self::new`] would have found.
     pub fn with_revocations(mut self, outage: Outage) -> Result<Self, InvalidIssuer> {
         let fetcher = Fetcher::new(&self.policy.issuer, "/.well-known/revocations")?;
-        self.ended = Some(EndedSessions::new(fetcher, outage));
+        self.revocations = Some(Revocations { fetcher, outage });
         Ok(self)
     }
 
@@ -127,7 +144,7 @@ impl Verifier {
         self.verify_at(token, clock::now()).await
     }
 
-    /// As [`Self::verify`], by a clock of the caller's.
+    /// As [`Self::verify`], at a time that the caller says.
     ///
     /// # Errors
     /// [`VerifyError`].
@@ -138,9 +155,11 @@ impl Verifier {
         let Verified::Live(claims) = verdict.await.map_err(VerifyError::Unavailable)?? else {
             return Err(VerifyError::Expired);
         };
-        let Some(ended) = &self.ended else { return Ok(claims) };
-        let standing = ended.standing(&claims, &self.policy, &self.keys, now);
-        match standing.await.map_err(VerifyError::Unavailable)? {
+        let Some(revocations) = &self.revocations else { return Ok(claims) };
+        let ended = self.ended.get_or_init(|| {
+            EndedSessions::new(revocations.clone(), &self.policy, Arc::clone(&self.keys))
+        });
+        match ended.standing(&claims, now).await.map_err(VerifyError::Unavailable)? {
             Standing::NotEnded => Ok(claims),
             Standing::Ended => Err(VerifyError::Ended),
             Standing::TooOld => Err(VerifyError::Expired),

@@ -1,59 +1,128 @@
 //! Messages from their templates.
 //!
-//! A template is the text of the message: the subject in its first line, then paragraphs. The HTML
-//! is the same paragraphs in `layout.html`, so the two can not say different things.
+//! `templates/*.txt` are the messages: the subject in the first line, then paragraphs. The HTML is the
+//! same paragraphs in `message.html`, so the two cannot say different things.
 
 use std::fmt;
 
+use askama::Template;
 use ratchet_core::{
-    challenge::{MailCode, Purpose},
+    challenge::{LetterSecrets, Purpose},
     email::EmailAddress,
+    key_ring::TagKey,
 };
 use zeroize::Zeroizing;
 
-const LAYOUT: &str = include_str!("../templates/layout.html");
+pub(crate) use crate::template::Message;
+use crate::template::{Html, Paragraph};
 
-/// What there is to say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Template {
-    ConfirmEmail,
-    ResetPassword,
-    ChangeEmail,
-    AddressTaken,
-    NameTaken,
-    PasswordChanged,
-    EmailChangeTold,
-    EmailChanged,
-    Deleted,
+/// What lets the reader meet a challenge, as it stands in the message.
+#[derive(Default)]
+pub(crate) struct Proofs {
+    /// A link, or the bare token if there is no page for it to lead to.
+    pub(crate) link: Zeroizing<String>,
+    is_url: bool,
+    pub(crate) code: Zeroizing<String>,
 }
 
-impl Template {
+impl Proofs {
+    /// # Security
+    /// The token is in the fragment of the link, which browsers send to no server: it gets into no
+    /// access log and no `Referer` header (RFC 9110 §10.1.3).
+    pub(crate) fn new(
+        purpose: Purpose,
+        secrets: &LetterSecrets,
+        key: &TagKey,
+        page: Option<&str>,
+    ) -> Self {
+        let token = secrets.token.encode(key);
+        let link = page.map_or_else(
+            || token.as_str().to_owned(),
+            |page| format!("{page}#action={}&token={}", purpose.as_str(), token.as_str()),
+        );
+        Self {
+            link: Zeroizing::new(link),
+            is_url: page.is_some(),
+            code: Zeroizing::new(secrets.code.expose().to_owned()),
+        }
+    }
+}
+
+impl fmt::Debug for Proofs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proofs").finish_non_exhaustive()
+    }
+}
+
+impl Message<'_> {
     /// The name in the counters of messages.
-    pub(crate) const fn kind(self) -> &'static str {
+    pub(crate) const fn kind(&self) -> &'static str {
         match self {
-            Self::ConfirmEmail => "confirm-email",
-            Self::ResetPassword => "reset-password",
-            Self::ChangeEmail => "change-email",
-            Self::AddressTaken => "address-taken",
-            Self::NameTaken => "name-taken",
-            Self::PasswordChanged => "password-changed",
-            Self::EmailChangeTold => "email-change-told",
-            Self::EmailChanged => "email-changed",
-            Self::Deleted => "deleted",
+            Self::ConfirmEmail { .. } => "confirm-email",
+            Self::ResetPassword { .. } => "reset-password",
+            Self::ChangeEmail { .. } => "change-email",
+            Self::AddressTaken { .. } => "address-taken",
+            Self::NameTaken { .. } => "name-taken",
+            Self::PasswordChanged { .. } => "password-changed",
+            Self::EmailChangeTold { .. } => "email-change-told",
+            Self::EmailChanged { .. } => "email-changed",
+            Self::Deleted { .. } => "deleted",
         }
     }
 
-    const fn text(self) -> &'static str {
+    /// Puts what proves something into a message that proves something.
+    pub(crate) fn prove(&mut self, with: Proofs) {
         match self {
-            Self::ConfirmEmail => include_str!("../templates/confirm-email.txt"),
-            Self::ResetPassword => include_str!("../templates/reset-password.txt"),
-            Self::ChangeEmail => include_str!("../templates/change-email.txt"),
-            Self::AddressTaken => include_str!("../templates/address-taken.txt"),
-            Self::NameTaken => include_str!("../templates/name-taken.txt"),
-            Self::PasswordChanged => include_str!("../templates/password-changed.txt"),
-            Self::EmailChangeTold => include_str!("../templates/email-change-told.txt"),
-            Self::EmailChanged => include_str!("../templates/email-changed.txt"),
-            Self::Deleted => include_str!("../templates/deleted.txt"),
+            Self::ConfirmEmail { proofs, .. }
+            | Self::ResetPassword { proofs, .. }
+            | Self::ChangeEmail { proofs, .. } => *proofs = with,
+            Self::AddressTaken { .. }
+            | Self::NameTaken { .. }
+            | Self::PasswordChanged { .. }
+            | Self::EmailChangeTold { .. }
+            | Self::EmailChanged { .. }
+            | Self::Deleted { .. } => {}
+        }
+    }
+
+    const fn proofs(&self) -> Option<&Proofs> {
+        match self {
+            Self::ConfirmEmail { proofs, .. }
+            | Self::ResetPassword { proofs, .. }
+            | Self::ChangeEmail { proofs, .. } => Some(proofs),
+            Self::AddressTaken { .. }
+            | Self::NameTaken { .. }
+            | Self::PasswordChanged { .. }
+            | Self::EmailChangeTold { .. }
+            | Self::EmailChanged { .. }
+            | Self::Deleted { .. } => None,
+        }
+    }
+
+    /// Writes the message.
+    ///
+    /// # Errors
+    /// [`askama::Error`] if a value cannot be written, which none of these do.
+    pub(crate) fn compose(&self, to: EmailAddress) -> Result<Mail, askama::Error> {
+        let text = Zeroizing::new(self.render()?);
+        let (subject, body) = text.split_once('\n').unwrap_or_default();
+        let paragraphs = body.trim().split("\n\n").map(|text| self.paragraph(text.trim()));
+        let html = Html { subject, paragraphs: paragraphs.collect() }.render()?;
+        Ok(Mail {
+            to,
+            subject: subject.to_owned(),
+            text: Zeroizing::new(format!("{}\n", body.trim())),
+            html: Zeroizing::new(html),
+        })
+    }
+
+    /// A paragraph that is nothing but link or code is shown as such.
+    fn paragraph<'t>(&self, text: &'t str) -> Paragraph<'t> {
+        match self.proofs() {
+            Some(proofs) if *proofs.link == text && proofs.is_url => Paragraph::Url(text),
+            Some(proofs) if *proofs.link == text => Paragraph::Token(text),
+            Some(proofs) if *proofs.code == text => Paragraph::Code(text),
+            _ => Paragraph::Text(text),
         }
     }
 }
@@ -72,173 +141,101 @@ impl fmt::Debug for Mail {
     }
 }
 
-/// What lets the reader meet a challenge, as it stands in the message.
-pub(crate) struct Proofs {
-    /// A link, or the bare token if there is no page for it to lead to.
-    link: Zeroizing<String>,
-    is_url: bool,
-    code: Zeroizing<String>,
-}
-
-impl Proofs {
-    /// # Security
-    /// The token is in the query of the link. The page has to be one that loads nothing from
-    /// elsewhere and sends no referrer; docs/accounts.md says so.
-    pub(crate) fn new(purpose: Purpose, token: &str, code: &MailCode, page: Option<&str>) -> Self {
-        let link = page.map_or_else(
-            || token.to_owned(),
-            |page| format!("{page}?action={}&token={token}", purpose.as_str()),
-        );
-        Self {
-            link: Zeroizing::new(link),
-            is_url: page.is_some(),
-            code: Zeroizing::new(code.expose().to_owned()),
-        }
-    }
-}
-
-/// Writes a message.
-pub(crate) fn compose(
-    to: EmailAddress,
-    template: Template,
-    service: &str,
-    name: &str,
-    proofs: Option<&Proofs>,
-) -> Mail {
-    let (subject, body) = template.text().split_once('\n').unwrap_or_default();
-    let values = |encode: fn(&str) -> String| {
-        let (link, code) = proofs.map_or(("", ""), |proofs| (&*proofs.link, &*proofs.code));
-        [
-            ("{{service}}", encode(service)),
-            ("{{name}}", encode(name)),
-            ("{{link}}", encode(link)),
-            ("{{code}}", encode(code)),
-        ]
-    };
-    let plain = values(str::to_owned);
-    let html = values(escape);
-    let is_url = proofs.is_some_and(|proofs| proofs.is_url);
-    let paragraphs: String = body
-        .trim()
-        .split("\n\n")
-        .map(|paragraph| Zeroizing::new(as_html(paragraph.trim(), &html, is_url)))
-        .fold(String::new(), |all, paragraph| all + &paragraph + "\n");
-    let subject = fill(subject, &plain);
-    let html = fill(LAYOUT, &[("{{subject}}", escape(&subject)), ("{{body}}", paragraphs)]);
-    Mail {
-        to,
-        text: Zeroizing::new(fill(body.trim_start(), &plain)),
-        html: Zeroizing::new(html),
-        subject,
-    }
-}
-
-fn as_html(paragraph: &str, values: &[(&str, String)], is_url: bool) -> String {
-    match paragraph {
-        "{{link}}" if is_url => fill(r#"<p><a href="{{link}}">{{link}}</a></p>"#, values),
-        "{{link}}" => fill("<p><code>{{link}}</code></p>", values),
-        "{{code}}" => fill("<p><strong>{{code}}</strong></p>", values),
-        text => format!("<p>{}</p>", fill(&escape(text), values)),
-    }
-}
-
-/// Puts the values into a template, in one pass: what a value looks like is not filled again.
-fn fill(template: &str, values: &[(&str, String)]) -> String {
-    let mut filled = String::with_capacity(template.len());
-    let mut rest = template;
-    while let Some((before, from)) = rest.find("{{").and_then(|at| rest.split_at_checked(at)) {
-        filled.push_str(before);
-        let known = values.iter().find_map(|(mark, value)| Some((from.strip_prefix(mark)?, value)));
-        rest = if let Some((after, value)) = known {
-            filled.push_str(value);
-            after
-        } else {
-            filled.push_str("{{");
-            from.trim_start_matches("{{")
-        };
-    }
-    filled + rest
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
+    use ratchet_core::ids::{LetterId, UserId};
+
     use super::*;
 
-    const ALL: [Template; 9] = [
-        Template::ConfirmEmail,
-        Template::ResetPassword,
-        Template::ChangeEmail,
-        Template::AddressTaken,
-        Template::NameTaken,
-        Template::PasswordChanged,
-        Template::EmailChangeTold,
-        Template::EmailChanged,
-        Template::Deleted,
-    ];
+    const PAGE: &str = "https://app.example/account";
+
+    fn secrets() -> LetterSecrets {
+        let (letter, user) = (LetterId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
+        LetterSecrets::derive(&TagKey::new(&[7; 32]), letter, Purpose::ConfirmEmail, user)
+    }
 
     fn proofs(page: Option<&str>) -> Proofs {
-        Proofs::new(Purpose::ConfirmEmail, "rm1_x", &MailCode::new([0; 8]), page)
+        Proofs::new(Purpose::ConfirmEmail, &secrets(), &TagKey::new(&[7; 32]), page)
     }
 
-    fn to() -> EmailAddress {
-        EmailAddress::parse("ada@example.com").unwrap()
+    fn all(page: Option<&str>) -> Vec<Message<'static>> {
+        let (service, account) = ("Acme", || "ada".to_owned());
+        vec![
+            Message::ConfirmEmail { service, name: Some(account()), proofs: proofs(page) },
+            Message::ConfirmEmail { service, name: None, proofs: proofs(page) },
+            Message::ResetPassword { service, account: account(), proofs: proofs(page) },
+            Message::ChangeEmail { service, proofs: proofs(page) },
+            Message::AddressTaken { service, name: Some(account()) },
+            Message::AddressTaken { service, name: None },
+            Message::NameTaken { service },
+            Message::PasswordChanged { service, account: account() },
+            Message::EmailChangeTold { service, account: account() },
+            Message::EmailChanged { service, account: account() },
+            Message::Deleted { service, account: account() },
+        ]
+    }
+
+    fn mail(message: &Message<'_>) -> Mail {
+        message.compose(EmailAddress::parse("ada@example.com").unwrap()).unwrap()
     }
 
     #[test]
-    fn every_template_is_filled_and_has_a_subject_of_one_line() {
-        for template in ALL {
-            let mail = compose(to(), template, "Acme", "ada", Some(&proofs(None)));
-            for text in [&mail.subject, &*mail.text, &*mail.html] {
-                assert!(!text.contains("{{"), "{template:?}: {text}");
-                assert!(!text.trim().is_empty(), "{template:?}");
+    fn every_message_has_a_subject_of_one_line_and_whole_sentences() {
+        for message in all(None) {
+            let Mail { subject, text, html, .. } = mail(&message);
+            assert!(subject.contains("Acme") && !subject.contains('\n'), "{subject}");
+            assert!(html.ends_with("</html>") && html.matches("<p>").count() >= 2, "{}", &*html);
+            for paragraph in text.trim().split("\n\n") {
+                assert!(!paragraph.contains('\n') && !paragraph.contains("  "), "{paragraph:?}");
+                assert!(!paragraph.contains(" .") && !paragraph.contains(" ,"), "{paragraph:?}");
+                let ends = paragraph.ends_with(['.', ':']) || !paragraph.contains(' ');
+                assert!(ends, "{paragraph:?}");
             }
-            assert!(mail.subject.contains("Acme") && !mail.subject.contains('\n'), "{template:?}");
-            assert!(mail.html.contains("</html>"), "{template:?}");
         }
     }
 
     #[test]
-    fn a_message_that_proves_something_has_link_and_code() {
-        let page = "https://app.example/account";
-        for template in [Template::ConfirmEmail, Template::ResetPassword] {
-            let mail = compose(to(), template, "Acme", "ada", Some(&proofs(Some(page))));
-            assert!(mail.text.contains(&format!("{page}?action=confirm-email&token=rm1_x\n")));
-            assert!(mail.text.contains("000000"));
-            let link = format!(r#"<a href="{page}?action=confirm-email&amp;token=rm1_x">"#);
-            assert!(mail.html.contains(&link), "{}", &*mail.html);
-            assert!(mail.html.contains("<strong>000000</strong>"));
+    fn text_and_html_say_the_same() {
+        for message in all(Some(PAGE)) {
+            let Mail { text, html, .. } = mail(&message);
+            let (_, body) = html.split_once("<body").unwrap();
+            for paragraph in text.trim().split("\n\n") {
+                let escaped = paragraph.replace('&', "&#38;");
+                assert!(body.contains(&format!(">{escaped}</")), "{paragraph:?} in {body}");
+            }
         }
-        let mail = compose(to(), Template::ConfirmEmail, "Acme", "ada", Some(&proofs(None)));
-        assert!(mail.html.contains("<code>rm1_x</code>"), "{}", &*mail.html);
     }
 
     #[test]
-    fn a_name_can_neither_write_html_nor_be_filled_again() {
-        let name = "<img/src=x>\"'&{{code}}";
-        let mail = compose(to(), Template::PasswordChanged, "Acme", name, Some(&proofs(None)));
+    fn a_message_that_proves_something_has_code_and_link_with_the_token_in_the_fragment() {
+        let (secrets, token) = (secrets(), secrets().token.encode(&TagKey::new(&[7; 32])));
+        let (code, token) = (secrets.code.expose(), token.as_str());
+        for message in &all(Some(PAGE))[..3] {
+            let Mail { text, html, .. } = mail(message);
+            assert!(text.contains(&format!("\n{PAGE}#action=confirm-email&token={token}\n")));
+            assert!(text.contains(&format!("\n{code}\n")), "{}", &*text);
+            let link = format!(r#"<a href="{PAGE}#action=confirm-email&#38;token={token}">"#);
+            assert!(html.contains(&link), "{}", &*html);
+            assert!(html.contains(&format!("<p><strong>{code}</strong></p>")), "{}", &*html);
+        }
+        let bare = mail(&all(None)[0]);
+        assert!(bare.html.contains(&format!("<p><code>{token}</code></p>")), "{}", &*bare.html);
+    }
+
+    #[test]
+    fn a_name_cannot_write_html() {
+        let account = "<img/src=x>\"'&{{ service }}".to_owned();
+        let mail = mail(&Message::PasswordChanged { service: "Acme", account: account.clone() });
         assert!(!mail.html.contains("<img"), "{}", &*mail.html);
-        assert!(mail.html.contains("&lt;img/src=x&gt;&quot;&#39;&amp;{{code}}"));
-        assert!(mail.text.contains(name));
+        assert!(mail.html.contains("&#60;img/src=x&#62;&#34;&#39;&#38;{{ service }}"));
+        assert!(mail.text.contains(&account));
     }
 
     #[test]
     fn nothing_prints_a_message() {
-        let mail = compose(to(), Template::ConfirmEmail, "Acme", "ada", Some(&proofs(None)));
-        assert!(!format!("{mail:?}").contains("rm1_"));
+        let message = &all(None)[0];
+        for printed in [format!("{message:?}"), format!("{:?}", mail(message))] {
+            assert!(!printed.contains("rm1_"), "{printed}");
+        }
     }
 }

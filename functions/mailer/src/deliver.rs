@@ -1,48 +1,45 @@
-//! From a letter to a message: whom it goes to, and what it proves.
+//! Sending a letter of the outbox.
 
 use ratchet_core::{
-    challenge::{MAILS_PER_HOUR, MailCode, MailToken, NOTICES_PER_HOUR, Purpose},
-    email::EmailAddress,
-    entropy::{RandomUnavailable, random},
+    challenge::{Hashes, LetterSecrets},
     error_chain::ErrorChain,
-    ids::{LetterId, UserId},
-    letter::{Letter, Notice},
-    secret::TokenSecret,
+    ids::LetterId,
+    letter::Letter,
     time::UnixMillis,
-    user::UserStatus,
 };
 use ratchet_service::clock;
-use ratchet_store::{Account, LoadError, StoreError, challenges::Hashes};
+use ratchet_store::{LoadError, Opened, StoreError};
 
 use crate::{
     Mailer,
-    compose::{Mail, Proofs, Template, compose},
+    compose::{Mail, Proofs},
+    draft::Draft,
     ses::SendError,
 };
 
-/// A letter is still to be sent.
+/// A letter still has to be sent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DeliveryError {
-    /// A table can not be read or written.
+    /// A table cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no key to hash a code with.
+    /// There is no key to derive secrets from.
     #[error(transparent)]
     KeyRing(#[from] LoadError),
     /// No key of the ring may tag now.
     #[error("no key of the key ring may tag a token now")]
     NoTagKey,
-    /// No token can be drawn.
-    #[error(transparent)]
-    Random(#[from] RandomUnavailable),
+    /// The message cannot be written.
+    #[error("the message cannot be written")]
+    Compose(#[from] askama::Error),
     /// SES did not take it.
     #[error(transparent)]
     Send(#[from] SendError),
 }
 
 impl DeliveryError {
-    /// Whether the letter, or the user it is about, is what can not be read: trying again does not
-    /// help, and holds up everybody else's letters.
+    /// Whether the letter, or the user it is about, cannot be read: trying again does not help, and
+    /// holds up all other letters.
     const fn is_of_this_letter(&self) -> bool {
         matches!(self, Self::Store(StoreError::MalformedItem(_) | StoreError::NewerItem { .. }))
     }
@@ -61,12 +58,12 @@ pub(crate) enum Outcome {
     Sent,
     /// It was sent before.
     Gone,
-    /// There is nobody to send it to, or nothing to say by now.
+    /// There is nobody to send it to, or nothing to say any more.
     Pointless,
-    /// The address has got too many within the hour.
+    /// The address got too many within the hour.
     TooMany,
-    /// SES refuses it for good, or it can not be read. It stays in the outbox, for whoever looks into
-    /// it, until its time is over.
+    /// SES refuses this message, or the letter cannot be read. It stays in the outbox and is not
+    /// tried again by itself: docs/runbook.md says how to send it.
     Refused,
 }
 
@@ -82,39 +79,13 @@ impl Outcome {
     }
 }
 
-/// A message before anything is drawn for it.
-struct Draft {
-    to: EmailAddress,
-    name: String,
-    template: Template,
-    /// Whose challenge of which kind it lets its reader meet.
-    challenge: Option<(Purpose, UserId)>,
-    /// Anybody can have it sent, so that the address has to be spared more of its kind in an hour.
-    limit: Option<usize>,
-}
-
-impl Draft {
-    fn told(to: EmailAddress, name: String, template: Template) -> Self {
-        Self { to, name, template, challenge: None, limit: None }
-    }
-
-    fn limited(self, limit: usize) -> Self {
-        Self { limit: Some(limit), ..self }
-    }
-
-    fn challenging(self, purpose: Purpose, user_id: UserId) -> Self {
-        Self { challenge: Some((purpose, user_id)), ..self.limited(MAILS_PER_HOUR) }
-    }
-}
-
 impl Mailer {
-    /// Sends a letter that has not been sent yet, and forgets it. One that can not be read is
-    /// refused.
+    /// Sends a letter that has not been sent yet, and removes it from the outbox.
     pub(crate) async fn deliver(&self, id: LetterId) -> Result<Delivered, DeliveryError> {
         match self.try_deliver(id).await {
             Err(error) if error.is_of_this_letter() => {
                 let error = tracing::field::display(ErrorChain(&error));
-                tracing::error!(letter = %id, error, "a letter can not be read; it is left");
+                tracing::error!(letter = %id, error, "a letter cannot be read; it stays");
                 Ok(Delivered { kind: "", result: Outcome::Refused })
             }
             result => result,
@@ -135,124 +106,54 @@ impl Mailer {
     async fn send(&self, letter: &Letter) -> Result<Outcome, DeliveryError> {
         let now = clock::now();
         let Some(draft) = self.draft(&letter.notice).await? else { return Ok(Outcome::Pointless) };
-        if let Some(limit) = draft.limit {
-            let kind = (draft.template.kind(), limit);
-            if !self.challenges.count_mail(&draft.to, kind, letter.id, now).await? {
+        for limit in draft.limits() {
+            if !self.challenges.count_mail(&draft.to, limit, letter.id, now).await? {
                 return Ok(Outcome::TooMany);
             }
         }
-        let mail = self.complete(draft, now).await?;
+        let Some(mail) = self.complete(draft, letter.id, now).await? else {
+            return Ok(Outcome::Pointless);
+        };
         match self.ses.send(&mail).await {
             Ok(()) => Ok(Outcome::Sent),
             Err(error @ SendError::Refused(_)) => {
                 let error = tracing::field::display(ErrorChain(&error));
-                tracing::error!(letter = %letter.id, error, "a letter is refused for good");
+                tracing::error!(letter = %letter.id, error, "a letter is refused; it stays");
                 Ok(Outcome::Refused)
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Whom a letter goes to as things are now, and what it says. `None` if it is pointless.
-    async fn draft(&self, notice: &Notice) -> Result<Option<Draft>, StoreError> {
-        Ok(match notice {
-            Notice::Registered { user_id } => self.account(*user_id).await?.and_then(confirmation),
-            Notice::ConfirmationAsked { email } => {
-                self.account_of(email).await?.and_then(confirmation)
-            }
-            Notice::ResetAsked { email } => self.account_of(email).await?.and_then(reset),
-            Notice::AddressTaken { email } => self.account_of(email).await?.map(|account| {
-                let name = shown_name(&account);
-                Draft::told(account.email, name, Template::AddressTaken).limited(NOTICES_PER_HOUR)
-            }),
-            Notice::NameTaken { email, name } => Some(
-                Draft::told(email.clone(), name.clone(), Template::NameTaken)
-                    .limited(MAILS_PER_HOUR),
-            ),
-            Notice::PasswordChanged { user_id } => self.account(*user_id).await?.map(|account| {
-                Draft::told(account.email, account.user.name, Template::PasswordChanged)
-            }),
-            Notice::EmailChangeAsked { user_id } => self.change(*user_id).await?,
-            Notice::EmailChangeTold { email, name } => {
-                Some(Draft::told(email.clone(), name.clone(), Template::EmailChangeTold))
-            }
-            Notice::EmailChanged { email, name } => {
-                Some(Draft::told(email.clone(), name.clone(), Template::EmailChanged))
-            }
-            Notice::Deleted { email, name } => {
-                Some(Draft::told(email.clone(), name.clone(), Template::Deleted))
-            }
-        })
-    }
-
-    async fn account(&self, id: UserId) -> Result<Option<Account>, StoreError> {
-        self.users.find_account(id, clock::now()).await
-    }
-
-    async fn account_of(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError> {
-        match self.users.find_by_email(email, clock::now()).await? {
-            Some(id) => self.account(id).await,
-            None => Ok(None),
-        }
-    }
-
-    /// Asks the new address to confirm, unless somebody has it; then its owner is told.
-    async fn change(&self, user_id: UserId) -> Result<Option<Draft>, StoreError> {
-        let Some(account) = self.account(user_id).await? else { return Ok(None) };
-        let Some(pending) = account.pending_email else { return Ok(None) };
-        Ok(match self.account_of(&pending).await? {
-            None => {
-                let draft = Draft::told(pending, account.user.name, Template::ChangeEmail);
-                Some(draft.challenging(Purpose::ChangeEmail, user_id))
-            }
-            Some(owner) if owner.user.id == user_id => None,
-            Some(owner) => {
-                let name = shown_name(&owner);
-                let draft = Draft::told(owner.email, name, Template::AddressTaken);
-                Some(draft.limited(NOTICES_PER_HOUR))
-            }
-        })
-    }
-
-    /// Draws what the message proves, keeps the hashes, and writes the message.
-    async fn complete(&self, draft: Draft, now: UnixMillis) -> Result<Mail, DeliveryError> {
-        let Draft { to, name, template, challenge, .. } = draft;
-        let config = &self.config;
-        let service = &config.password_policy.service_name;
-        let Some((purpose, user_id)) = challenge else {
-            return Ok(compose(to, template, service, &name, None));
-        };
+    /// Writes the message, with what it proves. `None` if its letter is used up.
+    ///
+    /// The secrets follow from the letter's id under a key of the ring. If the ring has got a newer
+    /// key since an earlier try, the challenge says which key that try used.
+    async fn complete(
+        &self,
+        draft: Draft<'_>,
+        letter: LetterId,
+        now: UnixMillis,
+    ) -> Result<Option<Mail>, DeliveryError> {
+        let Draft { to, mut message, challenge, .. } = draft;
+        let Some((purpose, user_id)) = challenge else { return Ok(Some(message.compose(to)?)) };
         let ring = self.key_ring.current(now).await?;
-        let key = ring.tagger(now.seconds()).ok_or(DeliveryError::NoTagKey)?;
-        let token = MailToken { purpose, user_id, secret: TokenSecret::new(random()?) };
-        let code = MailCode::new(random()?);
-        let hashes = Hashes { token: token.secret.hash(), code: code.hash(purpose, user_id, key) };
-        // The hashes are there before the message is: whoever reads it can use it.
-        self.challenges.open(purpose, user_id, &to, hashes, now).await?;
-        let proofs = Proofs::new(purpose, &token.encode(key), &code, config.link_url.as_deref());
-        Ok(compose(to, template, service, &name, Some(&proofs)))
+        let tagger = ring.tagger(now.seconds()).ok_or(DeliveryError::NoTagKey)?;
+        let keys: Vec<_> = std::iter::once(tagger).chain(ring.tag_keys(now.seconds())).collect();
+        let secrets: Vec<LetterSecrets> =
+            keys.iter().map(|key| LetterSecrets::derive(key, letter, purpose, user_id)).collect();
+        let hashes: Vec<Hashes> =
+            secrets.iter().zip(&keys).map(|(secrets, key)| secrets.hashes(key)).collect();
+        // The challenge has the hashes before the message is sent, so that its reader can use it.
+        let opened = self.challenges.open(purpose, user_id, &to, (letter, &hashes), now).await?;
+        let candidate = match opened {
+            Opened::With(candidate) => candidate,
+            Opened::UsedUp => return Ok(None),
+        };
+        let (Some(secrets), Some(key)) = (secrets.get(candidate), keys.get(candidate)) else {
+            return Err(DeliveryError::NoTagKey);
+        };
+        message.prove(Proofs::new(purpose, secrets, key, self.link_url.as_deref()));
+        Ok(Some(message.compose(to)?))
     }
-}
-
-/// What a message calls the account: an address that nobody has proved may be anybody's, and the name
-/// a stranger's words.
-fn shown_name(account: &Account) -> String {
-    if account.user.email_confirmed { account.user.name.clone() } else { account.email.to_string() }
-}
-
-fn confirmation(account: Account) -> Option<Draft> {
-    if account.user.email_confirmed {
-        return None;
-    }
-    let draft = Draft::told(account.email, account.user.name, Template::ConfirmEmail);
-    Some(draft.challenging(Purpose::ConfirmEmail, account.user.id))
-}
-
-fn reset(account: Account) -> Option<Draft> {
-    if account.user.status == UserStatus::Disabled {
-        return None;
-    }
-    let name = shown_name(&account);
-    let draft = Draft::told(account.email, name, Template::ResetPassword);
-    Some(draft.challenging(Purpose::ResetPassword, account.user.id))
 }

@@ -18,21 +18,30 @@ use crate::compose::Mail;
 #[derive(Debug)]
 pub(crate) struct Ses {
     client: Client,
-    /// Name and address; absent if the deployment has none to send from.
-    from: Option<String>,
+    /// Absent if the deployment has no address to send from.
+    from: Option<Sender>,
 }
 
-/// A message was not taken.
+/// Who messages come from.
+#[derive(Debug)]
+struct Sender {
+    address: EmailAddress,
+    /// With the display name.
+    mailbox: String,
+}
+
+/// SES did not take a message.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
-    /// `RATCHET_MAIL_FROM` is empty. Letters wait until it is not, or they are given up.
+    /// `RATCHET_MAIL_FROM` is empty. Letters wait until it is set, or until they are given up.
     #[error("there is no address to send from: set RATCHET_MAIL_FROM (MailFrom)")]
     NoSender,
-    /// SES will not take this message, however often it is asked.
+    /// SES refuses this message because of its recipient. Others must not wait for it.
     #[error("SES refuses the message")]
     Refused(#[source] Box<dyn Error + Send + Sync>),
-    /// SES can not be reached or takes nothing at the moment.
-    #[error("SES is not available")]
+    /// SES cannot be reached, or takes no message until somebody mends something: the sender is not
+    /// verified, sending is paused or not allowed, a quota is used up.
+    #[error("SES takes no messages")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
 }
 
@@ -49,29 +58,52 @@ impl Ses {
                     .build(),
             );
         let service = &config.password_policy.service_name;
-        let from = config.mail_from.as_ref().map(|address| mailbox(service, address));
+        let from = config
+            .mail_from
+            .as_ref()
+            .map(|address| Sender { address: address.clone(), mailbox: mailbox(service, address) });
         Self { client: Client::from_conf(client.build()), from }
     }
 
-    /// Hands a message over.
+    /// Sends a message.
     pub(crate) async fn send(&self, mail: &Mail) -> Result<(), SendError> {
         let from = self.from.as_ref().ok_or(SendError::NoSender)?;
-        let content = content(mail).map_err(|error| SendError::Refused(error.into()))?;
+        let content = content(mail).map_err(|error| SendError::Unavailable(error.into()))?;
         let destination = Destination::builder().to_addresses(mail.to.as_str()).build();
-        let call = self.client.send_email().from_email_address(from).destination(destination);
-        match call.content(content).send().await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(match error.as_service_error() {
-                Some(
-                    SendEmailError::MessageRejected(_) | SendEmailError::BadRequestException(_),
-                ) => SendError::Refused(without_text(error)),
-                _ => SendError::Unavailable(without_text(error)),
-            }),
-        }
+        let call = self.client.send_email().from_email_address(&from.mailbox);
+        let Err(error) = call.destination(destination).content(content).send().await else {
+            return Ok(());
+        };
+        let refused = error
+            .as_service_error()
+            .is_some_and(|answer| is_about_recipient(answer, &from.address, &mail.to));
+        let source = without_text(error);
+        Err(if refused { SendError::Refused(source) } else { SendError::Unavailable(source) })
     }
 }
 
-/// What went wrong, for the log: of an answer its code only. Its text has addresses in it.
+/// Whether SES refuses a message for the address that it goes to. In every other case somebody can
+/// mend the reason, or it passes, and the letter is tried again.
+///
+/// SES says so in its text only. In the sandbox it lists the identities that are not verified; of
+/// addresses that it takes for malformed it says what is wrong with them.
+fn is_about_recipient(answer: &SendEmailError, from: &EmailAddress, to: &EmailAddress) -> bool {
+    let lower = |text: Option<&str>| text.unwrap_or_default().to_ascii_lowercase();
+    match answer {
+        SendEmailError::MessageRejected(rejected) => {
+            let text = lower(rejected.message());
+            text.contains(to.as_str()) && !text.contains(from.as_str())
+        }
+        SendEmailError::BadRequestException(bad) => {
+            let text = lower(bad.message());
+            let malformed = ["illegal address", "local address", "domain", "missing final"];
+            malformed.iter().any(|complaint| text.contains(complaint)) && !text.contains("verified")
+        }
+        _ => false,
+    }
+}
+
+/// What went wrong, for the log: of a response its code only. Its text has addresses in it.
 fn without_text<R>(error: SdkError<SendEmailError, R>) -> Box<dyn Error + Send + Sync>
 where
     R: fmt::Debug + Send + Sync + 'static,
@@ -95,7 +127,7 @@ fn mailbox(name: &str, address: &EmailAddress) -> String {
 fn content(mail: &Mail) -> Result<EmailContent, BuildError> {
     let text = |data: &str| Content::builder().data(data).charset("UTF-8").build();
     let body = Body::builder().text(text(&mail.text)?).html(text(&mail.html)?).build();
-    // RFC 3834: nobody's out-of-office notice is to answer this.
+    // RFC 3834: no out-of-office notice must answer this.
     let automatic = MessageHeader::builder().name("Auto-Submitted").value("auto-generated");
     let message = Message::builder()
         .subject(text(&mail.subject)?)
@@ -107,13 +139,54 @@ fn content(mail: &Mail) -> Result<EmailContent, BuildError> {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_sesv2::error::ErrorMetadata;
+    use aws_sdk_sesv2::{
+        error::ErrorMetadata,
+        types::error::{BadRequestException, MessageRejected, SendingPausedException},
+    };
     use ratchet_core::error_chain::ErrorChain;
 
     use super::*;
 
+    fn is_refused(answer: &SendEmailError) -> bool {
+        let from = EmailAddress::parse("accounts@example.com").unwrap();
+        is_about_recipient(answer, &from, &EmailAddress::parse("ada@example.org").unwrap())
+    }
+
     #[test]
-    fn of_an_answer_the_code_is_logged_and_no_address() {
+    fn only_a_refusal_that_is_about_the_recipient_sets_a_letter_aside() {
+        let rejected = |text: &str| {
+            SendEmailError::MessageRejected(MessageRejected::builder().message(text).build())
+        };
+        let bad = |text: &str| {
+            let error = BadRequestException::builder().message(text).build();
+            SendEmailError::BadRequestException(error)
+        };
+        let unverified = "Email address is not verified. The following identities failed the check \
+                          in region EU-WEST-1: ";
+        for refused in [
+            rejected(&format!("{unverified}Ada@example.org")),
+            bad("Local address contains control or whitespace"),
+            bad("Missing final '@domain'"),
+            bad("Invalid domain name: 'example.org'."),
+        ] {
+            assert!(is_refused(&refused), "{refused:?}");
+        }
+        for tried_again in [
+            rejected(&format!("{unverified}accounts@example.com")),
+            rejected(&format!("{unverified}accounts@example.com, ada@example.org")),
+            rejected("Sending suspended for this account."),
+            rejected(""),
+            bad("The domain of MAIL FROM is not verified"),
+            bad("Invalid header"),
+            SendEmailError::SendingPausedException(SendingPausedException::builder().build()),
+            SendEmailError::generic(ErrorMetadata::builder().code("AccessDenied").build()),
+        ] {
+            assert!(!is_refused(&tried_again), "{tried_again:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_response_the_code_is_logged_and_no_address() {
         let answer = ErrorMetadata::builder()
             .code("MessageRejected")
             .message("Email address is not verified: ada@example.com");
@@ -124,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_display_name_can_not_become_an_address() {
+    fn a_display_name_cannot_become_an_address() {
         let address = EmailAddress::parse("a@example.com").unwrap();
         assert_eq!(
             mailbox("Evil\" <b@example.com>\r\nBcc: c", &address),

@@ -2,14 +2,17 @@
 
 use std::process::ExitCode;
 
+use aws_lambda_events::event::secretsmanager::SecretsManagerSecretRotationEvent;
 use ratchet_lambda::event;
-use rotate_keys::{Event, Rotation};
+use rotate_keys::Rotation;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     event::run(
         async |stores| Ok(Rotation::new(stores.config(), stores.aws())),
-        async |rotation: &Rotation, event: Event| Ok(rotation.step(&event).await?),
+        async |rotation: &Rotation, event: SecretsManagerSecretRotationEvent| {
+            Ok(rotation.step(&event).await?)
+        },
     )
     .await
 }

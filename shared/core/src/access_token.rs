@@ -1,7 +1,7 @@
 //! Access tokens: JWTs (RFC 7519) of the profile RFC 9068, issued and verified strictly.
 //!
-//! Signatures are [`jws`](crate::jws)'s business; every claim is checked here, against the one
-//! clock that the caller passes in (RFC 8725 §3).
+//! [`jws`](crate::jws) checks signatures. This module checks every claim, at the time that the caller
+//! passes in (RFC 8725 §3).
 
 use std::time::Duration;
 
@@ -19,22 +19,59 @@ use crate::{
 /// The header's `typ` (RFC 9068 §2.1). It keeps other JWTs of the same issuer out.
 const TYP: &str = "at+jwt";
 
-/// What issuer and verifier of access tokens have to agree on.
+/// The longest life that a configuration can give to a token.
+pub const LONGEST_LIFE: Duration = Duration::from_hours(24);
+
+/// What access tokens say, and what a verifier accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessTokenPolicy {
     /// `iss`, compared exactly.
     pub issuer: String,
+    /// Issuers whose tokens are accepted too, for as long as they live: what `issuer` was before.
+    pub former_issuers: Vec<String>,
     /// `aud`, compared exactly; a list is never accepted.
     pub audience: String,
+    /// Audiences that are accepted too, as former issuers are.
+    pub former_audiences: Vec<String>,
     /// `client_id` (RFC 9068 §2.2) of the first-party client.
     pub client_id: String,
-    /// How long a token lives, and the longest life that is accepted.
+    /// How long a token lives. One that was issued for longer, by an earlier configuration, expires
+    /// after this time too.
     pub life: Duration,
-    /// How far the clocks of issuer and verifier may differ.
+    /// How far the clocks of issuer and verifier may differ, for every claim.
     pub clock_skew: Duration,
+    /// How far `iat` and `nbf` may lie ahead, if that is more than `clock_skew`. Unlike that it lets
+    /// no token live longer.
+    pub leeway: Duration,
 }
 
-/// Who a token is for: the part of the claims that comes from the user and the session.
+impl AccessTokenPolicy {
+    /// The second in which a token with these claims is no longer accepted.
+    fn expiry(&self, claims: &Claims) -> UnixSeconds {
+        claims.exp.min(claims.iat.plus(self.life)).plus(self.clock_skew)
+    }
+
+    fn check_origin(&self, claims: &Claims) -> Result<(), AccessTokenError> {
+        let is_ours = claims.iss == self.issuer || self.former_issuers.contains(&claims.iss);
+        let is_for_us = claims.aud == self.audience || self.former_audiences.contains(&claims.aud);
+        if is_ours && is_for_us { Ok(()) } else { Err(AccessTokenError::Foreign) }
+    }
+
+    fn check_times(&self, claims: &Claims, now: UnixSeconds) -> Result<(), AccessTokenError> {
+        let latest = now.plus(self.clock_skew.max(self.leeway));
+        let life = claims.exp.get().checked_sub(claims.iat.get());
+        let longest = self.life.max(LONGEST_LIFE).as_secs();
+        if life.is_none_or(|life| life > longest) {
+            Err(AccessTokenError::ImpossibleTimes)
+        } else if claims.iat > latest || claims.nbf.is_some_and(|nbf| nbf > latest) {
+            Err(AccessTokenError::NotYetValid)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The part of the claims that comes from the user and the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
     /// `sub`.
@@ -51,8 +88,8 @@ pub struct Subject {
 
 /// The claims of an access token (RFC 7519 §4.1, RFC 9068 §2.2).
 ///
-/// The integer types refuse floats, negative numbers and strings; a claim that comes twice is an
-/// error too.
+/// The integer types reject floats, negative numbers and strings. A claim that comes twice is an error
+/// too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// The issuer.
@@ -61,11 +98,11 @@ pub struct Claims {
     pub sub: UserId,
     /// The audience.
     pub aud: String,
-    /// When the token's life ends: it is no longer accepted in that second.
+    /// When the token expires: in that second it is no longer accepted.
     pub exp: UnixSeconds,
     /// When it was issued.
     pub iat: UnixSeconds,
-    /// When its life begins, if not at once.
+    /// When it begins to be valid, if not at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nbf: Option<UnixSeconds>,
     /// The token's own id.
@@ -97,8 +134,8 @@ pub enum IssueError {
 /// Issues an access token at `now`. `jti` is sixteen fresh random bytes.
 ///
 /// # Errors
-/// [`IssueError`]. A session must not be changed for an answer that can not be given: whether a key
-/// may sign is looked up before any write; who the token is for is read while that is under way.
+/// [`IssueError`]. A session must not change for an answer that cannot be given, so callers look for a
+/// signing key before any write.
 pub fn issue(
     subject: &Subject,
     policy: &AccessTokenPolicy,
@@ -125,13 +162,13 @@ pub fn issue(
     Ok(key.sign(TYP, &payload)?)
 }
 
-/// Why a text is no access token of ours.
+/// Why a text is not an access token of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AccessTokenError {
     /// Not a JWS, or not signed by the key that its `kid` names.
     #[error(transparent)]
     Jws(#[from] JwsError),
-    /// The ring has no such key: it may have been rotated since it was loaded.
+    /// No known key has the token's `kid`. It may be newer than the keys at hand, or removed since.
     #[error("the token's kid names no key of the ring")]
     UnknownKey,
     /// The header's `typ` is not `at+jwt`.
@@ -146,8 +183,8 @@ pub enum AccessTokenError {
     /// `iat` or `nbf` lies ahead: the issuer's clock is ahead of the verifier's.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// The life is longer than the configured one, or ends before it begins.
-    #[error("the token's times make no sense")]
+    /// The token expires before it is issued, or lives longer than any configuration allows.
+    #[error("the token's times are impossible")]
     ImpossibleTimes,
 }
 
@@ -158,9 +195,9 @@ impl AccessTokenError {
         *self == Self::UnknownKey
     }
 
-    /// Whether the token may have been good, so that its client should refresh it: its key may have
-    /// been removed, it may be a moment ahead, or issuer or audience may have changed. What is
-    /// malformed or forged stays so.
+    /// Whether the client should refresh: the token may have been good, because its key may have been
+    /// removed, it may be a moment ahead, or issuer or audience may have changed. Malformed and forged
+    /// tokens stay so.
     ///
     /// # Security
     /// A hint for clients. With [`Self::UnknownKey`] nothing about the token was verified.
@@ -173,7 +210,7 @@ impl AccessTokenError {
     }
 }
 
-/// What a genuine access token says, and whether it still counts.
+/// What a genuine access token says, and whether it is still accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verified {
     /// Within its life.
@@ -185,7 +222,7 @@ pub enum Verified {
 /// Verifies an access token at `now`.
 ///
 /// # Errors
-/// [`AccessTokenError`] unless the token is genuine; being expired is no error but a
+/// [`AccessTokenError`] unless the token is genuine; being expired is not an error but a
 /// [`Verified::Expired`].
 pub fn verify(
     token: &str,
@@ -197,10 +234,11 @@ pub fn verify(
     if verified != Err(AccessTokenError::UnknownKey) {
         return verified;
     }
-    // Whoever comes back after the key was retired is told the same as before: that the token has
-    // expired, and so that it can be refreshed. A retired key attests nothing else.
-    let claims = genuine(token, policy, |kid| ring.retired_or_verification_key(kid))?;
-    let expired = claims.iat <= now && claims.exp.plus(policy.clock_skew) <= now;
+    // A client that comes back after its key was retired still learns that its token has expired, and
+    // so that it can refresh. A retired key proves nothing else.
+    let claims = verify_signature(token, ring)?;
+    policy.check_origin(&claims)?;
+    let expired = claims.iat <= now && policy.expiry(&claims) <= now;
     if expired { Ok(Verified::Expired(claims)) } else { Err(AccessTokenError::UnknownKey) }
 }
 
@@ -214,36 +252,33 @@ pub fn verify_with<'k>(
     key: impl FnOnce(&str) -> Option<&'k VerificationKey>,
     now: UnixSeconds,
 ) -> Result<Verified, AccessTokenError> {
-    let claims = genuine(token, policy, key)?;
-    check_times(&claims, policy, now)?;
-    if claims.exp.plus(policy.clock_skew) <= now {
+    let claims = signed_claims(token, key)?;
+    policy.check_origin(&claims)?;
+    policy.check_times(&claims, now)?;
+    if policy.expiry(&claims) <= now {
         Ok(Verified::Expired(claims))
     } else {
         Ok(Verified::Live(claims))
     }
 }
 
-/// Verifies an access token in everything but its lifetime: for refreshing, where an expired one
-/// is welcome.
+/// Verifies that a key of the ring signed this access token, whatever its times, issuer and audience:
+/// for refreshing, where the access token only has to belong to the refresh token's session.
 ///
-/// A client that comes back after weeks brings the token of its last visit: the key may have been
-/// retired since, and the configured life may have become shorter. Neither makes its refresh token
-/// worse, so every key that the ring still has counts here, and no point in time does.
+/// A client that comes back after weeks brings the token of its last visit. Meanwhile its key may have
+/// been retired, and the configured life, issuer and audience may have changed. None of that makes its
+/// refresh token worse.
 ///
 /// # Errors
-/// [`AccessTokenError`] unless the token is genuine.
-pub fn verify_whatever_its_age(
-    token: &str,
-    policy: &AccessTokenPolicy,
-    ring: &KeyRing,
-) -> Result<Claims, AccessTokenError> {
-    genuine(token, policy, |kid| ring.retired_or_verification_key(kid))
+/// [`AccessTokenError`]. With [`AccessTokenError::UnknownKey`] the token may be of a removed key; it
+/// proves nothing then, for its refresh token or against it.
+pub fn verify_signature(token: &str, ring: &KeyRing) -> Result<Claims, AccessTokenError> {
+    signed_claims(token, |kid| ring.retired_or_verification_key(kid))
 }
 
-/// The claims of a token that is ours, checked in everything but time.
-fn genuine<'k>(
+/// The claims of a token whose signature, type and form are right.
+fn signed_claims<'k>(
     token: &str,
-    policy: &AccessTokenPolicy,
     key: impl FnOnce(&str) -> Option<&'k VerificationKey>,
 ) -> Result<Claims, AccessTokenError> {
     let token = UnverifiedToken::parse(token)?;
@@ -254,33 +289,11 @@ fn genuine<'k>(
     if header.typ.as_deref() != Some(TYP) {
         return Err(AccessTokenError::WrongType);
     }
-    // As text first: the parser does not look at the letters of members that it skips.
-    let claims: Claims = str::from_utf8(&payload)
-        .ok()
-        .and_then(|payload| serde_json::from_str(payload).ok())
-        .ok_or(AccessTokenError::MalformedClaims)?;
-    if claims.iss == policy.issuer && claims.aud == policy.audience {
-        Ok(claims)
-    } else {
-        Err(AccessTokenError::Foreign)
-    }
-}
-
-fn check_times(
-    claims: &Claims,
-    policy: &AccessTokenPolicy,
-    now: UnixSeconds,
-) -> Result<(), AccessTokenError> {
-    let latest = now.plus(policy.clock_skew);
-    let begun = claims.iat <= latest && claims.nbf.is_none_or(|nbf| nbf <= latest);
-    let life = claims.exp.get().checked_sub(claims.iat.get());
-    if life.is_none_or(|life| life > policy.life.as_secs()) {
-        Err(AccessTokenError::ImpossibleTimes)
-    } else if begun {
-        Ok(())
-    } else {
-        Err(AccessTokenError::NotYetValid)
-    }
+    // As text first: the parser does not check the UTF-8 of members that it skips.
+    let claims = str::from_utf8(&payload).ok();
+    claims
+        .and_then(|claims| serde_json::from_str(claims).ok())
+        .ok_or(AccessTokenError::MalformedClaims)
 }
 
 #[cfg(test)]

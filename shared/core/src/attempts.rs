@@ -3,7 +3,12 @@
 //! An attempt is counted before its password is hashed, in one conditional write per counter. It
 //! counts as failed until the password proves right, so concurrent attempts get no further than
 //! sequential ones. [`Throttle::decide`] says what a counter allows; [`Throttle::steps`] says the
-//! same as the condition of that write.
+//! same as the condition of that write. [`Counter`] says what each write does, also when it arrives
+//! twice.
+
+mod counter;
+
+pub use self::counter::{Counter, REMEMBERED};
 
 use std::{fmt, net::IpAddr, time::Duration};
 
@@ -66,7 +71,7 @@ pub enum ThrottleDecision {
     Locked,
 }
 
-/// One alternative of the condition under which an attempt may be made.
+/// One alternative of the condition under which an attempt may be made: both of its parts hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     /// The counter must be below this.

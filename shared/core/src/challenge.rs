@@ -1,54 +1,55 @@
-//! What a message proves: whoever has it reads the mail of an address.
+//! What a message proves: that its reader reads the mail of an address.
 //!
-//! A message carries a token (in a link) and a code of six digits (to be typed). A challenge keeps
+//! A message carries a token (in a link) and a code of six digits (to be typed). A [`Challenge`] keeps
 //! only their hashes: the SHA-256 of the token's secret, and an HMAC of the code, because a million
-//! codes could be tried against a plain hash. Whichever is used first uses the challenge up.
+//! codes could be tried against a plain hash. The first one that is used uses up the challenge.
 //!
 //! ```text
 //! rm1_ base64url( purpose (1) ‖ user id (16) ‖ secret (32) ‖ tag (16) )
 //! ```
 //!
-//! The tag is what it is in a refresh token: garbage is refused without asking the database.
+//! The tag keeps garbage away from the database, as in a refresh token.
+
+mod secrets;
+mod state;
 
 use std::{fmt, time::Duration};
+
+pub use self::{
+    secrets::{Hashes, LetterSecrets},
+    state::{Challenge, Judgement, MAX_MESSAGES, Message, Met, Opening, Presented},
+};
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::{
-    encoding::{from_base64url, to_base64url},
     ids::UserId,
     key_ring::TagKey,
     secret::{SecretHash, TokenSecret},
+    tagged_token::Format,
 };
 
-/// The prefix of every mailed token, by which secret scanners can know one.
+/// The prefix of every mailed token. Secret scanners can search for it.
 pub const PREFIX: &str = "rm1_";
 
 /// How many codes may be tried for one address and purpose in a day.
 ///
 /// # Security
-/// One of a million codes is right. Ten tries a day, however many messages were asked for, leave
+/// One of a million codes is right. Ten tries a day, however many messages were requested, leave
 /// somebody who guesses for a year a chance below one in 250. The link goes on working.
-pub const CODE_TRIES_PER_DAY: u32 = 10;
+pub const CODE_TRIES_PER_DAY: usize = 10;
 
-/// How many messages of one kind that anybody can ask for are sent to one address in an hour.
-pub const MAILS_PER_HOUR: usize = 6;
-
-/// How often in an hour somebody is told that others try to register with an address that is theirs.
-pub const NOTICES_PER_HOUR: usize = 1;
-
-const SIGNED: usize = 1 + 16 + 32;
-const TAG: usize = 16;
+const FORMAT: Format = Format::new(PREFIX, 1 + 16 + 32);
 
 /// What a challenge is for. A token or a code of one purpose is worth nothing for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// The address that somebody registered with is theirs.
+    /// Confirms the address that a user registered with.
     ConfirmEmail,
-    /// The address that somebody changes to is theirs.
+    /// Confirms the address that a user changes to.
     ChangeEmail,
-    /// Whoever reads the mail of the user's address may choose a new password.
+    /// Lets the reader of the user's mail choose a new password.
     ResetPassword,
 }
 
@@ -66,7 +67,7 @@ impl Purpose {
         }
     }
 
-    /// How long a challenge may be met.
+    /// How long a message is good.
     #[must_use]
     pub const fn life(self) -> Duration {
         match self {
@@ -89,13 +90,13 @@ impl Purpose {
 pub struct MailToken {
     /// What it is for.
     pub purpose: Purpose,
-    /// Whose challenge it meets.
+    /// The user whose challenge it meets.
     pub user_id: UserId,
     /// What proves possession.
     pub secret: TokenSecret,
 }
 
-/// The text is no token of ours.
+/// The text is not a token from a message of this service.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("not a token from a message of this service")]
 pub struct InvalidMailToken;
@@ -104,17 +105,12 @@ impl MailToken {
     /// The token as messages carry it.
     #[must_use]
     pub fn encode(&self, key: &TagKey) -> Zeroizing<String> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(SIGNED + TAG));
-        bytes.push(self.purpose.byte());
-        bytes.extend_from_slice(self.user_id.as_bytes());
-        bytes.extend_from_slice(self.secret.expose());
-        let tag = tag(key, &bytes);
-        bytes.extend(tag.as_ref().iter().take(TAG));
-        let encoded = Zeroizing::new(to_base64url(&bytes));
-        Zeroizing::new([PREFIX, encoded.as_str()].concat())
+        let purpose = [self.purpose.byte()];
+        let fields = [&purpose, self.user_id.as_bytes().as_slice(), self.secret.expose()];
+        FORMAT.encode(&fields, &[], key.hmac())
     }
 
-    /// Reads a token that somebody presented and checks its tag against every tag key.
+    /// Reads a token that somebody presented and checks its tag with each of `keys`.
     ///
     /// # Errors
     /// [`InvalidMailToken`]: the text is refused without looking anything up.
@@ -122,37 +118,18 @@ impl MailToken {
         text: &str,
         keys: impl IntoIterator<Item = &'k TagKey>,
     ) -> Result<Self, InvalidMailToken> {
-        let encoded = text.strip_prefix(PREFIX).ok_or(InvalidMailToken)?;
-        if encoded.len() > 2 * (SIGNED + TAG) {
-            return Err(InvalidMailToken);
-        }
-        let bytes = Zeroizing::new(from_base64url(encoded).ok_or(InvalidMailToken)?);
-        let (signed, presented) = bytes.split_at_checked(SIGNED).ok_or(InvalidMailToken)?;
-        let genuine = keys.into_iter().any(|key| {
-            let tag = tag(key, signed);
-            tag.as_ref()
-                .get(..TAG)
-                .is_some_and(|tag| verify_slices_are_equal(tag, presented).is_ok())
-        });
-        let (purpose, rest) = signed.split_first().ok_or(InvalidMailToken)?;
-        let (user_id, secret) = rest.split_at_checked(16).ok_or(InvalidMailToken)?;
-        let purpose = Purpose::ALL.into_iter().find(|known| known.byte() == *purpose);
-        match (genuine, purpose, user_id.try_into(), secret.try_into()) {
-            (true, Some(purpose), Ok(user_id), Ok(secret)) => Ok(Self {
-                purpose,
-                user_id: UserId::from_bytes(user_id),
-                secret: TokenSecret::new(secret),
-            }),
-            _ => Err(InvalidMailToken),
-        }
+        let keys = keys.into_iter().map(TagKey::hmac);
+        let mut fields = FORMAT.decode(text, &[], keys).map_err(|_| InvalidMailToken)?;
+        let mut read = || {
+            let [purpose] = fields.take()?;
+            Some(Self {
+                purpose: Purpose::ALL.into_iter().find(|known| known.byte() == purpose)?,
+                user_id: UserId::from_bytes(fields.take()?),
+                secret: TokenSecret::new(fields.take()?),
+            })
+        };
+        read().ok_or(InvalidMailToken)
     }
-}
-
-fn tag(key: &TagKey, signed: &[u8]) -> hmac::Tag {
-    let mut context = hmac::Context::with_key(key.hmac());
-    context.update(PREFIX.as_bytes());
-    context.update(signed);
-    context.sign()
 }
 
 /// Six digits that a message carries beside the token.
@@ -162,7 +139,7 @@ fn tag(key: &TagKey, signed: &[u8]) -> hmac::Tag {
 #[derive(ZeroizeOnDrop)]
 pub struct MailCode(String);
 
-/// The text is no code.
+/// The text is not a code.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("a code has {} digits", MailCode::DIGITS)]
 pub struct InvalidMailCode;
@@ -219,16 +196,33 @@ impl fmt::Debug for MailCode {
 }
 
 /// HMAC-SHA-256 of a [`MailCode`].
-#[derive(Clone, Copy, PartialEq, Eq)]
+///
+/// # Security
+/// Equality takes the same time wherever the difference is.
+#[derive(Clone, Copy)]
 pub struct CodeHash([u8; 32]);
 
 impl CodeHash {
+    /// A hash as a challenge holds it.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes that the challenge holds.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
+
+impl PartialEq for CodeHash {
+    fn eq(&self, other: &Self) -> bool {
+        verify_slices_are_equal(&self.0, &other.0).is_ok()
+    }
+}
+
+impl Eq for CodeHash {}
 
 impl fmt::Debug for CodeHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -248,6 +242,7 @@ pub enum Proof {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoding::{from_base64url, to_base64url};
 
     fn key() -> TagKey {
         TagKey::new(&[7; 32])

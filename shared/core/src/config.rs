@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    access_token::AccessTokenPolicy,
+    access_token::{AccessTokenPolicy, LONGEST_LIFE},
     attempts::{AttemptPolicy, Throttle},
     email::EmailAddress,
     jws::SignatureAlgorithm,
@@ -20,13 +20,13 @@ pub struct Config {
     pub tokens_table: String,
     /// Name or ARN of the key ring's secret.
     pub key_ring_secret: String,
-    /// What access tokens say and how long they live.
+    /// Access tokens: their claims and lives.
     pub access_token: AccessTokenPolicy,
     /// How keys change.
     pub keys: KeyPolicy,
     /// How long sessions live.
     pub session: SessionPolicy,
-    /// Whether it is published which sessions ended before their access tokens did.
+    /// Whether to publish which sessions ended before their access tokens did.
     pub revocations: bool,
     /// How many live sessions a user may have; the oldest is ended for one more.
     pub max_sessions: usize,
@@ -42,6 +42,8 @@ pub struct Config {
     pub require_confirmed_email: bool,
     /// Whether anybody may register, or administrators only.
     pub self_sign_up: bool,
+    /// Who may list users.
+    pub list_users: ListUsers,
     /// The address that messages come from; without one none can be sent.
     pub mail_from: Option<EmailAddress>,
     /// The page of the application that links in messages lead to; without one messages carry the
@@ -53,14 +55,14 @@ pub struct Config {
     pub log_level: LogLevel,
 }
 
-/// How keys change, and how the change gets around.
+/// How keys change, and how long it takes until everybody has a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyPolicy {
-    /// What the next new key for access tokens signs with.
+    /// The algorithm of the next key for access tokens, and of the first.
     pub algorithm: SignatureAlgorithm,
     /// How long others may keep the public keys.
     pub jwks_max_age: Duration,
-    /// How long a function keeps the ring before it loads it anew.
+    /// How long a function uses the ring before it loads it again.
     pub reload: Duration,
 }
 
@@ -74,6 +76,15 @@ pub enum Convergence {
     Refuse,
 }
 
+/// Who may list users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListUsers {
+    /// Everybody who is signed in.
+    Authenticated,
+    /// Administrators.
+    Administrators,
+}
+
 /// Severities. Nothing below `info` exists in production: the runtime's own trace lines would
 /// show request bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +93,7 @@ pub enum LogLevel {
     Info,
     /// What went wrong in a dependency, and below.
     Warn,
-    /// What nobody could be served for.
+    /// Faults that failed requests.
     Error,
 }
 
@@ -92,15 +103,14 @@ pub struct ConfigError(Vec<String>);
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the configuration can not be used: {}", self.0.join("; "))
+        write!(f, "the configuration cannot be used: {}", self.0.join("; "))
     }
 }
 
 impl std::error::Error for ConfigError {}
 
 impl Config {
-    /// How long the end of a session has to be told, if it is: as long as there may be access tokens
-    /// of it.
+    /// How long the end of a session is published, if it is: as long as it may have access tokens.
     #[must_use]
     pub fn published_for(&self) -> Option<Duration> {
         let reach = self.access_token.life.saturating_add(self.access_token.clock_skew);
@@ -121,16 +131,24 @@ impl Config {
             key_ring_secret: reader.required("RATCHET_KEY_RING_SECRET"),
             access_token: AccessTokenPolicy {
                 issuer: reader.url("RATCHET_ISSUER"),
+                former_issuers: reader.urls("RATCHET_FORMER_ISSUERS"),
                 audience: reader.text("RATCHET_AUDIENCE", "ratchet"),
+                former_audiences: reader.list("RATCHET_FORMER_AUDIENCES"),
                 client_id: reader.text("RATCHET_CLIENT_ID", "first-party"),
-                life: reader.seconds("RATCHET_ACCESS_TOKEN_SECONDS", 300, 1, 86_400),
+                life: reader.seconds(
+                    "RATCHET_ACCESS_TOKEN_SECONDS",
+                    300,
+                    1,
+                    LONGEST_LIFE.as_secs(),
+                ),
                 clock_skew: reader.seconds("RATCHET_CLOCK_SKEW_SECONDS", 0, 0, 300),
+                leeway: Duration::ZERO,
             },
             keys: KeyPolicy {
                 algorithm: reader.choice(
                     "RATCHET_SIGNING_ALGORITHM",
                     &SignatureAlgorithm::ALL.map(|algorithm| (algorithm.name(), algorithm)),
-                    SignatureAlgorithm::Hs256,
+                    SignatureAlgorithm::default(),
                 ),
                 jwks_max_age: reader.seconds("RATCHET_JWKS_MAX_AGE_SECONDS", 600, 1, 86_400),
                 reload: reader.seconds("RATCHET_KEY_RING_RELOAD_SECONDS", 300, 1, 3_600),
@@ -200,6 +218,14 @@ impl Config {
                 &[("enabled", true), ("disabled", false)],
                 true,
             ),
+            list_users: reader.choice(
+                "RATCHET_LIST_USERS",
+                &[
+                    ("authenticated", ListUsers::Authenticated),
+                    ("admin", ListUsers::Administrators),
+                ],
+                ListUsers::Authenticated,
+            ),
             mail_from: reader.address("RATCHET_MAIL_FROM"),
             link_url: reader.page("RATCHET_LINK_URL"),
             cors_origins: reader.origins("RATCHET_CORS_ORIGINS"),
@@ -243,11 +269,31 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
 
     fn url(&mut self, name: &str) -> String {
         let url = self.required(name);
-        let has_scheme = url.starts_with("https://") || url.starts_with("http://");
-        if !url.is_empty() && !has_scheme {
-            self.errors.push(format!("{name} is {url:?}, expected an https URL"));
+        if !url.is_empty() {
+            self.check_url(name, &url);
         }
         url
+    }
+
+    /// Values that are separated by commas; none if the variable is empty or not set.
+    fn list(&self, name: &str) -> Vec<String> {
+        let values = (self.variable)(name).unwrap_or_default();
+        let values = values.split(',').map(str::trim).filter(|value| !value.is_empty());
+        values.map(str::to_owned).collect()
+    }
+
+    fn urls(&mut self, name: &str) -> Vec<String> {
+        let urls = self.list(name);
+        for url in &urls {
+            self.check_url(name, url);
+        }
+        urls
+    }
+
+    fn check_url(&mut self, name: &str, url: &str) {
+        if !url.starts_with("https://") && !url.starts_with("http://") {
+            self.errors.push(format!("{name} is {url:?}, expected an https URL"));
+        }
     }
 
     fn address(&mut self, name: &str) -> Option<EmailAddress> {
@@ -256,15 +302,13 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         address.inspect_err(|error| self.errors.push(format!("{name} is {value:?}: {error}"))).ok()
     }
 
-    /// A page that a query can be added to.
+    /// A page that a fragment can be added to, over TLS unless it is on this machine.
     fn page(&mut self, name: &str) -> Option<String> {
         let url = (self.variable)(name).filter(|value| !value.is_empty())?;
-        let has_scheme = url.starts_with("https://") || url.starts_with("http://");
-        if !has_scheme
-            || url.contains(|c: char| matches!(c, '?' | '#' | '"' | '<' | '>') || c <= ' ')
-        {
+        let clean = !url.contains(|c: char| matches!(c, '?' | '#' | '"' | '<' | '>') || c <= ' ');
+        if !(clean && (url.starts_with("https://") || is_plain_loopback(&url))) {
             self.errors.push(format!(
-                "{name} is {url:?}, expected the https URL of a page, without a query"
+                "{name} is {url:?}, expected the https URL of a page, without query and fragment"
             ));
         }
         Some(url)
@@ -315,9 +359,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     }
 
     fn origins(&mut self, name: &str) -> Vec<String> {
-        let value = (self.variable)(name).unwrap_or_default();
-        let origins: Vec<String> =
-            value.split(',').map(str::trim).filter(|o| !o.is_empty()).map(str::to_owned).collect();
+        let origins = self.list(name);
         for origin in &origins {
             let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
             if !host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@', '?'])) {
@@ -328,6 +370,18 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         }
         origins
     }
+}
+
+/// Whether a URL is one of this machine, in plain http.
+fn is_plain_loopback(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let digits = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let hosts = ["localhost", "127.0.0.1", "[::1]"];
+    hosts
+        .iter()
+        .filter_map(|host| authority.strip_prefix(host))
+        .any(|port| port.is_empty() || port.strip_prefix(':').is_some_and(digits))
 }
 
 #[cfg(test)]
@@ -352,6 +406,9 @@ mod tests {
         let config = read(&[]).unwrap();
         assert_eq!(config.access_token.life, Duration::from_secs(300));
         assert_eq!(config.access_token.clock_skew, Duration::ZERO);
+        assert!(config.access_token.former_issuers.is_empty());
+        assert!(config.access_token.former_audiences.is_empty());
+        assert_eq!(config.keys.algorithm, SignatureAlgorithm::Es256);
         assert_eq!(config.session.idle, Duration::from_secs(30 * 86_400));
         assert_eq!(config.session.absolute, Duration::from_secs(90 * 86_400));
         assert_eq!(config.session.retry_window, Duration::from_secs(60));
@@ -365,9 +422,21 @@ mod tests {
     }
 
     #[test]
+    fn former_issuers_and_audiences_are_lists() {
+        let policy = read(&[
+            ("RATCHET_FORMER_ISSUERS", "https://a.example, https://b.example/stage"),
+            ("RATCHET_FORMER_AUDIENCES", "api,,web"),
+        ]);
+        let policy = policy.unwrap().access_token;
+        assert_eq!(policy.former_issuers, ["https://a.example", "https://b.example/stage"]);
+        assert_eq!(policy.former_audiences, ["api", "web"]);
+    }
+
+    #[test]
     fn every_bad_value_is_reported_at_once_with_its_name() {
         let bad = [
             ("RATCHET_ISSUER", "issuer.example"),
+            ("RATCHET_FORMER_ISSUERS", "https://old.example,issuer.example"),
             ("RATCHET_ACCESS_TOKEN_SECONDS", "0"),
             ("RATCHET_CLOCK_SKEW_SECONDS", "-1"),
             ("RATCHET_SIGNING_ALGORITHM", "HS512"),
@@ -413,5 +482,31 @@ mod tests {
     #[test]
     fn a_session_that_ends_before_it_could_be_idle_for_long_is_no_contradiction() {
         assert!(read(&[("RATCHET_ABSOLUTE_SECONDS", "604800")]).is_ok());
+    }
+    #[test]
+    fn links_lead_to_pages_over_tls_or_on_this_machine() {
+        for page in [
+            "https://app.example",
+            "https://app.example/account",
+            "http://localhost:9001/",
+            "http://127.0.0.1",
+            "http://[::1]:9001/account",
+        ] {
+            let config = read(&[("RATCHET_LINK_URL", page)]).unwrap();
+            assert_eq!(config.link_url.as_deref(), Some(page));
+        }
+        for page in [
+            "http://app.example",
+            "http://localhost.example",
+            "http://localhost:1@app.example/",
+            "http://127.0.0.1.example",
+            "ftp://app.example",
+            "app.example",
+            "https://app.example/?x=1",
+            "https://app.example/#x",
+            "https://app.example/ x",
+        ] {
+            assert!(read(&[("RATCHET_LINK_URL", page)]).is_err(), "{page}");
+        }
     }
 }

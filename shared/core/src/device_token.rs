@@ -1,23 +1,23 @@
-//! The device token, version 1: shows that its bearer has signed in to an account before.
+//! The device token, version 1: proves that its bearer has signed in to an account before.
 //!
 //! ```text
 //! user id (16) ‖ device id (16) ‖ issued at (8, seconds, big endian) ‖ cut seen (8) ‖ tag (16)
 //! ```
 //!
-//! The tag is HMAC-SHA-256, cut to 16 bytes, over the prefix, a hash of the user name and the 48
-//! bytes before it, under a key that HKDF derives from the ring's tag key. Attempts with it are
-//! counted apart from those of strangers, so that whoever guesses at an account does not lock its
-//! owner out. It opens nothing: with it and without, the password has to be right.
+//! The tag is HMAC-SHA-256, truncated to 16 bytes, over the prefix, a hash of the user name and the
+//! 48 bytes before it, under a key derived (HKDF) from the ring's tag key. Attempts with a device
+//! token are counted apart from those of strangers, so guessing at an account does not lock its owner
+//! out. The token grants nothing else: the password has to be right with it and without.
 
 use std::{fmt, time::Duration};
 
-use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use aws_lc_rs::hmac;
+use zeroize::Zeroizing;
 
 use crate::{
-    encoding::{from_base64url, to_base64url},
     ids::UserId,
     key_ring::TagKey,
+    tagged_token::Format,
     time::{UnixMillis, UnixSeconds},
     user::{User, name_hash},
 };
@@ -25,12 +25,10 @@ use crate::{
 /// The prefix of every version 1 token.
 pub const PREFIX: &str = "dt1_";
 
-/// A device that is not used for so long is a stranger again.
-pub const LIFE: Duration = Duration::from_secs(365 * 24 * 3_600);
+/// How long after its last sign-in a device is recognised.
+pub const LIFE: Duration = Duration::from_hours(365 * 24);
 
-const SIGNED: usize = 16 + 16 + 8 + 8;
-const TAG: usize = 16;
-const TEXT: usize = PREFIX.len() + ((SIGNED + TAG) * 4).div_ceil(3);
+const FORMAT: Format = Format::new(PREFIX, 16 + 16 + 8 + 8);
 
 /// A device that has signed in: 16 random bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,19 +51,19 @@ impl DeviceId {
 /// A genuine device token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceToken {
-    /// Who signed in. The name alone does not tell: it may be another user's by now.
+    /// Who signed in. The name alone is not enough: it may belong to another user by now.
     pub user_id: UserId,
     /// The device.
     pub device_id: DeviceId,
     /// When it last signed in.
     pub issued_at: UnixSeconds,
-    /// The last end of all sessions that this sign-in saw, [`User::cut_seen`].
+    /// The last cut that this sign-in saw, [`User::cut_seen`].
     pub cut_seen: UnixMillis,
 }
 
 impl DeviceToken {
-    /// Whether its bearer has signed in as `user` since the user's sessions were last ended: whoever
-    /// knew a former password is a stranger. As with sessions, cuts decide it and not clocks.
+    /// Whether its bearer has signed in as `user` since all of the user's sessions were last ended:
+    /// somebody who knew a former password is a stranger. Cuts decide this, not clocks.
     #[must_use]
     pub fn knows(&self, user: &User) -> bool {
         self.user_id == user.id && self.cut_seen >= user.cut_seen()
@@ -74,18 +72,20 @@ impl DeviceToken {
     /// The token as clients get it, for the user called `name`.
     #[must_use]
     pub fn encode(&self, name: &str, key: &TagKey) -> EncodedDeviceToken {
-        let mut bytes = Vec::with_capacity(SIGNED + TAG);
-        bytes.extend_from_slice(self.user_id.as_bytes());
-        bytes.extend_from_slice(self.device_id.as_bytes());
-        bytes.extend_from_slice(&self.issued_at.get().to_be_bytes());
-        bytes.extend_from_slice(&self.cut_seen.get().to_be_bytes());
-        let tag = tag(key, name, &bytes);
-        bytes.extend_from_slice(&tag);
-        EncodedDeviceToken([PREFIX, &to_base64url(&bytes)].concat())
+        let fields = [
+            self.user_id.as_bytes().as_slice(),
+            self.device_id.as_bytes(),
+            &self.issued_at.get().to_be_bytes(),
+            &self.cut_seen.get().to_be_bytes(),
+        ];
+        EncodedDeviceToken(FORMAT.encode(&fields, &name_hash(name), &derived(key)))
     }
 
-    /// Reads a token that came along with `name`. `None` for anything that is no token of ours,
-    /// is of another name, or is too old: its bearer is a stranger then, and that is no error.
+    /// Reads a token that came with `name`. `None` if it is not a token of ours, was issued for
+    /// another name, or is too old: its bearer then counts as a stranger, which is not an error.
+    ///
+    /// `keys` are [`KeyRing::device_tag_keys`](crate::key_ring::KeyRing::device_tag_keys): a token
+    /// outlives the key that tagged it.
     #[must_use]
     pub fn parse<'k>(
         text: &str,
@@ -93,49 +93,27 @@ impl DeviceToken {
         keys: impl IntoIterator<Item = &'k TagKey>,
         now: UnixSeconds,
     ) -> Option<Self> {
-        if text.len() != TEXT {
-            return None;
-        }
-        let bytes = from_base64url(text.strip_prefix(PREFIX)?)?;
-        let (signed, presented) = bytes.split_at_checked(SIGNED)?;
-        let genuine = keys
-            .into_iter()
-            .any(|key| verify_slices_are_equal(&tag(key, name, signed), presented).is_ok());
-        let (user_id, rest) = signed.split_first_chunk()?;
-        let (device_id, rest) = rest.split_first_chunk()?;
-        let (issued_at, rest) = rest.split_first_chunk()?;
-        let (cut_seen, _) = rest.split_first_chunk()?;
+        let keys = keys.into_iter().map(derived);
+        let mut fields = FORMAT.decode(text, &name_hash(name), keys).ok()?;
         let token = Self {
-            user_id: UserId::from_bytes(*user_id),
-            device_id: DeviceId::from_bytes(*device_id),
-            issued_at: UnixSeconds::new(u64::from_be_bytes(*issued_at)),
-            cut_seen: UnixMillis::new(u64::from_be_bytes(*cut_seen)),
+            user_id: UserId::from_bytes(fields.take()?),
+            device_id: DeviceId::from_bytes(fields.take()?),
+            issued_at: UnixSeconds::new(u64::from_be_bytes(fields.take()?)),
+            cut_seen: UnixMillis::new(u64::from_be_bytes(fields.take()?)),
         };
-        (genuine && now < token.issued_at.plus(LIFE)).then_some(token)
+        (now < token.issued_at.plus(LIFE)).then_some(token)
     }
 }
 
-fn tag(key: &TagKey, name: &str, signed: &[u8]) -> [u8; TAG] {
-    // The expand step of HKDF (RFC 5869 §2.3) for one block of output; the tag key is the
-    // pseudorandom key. No refresh token's tag is over this text: those begin with their prefix.
-    let derived = hmac::sign(key.hmac(), b"ratchet device token v1\x01");
-    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()));
-    context.update(PREFIX.as_bytes());
-    context.update(&name_hash(name));
-    context.update(signed);
-    let mut tag = [0; TAG];
-    for (to, from) in tag.iter_mut().zip(context.sign().as_ref()) {
-        *to = *from;
-    }
-    tag
+fn derived(key: &TagKey) -> hmac::Key {
+    key.derive(b"ratchet device token v1")
 }
 
 /// A device token's text on its way to the client.
 ///
 /// # Security
 /// Prints as a placeholder and is wiped when dropped.
-#[derive(Zeroize, ZeroizeOnDrop)]
-pub struct EncodedDeviceToken(String);
+pub struct EncodedDeviceToken(Zeroizing<String>);
 
 impl EncodedDeviceToken {
     /// The text: only for the line that sends it.
@@ -154,6 +132,7 @@ impl fmt::Debug for EncodedDeviceToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoding::{from_base64url, to_base64url};
     use crate::user::{SessionsCut, UserStatus};
 
     const NOW: UnixSeconds = UnixSeconds::new(1_780_000_000);
@@ -195,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_and_old_tokens_are_strangers() {
+    fn other_texts_and_old_tokens_make_a_stranger() {
         let text = token().encode("ada", &key(1)).expose().to_owned();
         let end = NOW.plus(LIFE);
         assert_eq!(DeviceToken::parse(&text, "ada", &[key(1)], end), None);
@@ -206,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_not_signed_in_since_a_cut_is_a_stranger() {
+    fn a_device_that_has_not_signed_in_since_a_cut_is_a_stranger() {
         let user = |id, cut: Option<u64>| User {
             id: UserId::from_bytes([id; 16]),
             name: "ada".to_owned(),
@@ -216,7 +195,7 @@ mod tests {
             cut: cut.map(|at| SessionsCut { valid_after: UnixMillis::new(at), spared: None }),
         };
         assert!(token().knows(&user(1, Some(CUT.get()))));
-        // The next cut, whatever the clock of whoever made it said.
+        // The next cut, whatever the clock that made it.
         assert!(!token().knows(&user(1, Some(CUT.get() + 1))));
         assert!(token().knows(&user(1, None)), "tables put back to before the cut");
         assert!(!token().knows(&user(2, Some(CUT.get()))));

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::{encoding::sha256, ids::UserId};
+
 /// The longest address, in bytes (RFC 5321 §4.5.3.1.3, without the angle brackets).
 pub const ADDRESS_BYTES: usize = 254;
 
@@ -10,23 +12,25 @@ const LOCAL_BYTES: usize = 64;
 
 /// An e-mail address in the form by which addresses are compared: lower case.
 ///
-/// RFC 5321 §2.4 leaves the case of the local part to the receiving host. Hosts that deliver `Ada`
-/// and `ada` to different people are not known; people who type either are.
+/// RFC 5321 §2.4 leaves the case of the local part to the receiving host. No host is known that
+/// delivers `Ada` and `ada` to different people, and people type both.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EmailAddress(String);
 
-/// The text is no address that mail can be sent to.
+/// The text is not an address that mail can be sent to.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("an e-mail address is name@domain, in ASCII (a domain in its xn-- form)")]
 pub struct InvalidEmailAddress;
 
 impl EmailAddress {
     /// Reads an address: a dot-atom, `@`, and a domain of at least two labels (RFC 5322 §3.4.1).
+    /// White space around it does not count: keyboards add it.
     ///
     /// # Errors
     /// [`InvalidEmailAddress`]. Quoted local parts, comments and address literals are refused: they
-    /// are correct, and nobody who registers has one.
+    /// are valid, but people who register do not have them.
     pub fn parse(text: &str) -> Result<Self, InvalidEmailAddress> {
+        let text = text.trim();
         let (local, domain) = text.rsplit_once('@').ok_or(InvalidEmailAddress)?;
         let dot_atom =
             local.len() <= LOCAL_BYTES && local.split('.').all(|atom| all(atom, is_atom_text));
@@ -43,6 +47,20 @@ impl EmailAddress {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// A user id that no user has, the same one for every request about this address.
+    ///
+    /// # Security
+    /// Requests about an address that nobody has read the items of this user. So they make the same
+    /// calls as those about a known address, and contend for one item just as those do.
+    #[must_use]
+    pub fn stand_in(&self) -> UserId {
+        let mut id = [0; 16];
+        for (to, from) in id.iter_mut().zip(sha256(self.0.as_bytes())) {
+            *to = from;
+        }
+        UserId::from_bytes(id)
+    }
 }
 
 impl fmt::Display for EmailAddress {
@@ -52,7 +70,7 @@ impl fmt::Display for EmailAddress {
 }
 
 impl fmt::Debug for EmailAddress {
-    /// Addresses are personal data: none gets into a log by accident.
+    /// Addresses are personal data and must not get into a log by accident.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("EmailAddress(..)")
     }
@@ -105,7 +123,15 @@ mod tests {
     }
 
     #[test]
-    fn an_address_as_it_is_kept_is_an_address() {
+    fn white_space_around_an_address_does_not_count() {
+        let ada = EmailAddress::parse("ada@example.com").unwrap();
+        for typed in [" ada@example.com", "ada@example.com ", "\u{a0}Ada@example.com\r\n"] {
+            assert_eq!(EmailAddress::parse(typed).as_ref(), Ok(&ada), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn a_stored_address_reads_back() {
         for byte in 0..=u8::MAX {
             let text = format!("a{0}@b{0}a.example", char::from(byte));
             let Ok(address) = EmailAddress::parse(&text) else { continue };
@@ -114,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_mail_can_not_be_sent_to_is_refused() {
+    fn what_mail_cannot_be_sent_to_is_refused() {
         let long = format!("{}@example.com", "a".repeat(LOCAL_BYTES + 1));
         let longer = format!("a@{}.com", ["a".repeat(60).as_str(); 5].join("."));
         for text in [
@@ -145,6 +171,13 @@ mod tests {
         ] {
             assert_eq!(EmailAddress::parse(text), Err(InvalidEmailAddress), "{text:.40}");
         }
+    }
+
+    #[test]
+    fn an_address_has_one_stand_in_whatever_its_spelling() {
+        let stand_in = |text| EmailAddress::parse(text).unwrap().stand_in();
+        assert_eq!(stand_in("ada@example.com"), stand_in("ADA@example.com"));
+        assert_ne!(stand_in("ada@example.com"), stand_in("eda@example.com"));
     }
 
     #[test]

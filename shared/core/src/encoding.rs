@@ -1,4 +1,4 @@
-//! base64url without padding (RFC 4648 §5), strict: one text for one value. And SHA-256.
+//! base64url without padding (RFC 4648 §5), with exactly one text for each value; and SHA-256.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{

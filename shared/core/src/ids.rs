@@ -36,6 +36,16 @@ macro_rules! id {
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
             }
+
+            /// When the id was made: the first 48 bits of a UUIDv7 (RFC 9562 §5.7).
+            #[must_use]
+            pub fn created_at(&self) -> UnixMillis {
+                let mut millis = [0; 8];
+                for (to, from) in millis.iter_mut().skip(2).zip(self.as_bytes()) {
+                    *to = *from;
+                }
+                UnixMillis::new(u64::from_be_bytes(millis))
+            }
         }
 
         impl fmt::Display for $name {
@@ -81,27 +91,15 @@ id! {
 
 id! {
     /// A session of a user: the `sid` of access tokens.
+    ///
+    /// A refresh token's tag covers its session id, so [`created_at`](Self::created_at) is as
+    /// trustworthy as the item itself and is known before the item is read.
     SessionId
 }
 
 id! {
     /// A letter in the outbox.
     LetterId
-}
-
-impl SessionId {
-    /// When the session was made: the first 48 bits of a UUIDv7 (RFC 9562 §5.7).
-    ///
-    /// A refresh token's tag covers its session id, so this is as trustworthy as the item itself
-    /// and is known before the item is read.
-    #[must_use]
-    pub fn created_at(&self) -> UnixMillis {
-        let mut millis = [0; 8];
-        for (to, from) in millis.iter_mut().skip(2).zip(self.as_bytes()) {
-            *to = *from;
-        }
-        UnixMillis::new(u64::from_be_bytes(millis))
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! JWS compact serialisation (RFC 7515 §7.1), read strictly.
 //!
-//! The order of the checks is the point (RFC 8725 §3): the size first, then the shape, then a
-//! header with nothing in it that we do not understand, then the key by `kid` alone, then the one
-//! algorithm that the key is for, then the signature. Nothing of the payload is looked at before.
+//! `jsonwebtoken` signs and verifies; which key and which algorithm it does that with is decided here.
+//! The order of the checks matters (RFC 8725 §3): first the size, then the shape, a header without
+//! unknown members, the key by `kid` alone, the key's one algorithm, and the signature. The payload is
+//! not read before all of them have passed.
 
 mod algorithm;
 mod keys;
@@ -16,13 +17,13 @@ pub use self::{
 };
 use crate::encoding::{from_base64url, to_base64url};
 
-/// The longest token that is looked at, in bytes.
+/// The longest token that is read, in bytes.
 pub const MAX_TOKEN_LEN: usize = 4096;
 
-/// Why a text is no JWS that a key of ours made.
+/// Why a text is not a JWS of one of our keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JwsError {
-    /// Longer than anything that is looked at: [`MAX_TOKEN_LEN`] for tokens.
+    /// Longer than what is read: [`MAX_TOKEN_LEN`] for tokens.
     #[error("the token is too long")]
     TooLong,
     /// Not three parts of canonical base64url with a JSON header.
@@ -39,13 +40,13 @@ pub enum JwsError {
 /// A JOSE header (RFC 7515 §4).
 ///
 /// # Security
-/// Any other member is an error: `crit`, `b64`, `zip`, and every member that carries or points to
-/// a key (`jwk`, `jku`, `x5u`, `x5c`) would ask for something that we do not do, and we issue
-/// nothing that has more.
+/// Any other member is an error. `crit`, `b64`, `zip` and the members that carry or point to a key
+/// (`jwk`, `jku`, `x5u`, `x5c`) ask for something that this crate does not do, and it issues nothing
+/// that has them.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
-    /// The algorithm, as text: it is compared with the key's and never chooses anything.
+    /// The algorithm, as text: compared with the key's, never used to choose one.
     pub alg: String,
     /// The token's type.
     pub typ: Option<String>,
@@ -53,13 +54,13 @@ pub struct Header {
     pub kid: Option<String>,
 }
 
-/// A token that has been taken apart and not been verified.
+/// A token that has been taken apart but not verified.
 #[derive(Debug)]
 pub struct UnverifiedToken<'t> {
     header: Header,
     payload: Vec<u8>,
     signing_input: &'t str,
-    signature: Vec<u8>,
+    signature: &'t str,
 }
 
 impl<'t> UnverifiedToken<'t> {
@@ -80,11 +81,12 @@ impl<'t> UnverifiedToken<'t> {
         let (header, payload) = signing_input.split_once('.').ok_or(JwsError::Malformed)?;
         let decode = |part| from_base64url(part).ok_or(JwsError::Malformed);
         let header = serde_json::from_slice(&decode(header)?).map_err(|_| JwsError::Malformed)?;
-        let (payload, signature) = (decode(payload)?, decode(signature)?);
+        let payload = decode(payload)?;
+        decode(signature)?;
         Ok(Self { header, payload, signing_input, signature })
     }
 
-    /// The header: to choose the key by its `kid`, and for nothing else before [`Self::verify`].
+    /// The header. Before [`Self::verify`] it is only good for choosing the key by its `kid`.
     #[must_use]
     pub const fn header(&self) -> &Header {
         &self.header
@@ -98,7 +100,7 @@ impl<'t> UnverifiedToken<'t> {
         if self.header.alg != key.algorithm().name() {
             return Err(JwsError::WrongAlgorithm);
         }
-        if key.verifies(self.signing_input.as_bytes(), &self.signature) {
+        if key.verifies(self.signing_input.as_bytes(), self.signature) {
             Ok((self.header, self.payload))
         } else {
             Err(JwsError::BadSignature)
@@ -121,7 +123,7 @@ pub(crate) fn sign(
     let mut token = Zeroizing::new(to_base64url(&header));
     token.push('.');
     token.push_str(&to_base64url(payload));
-    let signature = to_base64url(&key.sign(token.as_bytes())?);
+    let signature = key.sign(token.as_bytes())?;
     token.push('.');
     token.push_str(&signature);
     Ok(token)

@@ -1,21 +1,24 @@
 //! The key ring: a JWK Set (RFC 7517 §5) with private members, kept as one secret.
 //!
-//! Keys with `"use": "sig"` sign access tokens, each with the one algorithm that its `kty` and
-//! `crv` stand for; keys with [`TAG_USE`] tag refresh tokens. `nbf` and `exp` drive a key's
+//! Keys with `"use": "sig"` sign access tokens, each with the one algorithm that its `kty` and `crv`
+//! stand for; keys with [`TAG_USE`] tag refresh tokens. `nbf` and `exp` drive a key's
 //! [life](KeyLife).
 //!
-//! A ring made at deployment needs no second step: beside its (then empty) `keys` it carries a
-//! `seed` of random characters, from which the first key of either use is derived.
+//! A ring as deployed needs no second step: beside its (then empty) `keys` it carries a `seed` of
+//! random characters, from which the first keys are derived.
 
 mod document;
+mod entry;
 mod generate;
 mod jwk;
 mod known_keys;
 mod life;
+pub mod plan;
+mod policy;
 mod public;
 mod public_keys;
+mod replacement;
 pub mod rotation;
-mod rsa_der;
 mod seed;
 mod signing_key;
 mod tag_key;
@@ -25,18 +28,23 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 pub use self::{
-    document::{KeySummary, KeyUse, MAX_RING_LEN, RingDocument},
+    document::{MAX_RING_LEN, RingDocument},
+    entry::{KeySummary, KeyUse},
     generate::{GenerateError, NewKey},
     jwk::{Jwk, KeyError},
     life::KeyLife,
+    policy::RotationPolicy,
     public::PublicJwk,
     public_keys::PublicKeys,
+    replacement::Unfit,
     seed::MIN_SEED_CHARS,
     signing_key::SigningKey,
     tag_key::TagKey,
 };
-use self::{seed::FirstKeys, thumbprint::of as thumbprint};
-use crate::{encoding::to_base64url, jws::VerificationKey, time::UnixSeconds};
+use crate::{
+    jws::{SignatureAlgorithm, VerificationKey},
+    time::UnixSeconds,
+};
 
 /// The private `use` (RFC 7517 §4.2) of keys that tag refresh tokens.
 pub const TAG_USE: &str = "refresh-tag";
@@ -44,7 +52,7 @@ pub const TAG_USE: &str = "refresh-tag";
 /// The shortest HMAC key, in bytes (RFC 7518 §3.2).
 pub const MIN_HMAC_KEY: usize = 32;
 
-/// Why a text is no key ring that a function can start with.
+/// Why a text is not a key ring that a function can start with.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum KeyRingError {
     /// Not JSON, or not of the shape of a JWK Set.
@@ -52,11 +60,11 @@ pub enum KeyRingError {
         "the key ring is no JWK Set: expected {{\"keys\": […]}}, with a \"seed\" if it is empty"
     )]
     Malformed,
-    /// A seed from which nothing may be derived.
+    /// A seed too short to derive keys from.
     #[error("the key ring's seed is shorter than {MIN_SEED_CHARS} characters")]
     ShortSeed,
-    /// One key of the ring can not be used.
-    #[error("key {position} of the key ring can not be used: {reason}")]
+    /// One key of the ring cannot be used.
+    #[error("key {position} of the key ring cannot be used: {reason}")]
     Key {
         /// Its place in `keys`, from 0.
         position: usize,
@@ -85,24 +93,51 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// Reads the secret's string. Members that this version does not know are ignored; keys that it
-    /// does not know are not.
+    /// Reads the secret's string, for a function that only verifies or that signs with the default
+    /// algorithm.
     ///
     /// # Errors
-    /// [`KeyRingError`], if there is any key in it that can not be used or none of either use
-    /// that may be used at `now`. A ring with a bad key is refused as a whole: an operator has to
-    /// know before tokens are signed with what is left.
+    /// As [`Self::parse_for`].
     pub fn parse(secret: &str, now: UnixSeconds) -> Result<Self, KeyRingError> {
+        Self::parse_for(secret, SignatureAlgorithm::default(), now)
+    }
+
+    /// Reads the secret's string. `algorithm` decides which of the keys that are derived from a seed
+    /// signs; a ring that was rotated decides that itself. Unknown members are ignored, unknown keys
+    /// are not.
+    ///
+    /// # Errors
+    /// [`KeyRingError`] if any key in it cannot be used, or if no key may sign or tag at `now`. A ring
+    /// with a bad key is refused as a whole: an operator has to know before tokens are signed with
+    /// what is left.
+    pub fn parse_for(
+        secret: &str,
+        algorithm: SignatureAlgorithm,
+        now: UnixSeconds,
+    ) -> Result<Self, KeyRingError> {
+        let ring = Self::read(secret, algorithm)?;
+        ring.signer(now).ok_or(KeyRingError::NoSigner)?;
+        ring.tagger(now).ok_or(KeyRingError::NoTagKey)?;
+        Ok(ring)
+    }
+
+    /// As [`Self::parse_for`], also if no key may sign or tag: what such a ring verifies still counts.
+    ///
+    /// # Errors
+    /// [`KeyRingError`] if any key in it cannot be used.
+    pub fn read(secret: &str, algorithm: SignatureAlgorithm) -> Result<Self, KeyRingError> {
         let set: JwkSet = serde_json::from_str(secret).map_err(|_| KeyRingError::Malformed)?;
         let mut ring = Self { signing_keys: Vec::new(), tag_keys: Vec::new() };
         if let Some(seed) = &set.seed {
-            ring.add_first(&FirstKeys::derive(seed).ok_or(KeyRingError::ShortSeed)?);
+            let first = seed::first_keys(seed, algorithm).ok_or(KeyRingError::ShortSeed)?;
+            for key in first {
+                let added = key.into_jwk().and_then(|jwk| ring.add(&jwk));
+                added.map_err(|_| KeyRingError::Malformed)?;
+            }
         }
         for (position, jwk) in set.keys.iter().enumerate() {
             ring.add(jwk).map_err(|reason| KeyRingError::Key { position, reason })?;
         }
-        ring.signer(now).ok_or(KeyRingError::NoSigner)?;
-        ring.tagger(now).ok_or(KeyRingError::NoTagKey)?;
         Ok(ring)
     }
 
@@ -124,13 +159,13 @@ impl KeyRing {
         self.signing_keys(now).find(|key| key.kid() == kid).map(SigningKey::verification_key)
     }
 
-    /// What others need to verify access tokens: the public halves of all unexpired keys, those
-    /// included that do not sign yet. Symmetric keys have none.
+    /// What others need to verify access tokens: the public halves of all unexpired keys, including
+    /// those that do not sign yet. Symmetric keys have none.
     pub fn public_keys(&self, now: UnixSeconds) -> impl Iterator<Item = &PublicJwk> {
         self.signing_keys(now).filter_map(SigningKey::public)
     }
 
-    /// The key of that id, expired or not: whether something was ever signed by us.
+    /// The key of that id, expired or not: proves that a token was ours once.
     #[must_use]
     pub fn retired_or_verification_key(&self, kid: &str) -> Option<&VerificationKey> {
         self.signing_keys.iter().find(|key| key.kid() == kid).map(SigningKey::verification_key)
@@ -143,9 +178,15 @@ impl KeyRing {
         able.max_by_key(|key| key.life().not_before)
     }
 
-    /// Every key whose tag counts at `now`.
+    /// Every key whose tag on refresh tokens and in messages counts at `now`.
     pub fn tag_keys(&self, now: UnixSeconds) -> impl Iterator<Item = &TagKey> {
         self.tag_keys.iter().filter(move |key| !key.life().expired(now))
+    }
+
+    /// Every key whose tag on device tokens counts: also those that have ended, because a device
+    /// token lives longer than a session. A revoked key is not among them.
+    pub fn device_tag_keys(&self) -> impl Iterator<Item = &TagKey> {
+        self.tag_keys.iter()
     }
 
     fn add(&mut self, jwk: &Jwk) -> Result<(), KeyError> {
@@ -161,15 +202,6 @@ impl KeyRing {
             return Err(KeyError::Unsupported);
         }
         Ok(())
-    }
-
-    fn add_first(&mut self, first: &FirstKeys) {
-        // Younger than any key with an `nbf`, so that the first rotation takes over.
-        let life = KeyLife::from(UnixSeconds::new(0));
-        let secret = to_base64url(first.signing.as_slice());
-        let kid = thumbprint(vec![("k", secret), ("kty", "oct".to_owned())]);
-        self.signing_keys.push(SigningKey::from_secret(first.signing.as_slice(), kid, life));
-        self.tag_keys.push(TagKey::from_secret(first.tag.as_slice(), life));
     }
 }
 

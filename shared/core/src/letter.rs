@@ -1,7 +1,7 @@
-//! Letters: what somebody is to be told by e-mail.
+//! Letters: what a user is told by e-mail, and how often.
 //!
-//! A letter is kept in the same transaction as the change it announces and sent afterwards. It
-//! holds no secret: tokens and codes are drawn when it is sent.
+//! A letter is written in the same transaction as the change that it announces and sent afterwards.
+//! It holds no secret: tokens and codes follow from its id when it is sent.
 
 use std::time::Duration;
 
@@ -9,21 +9,34 @@ use crate::{
     email::EmailAddress,
     ids::{LetterId, UserId},
     time::UnixMillis,
+    user::NameKey,
 };
 
-/// Something to be told by e-mail.
+/// How many messages of one kind that anybody can request are sent to one address in an hour.
+pub const MAILS_PER_HOUR: usize = 6;
+
+/// How often in an hour users are told that somebody tries to register with their address.
+pub const NOTICES_PER_HOUR: usize = 1;
+
+/// How many messages, of all kinds together, are sent in an hour to an address that nobody confirmed.
+///
+/// # Security
+/// Strangers can name any address, so each of these messages may go to somebody who wants none.
+pub const UNCONFIRMED_PER_HOUR: usize = 6;
+
+/// Something that is told by e-mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
-    /// Which letter it is; made when it was written.
+    /// Its id, made when it was written.
     pub id: LetterId,
     /// When it was written.
     pub written_at: UnixMillis,
-    /// What it says, and to whom.
+    /// What it says, and to whom it goes.
     pub notice: Notice,
 }
 
 impl Letter {
-    /// A letter that was not sent within this time is given up.
+    /// A letter that was not sent within this time is removed.
     pub const LIFE: Duration = Duration::from_hours(7 * 24);
 
     /// A letter written at `now`, from ten random bytes.
@@ -35,13 +48,14 @@ impl Letter {
 
 /// What a letter says.
 ///
-/// Where a request came without proof of who asks, the letter names an address and whoever sends
-/// it finds out whose that is: the request must not take longer for one that is known.
+/// If a request came without proof of identity, the letter names an address only, and the mailer looks
+/// up the user: the request must not take longer for a known address. Names are left out of notices
+/// to addresses that nobody confirmed: a stranger chose them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// A user registered: the address is to be confirmed.
     Registered {
-        /// Who.
+        /// The user.
         user_id: UserId,
     },
     /// Somebody tried to register with an address that a user has.
@@ -49,53 +63,53 @@ pub enum Notice {
         /// The address.
         email: EmailAddress,
     },
-    /// Somebody tried to register under a name that another user has.
+    /// Somebody tried to register a name that another user has.
     NameTaken {
         /// The address they gave.
         email: EmailAddress,
         /// The name they gave.
         name: String,
     },
-    /// Somebody asked for another message to confirm an address.
+    /// Somebody requested another message to confirm an address.
     ConfirmationAsked {
         /// The address they gave.
         email: EmailAddress,
     },
-    /// Somebody asked for a new password.
+    /// Somebody requested a new password.
     ResetAsked {
         /// The address they gave.
         email: EmailAddress,
     },
     /// A user's password was changed.
     PasswordChanged {
-        /// Whose.
+        /// The user.
         user_id: UserId,
     },
     /// A user wants another address: the new one is to be confirmed.
     EmailChangeAsked {
-        /// Who.
+        /// The user.
         user_id: UserId,
     },
     /// The same, for the address that the user has.
     EmailChangeTold {
         /// The address that may be replaced.
         email: EmailAddress,
-        /// The user's name.
-        name: String,
+        /// The user's name, if the address is confirmed.
+        name: Option<String>,
     },
-    /// A user has another address: for the former one.
+    /// A user has another address now: for the former one.
     EmailChanged {
         /// The address that was replaced.
         email: EmailAddress,
-        /// The user's name.
-        name: String,
+        /// The user's name, if the address is confirmed.
+        name: Option<String>,
     },
     /// A user was deleted.
     Deleted {
         /// The address of the user.
         email: EmailAddress,
-        /// The user's name.
-        name: String,
+        /// The user's name, if the address is confirmed.
+        name: Option<String>,
     },
 }
 
@@ -115,5 +129,50 @@ impl Notice {
             Self::EmailChanged { .. } => "email_changed",
             Self::Deleted { .. } => "deleted",
         }
+    }
+}
+
+/// The longest name that is shown to an address which nobody confirmed, in characters.
+const SHOWN_CHARS: usize = 32;
+
+/// A name as it is shown to an address that nobody confirmed; `None` if it is not shown.
+///
+/// # Security
+/// Strangers choose name and address, so the name is the one thing in the message that they may
+/// write. It is short, in the form that is compared, of letters, digits, `-` and `_`; and a middle dot
+/// stands for each full stop, so that no mail client turns it into a link.
+#[must_use]
+pub fn shown_to_unconfirmed(name: &NameKey) -> Option<String> {
+    let shown = |c: char| match c {
+        '.' => Some('\u{b7}'),
+        '-' | '_' => Some(c),
+        c if c.is_ascii() => c.is_ascii_alphanumeric().then_some(c),
+        // Letters and digits of other scripts, and their marks (RFC 8264 §9.1).
+        c => Some(c),
+    };
+    let short = name.as_str().chars().count() <= SHOWN_CHARS;
+    name.as_str().chars().map(shown).collect::<Option<_>>().filter(|_| short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(name: &str) -> Option<String> {
+        shown_to_unconfirmed(&NameKey::parse(name).unwrap())
+    }
+
+    #[test]
+    fn a_name_that_is_shown_is_no_link_and_no_message() {
+        assert_eq!(shown("Ada-Lovelace_1815").as_deref(), Some("ada-lovelace_1815"));
+        assert_eq!(shown("J\u{e9}r\u{f4}me").as_deref(), Some("j\u{e9}r\u{f4}me"));
+        assert_eq!(shown("www.evil.example").as_deref(), Some("www\u{b7}evil\u{b7}example"));
+        assert_eq!(shown("\u{ff37}ww\u{ff0e}evil").as_deref(), Some("www\u{b7}evil"));
+        for hidden in
+            ["http://evil", "a@b", "call+1-555", "a<b", "won=money!", "it's", &"a".repeat(33)]
+        {
+            assert_eq!(shown(hidden), None, "{hidden}");
+        }
+        assert!(shown(&"a".repeat(32)).is_some());
     }
 }

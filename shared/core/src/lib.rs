@@ -35,5 +35,6 @@ pub mod rotation;
 pub mod seal;
 pub mod secret;
 pub mod session;
+mod tagged_token;
 pub mod time;
 pub mod user;

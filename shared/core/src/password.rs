@@ -26,7 +26,11 @@ pub const PASSWORD_CHARS: usize = 256;
 /// # Security
 /// Prints as a placeholder and is wiped when dropped.
 #[derive(ZeroizeOnDrop)]
-pub struct Password(String);
+pub struct Password {
+    text: String,
+    /// As it was typed, if that is another text.
+    raw: Option<String>,
+}
 
 /// The text can not be a password.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -48,7 +52,35 @@ impl Password {
         if typed.is_empty() || typed.chars().any(|c| c.is_control() || !is_public_assigned(c)) {
             return Err(InvalidPassword);
         }
-        Ok(Self(opaque(typed)))
+        Ok(Self { text: opaque(typed), raw: None })
+    }
+
+    /// A password that is compared with a stored hash, and never stored itself.
+    ///
+    /// Another system may have hashed it as it was typed, or allowed characters that a new password
+    /// must not have. So it is compared in `OpaqueString` form and then, if that is another text,
+    /// as it was typed.
+    ///
+    /// # Errors
+    /// [`InvalidPassword`] if it is empty, too long, or has control characters that nobody can type:
+    /// all but the tab.
+    pub fn typed(typed: &str) -> Result<Self, InvalidPassword> {
+        if typed.is_empty()
+            || typed.len() > PASSWORD_CHARS * 4
+            || typed.chars().count() > PASSWORD_CHARS
+            || typed.chars().any(|c| c.is_control() && c != '\t')
+        {
+            return Err(InvalidPassword);
+        }
+        let text =
+            Self::parse(typed).map_or_else(|_| typed.to_owned(), |parsed| parsed.text.clone());
+        let raw = (text != typed).then(|| typed.to_owned());
+        Ok(Self { text, raw })
+    }
+
+    /// The texts that it is compared as.
+    fn candidates(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(&self.text).chain(&self.raw).map(String::as_bytes)
     }
 }
 
@@ -76,15 +108,15 @@ mod tests {
 
     #[test]
     fn spellings_of_one_password_are_one_password() {
-        assert_eq!(password("a\u{30a} \u{a0}").0, password("\u{e5}  ").0);
-        assert_ne!(password("A").0, password("a").0);
+        assert_eq!(password("a\u{30a} \u{a0}").text, password("\u{e5}  ").text);
+        assert_ne!(password("A").text, password("a").text);
     }
 
     proptest::proptest! {
         #[test]
         fn what_the_precis_profile_takes_is_taken_in_the_same_form(typed in "\\PC{1,40}") {
             if let Ok(enforced) = OpaqueString::enforce(typed.as_str()) {
-                proptest::prop_assert_eq!(&password(&typed).0, &enforced);
+                proptest::prop_assert_eq!(&password(&typed).text, &enforced);
             }
         }
     }
@@ -92,7 +124,7 @@ mod tests {
     #[test]
     fn emoji_and_characters_younger_than_the_profile_are_taken() {
         for typed in ["\u{1f980}", "\u{2764}\u{fe0f}", "\u{1f468}\u{200d}\u{1f469}", "\u{1e900}"] {
-            assert_eq!(password(typed).0, typed);
+            assert_eq!(password(typed).text, typed);
         }
         for typed in ["\u{378}", "\u{fffe}", "\u{e000}", "\u{85}"] {
             assert!(Password::parse(typed).is_err(), "{typed:?}");
@@ -105,6 +137,21 @@ mod tests {
         for typed in [String::new(), "a\u{7}".to_owned(), "a".repeat(PASSWORD_CHARS + 1)] {
             assert!(Password::parse(&typed).is_err());
         }
+    }
+
+    #[test]
+    fn a_password_is_compared_as_it_was_typed_too() {
+        let candidates = |typed: &str| -> Vec<Vec<u8>> {
+            Password::typed(typed).unwrap().candidates().map(<[u8]>::to_vec).collect()
+        };
+        assert_eq!(candidates("plain"), [b"plain"]);
+        let decomposed = "a\u{30a}\u{a0}b";
+        assert_eq!(candidates(decomposed), ["\u{e5} b".as_bytes(), decomposed.as_bytes()]);
+        assert_eq!(candidates("tab\tbed"), [b"tab\tbed"], "not allowed in new passwords");
+        assert_eq!(candidates("\u{378}"), ["\u{378}".as_bytes()], "unassigned");
+        assert!(Password::typed("").is_err());
+        assert!(Password::typed("bell\u{7}").is_err());
+        assert!(Password::typed(&"a".repeat(PASSWORD_CHARS + 1)).is_err());
     }
 
     #[test]

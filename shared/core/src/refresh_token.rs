@@ -4,30 +4,28 @@
 //! user id (16) ‖ session id (16) ‖ generation (4, big endian) ‖ secret (32) ‖ tag (16)
 //! ```
 //!
-//! The tag is HMAC-SHA-256 over the prefix and the 68 bytes before it, cut to 16 bytes, under the
-//! key ring's tag key. It keeps garbage away from the database and tells 'genuine but old' from
-//! 'forged'. Possession is proved by the secret alone, whose SHA-256 the session holds.
+//! The tag is HMAC-SHA-256 over the prefix and the 68 bytes before it, truncated to 16 bytes, under
+//! the key ring's tag key. It keeps garbage away from the database and distinguishes genuine but old
+//! tokens from forged ones. The secret alone proves possession; the session holds its SHA-256.
 
 use std::fmt;
 
-use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::{
-    encoding::{from_base64url, to_base64url},
+    encoding::from_base64url,
     ids::{SessionId, UserId},
     key_ring::TagKey,
     secret::TokenSecret,
+    tagged_token::{Format, TagError},
 };
 
-/// The prefix of every version 1 token, by which secret scanners can know one.
+/// The prefix of every version 1 token. Secret scanners can search for it.
 pub const PREFIX: &str = "rt1_";
 
-const SIGNED: usize = 16 + 16 + 4 + 32;
-const TAG: usize = 16;
-const TEXT: usize = PREFIX.len() + (SIGNED + TAG) / 3 * 4;
+const FORMAT: Format = Format::new(PREFIX, 16 + 16 + 4 + 32);
 
-/// A genuine refresh token: our tag was on it, or we are about to put it there.
+/// A genuine refresh token: one whose tag was checked, or that is about to be tagged.
 #[derive(Debug)]
 pub struct RefreshToken {
     /// Whose session it is.
@@ -40,7 +38,7 @@ pub struct RefreshToken {
     pub secret: TokenSecret,
 }
 
-/// Why a text is no refresh token of ours.
+/// Why a text is not a refresh token of ours.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RefreshTokenError {
     /// Not `rt1_` followed by 84 bytes in canonical base64url.
@@ -55,18 +53,16 @@ impl RefreshToken {
     /// The token as clients get it.
     #[must_use]
     pub fn encode(&self, key: &TagKey) -> EncodedRefreshToken {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(SIGNED + TAG));
-        bytes.extend_from_slice(self.user_id.as_bytes());
-        bytes.extend_from_slice(self.session_id.as_bytes());
-        bytes.extend_from_slice(&self.generation.to_be_bytes());
-        bytes.extend_from_slice(self.secret.expose());
-        let tag = tag(key, &bytes);
-        bytes.extend_from_slice(&tag);
-        let encoded = Zeroizing::new(to_base64url(&bytes));
-        EncodedRefreshToken([PREFIX, encoded.as_str()].concat())
+        let fields = [
+            self.user_id.as_bytes().as_slice(),
+            self.session_id.as_bytes(),
+            &self.generation.to_be_bytes(),
+            self.secret.expose(),
+        ];
+        EncodedRefreshToken(FORMAT.encode(&fields, &[], key.hmac()))
     }
 
-    /// Reads a token that a client presented and checks its tag against every tag key.
+    /// Reads a token that a client presented and checks its tag with each of `keys`.
     ///
     /// # Errors
     /// [`RefreshTokenError`]: the text is refused without looking anything up.
@@ -74,46 +70,21 @@ impl RefreshToken {
         text: &str,
         keys: impl IntoIterator<Item = &'k TagKey>,
     ) -> Result<Self, RefreshTokenError> {
-        if text.len() != TEXT {
-            return Err(RefreshTokenError::Malformed);
-        }
-        let encoded = text.strip_prefix(PREFIX).ok_or(RefreshTokenError::Malformed)?;
-        let bytes = Zeroizing::new(from_base64url(encoded).ok_or(RefreshTokenError::Malformed)?);
-        let (signed, presented_tag) =
-            bytes.split_at_checked(SIGNED).ok_or(RefreshTokenError::Malformed)?;
-        let genuine = keys
-            .into_iter()
-            .any(|key| verify_slices_are_equal(&tag(key, signed), presented_tag).is_ok());
-        if !genuine {
-            return Err(RefreshTokenError::Forged);
-        }
-        Self::from_signed_bytes(signed).ok_or(RefreshTokenError::Malformed)
+        let keys = keys.into_iter().map(TagKey::hmac);
+        let mut fields = FORMAT.decode(text, &[], keys).map_err(|error| match error {
+            TagError::Malformed => RefreshTokenError::Malformed,
+            TagError::Forged => RefreshTokenError::Forged,
+        })?;
+        let mut read = || {
+            Some(Self {
+                user_id: UserId::from_bytes(fields.take()?),
+                session_id: SessionId::from_bytes(fields.take()?),
+                generation: u32::from_be_bytes(fields.take()?),
+                secret: TokenSecret::new(fields.take()?),
+            })
+        };
+        read().ok_or(RefreshTokenError::Malformed)
     }
-
-    fn from_signed_bytes(signed: &[u8]) -> Option<Self> {
-        let (user_id, rest) = signed.split_first_chunk()?;
-        let (session_id, rest) = rest.split_first_chunk()?;
-        let (generation, rest) = rest.split_first_chunk()?;
-        let (secret, _) = rest.split_first_chunk()?;
-        Some(Self {
-            user_id: UserId::from_bytes(*user_id),
-            session_id: SessionId::from_bytes(*session_id),
-            generation: u32::from_be_bytes(*generation),
-            secret: TokenSecret::new(*secret),
-        })
-    }
-}
-
-fn tag(key: &TagKey, signed: &[u8]) -> [u8; TAG] {
-    let mut context = hmac::Context::with_key(key.hmac());
-    context.update(PREFIX.as_bytes());
-    context.update(signed);
-    let full = context.sign();
-    let mut tag = [0; TAG];
-    for (to, from) in tag.iter_mut().zip(full.as_ref()) {
-        *to = *from;
-    }
-    tag
 }
 
 /// What a refresh token says about itself.
@@ -149,8 +120,7 @@ impl UnverifiedRefreshToken {
 ///
 /// # Security
 /// Prints as a placeholder and is wiped when dropped.
-#[derive(Zeroize, ZeroizeOnDrop)]
-pub struct EncodedRefreshToken(String);
+pub struct EncodedRefreshToken(Zeroizing<String>);
 
 impl EncodedRefreshToken {
     /// The text: only for the line that sends it.
@@ -171,6 +141,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::encoding::{from_base64url, to_base64url};
+
+    const TEXT: usize = FORMAT.text_len();
 
     fn key(byte: u8) -> TagKey {
         TagKey::new(&[byte; 32])

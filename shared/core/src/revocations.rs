@@ -1,11 +1,9 @@
-//! Sessions that ended lately: what lets others refuse access tokens that have not expired yet.
+//! Sessions that ended recently, so that other services can refuse their unexpired access tokens.
 //!
-//! Whatever ends a session is known by the session, so that is all there is to say: nothing else
-//! has to be compared with anybody's clock. The [list](RevocationList) that is published reaches
-//! back as far as there may be access tokens, and names at most [`MAX_ENDED`] sessions. If more
-//! ended, it says from when on it is complete, and older tokens count as expired: their clients
-//! refresh, which ended sessions can not. Who looks regularly loses nothing by that, because
-//! [`KnownEnds`] adds up what lists said.
+//! The published [list](RevocationList) covers as much time as an access token can live, and names at
+//! most [`MAX_ENDED`] sessions. If more ended, it states from when on it is complete. Older tokens then
+//! count as expired: their clients refresh, which ended sessions cannot. A service that reads the list
+//! regularly does not need that, because [`KnownEnds`] accumulates the lists.
 
 mod known;
 mod list;
@@ -27,25 +25,24 @@ use crate::{
 /// The most sessions that a list names.
 pub const MAX_ENDED: usize = 1_000;
 
-/// How long others may keep a list before they look again.
+/// How long others may cache a list.
 pub const MAX_AGE: Duration = Duration::from_secs(15);
 
-/// What a list says is as of a whole multiple of this: while nothing ends, the same list is given
-/// out, and who has it already is not sent it again.
+/// Lists are dated by whole multiples of this. While no session ends, the list stays the same, and a
+/// client that has it gets 304.
 const STEP: Duration = Duration::from_secs(60);
 
-/// From so many sessions on a list is as of when it is made: with so many ends it seldom stays the
-/// same.
+/// A list with at least this many sessions is dated by when it is made: it would change anyway.
 const BUSY: usize = MAX_ENDED / 10;
 
-/// So long after its end a session may still be missing from where ends are read.
+/// How long after its end a session may be missing from the index: it is eventually consistent.
 const LAG: Duration = Duration::from_secs(5);
 
-/// A session that ended, as others know it: half of the SHA-256 of its id.
+/// A session that ended, as the list names it: half of the SHA-256 of its id.
 ///
 /// # Security
-/// Who has an access token has the id and can compare; everybody else learns neither ids nor, as
-/// they contain it, when people signed in.
+/// The holder of an access token has the id and can compare. Others learn neither ids nor the sign-in
+/// times that ids contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EndedSession([u8; 16]);
 
@@ -73,7 +70,7 @@ impl<'de> Deserialize<'de> for EndedSession {
     }
 }
 
-/// The ends of sessions as they were found, from a point in time on.
+/// The sessions that were found to have ended since some point in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecentEnds {
     ended: Vec<EndedSession>,
@@ -82,25 +79,25 @@ pub struct RecentEnds {
 }
 
 impl RecentEnds {
-    /// As of when ends can be told at `now`: what ended later may be missing from where they are read.
+    /// The time up to which the index is complete at `now`.
     fn settled(now: UnixMillis) -> UnixSeconds {
         now.minus(LAG).seconds()
     }
 
-    /// The same for as long as possible.
+    /// The date of a list made at `now`: the same for as long as possible.
     fn as_of(now: UnixMillis) -> UnixSeconds {
         let settled = Self::settled(now).get();
         UnixSeconds::new(settled - settled % STEP.as_secs())
     }
 
-    /// From when on ends have to be told at `now`, if access tokens live for `reach`.
+    /// The time from which on ends are listed at `now`, if access tokens live for `reach`.
     #[must_use]
     pub fn wanted_since(now: UnixMillis, reach: Duration) -> UnixSeconds {
         UnixSeconds::new(Self::as_of(now).get().saturating_sub(reach.as_secs()))
     }
 
-    /// What was found at `now`: the sessions that ended since [`RecentEnds::wanted_since`], the last
-    /// one first; all that there are, or the last `MAX_ENDED + 1` or more of them.
+    /// `found` at `now`: the sessions that ended since [`RecentEnds::wanted_since`], the latest first.
+    /// Either all of them, or at least the latest `MAX_ENDED + 1`.
     #[must_use]
     pub fn new(found: &[(SessionId, UnixMillis)], now: UnixMillis, reach: Duration) -> Self {
         let told = found.get(..MAX_ENDED).unwrap_or(found);
@@ -111,10 +108,10 @@ impl RecentEnds {
             }
             _ => Self::wanted_since(now, reach),
         };
-        // While many end, the next list may not go back far: it shall adjoin this one all the same.
+        // While many end, the next list may not reach back far. It has to adjoin this one.
         let as_of = if told.len() > BUSY { Self::settled(now) } else { Self::as_of(now) };
         let mut ended: Vec<_> = told.iter().map(|(id, _)| EndedSession::from(*id)).collect();
-        // One spelling for one set, and no order of events.
+        // Sorted, so that the same set is the same text and the order of events does not show.
         ended.sort_unstable();
         Self { ended, since, as_of }
     }

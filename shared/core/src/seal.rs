@@ -1,8 +1,8 @@
-//! Sealing a secret for whoever holds the one before it.
+//! Sealing a secret for the holder of the one before it.
 //!
-//! When a token is superseded, the session keeps its successor's secret encrypted under a key
-//! that only the *superseded* secret yields. A client that lost the answer can be walked forward,
-//! seal by seal, to the live token; the tables and the key ring alone open nothing.
+//! When a token is superseded, the session keeps its successor's secret, encrypted under a key that is
+//! derived from the *superseded* secret. A client that lost the answer can be walked forward, seal by
+//! seal, to the live token. The tables and the key ring alone open no seal.
 //!
 //! AES-256-GCM with a random nonce; the key is HKDF-SHA-256 (RFC 5869) of the superseded secret;
 //! user id, session id and the superseded generation are associated data.
@@ -41,7 +41,7 @@ impl SealedSecret {
     }
 }
 
-/// Where in which chain a seal belongs: what it is bound to.
+/// The position in a chain that a seal is bound to.
 #[derive(Debug, Clone, Copy)]
 pub struct SealContext {
     /// Whose session it is.
@@ -69,7 +69,7 @@ impl SealContext {
 #[error("the successor could not be sealed or its seal does not open")]
 pub struct SealError;
 
-/// Seals `successor` for whoever holds `superseded`. `nonce` is twelve fresh random bytes.
+/// Seals `successor` for the holder of `superseded`. `nonce` is twelve fresh random bytes.
 ///
 /// # Errors
 /// [`SealError`] if the cryptographic library refuses, which valid input never causes.
@@ -94,7 +94,7 @@ pub fn seal(
     Ok(SealedSecret(sealed))
 }
 
-/// Opens what [`seal`] made, with the superseded secret.
+/// Opens a seal with the superseded secret.
 ///
 /// # Errors
 /// [`SealError`] for another secret, another context or altered bytes.

@@ -1,11 +1,11 @@
-//! The 32 random bytes at the heart of a refresh token, and what may be kept of them.
+//! The 32 random bytes of a refresh token, and the hash of them that is stored.
 
 use std::fmt;
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
 use zeroize::ZeroizeOnDrop;
 
-/// The secret of one generation of one session. Whoever knows it holds the token.
+/// The secret of one generation of one session. Knowing it is holding the token.
 ///
 /// # Security
 /// Has no `Display`, `Serialize` or `Clone`, prints as a placeholder and is wiped when dropped.
@@ -25,7 +25,7 @@ impl TokenSecret {
         &self.0
     }
 
-    /// What the session keeps instead of the secret.
+    /// The hash that the session keeps instead of the secret.
     #[must_use]
     pub fn hash(&self) -> SecretHash {
         let mut hash = [0; 32];
@@ -41,11 +41,11 @@ impl fmt::Debug for TokenSecret {
     }
 }
 
-/// SHA-256 of a [`TokenSecret`]. The secret has 256 bits of entropy, so no salt and no stretching
-/// are needed to keep it from being guessed.
+/// SHA-256 of a [`TokenSecret`]. The secret has 256 bits of entropy, so it needs neither salt nor
+/// stretching.
 ///
 /// # Security
-/// Equality takes the same time wherever the difference is.
+/// Compared in constant time.
 #[derive(Clone, Copy)]
 pub struct SecretHash([u8; 32]);
 

@@ -171,24 +171,30 @@ impl Session {
     }
 }
 
-/// The sessions that make room for a new one: of all that the table still has, so many that no
-/// more than `max` are left with the new one. Those that are over go first, then the oldest. Where
-/// newer ones have come meanwhile the new one may go itself: whoever looks, of sign-ins at the same
-/// time the same ones stay.
+/// Picks the sessions to delete so that at most `max` remain. Ended sessions go first, then the
+/// least recently used.
+///
+/// `sessions` are all that the table has after `new` was written. Concurrent sign-ins therefore
+/// pick the same ones, and the last of them to read sees them all: the cap holds once all have
+/// answered.
 #[must_use]
 pub fn to_evict(
     sessions: &[Session],
-    new: SessionId,
+    new: &Session,
     now: UnixMillis,
     max: usize,
 ) -> Vec<SessionId> {
-    let others = sessions.iter().filter(|session| session.session_id != new);
-    // Ids are in the order in which sessions were made (RFC 9562 §5.7).
-    let others = others.map(|session| (session.ended(now).is_none(), session.session_id));
-    let mut all: Vec<_> = others.chain([(true, new)]).collect();
+    let is_new = |session: &Session| session.session_id == new.session_id;
+    let missing = (!sessions.iter().any(is_new)).then_some(new);
+    // Ids decide between sessions that were used in the same millisecond.
+    let mut all: Vec<_> = sessions
+        .iter()
+        .chain(missing)
+        .map(|session| (session.ended(now).is_none(), session.refreshed_at(), session.session_id))
+        .collect();
     all.sort_unstable();
     let excess = all.len().saturating_sub(max);
-    all.into_iter().take(excess).map(|(_, session_id)| session_id).collect()
+    all.into_iter().take(excess).map(|(.., session_id)| session_id).collect()
 }
 
 #[cfg(test)]
@@ -217,21 +223,33 @@ mod tests {
     #[test]
     fn the_oldest_session_makes_room_but_an_ended_one_goes_first() {
         let sessions = [session(1, false), session(2, false), session(3, true), session(4, false)];
-        let new = session(5, false).session_id;
+        let new = session(5, false);
         let now = UnixMillis::new(6);
-        assert_eq!(to_evict(&sessions, new, now, 5), []);
-        assert_eq!(to_evict(&sessions, new, now, 4), [sessions[2].session_id]);
+        assert_eq!(to_evict(&sessions, &new, now, 5), []);
+        assert_eq!(to_evict(&sessions, &new, now, 4), [sessions[2].session_id]);
         assert_eq!(
-            to_evict(&sessions, new, now, 3),
+            to_evict(&sessions, &new, now, 3),
             [sessions[2].session_id, sessions[0].session_id]
         );
+    }
+
+    #[test]
+    fn what_makes_room_is_the_session_that_was_used_longest_ago() {
+        let mut sessions = [1, 2, 3].map(|made| session(made, false));
+        sessions[0].superseded[0] = Some(Superseded {
+            hash: SecretHash::from_bytes([1; 32]),
+            sealed_successor: SealedSecret::from_bytes([0; 60]),
+            superseded_at: UnixMillis::new(4),
+        });
+        let evicted = to_evict(&sessions, &session(5, false), UnixMillis::new(6), 3);
+        assert_eq!(evicted, [sessions[1].session_id]);
     }
 
     #[test]
     fn of_sign_ins_at_the_same_time_the_last_ones_stay() {
         let sessions = [1, 2, 3, 4].map(|made| session(made, false));
         for new in &sessions {
-            let evicted = to_evict(&sessions, new.session_id, UnixMillis::new(5), 2);
+            let evicted = to_evict(&sessions, new, UnixMillis::new(5), 2);
             assert_eq!(evicted, [sessions[0].session_id, sessions[1].session_id]);
         }
     }

@@ -33,13 +33,15 @@ pub struct NameKey(String);
 pub struct InvalidName;
 
 impl NameKey {
-    /// Normalises a name for comparison.
+    /// Normalises a name for comparison. White space around it does not count: keyboards add it.
     ///
     /// # Errors
     /// [`InvalidName`] if the profile forbids the name, if it is too long, or if normalising it twice
     /// gives another result: the profile's tables and its case mapping follow different versions of
     /// Unicode, so the mapping yields letters that the tables forbid (U+AB70 for U+13A0).
     pub fn parse(name: &str) -> Result<Self, InvalidName> {
+        let name = name.trim();
+        let name = name.trim();
         // The cap comes first, because normalising a long text is expensive.
         if name.len() > NAME_CHARS * 4 {
             return Err(InvalidName);

@@ -1,6 +1,6 @@
 //! The HTTP layer of Ratchet: from requests to use cases, and from their results to responses.
 //!
-//! It does not know Lambda. Whoever serves a router inserts an [`Invocation`] into each request.
+//! It does not know Lambda. The server of a router inserts an [`Invocation`] into each request.
 //!
 //! * [`Problem`] – every refusal, as RFC 9457 problem details, and what each error of a use case is
 //! * [`body`], [`private`], [`optional`](mod@optional), [`path`] – what requests carry

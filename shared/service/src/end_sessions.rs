@@ -151,7 +151,7 @@ impl EndSessions {
         &self,
         user_id: UserId,
         mut others: Vec<Session>,
-        new: SessionId,
+        new: &Session,
         limits: Limits,
         now: UnixMillis,
     ) -> Result<(), Fault> {
@@ -164,7 +164,8 @@ impl EndSessions {
         for evicted in to_evict(&others, new, now, max) {
             let is_live =
                 |session: &Session| session.session_id == evicted && session.ended(now).is_none();
-            if published_for.is_some() && (evicted == new || others.iter().any(is_live)) {
+            if published_for.is_some() && (evicted == new.session_id || others.iter().any(is_live))
+            {
                 let reason = RevocationReason::EndedByUser;
                 self.sessions.revoke(user_id, evicted, reason, now).await?;
             } else {

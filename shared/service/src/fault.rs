@@ -5,7 +5,7 @@ use ratchet_core::{
 };
 use ratchet_store::{LoadError, StoreError};
 
-/// A failure that is not a refusal. Whoever reports it logs it, once, with its causes.
+/// A failure that is not a refusal. The layer that reports it logs it, once, with its causes.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// DynamoDB or Secrets Manager could not do its part.

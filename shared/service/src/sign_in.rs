@@ -8,6 +8,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use ratchet_core::{
     config::Config,
     device_token::{DeviceId, DeviceToken},
+    email::EmailAddress,
     entropy::random,
     error_chain::ErrorChain,
     ids::SessionId,
@@ -151,7 +152,7 @@ impl SignIn {
         let ring = self.key_ring.current(now).await?;
         let tag_key = ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
         let device = device_token.and_then(|text| {
-            DeviceToken::parse(&text, &name, ring.tag_keys(now.seconds()), now.seconds())
+            DeviceToken::parse(&text, &name, ring.device_tag_keys(), now.seconds())
         });
         let Proven { user, attempt } = self.prove(&name, password, device, source_ip, now).await?;
         let device_token = renew(device, &user, now)?.encode(&name, tag_key);
@@ -217,8 +218,14 @@ impl SignIn {
     }
 
     async fn find(&self, name: &str, now: UnixMillis) -> Result<Option<Credentials>, SignInError> {
-        match NameKey::parse(name) {
-            Ok(name) => Ok(self.users.find_credentials(&name, now).await?),
+        // Names from before they could have no '@' are still names.
+        if let Ok(name) = NameKey::parse(name)
+            && let Some(found) = self.users.find_credentials(&name, now).await?
+        {
+            return Ok(Some(found));
+        }
+        match EmailAddress::parse(name) {
+            Ok(email) => Ok(self.users.find_credentials_by_email(&email, now).await?),
             // Nobody has an invalid name.
             Err(_) => Ok(None),
         }
@@ -256,17 +263,16 @@ impl SignIn {
         };
         // Access tokens are dated when they are issued, not when the request arrived.
         let pair = self.issuer.issue(user, &session, &token, ring, clock::now())?;
-        let (created, others) =
-            tokio::join!(self.sessions.create(&session), self.sessions.list(user.id));
-        created?;
-        let others = others?;
+        self.sessions.create(&session).await?;
+        // Read after the write: of sign-ins at the same time, the last one sees all of them.
+        let others = self.sessions.list(user.id).await?;
         for (id, error) in &others.unreadable {
             let error = tracing::field::display(ErrorChain(error));
             tracing::error!(error, user_id = %user.id, session_id = %id, "a session cannot be read");
         }
         let limits =
             Limits { max: self.policy.max_sessions, published_for: self.policy.published_for };
-        self.end_sessions.evict(user.id, others.sessions, session_id, limits, now).await?;
+        self.end_sessions.evict(user.id, others.sessions, &session, limits, now).await?;
         record(SecurityEvent::SessionCreated, Some(user.id), Some(session_id));
         Ok(pair)
     }

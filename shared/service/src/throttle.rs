@@ -25,6 +25,13 @@ pub struct AttemptLimiter {
     policy: AttemptPolicy,
 }
 
+/// An attempt that was counted, as a failure until it proves to be none.
+#[derive(Debug, Clone)]
+pub struct RecordedAttempt {
+    key: AttemptKey,
+    id: AttemptId,
+}
+
 /// Which counter an attempt goes to.
 #[derive(Debug, Clone, Copy)]
 pub enum Counter<'a> {
@@ -105,7 +112,7 @@ impl AttemptLimiter {
         Self { attempts, policy }
     }
 
-    /// Counts an attempt, as a failure until it proves to be none. Returns the counter's key.
+    /// Counts an attempt, as a failure until it proves to be none.
     ///
     /// # Errors
     /// [`AttemptError`]; the attempt was not counted and must not be made.
@@ -113,12 +120,12 @@ impl AttemptLimiter {
         &self,
         counter: Counter<'_>,
         now: UnixMillis,
-    ) -> Result<AttemptKey, AttemptError> {
+    ) -> Result<RecordedAttempt, AttemptError> {
         let key = counter.key(now);
-        let attempt = AttemptId::new(random()?);
+        let id = AttemptId::new(random()?);
         let throttle = counter.throttle(&self.policy);
-        let throttled = match self.attempts.take(&key, throttle, attempt, now).await? {
-            ThrottleDecision::Allow => return Ok(key),
+        let throttled = match self.attempts.take(&key, throttle, id, now).await? {
+            ThrottleDecision::Allow => return Ok(RecordedAttempt { key, id }),
             ThrottleDecision::Wait(delay) => Throttled::RetryAfter(delay),
             ThrottleDecision::Locked => Throttled::Locked,
         };
@@ -130,22 +137,22 @@ impl AttemptLimiter {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn reset(&self, key: &AttemptKey) -> Result<(), StoreError> {
-        self.attempts.reset(key).await
+    pub async fn reset(&self, attempt: &RecordedAttempt) -> Result<(), StoreError> {
+        self.attempts.reset(&attempt.key, attempt.id).await
     }
 
     /// Takes back one attempt that was no failure.
     ///
     /// An error is only logged: a counter that is too high makes later delays longer, which is no
     /// reason to refuse an attempt that was right.
-    pub async fn take_back(&self, key: &AttemptKey) {
-        log_unless_written(self.attempts.give_back(key).await);
+    pub async fn take_back(&self, attempt: &RecordedAttempt) {
+        log_unless_written(self.attempts.give_back(&attempt.key, attempt.id).await);
     }
 
     /// Resets the account's or device's counter and takes back the network's attempt, after a
     /// successful sign-in. Errors are only logged, as in [`take_back`](Self::take_back).
-    pub async fn sign_in_succeeded(&self, account: &AttemptKey, network: &AttemptKey) {
-        let (reset, ()) = tokio::join!(self.attempts.reset(account), self.take_back(network));
+    pub async fn sign_in_succeeded(&self, account: &RecordedAttempt, network: &RecordedAttempt) {
+        let (reset, ()) = tokio::join!(self.reset(account), self.take_back(network));
         log_unless_written(reset);
     }
 

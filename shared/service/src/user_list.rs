@@ -1,19 +1,33 @@
 //! The list of users: names for everybody who is signed in, details for administrators.
 
-use ratchet_core::{access_token::Claims, user::NameKey};
+use ratchet_core::{access_token::Claims, config::ListUsers, user::NameKey};
 use ratchet_store::{
     Stores, Users,
     users::{ListedUser, Page},
 };
 
-use crate::{Fault, access::CallerLookup};
+use crate::{Fault, access::CallerLookup, fault::from_faults};
 
 /// Lists users.
 #[derive(Debug, Clone)]
 pub struct UserList {
     users: Users,
     callers: CallerLookup,
+    allowed: ListUsers,
 }
+
+/// Why users were not listed.
+#[derive(Debug, thiserror::Error)]
+pub enum UserListError {
+    /// Only administrators may list users here.
+    #[error("only administrators may list users")]
+    NotAdministrator,
+    /// Something that is needed failed.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+from_faults!(UserListError);
 
 /// Which part of the list.
 #[derive(Debug)]
@@ -30,14 +44,27 @@ impl UserList {
     /// The users in these stores.
     #[must_use]
     pub fn new(stores: &Stores<'_>) -> Self {
-        Self { users: stores.users(), callers: CallerLookup::new(stores) }
+        Self {
+            users: stores.users(),
+            callers: CallerLookup::new(stores),
+            allowed: stores.config().list_users,
+        }
     }
 
     /// A page of the list, in name order. It has details only if the caller is an administrator.
     ///
     /// # Errors
-    /// [`Fault`].
-    pub async fn list(&self, caller: Claims, query: UserQuery) -> Result<Page<ListedUser>, Fault> {
+    /// [`UserListError`].
+    pub async fn list(
+        &self,
+        caller: Claims,
+        query: UserQuery,
+    ) -> Result<Page<ListedUser>, UserListError> {
+        if self.allowed == ListUsers::Administrators
+            && !self.callers.is_administrator(caller.clone()).await?
+        {
+            return Err(UserListError::NotAdministrator);
+        }
         let UserQuery { prefix, after, limit } = query;
         let prefix = prefix.as_ref().map_or("", NameKey::as_str);
         let mut page = self.users.list(prefix, after.as_deref(), limit.into()).await?;

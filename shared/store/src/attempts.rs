@@ -2,18 +2,27 @@
 
 use aws_sdk_dynamodb::{
     Client,
-    operation::update_item::UpdateItemError,
-    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
+    types::{AttributeValue, ReturnValue},
 };
 use ratchet_core::{
-    attempts::{AttemptId, AttemptKey, Failures, Throttle, ThrottleDecision},
+    attempts::{AttemptId, AttemptKey, Counter, Failures, REMEMBERED, Throttle, ThrottleDecision},
     time::UnixMillis,
 };
 
 use crate::{
     StoreError,
-    item::{Item, Reader, binary, number, string},
+    conditions::{EXPIRES_AT, is_new, is_present},
+    expression::{Changes, Condition, Path, above, all, any, at_most, below, differs, is_number},
+    item::{Item, Reader, binary, number},
+    write::{Updated, Write, pk},
 };
+
+/// The last attempts that were counted, the last one first.
+const TAKEN: [Path; REMEMBERED] =
+    ["last_attempt", "last_attempt_2", "last_attempt_3", "last_attempt_4"];
+
+/// The last attempts that were settled, the last one first.
+const SETTLED: [Path; REMEMBERED] = ["settled_1", "settled_2", "settled_3", "settled_4"];
 
 /// The counters.
 #[derive(Debug, Clone)]
@@ -29,13 +38,11 @@ impl Attempts {
         Self { client, table: table.into() }
     }
 
-    /// Counts an attempt, if and only if `throttle` allows it: one conditional write.
-    ///
-    /// The condition is [`Throttle::steps`]; if it does not hold, the item says why. The types are
-    /// part of it so that a damaged counter is found and not read as an empty one.
+    /// Counts an attempt, if and only if `throttle` allows it: [`Counter::take`] in one conditional
+    /// write. If the condition does not hold, the item says why.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing may be tried then.
+    /// [`StoreError`]; the attempt must not be made then.
     pub async fn take(
         &self,
         key: &AttemptKey,
@@ -43,97 +50,52 @@ impl Attempts {
         attempt: AttemptId,
         now: UnixMillis,
     ) -> Result<ThrottleDecision, StoreError> {
-        let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", string(key.as_str()))
-            .update_expression(
-                "SET last_at = :now, last_attempt = :attempt, expires_at = :expires_at \
-                 ADD failures :one",
-            )
-            .expression_attribute_values(":now", number(now.get()))
-            .expression_attribute_values(":attempt", binary(attempt.as_bytes()))
-            .expression_attribute_values(":expires_at", number(key.expires_at(now.seconds()).get()))
-            .expression_attribute_values(":one", number(1_u64))
-            .expression_attribute_values(":number", string("N"));
-        let mut allowed = Vec::new();
-        for (position, step) in throttle.steps(now).iter().enumerate() {
-            let below = format!(":below_{position}");
-            update = update.expression_attribute_values(&below, number(step.below));
-            match step.last_until {
-                None => allowed.push(format!("failures < {below}")),
-                Some(until) => {
-                    let until_name = format!(":until_{position}");
-                    allowed.push(format!("failures < {below} AND last_at <= {until_name}"));
-                    update = update.expression_attribute_values(until_name, number(until.get()));
-                }
-            }
-        }
-        // A try of the SDK that was applied without our hearing of it is not counted again.
-        let condition = format!(
-            "attribute_not_exists(pk) OR last_attempt <> :attempt AND \
-             attribute_type(failures, :number) AND attribute_type(last_at, :number) AND ({})",
-            allowed.join(" OR ")
-        );
-        let result = update
-            .condition_expression(condition)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let Err(error) = result else { return Ok(ThrottleDecision::Allow) };
-        let Some(UpdateItemError::ConditionalCheckFailedException(unmet)) =
-            error.as_service_error()
-        else {
-            return Err(StoreError::new("UpdateItem", error));
+        let changes = Changes::new()
+            .set("last_at", number(now.get()))
+            .set(EXPIRES_AT, number(key.expires_at(now.seconds()).get()))
+            .add("failures", number(1_u64));
+        let allowed = all([is_readable(), is_not_among(TAKEN, attempt), is_allowed(throttle, now)]);
+        let write = Write::update(&self.table, pk(key.as_str()), shift(changes, TAKEN, attempt))
+            .when(any([is_new(), allowed]));
+        let item = match write.send_update(&self.client).await? {
+            Updated::Written(_) => return Ok(ThrottleDecision::Allow),
+            Updated::Unmet(item) => item.ok_or(StoreError::MalformedItem("attempts"))?,
         };
-        let item = unmet.item.as_ref().ok_or(StoreError::MalformedItem("attempts"))?;
-        if Reader(item).optional_bytes("last_attempt")? == Some(*attempt.as_bytes()) {
-            return Ok(ThrottleDecision::Allow);
-        }
-        match throttle.decide(Some(to_failures(item)?), now) {
-            // The two can differ only by a defect; nothing may get through by it.
-            ThrottleDecision::Allow => Err(StoreError::MalformedItem("failures")),
-            decision => Ok(decision),
+        // An earlier try of the SDK may have been applied although its answer was lost.
+        match Counter::take(Some(&to_counter(&item)?), attempt, throttle, now) {
+            // The condition and the decision can differ only by a defect. Nothing may get through.
+            (ThrottleDecision::Allow, Some(_)) => Err(StoreError::MalformedItem("failures")),
+            (decision, _) => Ok(decision),
         }
     }
 
-    /// Begins a new succession: the password was proved.
+    /// Begins a new succession: the password was proved. `attempt` is settled once, however often
+    /// this write arrives.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn reset(&self, key: &AttemptKey) -> Result<(), StoreError> {
-        let update = self.client.update_item().table_name(&self.table);
-        let update = update
-            .key("pk", string(key.as_str()))
-            .update_expression("SET failures = :zero")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":zero", number(0_u64));
-        unless_unmet(update.send().await.map(drop))
+    pub async fn reset(&self, key: &AttemptKey, attempt: AttemptId) -> Result<(), StoreError> {
+        let changes = Changes::new().set("failures", number(0_u64));
+        self.settle(key, attempt, changes, is_present()).await
     }
 
-    /// Takes one attempt back: it was no failure.
+    /// Takes one attempt back: it was no failure. `attempt` is settled once, however often this
+    /// write arrives, and the counter never falls below zero.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn give_back(&self, key: &AttemptKey) -> Result<(), StoreError> {
-        let update = self.client.update_item().table_name(&self.table);
-        let update = update
-            .key("pk", string(key.as_str()))
-            .update_expression("SET failures = failures - :one")
-            .condition_expression("failures > :zero")
-            .expression_attribute_values(":one", number(1_u64))
-            .expression_attribute_values(":zero", number(0_u64));
-        unless_unmet(update.send().await.map(drop))
+    pub async fn give_back(&self, key: &AttemptKey, attempt: AttemptId) -> Result<(), StoreError> {
+        let changes = Changes::new().add("failures", AttributeValue::N("-1".to_owned()));
+        self.settle(key, attempt, changes, above("failures", number(0_u64))).await
     }
 
-    /// Forgets a counter: the account is unlocked. Whether there was one.
+    /// Removes a counter: the account is unlocked. Returns whether there was one.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn forget(&self, key: &AttemptKey) -> Result<bool, StoreError> {
         let delete = self.client.delete_item().table_name(&self.table);
-        let delete = delete.key("pk", string(key.as_str())).return_values(ReturnValue::AllOld);
+        let delete = delete.set_key(Some(pk(key.as_str()))).return_values(ReturnValue::AllOld);
         let deleted = delete.send().await.map_err(|error| StoreError::new("DeleteItem", error))?;
         Ok(deleted.attributes.is_some())
     }
@@ -144,10 +106,62 @@ impl Attempts {
     /// [`StoreError`].
     pub async fn find(&self, key: &AttemptKey) -> Result<Option<Failures>, StoreError> {
         let get = self.client.get_item().table_name(&self.table).consistent_read(true);
-        let get = get.key("pk", string(key.as_str())).send().await;
+        let get = get.set_key(Some(pk(key.as_str()))).send().await;
         let output = get.map_err(|error| StoreError::new("GetItem", error))?;
         output.item.as_ref().map(to_failures).transpose()
     }
+
+    /// A counter that is not there, that is at zero, or where the attempt is settled already is as it
+    /// should be.
+    async fn settle(
+        &self,
+        key: &AttemptKey,
+        attempt: AttemptId,
+        changes: Changes,
+        condition: Condition,
+    ) -> Result<(), StoreError> {
+        Write::update(&self.table, pk(key.as_str()), shift(changes, SETTLED, attempt))
+            .when(condition)
+            .when(is_not_among(SETTLED, attempt))
+            .send(&self.client)
+            .await
+            .map(drop)
+    }
+}
+
+/// The counter can be read: a damaged one must not count as empty.
+fn is_readable() -> Condition {
+    all([is_number("failures"), is_number("last_at")])
+}
+
+/// [`Throttle::decide`] allows an attempt, by [`Throttle::steps`].
+fn is_allowed(throttle: &Throttle, now: UnixMillis) -> Condition {
+    let steps = throttle.steps(now);
+    let steps = steps.iter().map(|step| {
+        let few = below("failures", number(step.below));
+        match step.last_until {
+            None => few,
+            Some(until) => all([few, at_most("last_at", number(until.get()))]),
+        }
+    });
+    any(steps.collect::<Vec<_>>())
+}
+
+/// The attempt is none of those that the counter remembers.
+fn is_not_among(slots: [Path; REMEMBERED], attempt: AttemptId) -> Condition {
+    all(slots.map(|slot| differs(slot, binary(attempt.as_bytes()))))
+}
+
+/// Remembers the attempt in place of the one that was remembered longest. Slots that are still empty
+/// get the attempt too, because DynamoDB copies nothing that is not there.
+fn shift(changes: Changes, slots: [Path; REMEMBERED], attempt: AttemptId) -> Changes {
+    let [first, second, third, fourth] = slots;
+    let attempt = binary(attempt.as_bytes());
+    changes
+        .copy_or(fourth, third, attempt.clone())
+        .copy_or(third, second, attempt.clone())
+        .copy_or(second, first, attempt.clone())
+        .set(first, attempt)
 }
 
 fn to_failures(item: &Item) -> Result<Failures, StoreError> {
@@ -158,21 +172,13 @@ fn to_failures(item: &Item) -> Result<Failures, StoreError> {
     })
 }
 
-/// A counter that is not there, or at zero, is as it should be.
-fn unless_unmet(
-    result: Result<
-        (),
-        aws_sdk_dynamodb::error::SdkError<
-            UpdateItemError,
-            aws_sdk_dynamodb::config::http::HttpResponse,
-        >,
-    >,
-) -> Result<(), StoreError> {
-    match result {
-        Ok(()) => Ok(()),
-        Err(error) => match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
-            _ => Err(StoreError::new("UpdateItem", error)),
-        },
-    }
+fn to_counter(item: &Item) -> Result<Counter, StoreError> {
+    let slots = |slots: [Path; REMEMBERED]| -> Result<[Option<AttemptId>; REMEMBERED], StoreError> {
+        let mut attempts = [None; REMEMBERED];
+        for (attempt, slot) in attempts.iter_mut().zip(slots) {
+            *attempt = Reader(item).optional_bytes(slot)?.map(AttemptId::new);
+        }
+        Ok(attempts)
+    };
+    Ok(Counter { failures: to_failures(item)?, taken: slots(TAKEN)?, settled: slots(SETTLED)? })
 }

@@ -1,51 +1,125 @@
-//! The recent ends of sessions as functions hold them: read once in a while, however many ask.
+//! The recent ends of sessions as functions hold them: read once in a while, however many requests
+//! need them.
 
 use std::{sync::Arc, time::Duration};
 
-use ratchet_core::{revocations::RecentEnds, time::UnixMillis};
-use tokio::sync::Mutex;
+use ratchet_core::{
+    error_chain::ErrorChain,
+    ids::SessionId,
+    revocations::{KnownEnds, RecentEnds, RevocationList, Standing},
+    time::{UnixMillis, UnixSeconds},
+};
+use ratchet_refreshed::{Loaded, NotLoaded, Refreshed, Timing};
 
 use crate::{Sessions, StoreError};
 
-/// So old may be what is told. Whoever asks, and however often, one read in this time is all that it
-/// costs an execution environment.
+/// How stale the recent ends may be. Each execution environment reads DynamoDB at most once in this
+/// time, however many requests ask.
 pub const KEPT: Duration = Duration::from_secs(5);
 
-/// The recent ends of one execution environment.
+/// The recent ends of one execution environment, for those who publish them.
 #[derive(Debug)]
 pub struct EndsCache {
     sessions: Sessions,
     reach: Duration,
-    kept: Mutex<Option<(UnixMillis, Arc<RecentEnds>)>>,
+    ends: Refreshed<RecentEnds, StoreError>,
 }
 
 impl EndsCache {
-    /// A cache of what `sessions` tells, empty yet. `reach` is how long access tokens live.
+    /// A cache of the ends in `sessions`, still empty. `reach` is how long access tokens live.
     #[must_use]
     pub fn new(sessions: Sessions, reach: Duration) -> Self {
-        Self { sessions, reach, kept: Mutex::default() }
+        let timing = Timing {
+            cool_down: Duration::ZERO,
+            first_cool_down: Duration::ZERO,
+            look_again_after: KEPT,
+            // Clients have what was read before already.
+            stale_for: Some(Duration::ZERO),
+            patience: None,
+        };
+        Self { sessions, reach, ends: Refreshed::new(timing, |_, _| ()) }
     }
 
-    /// The recent ends.
+    /// The recent ends, at most [`KEPT`] old.
     ///
     /// # Errors
-    /// [`StoreError`]. What was read before is not told in its place: those who ask know it already.
+    /// [`StoreError`] if they cannot be read.
     pub async fn current(&self, now: UnixMillis) -> Result<Arc<RecentEnds>, StoreError> {
-        let mut kept = self.kept.lock().await;
-        match kept.as_ref() {
-            Some((read_at, ends)) if now < read_at.plus(KEPT) && *read_at < now.plus(KEPT) => {
-                Ok(Arc::clone(ends))
+        let (sessions, reach) = (self.sessions.clone(), self.reach);
+        let load = |_| async move {
+            let ends = read(&sessions, now, reach).await?;
+            Ok(Loaded { value: Arc::new(ends), good_for: KEPT })
+        };
+        self.ends.current(now, load).await.map_err(not_read)
+    }
+}
+
+/// Which sessions ended, added up, for a function that verifies access tokens and may read the
+/// index of ended sessions itself.
+#[derive(Debug)]
+pub struct EndedSessions {
+    sessions: Sessions,
+    issuer: String,
+    reach: Duration,
+    known: Refreshed<KnownEnds, StoreError>,
+}
+
+impl EndedSessions {
+    /// Nothing is known yet. `reach` is how long access tokens of `issuer` live.
+    #[must_use]
+    pub fn new(sessions: Sessions, issuer: impl Into<String>, reach: Duration) -> Self {
+        let second = Duration::from_secs(1);
+        let timing = Timing {
+            cool_down: second,
+            first_cool_down: Duration::ZERO,
+            look_again_after: KEPT,
+            // After that, every token that was known about has expired.
+            stale_for: Some(reach),
+            patience: Some(second),
+        };
+        let known = Refreshed::new(timing, |failure: &NotLoaded<StoreError>, stays| {
+            if stays {
+                let error = tracing::field::display(ErrorChain(failure));
+                tracing::warn!(error, "ended sessions were not read; what is known stays in use");
             }
-            _ => {
-                let ends = Arc::new(self.read(now).await?);
-                *kept = Some((now, Arc::clone(&ends)));
-                Ok(ends)
-            }
-        }
+        });
+        Self { sessions, issuer: issuer.into(), reach, known }
     }
 
-    async fn read(&self, now: UnixMillis) -> Result<RecentEnds, StoreError> {
-        let wanted = RecentEnds::wanted_since(now, self.reach);
-        Ok(RecentEnds::new(&self.sessions.ends(wanted).await?, now, self.reach))
+    /// Whether the session of an access token that was issued at `issued_at` has ended.
+    ///
+    /// # Errors
+    /// [`StoreError`] if that cannot be read, and the last time that it could is a token's life ago.
+    pub async fn standing(
+        &self,
+        session: SessionId,
+        issued_at: UnixSeconds,
+        now: UnixMillis,
+    ) -> Result<Standing, StoreError> {
+        let (sessions, reach, issuer) = (self.sessions.clone(), self.reach, self.issuer.clone());
+        let load = |known: Option<Arc<KnownEnds>>| async move {
+            let list = RevocationList::new(&issuer, &read(&sessions, now, reach).await?);
+            let mut known = known.as_deref().cloned().unwrap_or_default();
+            known.learn(&list, now.seconds(), reach);
+            Ok(Loaded { value: Arc::new(known), good_for: KEPT })
+        };
+        let known = self.known.current(now, load).await.map_err(not_read)?;
+        Ok(known.standing(session, issued_at))
+    }
+}
+
+async fn read(
+    sessions: &Sessions,
+    now: UnixMillis,
+    reach: Duration,
+) -> Result<RecentEnds, StoreError> {
+    let wanted = RecentEnds::wanted_since(now, reach);
+    Ok(RecentEnds::new(&sessions.ends(wanted).await?, now, reach))
+}
+
+fn not_read(failure: NotLoaded<StoreError>) -> StoreError {
+    match failure {
+        NotLoaded::Failed(error) => error,
+        other => StoreError::Unavailable { operation: "Query", source: other.to_string().into() },
     }
 }

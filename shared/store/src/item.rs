@@ -20,19 +20,24 @@ pub(crate) fn binary(bytes: &[u8]) -> AttributeValue {
     AttributeValue::B(Blob::new(bytes))
 }
 
-/// How this release writes sessions and users, in their attribute `version`. Items without it are of
-/// before there was one, and like version 1. A release reads every version up to its own; what it
-/// adds to a version, the release before must be able to ignore.
+/// A set with one member.
+pub(crate) fn binary_set(member: &[u8]) -> AttributeValue {
+    AttributeValue::Bs(vec![Blob::new(member)])
+}
+
+/// How this release writes sessions and users, in their attribute `version`. Items without it are
+/// older than the attribute, and like version 1. A release reads every version up to its own; what
+/// it adds to a version, the release before must be able to ignore.
 pub(crate) const VERSION: u32 = 1;
 
 /// The name of that attribute.
 pub(crate) const VERSION_NAME: &str = "version";
 
-/// An item on its way in. Attributes are `optional` only if items without them are right.
+/// Reads an item. Attributes are `optional` only if items without them are valid.
 pub(crate) struct Reader<'i>(pub &'i Item);
 
 impl<'i> Reader<'i> {
-    /// Refuses items of later releases, whatever they mean by the attributes that are known here.
+    /// Refuses items of later releases: their attributes may mean something else.
     pub(crate) fn readable(&self) -> Result<(), StoreError> {
         match self.optional_number(VERSION_NAME)? {
             Some(found) if found > u64::from(VERSION) => Err(StoreError::NewerItem { found }),
@@ -85,6 +90,21 @@ impl<'i> Reader<'i> {
                 blob.as_ref().try_into().map_err(|_| StoreError::MalformedItem(name))
             })
             .transpose()
+    }
+
+    pub(crate) fn optional_map(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<Reader<'i>>, StoreError> {
+        if self.0.contains_key(name) { self.map(name).map(Some) } else { Ok(None) }
+    }
+
+    /// The maps of a list; none if there is no list.
+    pub(crate) fn optional_list(&self, name: &'static str) -> Result<Vec<Reader<'i>>, StoreError> {
+        let Some(value) = self.0.get(name) else { return Ok(Vec::new()) };
+        let malformed = || StoreError::MalformedItem(name);
+        let members = value.as_l().map_err(|_| malformed())?;
+        members.iter().map(|member| member.as_m().map(Reader).map_err(|_| malformed())).collect()
     }
 
     pub(crate) fn map(&self, name: &'static str) -> Result<Reader<'i>, StoreError> {

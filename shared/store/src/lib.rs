@@ -1,13 +1,17 @@
 //! Ratchet's items in DynamoDB and its key ring in Secrets Manager.
 //!
-//! One method per atomic operation; what an operation means is decided in `ratchet`, not here. A
-//! failed condition is a result, not an error; every error says whether another try may help.
+//! One method per atomic operation; what an operation means is decided in `ratchet-core`. A failed
+//! condition is a result, not an error; every error says whether another try may help. A write is a
+//! list of named conditions and changes (`write.rs`, `expression.rs`); `tests/CONDITIONS.md` lists the
+//! test of each.
 
 pub mod attempts;
 pub mod aws;
 pub mod challenges;
+mod conditions;
 pub mod ends;
 mod error;
+mod expression;
 mod item;
 pub mod key_ring;
 mod observer;
@@ -16,14 +20,15 @@ pub mod sessions;
 mod stores;
 mod transact;
 pub mod users;
+mod write;
 
 pub use attempts::Attempts;
-pub use challenges::Challenges;
-pub use ends::EndsCache;
+pub use challenges::{Challenges, Opened};
+pub use ends::{EndedSessions, EndsCache};
 pub use error::StoreError;
 pub use key_ring::{KeyRingCache, LoadError};
 pub use observer::{Call, Observer};
 pub use outbox::Outbox;
 pub use sessions::{RotateResult, Sessions};
 pub use stores::Stores;
-pub use users::{Account, Credentials, NewUser, Registration, Users};
+pub use users::{Account, ConfirmResult, Credentials, NewUser, Registration, ResetResult, Users};

@@ -1,11 +1,11 @@
 //! The outbox: letters that wait to be sent, in the users table.
 //!
-//! A letter that is there has not been sent. The table's stream tells whoever sends them of each
-//! new one; a letter that nobody could send is removed by TTL in the end.
+//! A letter that is in the outbox has not been sent. The table's stream invokes the mailer with each
+//! new one. TTL removes letters that could never be sent.
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::{Client, types::TransactWriteItem};
+use aws_sdk_dynamodb::Client;
 use ratchet_core::{
     email::EmailAddress,
     ids::{LetterId, UserId},
@@ -15,8 +15,9 @@ use ratchet_core::{
 
 use crate::{
     StoreError,
+    conditions::EXPIRES_AT,
     item::{Item, Reader, number, string},
-    transact,
+    write::{Write, pk},
 };
 
 /// The prefix of the outbox's keys; the event source mapping filters by it.
@@ -36,54 +37,49 @@ impl Outbox {
         Self { client, table: table.into() }
     }
 
-    /// Keeps a letter that announces no change.
+    /// Writes a letter that announces no change.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn post(&self, letter: &Letter) -> Result<(), StoreError> {
-        let put = self.client.put_item().table_name(&self.table);
-        let put = put.set_item(Some(to_item(letter)));
-        put.send().await.map_err(|error| StoreError::new("PutItem", error))?;
-        Ok(())
+        Write::put(&self.table, to_item(letter)).send(&self.client).await.map(drop)
     }
 
-    /// The letter of that id, unless it has been sent.
+    /// The letter with that id, unless it has been sent.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn find(&self, id: LetterId) -> Result<Option<Letter>, StoreError> {
         let get = self.client.get_item().table_name(&self.table).consistent_read(true);
-        let get = get.key("pk", string(pk(id)));
+        let get = get.set_key(Some(pk(key(id))));
         let output = get.send().await.map_err(|error| StoreError::new("GetItem", error))?;
         output.item.as_ref().map(|item| from_item(id, item)).transpose()
     }
 
-    /// Forgets a letter that has been sent, or has nobody to go to.
+    /// Removes a letter that has been sent, or has nobody to go to.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn done(&self, id: LetterId) -> Result<(), StoreError> {
-        let delete = self.client.delete_item().table_name(&self.table).key("pk", string(pk(id)));
-        delete.send().await.map_err(|error| StoreError::new("DeleteItem", error))?;
-        Ok(())
+        Write::delete(&self.table, pk(key(id))).send(&self.client).await.map(drop)
     }
 }
 
 /// The letter as a part of the transaction that makes it true.
-pub(crate) fn enclose(table: &str, letter: &Letter) -> Result<TransactWriteItem, StoreError> {
-    transact::put_new(table, to_item(letter))
+pub(crate) fn enclose(table: &str, letter: &Letter) -> Write {
+    Write::put(table, to_item(letter))
 }
 
-fn pk(id: LetterId) -> String {
+fn key(id: LetterId) -> String {
     format!("{OUTBOX_PREFIX}{id}")
 }
 
 fn to_item(letter: &Letter) -> Item {
     let mut item = HashMap::from([
-        ("pk".to_owned(), string(pk(letter.id))),
+        ("pk".to_owned(), string(key(letter.id))),
         ("kind".to_owned(), string(letter.notice.kind())),
         ("written_at".to_owned(), number(letter.written_at.get())),
-        ("expires_at".to_owned(), number(letter.written_at.plus(Letter::LIFE).seconds().get())),
+        (EXPIRES_AT.to_owned(), number(letter.written_at.plus(Letter::LIFE).seconds().get())),
     ]);
     let mut set = |name: &str, value: String| item.insert(name.to_owned(), string(value));
     match &letter.notice {
@@ -97,12 +93,17 @@ fn to_item(letter: &Letter) -> Item {
         | Notice::ResetAsked { email } => {
             set("email", email.to_string());
         }
-        Notice::NameTaken { email, name }
-        | Notice::EmailChangeTold { email, name }
+        Notice::NameTaken { email, name } => {
+            set("email", email.to_string());
+            set("name", name.clone());
+        }
+        Notice::EmailChangeTold { email, name }
         | Notice::EmailChanged { email, name }
         | Notice::Deleted { email, name } => {
             set("email", email.to_string());
-            set("name", name.clone());
+            if let Some(name) = name {
+                set("name", name.clone());
+            }
         }
     }
     item
@@ -116,11 +117,13 @@ fn from_item(id: LetterId, item: &Item) -> Result<Letter, StoreError> {
     let email = || {
         EmailAddress::parse(item.string("email")?).map_err(|_| StoreError::MalformedItem("email"))
     };
-    let name = || item.string("name").map(str::to_owned);
+    let name = || Ok::<_, StoreError>(item.optional_string("name")?.map(str::to_owned));
     let notice = match item.string("kind")? {
         "registered" => Notice::Registered { user_id: user_id()? },
         "address_taken" => Notice::AddressTaken { email: email()? },
-        "name_taken" => Notice::NameTaken { email: email()?, name: name()? },
+        "name_taken" => {
+            Notice::NameTaken { email: email()?, name: item.string("name")?.to_owned() }
+        }
         "confirmation_asked" => Notice::ConfirmationAsked { email: email()? },
         "reset_asked" => Notice::ResetAsked { email: email()? },
         "password_changed" => Notice::PasswordChanged { user_id: user_id()? },
@@ -137,7 +140,7 @@ fn from_item(id: LetterId, item: &Item) -> Result<Letter, StoreError> {
 mod tests {
     use super::*;
 
-    fn every_notice() -> [Notice; 10] {
+    fn every_notice() -> [Notice; 11] {
         let user_id = UserId::from_bytes([7; 16]);
         let email = EmailAddress::parse("ada@example.com").unwrap();
         let name = "Ada".to_owned();
@@ -149,9 +152,10 @@ mod tests {
             Notice::ResetAsked { email: email.clone() },
             Notice::PasswordChanged { user_id },
             Notice::EmailChangeAsked { user_id },
-            Notice::EmailChangeTold { email: email.clone(), name: name.clone() },
-            Notice::EmailChanged { email: email.clone(), name: name.clone() },
-            Notice::Deleted { email, name },
+            Notice::EmailChangeTold { email: email.clone(), name: Some(name.clone()) },
+            Notice::EmailChanged { email: email.clone(), name: None },
+            Notice::Deleted { email: email.clone(), name: Some(name) },
+            Notice::Deleted { email, name: None },
         ]
     }
 

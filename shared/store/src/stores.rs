@@ -43,7 +43,9 @@ impl<'a> Stores<'a> {
                 None => || (),
             };
             let (client, secret) = (self.aws.secrets_manager(), &self.config.key_ring_secret);
-            Arc::new(KeyRingCache::new(client, secret, self.config.keys.reload, not_loaded))
+            let keys = &self.config.keys;
+            let cache = KeyRingCache::new(client, secret, keys.reload, not_loaded);
+            Arc::new(cache.signing_with(keys.algorithm))
         };
         Arc::clone(self.key_ring.get_or_init(new))
     }

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ratchet_core::{
-    challenge::{MailCode, Proof, Purpose},
+    challenge::{LetterSecrets, Proof, Purpose},
     email::EmailAddress,
     entropy::random,
+    ids::LetterId,
     key_ring::TagKey,
     letter::{Letter, Notice},
-    secret::TokenSecret,
     time::UnixMillis,
     user::{NameKey, UNCONFIRMED_LIFE},
 };
-use ratchet_store::{Registration, challenges::Hashes, users::NewUser};
+use ratchet_store::{ConfirmResult, Registration, users::NewUser};
 use serde_json::json;
 
 use super::{admin, post};
@@ -157,25 +157,26 @@ fn of_a_confirmation_and_a_new_registration_at_the_end_exactly_one_wins() {
             let nobody = format!("nobody-{round}@example.com");
             let registered = users.register(&first, |_| letter(&nobody), begun).await.unwrap();
             assert_eq!(registered, Registration::Registered);
-            let secret = TokenSecret::new(random().unwrap());
-            let code = MailCode::new([0; 8]);
-            let id = first.user.id;
-            let code = code.hash(Purpose::ConfirmEmail, id, &TagKey::new(&[7; 32]));
-            let hashes = Hashes { token: secret.hash(), code };
+            let (id, key) = (first.user.id, TagKey::new(&[7; 32]));
+            let opened = end.minus(std::time::Duration::from_secs(60));
+            let letter_id = LetterId::generate(opened, &random().unwrap());
+            let secrets = LetterSecrets::derive(&key, letter_id, Purpose::ConfirmEmail, id);
+            let hashes = secrets.hashes(&key);
             let email = EmailAddress::parse(&first.email).unwrap();
             let challenges = ratchet_store::challenges::Challenges::new(
                 world.stack().dynamodb(),
                 world.stack().data().users_table.as_str(),
             );
-            let opened = end.minus(std::time::Duration::from_secs(60));
-            challenges.open(Purpose::ConfirmEmail, id, &email, hashes, opened).await.unwrap();
-            let proof = Proof::Token(secret.hash());
+            let message = (letter_id, &[hashes][..]);
+            challenges.open(Purpose::ConfirmEmail, id, &email, message, opened).await.unwrap();
+            let proof = Proof::Token(hashes.token);
             let earlier = end.minus(std::time::Duration::from_secs(2));
             let (confirmed, taken) = tokio::join!(
                 users.confirm_email(id, &proof, earlier),
                 users.register(&second, |_| letter(&nobody), end),
             );
             let (confirmed, taken) = (confirmed.unwrap(), taken.unwrap());
+            let confirmed = confirmed == ConfirmResult::Confirmed;
             assert_eq!(confirmed, taken == Registration::NameTaken, "{round}: {taken:?}");
             let key = NameKey::parse(&one.name).unwrap();
             let owner = users.find_credentials(&key, end).await.unwrap().unwrap().user.id;

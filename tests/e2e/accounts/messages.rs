@@ -1,29 +1,37 @@
 //! What messages prove, and how many there are.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use local::stack::StackOptions;
 use ratchet_core::{
-    challenge::{MAILS_PER_HOUR, MailCode, Proof, Purpose},
+    challenge::{CODE_TRIES_PER_DAY, Hashes, LetterSecrets, Proof, Purpose},
     email::EmailAddress,
     entropy::random,
-    ids::UserId,
+    ids::LetterId,
     key_ring::TagKey,
-    letter::{Letter, Notice},
+    letter::{Letter, MAILS_PER_HOUR, Notice, UNCONFIRMED_PER_HOUR},
     password::PhcHash,
-    secret::TokenSecret,
 };
-use ratchet_store::challenges::{Challenges, Hashes};
-use serde_json::json;
+use ratchet_store::{Challenges, ResetResult};
+use serde_json::{Value, json};
 
 use crate::support::{
-    World,
-    api::available,
+    Answer, World,
+    api::{available, visible},
+    logs::CANARY,
     mail::{Newcomer, code, token},
     people::{early_in_the_hour, now},
     run,
     world::cheap,
 };
+
+/// How often an address was confirmed, by the security events about a user.
+fn confirmations(world: &World, user_id: &str) -> usize {
+    let text = world.log_text();
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["change"] == "email_confirmed" && line["user_id"] == user_id).count()
+}
 
 #[test]
 fn one_token_used_twenty_times_at_once_confirms_once() {
@@ -34,19 +42,154 @@ fn one_token_used_twenty_times_at_once_confirms_once() {
         let body = json!({"token": token(&world.mail(&ada.email, 1).await)});
         let uses = (0..20).map(|_| {
             let (api, body) = (world.api(), body.clone());
-            tokio::spawn(async move { api.post("/users/confirm-email", body).await.status })
+            tokio::spawn(async move {
+                available(|| api.post("/users/confirm-email", body.clone())).await.status
+            })
         });
-        let (mut won, mut faults) = (0, 0);
         for answer in uses.collect::<Vec<_>>() {
-            match answer.await.unwrap() {
-                204 => won += 1,
-                // A transaction that met others too often, or a winner that was too slow to say so.
-                503 => faults += 1,
-                status => assert_eq!(status, 400),
-            }
+            assert_eq!(answer.await.unwrap(), 204, "the same request is done, whoever did it");
         }
-        assert!(won == 1 || won == 0 && faults > 0, "{won} won, {faults} faults");
-        assert_eq!(world.api().authenticate(&ada.name, &ada.password).await.status, 200);
+        let tokens = world.api().authenticate(&ada.name, &ada.password).await.tokens();
+        let me = world.api().get("/users/me", &tokens.access).await.json();
+        assert_eq!(confirmations(world, me["id"].as_str().unwrap()), 1);
+    });
+}
+
+#[test]
+fn the_same_reset_again_is_done_and_another_one_is_refused() {
+    run(async {
+        let world = World::shared().await;
+        let api = world.api();
+        let path = "/users/password-reset/confirm";
+        for by_code in [false, true] {
+            let ada = world.member().await;
+            api.post("/users/password-reset", json!({"email": ada.email})).await;
+            let mail = world.mail(&ada.email, 2).await;
+            let proof = if by_code {
+                json!({"email": ada.email, "code": code(&mail)})
+            } else {
+                json!({"token": token(&mail)})
+            };
+            let with = |password: &str| {
+                let mut body = proof.clone();
+                body["password"] = json!(password);
+                body
+            };
+            let (new, other) =
+                (format!("{CANARY} words for good"), format!("{CANARY} another set"));
+            assert_eq!(api.post(path, with(&new)).await.status, 204);
+            let tokens = api.authenticate(&ada.name, &new).await.tokens();
+            assert_eq!(api.post(path, with(&new)).await.status, 204, "by code: {by_code}");
+            assert_eq!(api.post(path, with(&other)).await.code(), "invalid_proof");
+            assert_eq!(api.authenticate(&ada.name, &new).await.status, 200);
+            assert_eq!(api.refresh(&tokens.refresh).await.status, 200, "nothing ended again");
+            // The other half of the message is used up.
+            let half = if by_code {
+                json!({"token": token(&mail), "password": new})
+            } else {
+                json!({"email": ada.email, "code": code(&mail), "password": new})
+            };
+            assert_eq!(api.post(path, half).await.code(), "invalid_proof");
+            // Once the password is another one, the request is not done any more.
+            let body = json!({"current": new, "new": other, "keep_this_session": true});
+            let change = api.request("POST", "/users/me/password").bearer_auth(&tokens.access);
+            assert_eq!(Answer::of(change.json(&body)).await.status, 204);
+            assert_eq!(api.post(path, with(&new)).await.code(), "invalid_proof");
+        }
+    });
+}
+
+#[test]
+fn a_used_message_is_no_way_to_guess_the_password() {
+    run(async {
+        let world = World::shared().await;
+        let (api, ada) = (world.api(), world.member().await);
+        api.post("/users/password-reset", json!({"email": ada.email})).await;
+        let token = token(&world.mail(&ada.email, 2).await);
+        let path = "/users/password-reset/confirm";
+        let body = |password: &str| json!({"token": token, "password": password});
+        let new = format!("{CANARY} words for good");
+        assert_eq!(api.post(path, body(&new)).await.status, 204);
+        for number in 0..CODE_TRIES_PER_DAY {
+            let guess = api.post(path, body(&format!("{CANARY} guess number {number}"))).await;
+            assert_eq!(guess.code(), "invalid_proof");
+        }
+        assert_eq!(api.post(path, body(&new)).await.code(), "invalid_proof", "the right one too");
+    });
+}
+
+#[test]
+fn a_link_that_expired_stays_expired_however_often_others_are_requested() {
+    run(async {
+        let world = World::shared().await;
+        let (api, ada) = (world.api(), world.member().await);
+        let asked = json!({"email": ada.email});
+        api.post("/users/password-reset", asked.clone()).await;
+        let first = token(&world.mail(&ada.email, 2).await);
+        world.expire_messages(&ada, Purpose::ResetPassword).await;
+        api.post("/users/password-reset", asked).await;
+        let second = token(&world.mail(&ada.email, 3).await);
+        let reset = async |token: &str| {
+            let body = json!({"token": token, "password": format!("{CANARY} words for good")});
+            api.post("/users/password-reset/confirm", body).await
+        };
+        assert_eq!(reset(&first).await.code(), "invalid_proof");
+        assert_eq!(reset(&second).await.status, 204);
+    });
+}
+
+impl World {
+    /// Makes all messages of a challenge look as if they had just expired.
+    async fn expire_messages(&self, ada: &Newcomer, purpose: Purpose) {
+        let name = self.users_item(&format!("name#{}", ada.name.to_lowercase())).await.unwrap();
+        let id = name["user_id"].as_s().unwrap();
+        let key = format!("challenge#{}#{id}", purpose.as_str());
+        let mut item = self.users_item(&key).await.expect("a challenge");
+        let Some(AttributeValue::L(messages)) = item.get_mut("messages") else { panic!("none") };
+        assert_eq!(messages.len(), 1);
+        let Some(AttributeValue::M(message)) = messages.first_mut() else { panic!("no map") };
+        let past = (now().seconds().get() - 1).to_string();
+        message.insert("expires_at".to_owned(), AttributeValue::N(past));
+        self.put_user_item(item).await;
+    }
+}
+
+/// Wrong codes for a known address and for an unknown one do the same, however many arrive at once:
+/// they write nothing but the counter of their address, so that there is nothing to contend for.
+#[test]
+fn ten_codes_at_once_look_the_same_for_a_known_and_an_unknown_address() {
+    run(async {
+        let shared = World::shared().await;
+        let (world, proxy) = World::behind_proxy("accounts-codes", &[]).await;
+        let ada = shared.member().await;
+        shared.api().post("/users/password-reset", json!({"email": ada.email})).await;
+        let mail = shared.mail(&ada.email, 2).await;
+        let wrong = if code(&mail) == "000000" { "000001" } else { "000000" };
+        let mut seen = Vec::new();
+        for email in [&ada.email, &Newcomer::new().email] {
+            let operations = ["GetItem", "UpdateItem", "PutItem", "TransactWriteItems"];
+            let before = operations.map(|operation| proxy.tries(operation));
+            let body = json!({
+                "email": email, "code": wrong, "password": format!("{CANARY} words enough"),
+            });
+            let tries = (0..10).map(|_| {
+                let (api, body) = (world.api(), body.clone());
+                tokio::spawn(async move { api.post("/users/password-reset/confirm", body).await })
+            });
+            let mut answers = Vec::new();
+            for answer in tries.collect::<Vec<_>>() {
+                answers.push(visible(&answer.await.unwrap()));
+            }
+            let after = operations.map(|operation| proxy.tries(operation));
+            let made: Vec<_> =
+                after.iter().zip(before).map(|(after, before)| after - before).collect();
+            seen.push((answers, made));
+        }
+        assert_eq!(seen[0], seen[1]);
+        // Two counts; the address, the user twice and the challenge; ten times.
+        assert_eq!(seen[0].1, [40, 20, 0, 0]);
+        let body = json!({"token": token(&mail), "password": format!("{CANARY} words enough")});
+        assert_eq!(shared.api().post("/users/password-reset/confirm", body).await.status, 204);
     });
 }
 
@@ -101,32 +244,77 @@ fn an_address_is_not_flooded() {
             let body = json!({"email": ada.email});
             assert_eq!(world.api().post("/users/password-reset", body).await.status, 202);
         }
-        // Letters are sent in their order: once this one has arrived, so have the others.
-        let last = Newcomer::new();
-        world.register(&last).await;
-        world.mail(&last.email, 1).await;
+        world.until_sent().await;
         // Beside the one that confirmed the address, which is of another kind.
         assert_eq!(world.mails(&ada.email).await.len(), 1 + MAILS_PER_HOUR);
     });
 }
 
+impl World {
+    /// Letters are sent in their order: once this one has arrived, so have those before it.
+    async fn until_sent(&self) {
+        let last = Newcomer::new();
+        self.register(&last).await;
+        self.mail(&last.email, 1).await;
+    }
+}
+
 #[test]
-fn messages_to_an_address_that_nobody_has_proved_have_no_name_in_them() {
+fn an_address_that_nobody_confirmed_gets_six_messages_whatever_routes_ask_for_them() {
+    run(async {
+        // Who registers may sign in at once, and change what sends notices.
+        let open = [("RATCHET_REQUIRE_CONFIRMED_EMAIL", "false")];
+        let world = World::beside("accounts-unconfirmed", &open).await;
+        early_in_the_hour().await;
+        let (api, ada) = (world.api(), Newcomer::new());
+        world.register(&ada).await;
+        let body = json!({"email": ada.email});
+        let mut password = ada.password.clone();
+        for number in 0..4 {
+            let stranger = Newcomer { email: ada.email.clone(), ..Newcomer::new() };
+            assert_eq!(world.register(&stranger).await.status, 202);
+            api.post("/users/confirm-email/resend", body.clone()).await;
+            let tokens = api.authenticate(&ada.name, &password).await.tokens();
+            let new = format!("{CANARY} words number {number}");
+            let change = json!({"current": password, "new": new});
+            let changed = api.request("POST", "/users/me/password").bearer_auth(tokens.access);
+            assert_eq!(Answer::of(changed.json(&change)).await.status, 204);
+            password = new;
+            api.post("/users/password-reset", body.clone()).await;
+            // The next change would make a reset pointless that was not sent yet.
+            World::shared().await.until_sent().await;
+        }
+        let mails = world.mails(&ada.email).await;
+        assert_eq!(mails.len(), UNCONFIRMED_PER_HOUR);
+        for mail in mails {
+            assert!(!mail.text().contains(&ada.name), "as the stranger wrote it: {}", mail.text());
+        }
+    });
+}
+
+#[test]
+fn of_names_only_the_registered_one_is_in_messages_to_an_unconfirmed_address_and_is_no_link() {
     run(async {
         let world = World::shared().await;
-        let chosen = Newcomer::new();
+        let chosen = Newcomer { name: format!("www.Evil.example-{}", unique()), ..Newcomer::new() };
         world.register(&chosen).await;
         let again = Newcomer { email: chosen.email.clone(), ..Newcomer::new() };
         world.register(&again).await;
         let body = json!({"email": chosen.email});
         assert_eq!(world.api().post("/users/password-reset", body).await.status, 202);
+        let shown = chosen.name.to_lowercase().replace('.', "\u{b7}");
         for number in 1..=3 {
             let text = world.mail(&chosen.email, number).await.text();
-            for name in [&chosen.name, &again.name] {
+            for name in [&chosen.name, &chosen.name.to_lowercase(), &again.name] {
                 assert!(!text.contains(name), "{text}");
             }
+            assert_eq!(text.contains(&shown), number == 1, "{text}");
         }
     });
+}
+
+fn unique() -> u32 {
+    u32::from_be_bytes(random().unwrap())
 }
 
 #[test]
@@ -157,36 +345,36 @@ fn a_message_to_another_address_proves_nothing_and_of_two_at_once_both_are_good(
         let world = World::shared().await;
         let challenges =
             Challenges::new(world.stack().dynamodb(), &world.stack().data().users_table);
-        let drawn = || {
-            let secret = TokenSecret::new(random().unwrap());
-            let code = MailCode::new(random().unwrap());
-            let key = TagKey::new(&[7; 32]);
-            let user_id = UserId::from_bytes([1; 16]);
-            let code = code.hash(Purpose::ResetPassword, user_id, &key);
-            (Proof::Token(secret.hash()), Hashes { token: secret.hash(), code })
-        };
         let person = world.person().await;
         let users = world.users();
         let account = users.find_account(person.id, now()).await.unwrap().unwrap();
         let former = EmailAddress::parse(&Newcomer::new().email).unwrap();
-        let open = |email, hashes| {
-            challenges.open(Purpose::ResetPassword, person.id, email, hashes, now())
+        let drawn = || {
+            let (letter, key) =
+                (LetterId::generate(now(), &random().unwrap()), TagKey::new(&[7; 32]));
+            let secrets = LetterSecrets::derive(&key, letter, Purpose::ResetPassword, person.id);
+            let hashes = secrets.hashes(&key);
+            (Proof::Token(hashes.token), (letter, hashes))
+        };
+        let open = async |email, (letter, hashes): (LetterId, Hashes)| {
+            let message = (letter, &[hashes][..]);
+            challenges.open(Purpose::ResetPassword, person.id, email, message, now()).await.unwrap()
         };
         let reset = async |proof: &Proof| {
             let notice = Notice::PasswordChanged { user_id: person.id };
             let letter = Letter::new(notice, now(), &random().unwrap());
             let new = PhcHash::new("$argon2id$another".to_owned());
             let reset = users.reset_password(person.id, proof, &new, now(), &letter).await;
-            reset.unwrap().is_some()
+            matches!(reset.unwrap(), ResetResult::Reset(_))
         };
-        let (late, hashes) = drawn();
-        open(&former, hashes).await.unwrap();
+        let (late, message) = drawn();
+        open(&former, message).await;
         assert!(!reset(&late).await, "it went to another address");
         for used in [0, 1] {
+            // Letters from before a proof was used are used up.
+            tokio::time::sleep(Duration::from_millis(2)).await;
             let ((first, one), (second, two)) = (drawn(), drawn());
-            let (opened, also) = tokio::join!(open(&account.email, one), open(&account.email, two));
-            opened.unwrap();
-            also.unwrap();
+            tokio::join!(open(&account.email, one), open(&account.email, two));
             assert!(reset([&first, &second][used]).await, "{used}");
         }
     });

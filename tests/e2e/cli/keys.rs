@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use ratchet_core::{
+    jws::SignatureAlgorithm,
+    key_ring::{KeyRing, KeyUse, RingDocument, RotationPolicy, rotation::Start},
+};
 use serde_json::{Value, json};
 
 use super::unique;
 use crate::support::{
     World,
+    people::now,
     proxy::{Fault, Proxy},
-    ring::parts,
+    ring::{known, parts},
     run,
 };
 
@@ -38,7 +43,16 @@ fn keys_are_listed_without_secrets_rotated_at_once_and_revoked() {
             listed.iter().map(of).collect()
         };
         let first = list().await;
-        assert_eq!(states(&first), ["access tokens active", "refresh tokens active"]);
+        // One first key of each algorithm that can be derived from the seed.
+        assert_eq!(
+            states(&first),
+            [
+                "access tokens verifies",
+                "access tokens verifies",
+                "access tokens active",
+                "refresh tokens active",
+            ]
+        );
         let (_, before) = world.signed_in().await;
 
         keys(&["rotate", "--now"]).await.done();
@@ -47,13 +61,15 @@ fn keys_are_listed_without_secrets_rotated_at_once_and_revoked() {
             states(&rotated),
             [
                 "access tokens verifies",
+                "access tokens verifies",
+                "access tokens verifies",
                 "access tokens active",
                 "refresh tokens active",
                 "refresh tokens published",
             ]
         );
-        assert_eq!(rotated[0]["kid"], first[0]["kid"]);
-        let old = first[0]["kid"].as_str().unwrap();
+        assert_eq!(rotated[2]["kid"], first[2]["kid"]);
+        let old = first[2]["kid"].as_str().unwrap();
         assert_eq!(parts(&before.access).0["kid"], old);
         assert_eq!(world.api().get("/users", &before.access).await.status, 200, "still verifies");
 
@@ -74,7 +90,7 @@ fn keys_are_listed_without_secrets_rotated_at_once_and_revoked() {
         let after = tokio::time::timeout(Duration::from_secs(120), refused)
             .await
             .expect("out of use after a reload");
-        assert_eq!(parts(&after.access).0["kid"], rotated[1]["kid"]);
+        assert_eq!(parts(&after.access).0["kid"], rotated[3]["kid"]);
         let accepted =
             async { while world.api().get("/users", &after.access).await.status != 200 {} };
         tokio::time::timeout(Duration::from_secs(120), accepted).await.expect("a good token");
@@ -97,14 +113,76 @@ fn an_answer_that_is_lost_leaves_no_doubt_about_the_keys() {
             world.ratchet_with(&arguments, "", &proxy.endpoint()).await
         };
         let listed = async || keys(&["list", "--json"]).await.done().lines().count();
-        assert_eq!(listed().await, 2);
+        assert_eq!(listed().await, 4);
         // The SDK asks again, and then the version is the current one already.
         proxy.break_next("UpdateSecretVersionStage", 1, Fault::ApplyAndDrop);
         keys(&["rotate", "--now"]).await.done();
-        assert_eq!(listed().await, 4);
+        assert_eq!(listed().await, 6);
         proxy.break_next("UpdateSecretVersionStage", 1, Fault::DENIED);
         assert_eq!(keys(&["rotate", "--now"]).await.code, 1, "nothing was done");
-        assert_eq!(listed().await, 4);
+        assert_eq!(listed().await, 6);
+    });
+}
+
+/// The documented command that once left no signing key for 27 hours.
+#[test]
+fn revoking_the_published_key_leaves_the_signer_in_place_until_another_one_follows() {
+    run(async {
+        let world = World::shared().await;
+        let services = world.stack().services();
+        let (now, lead) = (now().seconds(), Duration::from_secs(990));
+        let rotation = RotationPolicy {
+            algorithm: SignatureAlgorithm::Es256,
+            lead,
+            access_tokens: Duration::from_secs(300),
+            sessions: Duration::from_hours(90 * 24),
+        };
+        let seeded = json!({"keys": [], "seed": "r".repeat(64)}).to_string();
+        let mut ring = RingDocument::parse(&seeded, SignatureAlgorithm::Es256).unwrap();
+        let rotation = ring.adopt_policy(&rotation);
+        let rotated = ring.rotated(&rotation, Start::WhenSeen, now).unwrap();
+        let secret = world.secret(&unique("cli-revoked"), &rotated.to_json()).await;
+        let waiting = rotated.summaries().find(|key| key.life.not_before > now).unwrap();
+
+        let endpoint = services.secrets().endpoint();
+        let arguments = ["--key-ring-secret", &secret, "keys", "revoke", &waiting.kid];
+        world.ratchet_with(&arguments, "", endpoint).await.done();
+        let client = services.secrets().client();
+        let current = client.get_secret_value().secret_id(&secret).send().await.unwrap();
+        let current = current.secret_string().unwrap();
+        for minutes in 0..60 * 24 * 3 {
+            let at = now.plus(Duration::from_mins(minutes));
+            if let Err(error) = KeyRing::parse(current, at) {
+                panic!("after {minutes} minutes: {error}");
+            }
+        }
+        let document = RingDocument::parse(current, SignatureAlgorithm::Es256).unwrap();
+        let next = document.summaries().filter(|key| key.use_ == KeyUse::Signing).last().unwrap();
+        let begins = next.life.not_before.seconds_since(now);
+        assert!((990..1_100).contains(&begins), "by the ring's lead, not the longest: {begins}");
+    });
+}
+
+#[test]
+fn a_ring_without_a_signer_is_listed_and_mended() {
+    run(async {
+        let world = World::shared().await;
+        let ended = now().seconds().get() - 100;
+        let mut ring = known(&[]);
+        ring["keys"][0]["exp"] = json!(ended);
+        let secret = world.secret(&unique("cli-mended"), &ring.to_string()).await;
+        let endpoint = world.stack().services().secrets().endpoint();
+        let keys = async |arguments: &[&str]| {
+            let arguments = [&["--key-ring-secret", secret.as_str(), "keys"], arguments].concat();
+            world.ratchet_with(&arguments, "", endpoint).await
+        };
+        let listed = keys(&["list"]).await;
+        assert!(listed.err.contains("no key of the ring can sign access tokens"), "{}", listed.err);
+        assert!(listed.done().contains("expired"));
+        keys(&["rotate", "--now"]).await.done();
+        let listed = keys(&["list"]).await;
+        assert!(!listed.err.contains("no key of the ring can"), "{}", listed.err);
+        assert!(listed.done().contains("active"));
     });
 }
 

@@ -30,6 +30,25 @@ fn import_line(name: &str) -> Value {
 }
 
 #[test]
+fn a_line_that_is_too_long_is_refused_as_a_whole() {
+    run(async {
+        let world = World::shared().await;
+        let (hidden, next) = (unique("hidden"), unique("next"));
+        // The rest of the long line would be a user by itself.
+        let long = "x".repeat(16 * 1024);
+        let lines = format!("{long}{}\n{}\r\n", import_line(&hidden), import_line(&next));
+        let file = file("long.jsonl", &lines);
+        let import = ["--json", "users", "import", file.to_str().unwrap()];
+        let imported = world.ratchet(&import).await;
+        let report: Value = serde_json::from_str(&imported.out).unwrap();
+        assert_eq!(report, json!({"lines": 2, "created": 1, "present": 0, "refused": 1}));
+        assert_eq!(world.ratchet(&["users", "show", &hidden]).await.code, 3);
+        world.ratchet(&["users", "show", &next]).await.done();
+        fs::remove_file(file).unwrap();
+    });
+}
+
+#[test]
 fn users_are_imported_with_their_passwords_and_a_second_run_changes_nothing() {
     run(async {
         let world = World::shared().await;

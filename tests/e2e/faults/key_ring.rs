@@ -1,4 +1,4 @@
-//! A key ring that can not be had, is old, or is no ring.
+//! A key ring that cannot be loaded, is old, or is not a key ring.
 
 use std::{
     sync::{

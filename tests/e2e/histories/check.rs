@@ -21,6 +21,13 @@ pub(super) struct Summary {
     thefts: usize,
 }
 
+impl Summary {
+    /// Whether sessions were refreshed at all.
+    pub(super) const fn has_rotations(&self) -> bool {
+        self.rotations > 0
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

@@ -4,14 +4,15 @@ use aws_config::BehaviorVersion;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use ratchet_store::aws::AwsSettings;
 
-/// The AWS configuration of a developer whose services are at these endpoints, as a file.
+/// The AWS configuration of a developer whose services are at these endpoints, as a file. The SDK for
+/// Rust looks for `secrets-manager`; other AWS tools look for `secrets_manager`.
 pub(crate) fn config_file(dynamodb: &str, secrets: &str) -> String {
     format!(
         "[default]\nregion = us-east-1\nservices = local\n\
          aws_access_key_id = local\naws_secret_access_key = local\n\
          [services local]\n\
          dynamodb =\n  endpoint_url = {dynamodb}\n\
-         secrets_manager =\n  endpoint_url = {secrets}\n"
+         secrets-manager =\n  endpoint_url = {secrets}\n"
     )
 }
 

@@ -111,6 +111,13 @@ impl World {
         get.send().await.expect("an answer").item
     }
 
+    /// Stores an item of the users table as it is.
+    pub(crate) async fn put_user_item(&self, item: HashMap<String, AttributeValue>) {
+        let put = self.stack().dynamodb().put_item();
+        let put = put.table_name(&self.stack().data().users_table).set_item(Some(item));
+        put.send().await.expect("a kept item");
+    }
+
     /// Deletes a user's item.
     pub(crate) async fn delete_user(&self, id: UserId) {
         let delete = self.stack().dynamodb().delete_item();

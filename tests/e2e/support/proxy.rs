@@ -35,6 +35,8 @@ pub(crate) enum Fault {
     ApplyAndDrop,
     /// An error that the service answers with.
     Error(u16, &'static str),
+    /// The same, with the message that the service gives with it.
+    Refusal(u16, &'static str, &'static str),
     /// A 200 whose body is cut short.
     Truncate,
 }
@@ -202,8 +204,10 @@ async fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> i
                 forward(&mut upstream_connection, upstream, &request).await?;
                 return Ok(());
             }
-            Some(Fault::Error(status, code)) => {
-                let body = format!(r#"{{"__type":"com.amazonaws#{code}","message":"injected"}}"#);
+            Some(fault @ (Fault::Error(status, code) | Fault::Refusal(status, code, _))) => {
+                let message =
+                    if let Fault::Refusal(_, _, message) = fault { message } else { "injected" };
+                let body = format!(r#"{{"__type":"com.amazonaws#{code}","message":"{message}"}}"#);
                 let head = format!(
                     "HTTP/1.1 {status} Injected\r\ncontent-type: application/x-amz-json-1.0\r\n\
                      content-length: {}\r\n\r\n{body}",

@@ -1,6 +1,6 @@
 //! Key rings whose keys the tests know, and tokens forged with them.
 
-use jsonwebtoken::{Algorithm, EncodingKey};
+use aws_lc_rs::hmac;
 use ratchet_core::{
     encoding::{from_base64url, to_base64url},
     jws::SignatureAlgorithm,
@@ -70,9 +70,8 @@ pub(crate) fn forge(header: &Value, claims: &Value, secret: &[u8]) -> String {
 
 /// Signs what stands before the signature.
 pub(crate) fn sign(input: &str, secret: &[u8]) -> String {
-    let key = EncodingKey::from_secret(secret);
-    let signature = jsonwebtoken::crypto::sign(input.as_bytes(), &key, Algorithm::HS256);
-    format!("{input}.{}", signature.expect("a signature"))
+    let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), input.as_bytes());
+    format!("{input}.{}", to_base64url(signature.as_ref()))
 }
 
 /// `token` with members of its header and its claims replaced; `null` takes one away.

@@ -48,10 +48,10 @@ export class Account {
    * Goes on where the link of a message leads. Nothing is sent before a person presses the button:
    * programs that read mail open links.
    */
-  follow(query) {
-    const token = query.get('token');
+  follow(fragment) {
+    const token = fragment.get('token');
     const panel = { 'confirm-email': 'confirm', 'change-email': 'confirm', 'reset-password': 'reset' }[
-      query.get('action')
+      fragment.get('action')
     ];
     if (!token || !panel) return;
     // It works once, and has no business in the history.

@@ -245,4 +245,7 @@ try {
   account.show(false);
   say(`The service can not be reached: ${error.message}.`, true);
 }
-account.follow(new URL(location.href).searchParams);
+// The link of a message leads here, from another tab or from this very page.
+const follow = () => account.follow(new URLSearchParams(location.hash.slice(1)));
+addEventListener('hashchange', follow);
+follow();

@@ -34,8 +34,18 @@ impl Message {
             // What is before `>` is a tag; the first piece has none.
             text.push_str(piece.split_once('>').map_or("", |(_, after)| after));
         }
-        let entities =
-            [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+        let entities = [
+            ("&lt;", "<"),
+            ("&gt;", ">"),
+            ("&quot;", "\""),
+            ("&#34;", "\""),
+            ("&#39;", "'"),
+            ("&#60;", "<"),
+            ("&#62;", ">"),
+            // Last, so that nothing is taken for an entity that was not one.
+            ("&#38;", "&"),
+            ("&amp;", "&"),
+        ];
         let text = entities.iter().fold(text, |text, (entity, sign)| text.replace(entity, sign));
         text.trim().replace('\n', "\n\n")
     }
@@ -89,9 +99,9 @@ mod tests {
 
     #[test]
     fn a_terminal_shows_paragraphs_without_tags() {
-        let html = "<html><head><title>T</title></head>\n<body style=\"x\">\n<p>Ada &amp; Bob</p>\n\
-                    <p><a href=\"https://a?b&amp;c\">https://a?b&amp;c</a></p>\n</body></html>";
+        let html = "<html><head><title>T</title></head>\n<body style=\"x\">\n<p>Ada &amp; Bob &#60;3</p>\n\
+                    <p><a href=\"https://a?b&amp;c\">https://a?b&#38;c</a></p>\n</body></html>";
         let message = Message { to: String::new(), subject: String::new(), html: html.to_owned() };
-        assert_eq!(message.text(), "Ada & Bob\n\nhttps://a?b&c");
+        assert_eq!(message.text(), "Ada & Bob <3\n\nhttps://a?b&c");
     }
 }

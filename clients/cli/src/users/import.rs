@@ -282,19 +282,3 @@ fn parse(text: &[u8]) -> Result<NewUser, String> {
         },
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_that_is_too_long_is_skipped_as_a_whole() {
-        let long = [&"x".repeat(LINE_BYTES)[..], r#"{"name":"ada"}"#, "\nnext\r\n"].concat();
-        let mut reader = long.as_bytes();
-        let mut lines = Vec::new();
-        while let Some(line) = next_line(&mut reader).unwrap() {
-            lines.push(String::from_utf8(line).unwrap());
-        }
-        assert_eq!(lines, ["too long", "next"]);
-    }
-}

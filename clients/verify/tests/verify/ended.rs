@@ -87,14 +87,14 @@ async fn without_the_issuer_what_is_known_stays_for_a_tokens_life_and_then_the_o
         assert_eq!(verdict(&verifier, &ended, 100).await, "Ended");
         issuer.show_raw(REVOCATIONS, NONE);
         assert_eq!(verdict(&verifier, &ended, 300).await, "Ended", "still");
-        // 15 s that the list was good for, and 300 s more.
+        // 15 s that the list was good for, and the 305 s for which a token is accepted.
         let fresh = issuer.token_of(session(2), 410);
-        assert_eq!(verdict(&verifier, &fresh, 414).await, ok());
-        let verdict_then = verdict(&verifier, &fresh, 415).await;
+        assert_eq!(verdict(&verifier, &fresh, 419).await, ok());
+        let verdict_then = verdict(&verifier, &fresh, 420).await;
         assert!(verdict_then.starts_with(after), "{verdict_then}");
         // Over and done with at the next poll.
-        issuer.show_ends(430, &[(session(2), 430)]);
-        assert_eq!(verdict(&verifier, &fresh, 430).await, "Ended");
+        issuer.show_ends(435, &[(session(2), 435)]);
+        assert_eq!(verdict(&verifier, &fresh, 435).await, "Ended");
     }
 }
 

@@ -38,11 +38,13 @@ struct Documents {
     shown: HashMap<&'static str, Shown>,
     /// Status of every answer that was given, by path.
     given: Vec<(String, u16)>,
+    /// How many requests asked caches on the way to validate what they have.
+    past_caches: usize,
 }
 
 #[derive(Debug, Clone)]
 enum Shown {
-    Document { etag: String, max_age: u64, body: String },
+    Document { etag: String, max_age: u64, age: u64, body: String },
     Raw(String),
 }
 
@@ -61,18 +63,21 @@ impl Documents {
     fn answer(&mut self, request: &str) -> String {
         let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
         let known = request.lines().find_map(|line| line.strip_prefix("if-none-match: "));
+        if request.lines().any(|line| line == "cache-control: no-cache") {
+            self.past_caches += 1;
+        }
         let (status, answer) = match self.shown.get(path.as_str()) {
             None => {
                 (404, "HTTP/1.1 404 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".into())
             }
             Some(Shown::Raw(answer)) => (0, answer.clone()),
-            Some(Shown::Document { etag, max_age, body }) => {
+            Some(Shown::Document { etag, max_age, age, body }) => {
                 let same = known.is_some_and(|known| known == etag);
                 let (status, reason, body) =
                     if same { (304, "Not Modified", "") } else { (200, "OK", body.as_str()) };
                 let answer = format!(
                     "HTTP/1.1 {status} {reason}\r\ncache-control: public, max-age={max_age}\r\n\
-                     etag: {etag}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                     age: {age}\r\netag: {etag}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
                     body.len()
                 );
                 (status, answer)
@@ -99,7 +104,7 @@ impl Issuer {
             }
         });
         let issuer = Self { url, ring: Mutex::new(ring(algorithm)), documents };
-        issuer.show_keys();
+        issuer.show_keys(0);
         issuer
     }
 
@@ -107,12 +112,13 @@ impl Issuer {
         self.documents.lock().unwrap().shown.insert(path, shown);
     }
 
-    fn show_keys(&self) {
+    /// Shows the keys as a cache does that has had them for `age` seconds.
+    pub(crate) fn show_keys(&self, age: u64) {
         let ring = self.ring.lock().unwrap();
         let keys: Vec<_> = ring.public_keys(at(0)).collect();
         let etag = format!("\"{}\"", ring.signer(at(0)).unwrap().kid());
         let body = json!({"keys": keys}).to_string();
-        self.show(JWKS, Shown::Document { etag, max_age: 600, body });
+        self.show(JWKS, Shown::Document { etag, max_age: 600, age, body });
     }
 
     pub(crate) fn show_raw(&self, path: &'static str, answer: &str) {
@@ -122,7 +128,7 @@ impl Issuer {
     /// Shows a list as the service would at a moment, if these sessions have ended.
     pub(crate) fn show_ends(&self, now: u64, ends: &[(SessionId, u64)]) {
         let (etag, body) = self.list(now, ends);
-        self.show(REVOCATIONS, Shown::Document { etag, max_age: 15, body });
+        self.show(REVOCATIONS, Shown::Document { etag, max_age: 15, age: 0, body });
     }
 
     pub(crate) fn list(&self, now: u64, ends: &[(SessionId, u64)]) -> (String, String) {
@@ -146,10 +152,13 @@ impl Issuer {
         };
         let policy = AccessTokenPolicy {
             issuer: self.url.clone(),
+            former_issuers: Vec::new(),
             audience: "things".to_owned(),
+            former_audiences: Vec::new(),
             client_id: "first-party".to_owned(),
             life: LIFE,
             clock_skew: std::time::Duration::ZERO,
+            leeway: std::time::Duration::ZERO,
         };
         let ring = self.ring.lock().unwrap();
         access_token::issue(&subject, &policy, &ring, at(now), [3; 16]).unwrap().to_string()
@@ -161,7 +170,11 @@ impl Issuer {
 
     pub(crate) fn change_key(&self, algorithm: SignatureAlgorithm) {
         *self.ring.lock().unwrap() = ring(algorithm);
-        self.show_keys();
+        self.show_keys(0);
+    }
+
+    pub(crate) fn past_caches(&self) -> usize {
+        self.documents.lock().unwrap().past_caches
     }
 
     /// The status of each answer so far at a path; 0 for those that were no answer.

@@ -24,18 +24,79 @@ async fn keys_are_fetched_once_and_verify_tokens_of_every_published_algorithm() 
 }
 
 #[tokio::test]
-async fn unknown_keys_make_one_request_in_a_cool_down() {
+async fn unknown_keys_make_one_request_a_second() {
+    let issuer = Issuer::start(SignatureAlgorithm::Es256).await;
+    let foreign = Issuer::start(SignatureAlgorithm::EdDsa).await;
+    let verifier = Verifier::new(&issuer.url, "things").unwrap();
+    let (own, unknown) = (issuer.token(), foreign.token());
+    verifier.verify_at(&own, at(0)).await.unwrap();
+    for (now, given) in [(0, vec![200]), (1, vec![200, 304]), (2, vec![200, 304, 304])] {
+        for _ in 0..20 {
+            let refusal = verifier.verify_at(&unknown, at(now)).await;
+            assert!(matches!(refusal, Err(VerifyError::Invalid(AccessTokenError::UnknownKey))));
+        }
+        assert_eq!(issuer.given(JWKS), given, "{now}");
+    }
+    verifier.verify_at(&own, at(2)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_of_a_key_that_is_new_is_accepted_although_keys_were_fetched_a_moment_ago() {
+    let issuer = Issuer::start(SignatureAlgorithm::Es256).await;
+    let verifier = Verifier::new(&issuer.url, "things").unwrap();
+    verifier.verify_at(&issuer.token(), at(0)).await.unwrap();
+    issuer.change_key(SignatureAlgorithm::EdDsa);
+    verifier.verify_at(&issuer.token(), at(1)).await.unwrap();
+    assert_eq!(issuer.given(JWKS), [200, 200]);
+    assert_eq!(issuer.past_caches(), 1, "a cache on the way may have the former keys");
+}
+
+#[tokio::test]
+async fn a_token_of_an_unknown_key_is_not_refused_while_the_keys_cannot_be_fetched() {
     let issuer = Issuer::start(SignatureAlgorithm::Es256).await;
     let verifier = Verifier::new(&issuer.url, "things").unwrap();
     let before = issuer.token();
     verifier.verify_at(&before, at(0)).await.unwrap();
     issuer.change_key(SignatureAlgorithm::EdDsa);
-    for _ in 0..20 {
-        let refusal = verifier.verify_at(&issuer.token(), at(0)).await;
-        assert!(matches!(refusal, Err(VerifyError::Invalid(AccessTokenError::UnknownKey))));
+    let token = issuer.token();
+    issuer.show_raw(JWKS, "");
+    for now in [10, 11, 39] {
+        let no_verdict = verifier.verify_at(&token, at(now)).await;
+        assert!(matches!(no_verdict, Err(VerifyError::Unavailable(_))), "{now}: {no_verdict:?}");
+        verifier.verify_at(&before, at(now)).await.unwrap();
     }
-    assert_eq!(issuer.given(JWKS), [200], "the keys were fetched less than a cool-down ago");
-    verifier.verify_at(&before, at(0)).await.unwrap();
+    assert_eq!(issuer.given(JWKS), [200, 0], "one try in a cool-down");
+    issuer.show_keys(0);
+    verifier.verify_at(&token, at(40)).await.unwrap();
+}
+
+#[tokio::test]
+async fn keys_from_a_cache_are_as_old_as_it_says() {
+    let issuer = Issuer::start(SignatureAlgorithm::Es256).await;
+    let session = ratchet_core::ids::SessionId::from_bytes([2; 16]);
+    issuer.show_keys(590);
+    let verifier = Verifier::new(&issuer.url, "things").unwrap();
+    for (now, given) in [(0, vec![200]), (9, vec![200]), (10, vec![200, 304])] {
+        verifier.verify_at(&issuer.token_of(session, now), at(now)).await.unwrap();
+        assert_eq!(issuer.given(JWKS), given, "{now}");
+    }
+}
+
+#[tokio::test]
+async fn clocks_may_differ_by_a_few_seconds() {
+    let issuer = Issuer::start(SignatureAlgorithm::Es256).await;
+    let session = ratchet_core::ids::SessionId::from_bytes([2; 16]);
+    let verifier = Verifier::new(&issuer.url, "things").unwrap();
+    verifier.verify_at(&issuer.token_of(session, 5), at(0)).await.unwrap();
+    let ahead = verifier.verify_at(&issuer.token_of(session, 6), at(0)).await;
+    assert!(matches!(ahead, Err(VerifyError::Invalid(_))), "{ahead:?}");
+    verifier.verify_at(&issuer.token(), at(304)).await.unwrap();
+    let over = verifier.verify_at(&issuer.token(), at(305)).await;
+    assert!(matches!(over, Err(VerifyError::Expired)), "{over:?}");
+    let exact = Verifier::new(&issuer.url, "things").unwrap();
+    let exact = exact.with_clock_skew(std::time::Duration::ZERO);
+    let over = exact.verify_at(&issuer.token(), at(300)).await;
+    assert!(matches!(over, Err(VerifyError::Expired)), "{over:?}");
 }
 
 #[tokio::test]
@@ -103,7 +164,7 @@ async fn whoever_hangs_up_does_not_keep_keys_from_those_who_stay() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_can_not_be_reached_is_no_refusal() {
+async fn an_issuer_that_cannot_be_reached_is_no_refusal() {
     let issuer = Issuer::start(SignatureAlgorithm::Es256).await;
     for answer in [
         "",

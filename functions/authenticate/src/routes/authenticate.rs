@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 /// The characters of a password, as far as a pattern can say it.
 #[cfg(feature = "contract")]
-const PASSWORD: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+const PASSWORD: &str = r"^[^\u0000-\u0008\u000a-\u001f\u007f-\u009f]*$";
 
 /// The request body.
 #[derive(Deserialize)]
@@ -37,12 +37,9 @@ pub(crate) struct Request {
     /// The user name, in any case and width of its letters.
     #[serde(alias = "Name")]
     name: String,
-    /// Without control characters.
+    /// As it was typed.
     #[serde(alias = "Password")]
-    #[cfg_attr(
-        feature = "contract",
-        schemars(with = "String", length(min = 1, max = 256), regex(pattern = PASSWORD))
-    )]
+    #[cfg_attr(feature = "contract", schemars(with = "String", length(min = 1, max = 256), regex(pattern = PASSWORD)))]
     password: Zeroizing<String>,
     /// What the user calls this device, for the list of sessions.
     #[serde(default, deserialize_with = "optional")]
@@ -71,7 +68,7 @@ impl Request {
         }
         Ok(SignInRequest {
             name,
-            password: Password::parse(&password).map_err(|_| malformed)?,
+            password: Password::typed(&password).map_err(|_| malformed)?,
             device_label: device,
             device_token,
             source_ip: caller.source_ip,

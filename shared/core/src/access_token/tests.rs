@@ -1,23 +1,27 @@
-use jsonwebtoken::{Algorithm, EncodingKey};
+use aws_lc_rs::hmac;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::key_ring::MIN_SEED_CHARS;
+use crate::{jws::SignatureAlgorithm, key_ring::MIN_SEED_CHARS};
 
 const NOW: UnixSeconds = UnixSeconds::new(1_780_000_000);
 
+/// A ring that signs with HS256.
 fn ring(seed: &str) -> KeyRing {
     let ring = json!({"keys": [], "seed": seed.repeat(MIN_SEED_CHARS)});
-    KeyRing::parse(&ring.to_string(), NOW).unwrap()
+    KeyRing::parse_for(&ring.to_string(), SignatureAlgorithm::Hs256, NOW).unwrap()
 }
 
 fn policy() -> AccessTokenPolicy {
     AccessTokenPolicy {
         issuer: "https://issuer.example".to_owned(),
+        former_issuers: Vec::new(),
         audience: "ratchet".to_owned(),
+        former_audiences: Vec::new(),
         client_id: "first-party".to_owned(),
         life: Duration::from_secs(300),
         clock_skew: Duration::ZERO,
+        leeway: Duration::ZERO,
     }
 }
 
@@ -64,7 +68,7 @@ fn signed(header: &Value, claims: &Value) -> String {
 fn sign(input: &str) -> String {
     let ring = ring("a");
     let key = ring.signer(NOW).unwrap();
-    format!("{input}.{}", to_base64url(&key.private().sign(input.as_bytes()).unwrap()))
+    format!("{input}.{}", key.private().sign(input.as_bytes()).unwrap())
 }
 
 #[test]
@@ -170,17 +174,44 @@ fn tokens_of_others_and_for_others_are_refused() {
 }
 
 #[test]
-fn times_that_are_ahead_or_impossible_are_refused() {
+fn former_issuers_and_audiences_are_accepted_while_their_tokens_live() {
+    let policy = AccessTokenPolicy {
+        former_issuers: vec!["https://old.example".to_owned()],
+        former_audiences: vec!["api".to_owned(), "web".to_owned()],
+        ..policy()
+    };
+    for (claims, accepted) in [
+        (json!({"iss": "https://old.example"}), true),
+        (json!({"aud": "web"}), true),
+        (json!({"iss": "https://old.example", "aud": "api"}), true),
+        (json!({"iss": "https://old.example/"}), false),
+        (json!({"iss": "https://old.example", "aud": "other"}), false),
+        (json!({"iss": "https://other.example", "aud": "api"}), false),
+    ] {
+        let token = signed(&json!({}), &claims);
+        let verified = verify(&token, &policy, &ring("a"), NOW);
+        assert_eq!(matches!(verified, Ok(Verified::Live(_))), accepted, "{claims}");
+        let end = NOW.plus(policy.life);
+        let verified = verify(&token, &policy, &ring("a"), end);
+        assert_eq!(matches!(verified, Ok(Verified::Expired(_))), accepted, "{claims}");
+    }
+    let claims = issue(&subject(), &policy, &ring("a"), NOW, [3; 16]).unwrap();
+    let Ok(Verified::Live(claims)) = verify_at(&claims, NOW.get()) else { panic!() };
+    assert_eq!((claims.iss, claims.aud), (policy.issuer, policy.audience), "never issued again");
+}
+
+#[test]
+fn tokens_from_the_future_are_not_valid_yet_and_impossible_ones_never() {
     let now = NOW.get();
-    for claims in [json!({"iat": now + 1}), json!({"nbf": now + 1})] {
+    for claims in [json!({"iat": now + 1}), json!({"nbf": now + 1}), json!({"nbf": u64::MAX})] {
         let token = signed(&json!({}), &claims);
         assert_eq!(verify_at(&token, now), Err(AccessTokenError::NotYetValid), "{claims}");
     }
     for claims in [
-        json!({"iat": u64::MAX}),
-        json!({"exp": now + 301}),
-        json!({"exp": u64::MAX}),
         json!({"exp": now - 1}),
+        json!({"exp": now + 86_401}),
+        json!({"exp": u64::MAX}),
+        json!({"iat": u64::MAX}),
     ] {
         let token = signed(&json!({}), &claims);
         assert_eq!(verify_at(&token, now), Err(AccessTokenError::ImpossibleTimes), "{claims}");
@@ -188,25 +219,82 @@ fn times_that_are_ahead_or_impossible_are_refused() {
 }
 
 #[test]
-fn whatever_its_age_a_token_must_be_genuine_and_may_be_anything_else() {
-    let at_any_age = |token: &str, ring: &KeyRing| verify_whatever_its_age(token, &policy(), ring);
+fn leeway_tolerates_clocks_ahead_and_lets_no_token_live_longer() {
+    let policy = AccessTokenPolicy { leeway: Duration::from_secs(5), ..policy() };
+    let at = |claims: &Value, offset: i64| {
+        let now = UnixSeconds::new(NOW.get().checked_add_signed(offset).unwrap());
+        verify(&signed(&json!({}), claims), &policy, &ring("a"), now)
+    };
+    for name in ["iat", "nbf"] {
+        let claims = json!({name: NOW.get() + 1});
+        assert!(matches!(at(&claims, -4), Ok(Verified::Live(_))), "{name}");
+        assert_eq!(at(&claims, -5), Err(AccessTokenError::NotYetValid), "{name}");
+    }
+    assert!(matches!(at(&json!({}), 299), Ok(Verified::Live(_))));
+    assert!(matches!(at(&json!({}), 300), Ok(Verified::Expired(_))));
+}
+
+/// The configured life became shorter while the token lived.
+#[test]
+fn a_token_of_a_longer_life_expires_by_the_configured_one() {
     let now = NOW.get();
-    for claims in [json!({"exp": now - 1}), json!({"exp": now + 301}), json!({"iat": now + 1})] {
+    for exp in [now + 301, now + 86_400] {
+        let token = signed(&json!({}), &json!({"exp": exp}));
+        assert!(matches!(verify_at(&token, now + 299), Ok(Verified::Live(_))), "{exp}");
+        for later in [now + 300, now + 90_000] {
+            assert!(matches!(verify_at(&token, later), Ok(Verified::Expired(_))), "{exp}");
+        }
+    }
+}
+
+#[test]
+fn the_signature_alone_is_what_counts_beside_a_refresh_token() {
+    let now = NOW.get();
+    for claims in [
+        json!({"exp": now - 1}),
+        json!({"exp": now + 301}),
+        json!({"iat": now + 1}),
+        json!({"iss": "https://issuer.exampl"}),
+        json!({"aud": "other"}),
+    ] {
         let token = signed(&json!({}), &claims);
-        assert_eq!(at_any_age(&token, &ring("a")).unwrap().sub, subject().user_id, "{claims}");
+        assert_eq!(
+            verify_signature(&token, &ring("a")).unwrap().sub,
+            subject().user_id,
+            "{claims}"
+        );
     }
     for (header, claims) in [
         (json!({"typ": "JWT"}), json!({})),
         (json!({"kid": "other"}), json!({})),
         (json!({"alg": "HS512"}), json!({})),
-        (json!({}), json!({"iss": "https://issuer.exampl"})),
-        (json!({}), json!({"aud": "other"})),
         (json!({}), json!({"exp": "soon"})),
     ] {
         let token = signed(&header, &claims);
-        assert!(at_any_age(&token, &ring("a")).is_err(), "{header} {claims}");
+        assert!(verify_signature(&token, &ring("a")).is_err(), "{header} {claims}");
     }
-    assert!(at_any_age(&issued(), &ring("b")).is_err());
+    assert_eq!(
+        verify_signature(&issued(), &ring("b")).unwrap_err(),
+        AccessTokenError::UnknownKey,
+        "as that of a removed key"
+    );
+}
+
+#[test]
+fn refreshing_may_help_unless_the_token_is_malformed_or_forged() {
+    let now = NOW.get();
+    for (header, claims, helps) in [
+        (json!({"kid": "removed"}), json!({}), true),
+        (json!({}), json!({"iat": now + 1}), true),
+        (json!({}), json!({"iss": "https://old.example"}), true),
+        (json!({"typ": "JWT"}), json!({}), false),
+        (json!({"alg": "HS512"}), json!({}), false),
+        (json!({}), json!({"sub": 7}), false),
+        (json!({}), json!({"exp": now - 1}), false),
+    ] {
+        let error = verify_at(&signed(&header, &claims), now).unwrap_err();
+        assert_eq!(error.refreshing_may_help(), helps, "{error:?}");
+    }
 }
 
 #[test]
@@ -230,7 +318,7 @@ fn a_retired_key_verifies_nothing_but_what_has_expired() {
     let at = UnixSeconds::new(NOW.get() + 100);
     let refusal = verify(&token, &policy(), &retired, at);
     assert_eq!(refusal, Err(AccessTokenError::UnknownKey));
-    assert!(verify_whatever_its_age(&token, &policy(), &retired).is_ok());
+    assert!(verify_signature(&token, &retired).is_ok());
     let at = NOW.plus(policy().life);
     assert!(matches!(verify(&token, &policy(), &retired, at), Ok(Verified::Expired(_))));
 }
@@ -264,8 +352,8 @@ fn tokens_of_another_ring_are_refused() {
     // Even under the right kid.
     let token = issued();
     let (input, _) = token.rsplit_once('.').unwrap();
-    let other = EncodingKey::from_secret(&[7; 32]);
-    let signature = jsonwebtoken::crypto::sign(input.as_bytes(), &other, Algorithm::HS256).unwrap();
+    let other = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
+    let signature = to_base64url(hmac::sign(&other, input.as_bytes()).as_ref());
     assert_eq!(
         verify_at(&format!("{input}.{signature}"), NOW.get()),
         Err(AccessTokenError::Jws(JwsError::BadSignature))

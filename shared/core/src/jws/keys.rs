@@ -1,51 +1,49 @@
-//! Keys as the cryptographic library holds them: parsed and checked once, used often.
+//! Keys as `jsonwebtoken` takes them, which is without looking at them: they are checked here, once,
+//! when they are made.
 
 use std::fmt;
 
 use aws_lc_rs::{
-    hmac,
-    rand::SystemRandom,
+    encoding::{AsDer as _, Pkcs8V1Der},
     rsa::{KeyPairComponents, PublicKeyComponents},
     signature::{
         ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair,
-        Ed25519KeyPair, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair,
+        Ed25519KeyPair, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair,
     },
 };
+use jsonwebtoken::{DecodingKey, EncodingKey, crypto};
+use pkcs8::PrivateKeyInfoRef;
 
 use super::SignatureAlgorithm;
 
 /// A key that verifies signatures of one algorithm.
 pub struct VerificationKey {
     algorithm: SignatureAlgorithm,
-    material: Verifying,
-}
-
-enum Verifying {
-    Secret(Box<hmac::Key>),
-    Public(ParsedPublicKey),
+    key: DecodingKey,
 }
 
 impl VerificationKey {
     pub(crate) fn hs256(secret: &[u8]) -> Self {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-        Self { algorithm: SignatureAlgorithm::Hs256, material: Verifying::Secret(Box::new(key)) }
+        Self { algorithm: SignatureAlgorithm::Hs256, key: DecodingKey::from_secret(secret) }
     }
 
     /// `None` unless `point` (SEC 1, uncompressed) is on the curve.
     pub(crate) fn es256(point: &[u8]) -> Option<Self> {
-        let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).ok()?;
-        Some(Self { algorithm: SignatureAlgorithm::Es256, material: Verifying::Public(key) })
+        ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).ok()?;
+        let key = DecodingKey::from_ec_der(point);
+        Some(Self { algorithm: SignatureAlgorithm::Es256, key })
     }
 
     pub(crate) fn ed25519(public: &[u8]) -> Option<Self> {
-        let key = ParsedPublicKey::new(&ED25519, public).ok()?;
-        Some(Self { algorithm: SignatureAlgorithm::EdDsa, material: Verifying::Public(key) })
+        ParsedPublicKey::new(&ED25519, public).ok()?;
+        Some(Self { algorithm: SignatureAlgorithm::EdDsa, key: DecodingKey::from_ed_der(public) })
     }
 
     pub(crate) fn rs256(n: &[u8], e: &[u8]) -> Option<Self> {
         let components = PublicKeyComponents { n, e };
-        let key = components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).ok()?;
-        Some(Self { algorithm: SignatureAlgorithm::Rs256, material: Verifying::Public(key) })
+        components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).ok()?;
+        let key = DecodingKey::from_rsa_raw_components(n, e);
+        Some(Self { algorithm: SignatureAlgorithm::Rs256, key })
     }
 
     /// The one algorithm that it verifies.
@@ -54,11 +52,9 @@ impl VerificationKey {
         self.algorithm
     }
 
-    pub(super) fn verifies(&self, input: &[u8], signature: &[u8]) -> bool {
-        match &self.material {
-            Verifying::Secret(key) => hmac::verify(key, input, signature).is_ok(),
-            Verifying::Public(key) => key.verify_sig(input, signature).is_ok(),
-        }
+    /// Whether `signature`, in base64url, is this key's over `input`.
+    pub(super) fn verifies(&self, input: &[u8], signature: &str) -> bool {
+        crypto::verify(signature, input, &self.key, self.algorithm.into()).unwrap_or(false)
     }
 }
 
@@ -73,14 +69,10 @@ impl fmt::Debug for VerificationKey {
 /// A key that signs with one algorithm.
 ///
 /// # Security
-/// Prints as a placeholder. The library wipes its keys when they are dropped.
-pub struct PrivateKey(Signing);
-
-enum Signing {
-    Secret(Box<hmac::Key>),
-    P256(EcdsaKeyPair),
-    Ed25519(Ed25519KeyPair),
-    Rsa(RsaKeyPair),
+/// Prints as a placeholder and is wiped when dropped.
+pub struct PrivateKey {
+    algorithm: SignatureAlgorithm,
+    key: EncodingKey,
 }
 
 /// The cryptographic library refused to sign.
@@ -90,53 +82,41 @@ pub struct SignError;
 
 impl PrivateKey {
     pub(crate) fn hs256(secret: &[u8]) -> Self {
-        Self(Signing::Secret(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret))))
+        Self { algorithm: SignatureAlgorithm::Hs256, key: EncodingKey::from_secret(secret) }
     }
 
     /// `None` unless `point` is the public half of `d`.
     pub(crate) fn es256(d: &[u8], point: &[u8]) -> Option<Self> {
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, d, point).ok()?;
-        Some(Self(Signing::P256(pair)))
+        let key = EncodingKey::from_ec_der(pair.to_pkcs8v1().ok()?.as_ref());
+        Some(Self { algorithm: SignatureAlgorithm::Es256, key })
     }
 
     /// `None` unless `public` is the public half of `seed`.
     pub(crate) fn ed25519(seed: &[u8], public: &[u8]) -> Option<Self> {
         let pair = Ed25519KeyPair::from_seed_and_public_key(seed, public).ok()?;
-        Some(Self(Signing::Ed25519(pair)))
+        let key = EncodingKey::from_ed_der(pair.to_pkcs8v1().ok()?.as_ref());
+        Some(Self { algorithm: SignatureAlgorithm::EdDsa, key })
     }
 
     /// `None` unless all components belong together.
     pub(crate) fn rs256(components: &KeyPairComponents<&[u8]>) -> Option<Self> {
-        Some(Self(Signing::Rsa(RsaKeyPair::from_components(components).ok()?)))
+        let pair = RsaKeyPair::from_components(components).ok()?;
+        let pkcs8: Pkcs8V1Der<'_> = pair.as_der().ok()?;
+        // `jsonwebtoken` takes what is inside: an RSAPrivateKey (RFC 8017 A.1.2).
+        let info = PrivateKeyInfoRef::try_from(pkcs8.as_ref()).ok()?;
+        let key = EncodingKey::from_rsa_der(info.private_key.as_bytes());
+        Some(Self { algorithm: SignatureAlgorithm::Rs256, key })
     }
 
     pub(super) const fn algorithm(&self) -> SignatureAlgorithm {
-        match &self.0 {
-            Signing::Secret(_) => SignatureAlgorithm::Hs256,
-            Signing::P256(_) => SignatureAlgorithm::Es256,
-            Signing::Ed25519(_) => SignatureAlgorithm::EdDsa,
-            Signing::Rsa(_) => SignatureAlgorithm::Rs256,
-        }
+        self.algorithm
     }
 
-    pub(crate) fn sign(&self, input: &[u8]) -> Result<Vec<u8>, SignError> {
-        match &self.0 {
-            Signing::Secret(key) => Ok(hmac::sign(key, input).as_ref().to_vec()),
-            Signing::P256(pair) => {
-                let signature = pair.sign(&SystemRandom::new(), input).map_err(|_| SignError)?;
-                Ok(signature.as_ref().to_vec())
-            }
-            Signing::Ed25519(pair) => {
-                Ok(pair.try_sign(input).map_err(|_| SignError)?.as_ref().to_vec())
-            }
-            Signing::Rsa(pair) => {
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), input, &mut signature)
-                    .map_err(|_| SignError)?;
-                Ok(signature)
-            }
-        }
+    /// The signature over `input`, in base64url.
+    pub(crate) fn sign(&self, input: &[u8]) -> Result<String, SignError> {
+        crypto::sign(input, &self.key, self.algorithm.into()).map_err(|_| SignError)
     }
 }
 

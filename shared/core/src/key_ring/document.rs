@@ -1,16 +1,21 @@
-//! The ring as it is written: the JSON of the secret, of which a rotation changes what it knows and
-//! keeps what it does not.
+//! The ring as it is written: the JSON of the secret. A change keeps what it does not know.
 
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::{Jwk, KeyError, KeyLife, KeyRing, KeyRingError, NewKey, TAG_USE, seed::FirstKeys};
-use crate::{encoding::to_base64url, time::UnixSeconds};
+use super::{
+    KeyRing, KeyRingError,
+    entry::{Entry, KeySummary, KeyUse},
+    plan,
+    policy::RotationPolicy,
+    seed::first_keys,
+};
+use crate::{jws::SignatureAlgorithm, time::UnixSeconds};
 
 /// The longest string that a secret may hold, in bytes (Secrets Manager).
 pub const MAX_RING_LEN: usize = 65_536;
 
-/// A ring that can be changed and written back. Only whoever may write the secret needs one.
+/// A ring that can be changed and written back. Only programs that may write the secret need one.
 ///
 /// # Security
 /// JSON with private members: not wiped when dropped. Prints as a placeholder.
@@ -20,19 +25,6 @@ pub struct RingDocument {
     rest: Map<String, Value>,
 }
 
-/// One JWK of the ring.
-#[derive(Clone)]
-pub(super) struct Entry(Map<String, Value>);
-
-/// What a key is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyUse {
-    /// Signs access tokens.
-    Signing,
-    /// Tags refresh tokens.
-    Tag,
-}
-
 impl std::fmt::Debug for RingDocument {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RingDocument").field("keys", &self.keys.len()).finish_non_exhaustive()
@@ -40,13 +32,13 @@ impl std::fmt::Debug for RingDocument {
 }
 
 impl RingDocument {
-    /// Reads the secret's string. A `seed` becomes the keys that are derived from it, so that they
-    /// can be retired one by one.
+    /// Reads the secret's string, also of a ring without a key that signs. A `seed` becomes the keys
+    /// that are derived from it, of which that of `algorithm` signs.
     ///
     /// # Errors
-    /// [`KeyRingError`], as [`KeyRing::parse`].
-    pub fn parse(secret: &str, now: UnixSeconds) -> Result<Self, KeyRingError> {
-        KeyRing::parse(secret, now)?;
+    /// [`KeyRingError`], if any key in it cannot be used.
+    pub fn parse(secret: &str, algorithm: SignatureAlgorithm) -> Result<Self, KeyRingError> {
+        KeyRing::read(secret, algorithm)?;
         let mut rest: Map<String, Value> =
             serde_json::from_str(secret).map_err(|_| KeyRingError::Malformed)?;
         let Some(Value::Array(listed)) = rest.remove("keys") else {
@@ -54,13 +46,12 @@ impl RingDocument {
         };
         let mut keys = Vec::new();
         if let Some(Value::String(seed)) = rest.remove("seed") {
-            let first = FirstKeys::derive(&seed).ok_or(KeyRingError::ShortSeed)?;
-            keys.push(Entry::first("sig", first.signing.as_slice()));
-            keys.push(Entry::first(TAG_USE, first.tag.as_slice()));
+            let first = first_keys(&seed, algorithm).ok_or(KeyRingError::ShortSeed)?;
+            keys.extend(first.into_iter().map(Entry::from));
         }
         for key in listed {
             let Value::Object(key) = key else { return Err(KeyRingError::Malformed) };
-            keys.push(Entry(key));
+            keys.push(Entry::from(key));
         }
         Ok(Self { keys, rest })
     }
@@ -68,7 +59,7 @@ impl RingDocument {
     /// The string for the secret.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
-        let keys: Vec<_> = self.keys.iter().map(|entry| Value::Object(entry.0.clone())).collect();
+        let keys = self.keys.iter().map(Entry::to_json).collect();
         let mut whole = self.rest.clone();
         whole.insert("keys".to_owned(), Value::Array(keys));
         Zeroizing::new(Value::Object(whole).to_string())
@@ -80,94 +71,58 @@ impl RingDocument {
         self.rest.get("based_on").and_then(Value::as_str)
     }
 
-    /// Notes which version of the secret this one was made from: one that was made from another
-    /// version than the current one must not replace it.
+    /// Records which version of the secret this one was made from. It must not replace any other.
     pub fn set_based_on(&mut self, version: &str) {
         self.rest.insert("based_on".to_owned(), json!(version));
     }
 
-    /// What can be shown of its keys, in the order in which they began to count.
+    /// The policy of the rotation function, as of its last rotation.
+    #[must_use]
+    pub fn policy(&self) -> Option<RotationPolicy> {
+        self.rest.get("policy").and_then(RotationPolicy::from_json)
+    }
+
+    /// Records the configured policy and returns the one to rotate by: no time in it is shorter
+    /// than in the policy that was recorded before, because tokens and copies from then are about.
+    pub fn adopt_policy(&mut self, configured: &RotationPolicy) -> RotationPolicy {
+        let before = self.policy();
+        self.rest.insert("policy".to_owned(), configured.to_json());
+        before.map_or(*configured, |before| configured.covering(&before))
+    }
+
+    /// The policy for a change by hand: the recorded one, or else the longest times that a
+    /// configuration can have, with the algorithm of the newest key.
+    #[must_use]
+    pub fn policy_by_hand(&self) -> RotationPolicy {
+        self.policy().unwrap_or_else(|| {
+            let newest = self.summaries().filter(|key| key.use_ == KeyUse::Signing).last();
+            let algorithm = newest.and_then(|key| {
+                SignatureAlgorithm::ALL.into_iter().find(|known| known.name() == key.algorithm)
+            });
+            RotationPolicy::longest(algorithm.unwrap_or_default())
+        })
+    }
+
+    /// What can be shown of its keys: those for access tokens first, by when they begin.
     pub fn summaries(&self) -> impl Iterator<Item = KeySummary> {
         let mut summaries: Vec<_> = self.keys.iter().filter_map(Entry::summary).collect();
         summaries.sort_by_key(|key| (key.use_ == KeyUse::Tag, key.life.not_before));
         summaries.into_iter()
     }
-}
 
-/// What can be shown of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeySummary {
-    /// Its id: `kid`, or else the thumbprint.
-    pub kid: String,
-    /// What it is for.
-    pub use_: KeyUse,
-    /// The algorithm of its signatures or tags.
-    pub algorithm: &'static str,
-    /// From when to when it counts.
-    pub life: KeyLife,
-}
-
-impl Entry {
-    fn first(use_: &str, secret: &[u8]) -> Self {
-        let members = json!({"kty": "oct", "use": use_, "alg": "HS256", "k": to_base64url(secret)});
-        let Value::Object(members) = members else { return Self(Map::new()) };
-        Self(members).with_kid()
+    /// The first moment from `now` on at which no key of this use signs or tags, if there is one.
+    #[must_use]
+    pub fn gap_from(&self, use_: KeyUse, now: UnixSeconds) -> Option<UnixSeconds> {
+        let lives = self.lives(use_).map(|mut life| {
+            if life.not_before <= now {
+                life.not_before = UnixSeconds::new(0);
+            }
+            life
+        });
+        plan::first_gap(lives.filter(|life| !life.expired(now))).map(|gap| gap.max(now))
     }
 
-    pub(super) fn new(key: NewKey, issued_at: UnixSeconds, not_before: UnixSeconds) -> Self {
-        let mut entry = Self(key.0).with_kid();
-        entry.set("iat", issued_at);
-        entry.set("nbf", not_before);
-        entry
-    }
-
-    fn with_kid(mut self) -> Self {
-        if let Ok(kid) = self.kid() {
-            self.0.insert("kid".to_owned(), Value::String(kid));
-        }
-        self
-    }
-
-    pub(super) fn kid(&self) -> Result<String, KeyError> {
-        self.jwk()?.id()
-    }
-
-    pub(super) fn is_for(&self, use_: KeyUse) -> bool {
-        let name = match use_ {
-            KeyUse::Signing => "sig",
-            KeyUse::Tag => TAG_USE,
-        };
-        self.0.get("use").and_then(Value::as_str) == Some(name)
-    }
-
-    pub(super) fn life(&self) -> KeyLife {
-        let time = |name| self.0.get(name).and_then(Value::as_u64).map(UnixSeconds::new);
-        KeyLife {
-            issued_at: time("iat"),
-            not_before: time("nbf").unwrap_or(UnixSeconds::new(0)),
-            expires_at: time("exp"),
-        }
-    }
-
-    pub(super) fn set(&mut self, name: &str, time: UnixSeconds) {
-        self.0.insert(name.to_owned(), json!(time.get()));
-    }
-
-    pub(super) fn algorithm(&self) -> Option<&'static str> {
-        Some(self.jwk().ok()?.algorithm().ok()?.name())
-    }
-
-    fn summary(&self) -> Option<KeySummary> {
-        let use_ = if self.is_for(KeyUse::Tag) { KeyUse::Tag } else { KeyUse::Signing };
-        Some(KeySummary {
-            kid: self.kid().ok()?,
-            use_,
-            algorithm: self.algorithm()?,
-            life: self.life(),
-        })
-    }
-
-    fn jwk(&self) -> Result<Jwk, KeyError> {
-        serde_json::from_value(Value::Object(self.0.clone())).map_err(|_| KeyError::Malformed)
+    pub(super) fn lives(&self, use_: KeyUse) -> impl Iterator<Item = super::KeyLife> {
+        self.keys.iter().filter(move |key| key.is_for(use_)).map(Entry::life)
     }
 }

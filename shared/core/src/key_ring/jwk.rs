@@ -1,5 +1,5 @@
-//! One JSON Web Key (RFC 7517), read strictly: `kty` and `crv` fix the one algorithm, and whatever
-//! else it says may only agree.
+//! One JSON Web Key (RFC 7517), read strictly: `kty` and `crv` fix its one algorithm, and its other
+//! members have to agree with that.
 
 use std::fmt;
 
@@ -24,31 +24,30 @@ const RSA_EXPONENT: &[u8] = &[1, 0, 1];
 /// RFC 8032 §5.1.5).
 const COORDINATE: usize = 32;
 
-/// Why one JWK can not be used.
+/// Why a JWK cannot be used.
 #[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
 pub enum KeyError {
     /// `use`, `kty`, `crv` and `alg` do not name one of our algorithms.
     #[error("its use, kty, crv and alg name no supported algorithm")]
     Unsupported,
-    /// A member is missing or no canonical base64url.
+    /// A member is missing or is not canonical base64url.
     #[error("a member is missing or malformed")]
     Malformed,
     /// An HMAC key below [`MIN_HMAC_KEY`] bytes, or an RSA modulus below 2048 bits.
     #[error("it is too short")]
     TooShort,
-    /// A published example key, or one with hardly any different bytes.
+    /// A published example key, or one with fewer than eight different bytes.
     #[error("it is a known or a degenerate key")]
     Weak,
-    /// The private members are not those of the public ones: what it signs would not verify.
+    /// The private members do not belong to the public ones: what it signs would not verify.
     #[error("its private and its public members do not belong together")]
     Mismatch,
-    /// Another key of the ring has the same `kid`: which one verifies would be chance.
-    #[error("its kid is another key's too")]
+    /// Another key of the ring has the same `kid`, so which one verifies would depend on their order.
+    #[error("another key has the same kid")]
     DuplicateKid,
 }
 
-/// A JSON Web Key, as far as this crate reads it. Members that it does not know are ignored
-/// (RFC 7517 §4).
+/// The members of a JSON Web Key that this crate reads. Others are ignored (RFC 7517 §4).
 ///
 /// # Security
 /// Prints as a placeholder; the private members are wiped when dropped.
@@ -92,7 +91,7 @@ impl fmt::Debug for Jwk {
 }
 
 impl Jwk {
-    /// The key's id, if it says.
+    /// Its `kid`.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
@@ -122,7 +121,7 @@ impl Jwk {
         }
     }
 
-    /// The private key, if this JWK is for signing and may protect something.
+    /// The private key, if this JWK is for signing and strong enough.
     pub(super) fn private_key(&self) -> Result<PrivateKey, KeyError> {
         if !self.permits("sign") {
             return Err(KeyError::Unsupported);
@@ -144,7 +143,7 @@ impl Jwk {
         })
     }
 
-    /// What may be published of this key; `None` if it is symmetric.
+    /// The public half of this key; `None` if it is symmetric.
     pub(super) fn public(&self, kid: &str) -> Result<Option<PublicJwk>, KeyError> {
         let algorithm = self.algorithm()?;
         let member = |member: &Option<String>| member.clone().ok_or(KeyError::Malformed);
@@ -166,7 +165,7 @@ impl Jwk {
     }
 
     /// The JWK thumbprint (RFC 7638 §3, RFC 8037 §2): SHA-256 over the required members in
-    /// alphabetical order. That of an `oct` key is public too; a key of 256 random bits can not be
+    /// alphabetical order. That of an `oct` key is public too; a key of 256 random bits cannot be
     /// guessed from it.
     pub(super) fn thumbprint(&self) -> Result<String, KeyError> {
         let member = |member: &Option<String>| member.clone().ok_or(KeyError::Malformed);
@@ -194,7 +193,7 @@ impl Jwk {
         self.use_.as_deref() == Some(use_)
     }
 
-    /// One key, one algorithm: what `alg` may add to `kty` and `crv` is nothing.
+    /// The one algorithm of `kty` and `crv`; `alg` has to name it, if present.
     pub(super) fn algorithm(&self) -> Result<SignatureAlgorithm, KeyError> {
         let algorithm = match (self.kty.as_str(), self.crv.as_deref()) {
             ("oct", None) => SignatureAlgorithm::Hs256,
@@ -218,8 +217,7 @@ impl Jwk {
         }
     }
 
-    /// The secret of an `oct` key that may protect something: not a published example, not the
-    /// same few bytes over and over.
+    /// The secret of an `oct` key, unless it is a published example or a few bytes repeated.
     pub(super) fn strong_hmac_secret(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let secret = self.hmac_secret()?;
         let mut different = secret.clone();

@@ -1,6 +1,6 @@
-//! Keys that everybody has.
+//! Keys that are published somewhere as examples.
 
-/// Secrets that were published as examples and are long enough to slip through the length check.
+/// Published secrets that are long enough to pass the length check.
 const SECRETS: [&[u8]; 4] = [
     b"a-string-secret-at-least-256-bits-long",
     b"your-256-bit-secret-your-256-bit-secret",

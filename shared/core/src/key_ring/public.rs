@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::jws::SignatureAlgorithm;
 
-/// A public JWK. There is no variant for symmetric keys, and no member for anything private.
+/// A public JWK. It has no variant for symmetric keys and no private members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PublicJwk {
     kid: String,

@@ -1,4 +1,4 @@
-//! The keys that an issuer publishes, as whoever only verifies has them.
+//! The keys that an issuer publishes, for services that only verify.
 
 use std::collections::HashMap;
 
@@ -18,12 +18,12 @@ struct JwkSet {
 }
 
 impl PublicKeys {
-    /// Reads a JWK Set; `None` if it is none. Keys in it that are of no use here are left out (RFC
-    /// 7517 §5).
+    /// Reads a JWK Set; `None` if it is not one. Keys that cannot be used here are ignored (RFC 7517
+    /// §5).
     ///
     /// # Security
-    /// Symmetric keys are left out too: what is published is no secret. Of two keys with one id
-    /// neither counts.
+    /// Symmetric keys are ignored too, because a published key is not a secret. If two keys have the
+    /// same id, neither is used.
     #[must_use]
     pub fn parse(json: &[u8]) -> Option<Self> {
         let set: JwkSet = serde_json::from_slice(json).ok()?;
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn symmetric_unknown_nameless_and_ambiguous_keys_are_left_out() {
+    fn symmetric_unknown_nameless_and_ambiguous_keys_are_ignored() {
         let mut nameless = key(SignatureAlgorithm::Es256, "x");
         nameless.as_object_mut().unwrap().remove("kid");
         let set = json!({"keys": [
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_set_is_none() {
+    fn other_json_is_not_a_set() {
         for json in ["", "[]", "{}", r#"{"keys":{}}"#] {
             assert!(PublicKeys::parse(json.as_bytes()).is_none(), "{json}");
         }

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::{KeyError, KeyLife, PublicJwk, jwk::Jwk};
 use zeroize::Zeroizing;
 
+use super::{KeyError, KeyLife, PublicJwk, jwk::Jwk};
 use crate::jws::{self, PrivateKey, SignError, SignatureAlgorithm, VerificationKey};
 
-/// A key that signs access tokens, and verifies them.
+/// A key that signs and verifies access tokens.
 pub struct SigningKey {
     kid: String,
     life: KeyLife,
@@ -23,19 +23,19 @@ impl SigningKey {
         &self.kid
     }
 
-    /// The one algorithm it is for.
+    /// Its one algorithm.
     #[must_use]
     pub const fn algorithm(&self) -> SignatureAlgorithm {
         self.verification.algorithm()
     }
 
-    /// From when to when it counts.
+    /// When it signs and verifies.
     #[must_use]
     pub const fn life(&self) -> KeyLife {
         self.life
     }
 
-    /// What verifies its signatures.
+    /// The key that verifies its signatures.
     #[must_use]
     pub const fn verification_key(&self) -> &VerificationKey {
         &self.verification
@@ -67,16 +67,6 @@ impl SigningKey {
             life: jwk.life(),
             kid,
         })
-    }
-
-    pub(super) fn from_secret(secret: &[u8], kid: String, life: KeyLife) -> Self {
-        Self {
-            kid,
-            life,
-            private: PrivateKey::hs256(secret),
-            verification: VerificationKey::hs256(secret),
-            public: None,
-        }
     }
 }
 

@@ -1,12 +1,17 @@
 use std::{fs, path::Path};
 
-use aws_lc_rs::digest;
-use jsonwebtoken::DecodingKey;
+use aws_lc_rs::{
+    digest, hmac,
+    signature::{
+        ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
+        UnparsedPublicKey,
+    },
+};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    encoding::from_base64url,
+    encoding::{from_base64url, to_base64url},
     jws::{self, SignatureAlgorithm},
 };
 
@@ -31,6 +36,46 @@ fn a_seed_is_a_whole_ring() {
     let kid = ring.signer(NOW).unwrap().kid();
     assert!(ring.verification_key(kid, NOW).is_some());
     assert_eq!(ring.tag_keys(NOW).count(), 1);
+}
+
+fn seeded(algorithm: SignatureAlgorithm) -> KeyRing {
+    let ring = json!({"keys": [], "seed": "s".repeat(MIN_SEED_CHARS)});
+    KeyRing::parse_for(&ring.to_string(), algorithm, NOW).unwrap()
+}
+
+/// Thumbprints of the first keys of the seed `s` × 43, by another implementation of HKDF, P-256 and
+/// Ed25519. They must never change: tokens of deployed rings depend on them.
+const FIRST_KEYS: [(SignatureAlgorithm, &str); 3] = [
+    (SignatureAlgorithm::Hs256, "XLhTVxRJl65L1W7cMWJdGcD5jx9Et8oAFwYrY2kHxmc"),
+    (SignatureAlgorithm::Es256, "Tq5ZL9RYk1SMzLZIaIubjYuT22-mmvxNw1BuJ2WyYKo"),
+    (SignatureAlgorithm::EdDsa, "CWXMwa02DUEMA5kLYrl1rivSYU4qFR_n2p97znZubWk"),
+];
+
+#[test]
+fn the_first_keys_are_derived_from_the_seed_for_the_configured_algorithm() {
+    for (algorithm, kid) in FIRST_KEYS {
+        let ring = seeded(algorithm);
+        let signer = ring.signer(NOW).unwrap();
+        assert_eq!((signer.algorithm(), signer.kid()), (algorithm, kid));
+        let token = signer.sign("t", b"{}").unwrap();
+        // Another instance may be configured for another algorithm already, or still.
+        for other in SignatureAlgorithm::ALL {
+            let other = seeded(other);
+            let key = other.verification_key(kid, NOW).unwrap();
+            assert!(jws::UnverifiedToken::parse(&token).unwrap().verify(key).is_ok());
+            let published = serde_json::to_value(other.public_keys(NOW).collect::<Vec<_>>());
+            let published = published.unwrap().to_string().contains(kid);
+            assert_eq!(published, !algorithm.is_symmetric(), "from the first request on");
+        }
+        assert_eq!(ring.tagger(NOW).unwrap().id(), "wrSP7Al2JKTBUIu5DtQTpTHc4u02Qrcqqvsf_U2kiwU");
+    }
+}
+
+#[test]
+fn es256_signs_for_rs256_until_the_first_rotation() {
+    let signer = |algorithm| seeded(algorithm).signer(NOW).unwrap().algorithm();
+    assert_eq!(signer(SignatureAlgorithm::Rs256), SignatureAlgorithm::Es256);
+    assert_eq!(signer(SignatureAlgorithm::default()), SignatureAlgorithm::Es256);
 }
 
 #[test]
@@ -151,18 +196,34 @@ fn tokens_of_every_algorithm_verify_here_and_elsewhere() {
         let key_here = ring.verification_key(signer.kid(), NOW).unwrap();
         assert!(jws::UnverifiedToken::parse(&token).unwrap().verify(key_here).is_ok());
 
-        // Another implementation, given the public JWK (or the secret) and nothing else.
-        let elsewhere = match ring.public_keys(NOW).next() {
-            Some(public) => {
-                let public = serde_json::from_value(serde_json::to_value(public).unwrap());
-                DecodingKey::from_jwk(&public.unwrap()).unwrap()
-            }
-            None => DecodingKey::from_secret(&from_base64url(key["k"].as_str().unwrap()).unwrap()),
-        };
+        // The primitives themselves, given the published JWK (or the secret) and nothing else. Other
+        // implementations of those are in tests/interop.
         let (input, signature) = token.rsplit_once('.').unwrap();
-        let named = algorithm.name().parse().unwrap();
-        let genuine =
-            jsonwebtoken::crypto::verify(signature, input.as_bytes(), &elsewhere, named).unwrap();
+        let signature = from_base64url(signature).unwrap();
+        let published = serde_json::to_value(ring.public_keys(NOW).next()).unwrap();
+        let member = |name: &str| {
+            let member = if published.is_null() { &key[name] } else { &published[name] };
+            from_base64url(member.as_str().unwrap()).unwrap()
+        };
+        let (input, signature) = (input.as_bytes(), signature.as_slice());
+        let genuine = match algorithm {
+            SignatureAlgorithm::Hs256 => {
+                let key = hmac::Key::new(hmac::HMAC_SHA256, &member("k"));
+                hmac::verify(&key, input, signature).is_ok()
+            }
+            SignatureAlgorithm::Es256 => {
+                let point = [vec![4], member("x"), member("y")].concat();
+                let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
+                key.verify(input, signature).is_ok()
+            }
+            SignatureAlgorithm::EdDsa => {
+                UnparsedPublicKey::new(&ED25519, member("x")).verify(input, signature).is_ok()
+            }
+            SignatureAlgorithm::Rs256 => {
+                let key = RsaPublicKeyComponents { n: member("n"), e: member("e") };
+                key.verify(&RSA_PKCS1_2048_8192_SHA256, input, signature).is_ok()
+            }
+        };
         assert!(genuine, "{algorithm:?}");
     }
 }

@@ -150,7 +150,8 @@ impl PasswordHasher {
     pub fn hash(&self, password: &Password) -> Result<PhcHash, HashError> {
         let salt: [u8; SALT_LEN] = random()?;
         let params = self.cost.params(HASH_LEN)?;
-        let hash = self.derive(Version::V0x13, params.clone(), password, &salt)?;
+        let text = password.text.as_bytes();
+        let hash = self.derive(Version::V0x13, params.clone(), text, &salt)?;
         let phc = PasswordHash {
             algorithm: Algorithm::Argon2id.ident(),
             version: Some(Version::V0x13.into()),
@@ -166,11 +167,21 @@ impl PasswordHasher {
     /// # Errors
     /// [`HashError`]; the password is neither right nor wrong then.
     pub fn verify(&self, password: &Password, stored: &PhcHash) -> Result<Verdict, HashError> {
+        for candidate in password.candidates() {
+            let verdict = self.verify_text(candidate, stored)?;
+            if verdict != Verdict::Wrong {
+                return Ok(verdict);
+            }
+        }
+        Ok(Verdict::Wrong)
+    }
+
+    fn verify_text(&self, text: &[u8], stored: &PhcHash) -> Result<Verdict, HashError> {
         match stored.0.parse()? {
             Stored::Argon2id(stored) => {
                 let params = stored.cost.params(stored.hash.len())?;
                 let salt = stored.salt.as_ref();
-                let hash = self.derive(stored.version, params, password, salt)?;
+                let hash = self.derive(stored.version, params, text, salt)?;
                 let current = stored.version == Version::V0x13 && stored.hash.len() == HASH_LEN;
                 if verify_slices_are_equal(&hash, stored.hash.as_bytes()).is_err() {
                     Ok(Verdict::Wrong)
@@ -180,9 +191,7 @@ impl PasswordHasher {
                     Ok(Verdict::RightButCheap)
                 }
             }
-            Stored::Foreign(foreign) if foreign.matches(password.0.as_bytes())? => {
-                Ok(Verdict::RightButCheap)
-            }
+            Stored::Foreign(foreign) if foreign.matches(text)? => Ok(Verdict::RightButCheap),
             Stored::Foreign(_) => Ok(Verdict::Wrong),
         }
     }
@@ -192,9 +201,11 @@ impl PasswordHasher {
     /// # Errors
     /// [`HashError`].
     pub fn verify_nobody(&self, password: &Password) -> Result<(), HashError> {
-        let params = self.cost.params(HASH_LEN)?;
-        let hash = self.derive(Version::V0x13, params, password, &[0; SALT_LEN])?;
-        std::hint::black_box(hash);
+        for candidate in password.candidates() {
+            let params = self.cost.params(HASH_LEN)?;
+            let hash = self.derive(Version::V0x13, params, candidate, &[0; SALT_LEN])?;
+            std::hint::black_box(hash);
+        }
         Ok(())
     }
 
@@ -202,7 +213,7 @@ impl PasswordHasher {
         &self,
         version: Version,
         params: Params,
-        password: &Password,
+        password: &[u8],
         salt: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, HashError> {
         let blocks = params.block_count();
@@ -210,7 +221,7 @@ impl PasswordHasher {
         let mut hash = Zeroizing::new(vec![0; params.output_len().unwrap_or(HASH_LEN)]);
         let used = memory.get_mut(..blocks).ok_or(HashError::OutOfMemory)?;
         let result = Argon2::new(Algorithm::Argon2id, version, params)
-            .hash_password_into_with_memory(password.0.as_bytes(), salt, &mut hash, used);
+            .hash_password_into_with_memory(password, salt, &mut hash, used);
         self.put_back(memory);
         result.map_err(|_| HashError::Unusable)?;
         Ok(hash)

@@ -128,7 +128,7 @@ impl PasswordPolicy {
         }
         let password = Password::parse(typed);
         let mut missed =
-            self.missed(password.as_ref().map_or(typed, |password| &password.0), about);
+            self.missed(password.as_ref().map_or(typed, |password| &password.text), about);
         if password.is_err() && !typed.is_empty() {
             missed.insert(0, PasswordRule::InvalidCharacters);
         }

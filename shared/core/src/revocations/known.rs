@@ -1,45 +1,44 @@
-//! What somebody who reads lists knows after a while.
+//! What a service knows that has read several lists.
 
 use std::{collections::HashMap, time::Duration};
 
 use super::{EndedSession, RevocationList};
 use crate::{ids::SessionId, time::UnixSeconds};
 
-/// The most sessions that are remembered. Beyond it only the last list counts, and what it does not
-/// reach back to is taken for expired.
+/// The most sessions that are remembered. Beyond that only the latest list counts, and older tokens
+/// count as expired.
 const MAX_REMEMBERED: usize = 100_000;
 
-/// The sum of the lists so far. An earlier list that comes again takes nothing away.
+/// All lists so far. An earlier list that arrives again changes nothing.
 #[derive(Debug, Clone, Default)]
 pub struct KnownEnds {
-    /// Sessions, and until when there may be access tokens of them.
+    /// Ended sessions, and until when they may have access tokens.
     ended: HashMap<EndedSession, UnixSeconds>,
-    /// What ended between these two is known.
+    /// Every session that ended between these two is known.
     since: UnixSeconds,
     as_of: UnixSeconds,
 }
 
-/// What is known of the session of an access token.
+/// Whether the session of an access token has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// It has not ended, as far as anybody has told.
+    /// No list says that it has ended.
     NotEnded,
     /// It has ended.
     Ended,
-    /// The token is older than what is known reaches back: it counts as expired, and its client
-    /// refreshes.
+    /// The token is older than the known ends: it counts as expired, and its client refreshes.
     TooOld,
 }
 
 impl KnownEnds {
-    /// Adds a list that came at `now`. Access tokens live for `reach`.
+    /// Adds a list that was received at `now`. Access tokens live for `reach`.
     pub fn learn(&mut self, list: &RevocationList, now: UnixSeconds, reach: Duration) {
         self.ended.retain(|_, until| now < *until);
         if self.ended.len().saturating_add(list.ended.len()) > MAX_REMEMBERED {
             *self = Self::default();
         }
         if self.as_of < list.since {
-            // More ended between two lists than one can name.
+            // More sessions ended between two lists than one list can name.
             self.since = list.since;
         } else if self.since <= list.iat {
             self.since = self.since.min(list.since);
@@ -49,7 +48,7 @@ impl KnownEnds {
         self.ended.extend(list.ended.iter().map(|session| (*session, until)));
     }
 
-    /// What is known of a session whose token was issued at `issued_at`.
+    /// Whether a session has ended whose token was issued at `issued_at`.
     #[must_use]
     pub fn standing(&self, session: SessionId, issued_at: UnixSeconds) -> Standing {
         if self.ended.contains_key(&EndedSession::from(session)) {

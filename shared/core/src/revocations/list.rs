@@ -1,4 +1,4 @@
-//! The list as it is published: a JWT of a type of its own.
+//! The list as it is published: a JWT with its own type.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use crate::{
     time::UnixSeconds,
 };
 
-/// The header's `typ`: nothing else of this issuer is a list, and a list is nothing else.
+/// The header's `typ`. It keeps lists and other tokens of this issuer apart.
 const TYP: &str = "revocations+jwt";
 
-/// The longest list that is looked at, in bytes: [`MAX_ENDED`](super::MAX_ENDED) sessions need 34 kB.
+/// The longest list that is read, in bytes: [`MAX_ENDED`](super::MAX_ENDED) sessions need 34 kB.
 pub const MAX_LIST_LEN: usize = 65_536;
 
-/// Nobody takes a list for current that is older than this.
+/// How long a list is current.
 const GOOD_FOR: Duration = Duration::from_secs(3 * STEP.as_secs());
 
-/// Which sessions ended between `since` and `iat`, both included, and which ended later as far as
-/// it was known.
+/// The sessions that ended between `since` and `iat`, both included, and those known to have ended
+/// later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevocationList {
     iss: String,
@@ -34,17 +34,17 @@ pub struct RevocationList {
     pub(super) ended: Vec<EndedSession>,
 }
 
-/// Why a text is no list to go by.
+/// Why a text is not a valid, current list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
     /// Not a JWS, or not signed by the key that its `kid` names.
     #[error(transparent)]
     Jws(#[from] JwsError),
-    /// There is no such key.
+    /// No known key has its `kid`.
     #[error("the list's kid names no known key")]
     UnknownKey,
     /// It is a token of another type.
-    #[error("a token of another type is no list")]
+    #[error("the token is of another type")]
     WrongType,
     /// A claim is missing, comes twice or has the wrong type.
     #[error("the list's claims are malformed")]
@@ -52,12 +52,12 @@ pub enum ListError {
     /// It is of another issuer.
     #[error("the list is of another issuer")]
     Foreign,
-    /// It is too old to go by.
+    /// It is not current any more.
     #[error("the list is out of date")]
     Expired,
 }
 
-/// A list that only lacks its signature.
+/// A list without its signature.
 #[derive(Debug)]
 pub struct UnsignedList<'r> {
     key: &'r SigningKey,
@@ -65,8 +65,8 @@ pub struct UnsignedList<'r> {
 }
 
 impl UnsignedList<'_> {
-    /// What is the same for the same list, whoever signs it: not every algorithm makes the same
-    /// signature twice.
+    /// An entity tag. The same for the same list and key, unlike the signature, which some algorithms
+    /// randomise.
     #[must_use]
     pub fn tag(&self) -> String {
         to_base64url(&sha256(&[self.key.kid().as_bytes(), &[0], &self.payload].concat()))
@@ -94,7 +94,7 @@ impl RevocationList {
         }
     }
 
-    /// The list as it is signed, with the key for it.
+    /// The list, ready to be signed by the ring's signer.
     ///
     /// # Errors
     /// [`IssueError`].
@@ -134,7 +134,7 @@ impl RevocationList {
         }
     }
 
-    /// Whether the list may be gone by at `now`.
+    /// Whether the list is current at `now`.
     #[must_use]
     pub fn is_current(&self, now: UnixSeconds) -> bool {
         now < self.exp

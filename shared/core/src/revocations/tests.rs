@@ -181,7 +181,7 @@ fn what_a_list_leaves_out_makes_older_tokens_expired_and_hides_no_end() {
     let known = learnt(&looks(&rush));
     assert_eq!(known.standing(session(0), at(0).seconds()), Standing::Ended);
     assert_eq!(known.standing(session(99_999), at(0).seconds()), Standing::NotEnded);
-    // An earlier list can not fill a gap that it does not adjoin.
+    // An earlier list cannot fill a gap that it does not adjoin.
     let known = learnt(&[(250, full), (251, list(30, &[]))]);
     assert_eq!(known.standing(session(9_999), at(60).seconds()), Standing::TooOld);
 }

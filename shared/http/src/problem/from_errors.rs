@@ -12,6 +12,7 @@ use ratchet_service::{
     refresh::RefreshError,
     sign_in::SignInError,
     throttle::{AttemptError, Throttled},
+    user_list::UserListError,
 };
 use ratchet_store::{LoadError, StoreError};
 
@@ -40,6 +41,15 @@ impl From<Fault> for Problem {
         let (error, code) = (tracing::field::display(ErrorChain(&fault)), problem.code());
         tracing::error!(error, code, "a request could not be served");
         problem
+    }
+}
+
+impl From<UserListError> for Problem {
+    fn from(error: UserListError) -> Self {
+        match error {
+            UserListError::NotAdministrator => Self::Forbidden,
+            UserListError::Fault(fault) => fault.into(),
+        }
     }
 }
 

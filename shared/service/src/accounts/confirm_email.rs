@@ -8,6 +8,7 @@ use ratchet_core::{
     letter::Notice,
     time::UnixMillis,
 };
+use ratchet_store::ConfirmResult;
 
 use super::{
     Accounts, letter,
@@ -69,11 +70,13 @@ impl Accounts {
             let confirmed = self.users.confirm_email(user_id, proof, now).await?;
             (confirmed, AccountChange::EmailConfirmed)
         };
-        if !confirmed {
+        if confirmed == ConfirmResult::Invalid {
             return Err(ConfirmEmailError::InvalidProof);
         }
-        self.limiter.take_back(&counted.counter).await;
-        record(SecurityEvent::AccountChanged { change, by: None }, Some(user_id), None);
+        self.limiter.take_back(&counted.request).await;
+        if confirmed == ConfirmResult::Confirmed {
+            record(SecurityEvent::AccountChanged { change, by: None }, Some(user_id), None);
+        }
         Ok(())
     }
 
@@ -82,8 +85,10 @@ impl Accounts {
         user_id: UserId,
         proof: &Proof,
         now: UnixMillis,
-    ) -> Result<bool, Fault> {
-        let Some(account) = self.users.find_account(user_id, now).await? else { return Ok(false) };
+    ) -> Result<ConfirmResult, Fault> {
+        let Some(account) = self.users.find_account(user_id, now).await? else {
+            return Ok(ConfirmResult::Invalid);
+        };
         let letter = letter(account.told(|email, name| Notice::EmailChanged { email, name }), now)?;
         Ok(self.users.confirm_email_change(&account, proof, now, &letter).await?)
     }

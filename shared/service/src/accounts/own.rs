@@ -1,13 +1,13 @@
 //! What users change about their own account. An access token alone is not enough: the password is
 //! asked for again.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use ratchet_core::{
     access_token::Claims,
     email::EmailAddress,
     letter::Notice,
-    password::{Password, PasswordRule, Verdict},
+    password::{Password, PasswordRule, PhcHash, Verdict},
     session::RevocationReason,
 };
 use ratchet_store::{Account, users::Deletion};
@@ -21,6 +21,9 @@ use crate::{
     fault::from_faults,
     throttle::{AttemptError, Counter, Throttled},
 };
+
+/// How long a request that changed the password is recognised when it comes again.
+const JUST_NOW: Duration = Duration::from_mins(10);
 
 /// A caller whose session is live, with the whole account.
 #[derive(Debug)]
@@ -82,20 +85,28 @@ impl Accounts {
         &self,
         own: &OwnAccount,
         current: &str,
-        new: &str,
+        typed_new: &str,
         keep_this_session: bool,
     ) -> Result<(), OwnAccountError> {
         let OwnAccount { claims, account } = own;
         let user_id = claims.sub;
-        let new = self.check_new_password(new, about(account));
+        let new = self.check_new_password(typed_new, about(account));
         let new = new.map_err(OwnAccountError::PasswordRefused)?;
-        self.check_password(own, current).await?;
+        match self.check_password(own, current).await {
+            Err(OwnAccountError::WrongPassword) if self.has_just_set(own, typed_new).await? => {
+                return Ok(());
+            }
+            checked => checked?,
+        }
         let new = self.hashing.hash(new).await?;
         let spared = keep_this_session.then_some(claims.sid);
         let letter = letter(Notice::PasswordChanged { user_id }, clock::now())?;
         let old = &account.password_hash;
         if !self.users.change_password(user_id, old, &new, spared, &letter).await? {
-            return Err(OwnAccountError::WrongPassword);
+            let old = self.rehashed_meanwhile(own, current).await?;
+            if !self.users.change_password(user_id, &old, &new, spared, &letter).await? {
+                return Err(OwnAccountError::WrongPassword);
+            }
         }
         let event =
             SecurityEvent::AccountChanged { change: AccountChange::PasswordChanged, by: None };
@@ -109,8 +120,8 @@ impl Accounts {
     /// is notified.
     ///
     /// # Security
-    /// Whoever reads the mail of the address can reset the password, so an access token alone must
-    /// not be enough to change it. Whether somebody else has the address is not said here.
+    /// Somebody who reads the mail of the address can reset the password, so an access token alone
+    /// must not be enough to change it. Whether somebody else has the address is not said here.
     ///
     /// # Errors
     /// [`OwnAccountError`].
@@ -130,9 +141,32 @@ impl Accounts {
         let notice = own.account.told(|email, name| Notice::EmailChangeTold { email, name });
         let letters = [&to_confirm, &letter(notice, now)?];
         if self.users.ask_email_change(user.id, proved, email, letters).await? {
+            return Ok(());
+        }
+        let proved = self.rehashed_meanwhile(own, password).await?;
+        if self.users.ask_email_change(user.id, &proved, email, letters).await? {
             Ok(())
         } else {
             Err(OwnAccountError::WrongPassword)
+        }
+    }
+
+    /// The hash that the account has by now, if it is of the password that was proved: a sign-in at
+    /// the same time may have replaced a weaker hash.
+    ///
+    /// # Errors
+    /// [`OwnAccountError::WrongPassword`] if the password itself was changed.
+    async fn rehashed_meanwhile(
+        &self,
+        own: &OwnAccount,
+        proved: &str,
+    ) -> Result<PhcHash, OwnAccountError> {
+        let password = Password::typed(proved).map_err(|_| OwnAccountError::WrongPassword)?;
+        let account = self.users.find_account(own.claims.sub, clock::now()).await?;
+        let stored = account.ok_or(OwnAccountError::ChangedMeanwhile)?.password_hash;
+        match self.hashing.verify(password, stored.clone()).await? {
+            Verdict::Wrong => Err(OwnAccountError::WrongPassword),
+            Verdict::Right | Verdict::RightButCheap => Ok(stored),
         }
     }
 
@@ -159,11 +193,24 @@ impl Accounts {
         }
     }
 
+    /// Whether this session set this very password a moment ago: then the request that set it has
+    /// come again, because its answer was lost.
+    async fn has_just_set(&self, own: &OwnAccount, typed: &str) -> Result<bool, Fault> {
+        let cut = own.account.user.cut.filter(|cut| cut.spared == Some(own.claims.sid));
+        let lately = cut.is_some_and(|cut| clock::now() < cut.valid_after.plus(JUST_NOW));
+        let Ok(password) = Password::typed(typed) else { return Ok(false) };
+        if !lately {
+            return Ok(false);
+        }
+        let stored = own.account.password_hash.clone();
+        Ok(self.hashing.verify(password, stored).await? != Verdict::Wrong)
+    }
+
     /// Checks the current password. Attempts are counted for the session, before anything is
     /// hashed.
     async fn check_password(&self, own: &OwnAccount, typed: &str) -> Result<(), OwnAccountError> {
         // Nobody has an invalid password.
-        let password = Password::parse(typed).map_err(|_| OwnAccountError::WrongPassword)?;
+        let password = Password::typed(typed).map_err(|_| OwnAccountError::WrongPassword)?;
         let counter = Counter::Session(own.claims.sid);
         let counter = self.limiter.record_attempt(counter, clock::now()).await?;
         match self.hashing.verify(password, own.account.password_hash.clone()).await? {

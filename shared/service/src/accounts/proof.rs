@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ratchet_core::{
-    attempts::AttemptKey,
+    attempts::AttemptId,
     challenge::{MailCode, MailToken, Proof, Purpose},
     email::EmailAddress,
     entropy::random,
@@ -16,7 +16,7 @@ use super::Accounts;
 use crate::{
     Fault,
     fault::from_faults,
-    throttle::{AttemptError, Counter, Throttled},
+    throttle::{AttemptError, Counter, RecordedAttempt, Throttled},
 };
 
 /// What a client presents from a message.
@@ -44,8 +44,8 @@ pub(super) struct CountedProof {
     pub(super) purpose: Purpose,
     pub(super) user_id: UserId,
     pub(super) proof: Proof,
-    /// The counter to take the request back from, if the proof is right.
-    pub(super) counter: AttemptKey,
+    /// The request as it was counted, to be taken back if the proof is right.
+    pub(super) request: RecordedAttempt,
 }
 
 /// Why evidence was not even compared.
@@ -102,8 +102,8 @@ impl Accounts {
     ///
     /// # Security
     /// An unknown address costs the same calls as a known one: the code is counted and then
-    /// compared with the challenge of a user who does not exist. That user is another one each
-    /// time, so that requests for unknown addresses do not contend for one item.
+    /// compared with the challenge of a user who does not exist, one for each address, so that
+    /// parallel requests contend for the same items.
     pub(super) async fn count_evidence(
         &self,
         evidence: &Evidence<'_>,
@@ -121,22 +121,22 @@ impl Accounts {
                 }
                 let MailToken { purpose, user_id, secret } = token;
                 let counter = Counter::AccountRequests(source_ip);
-                let counter = self.limiter.record_attempt(counter, now).await?;
-                Ok(CountedProof { purpose, user_id, proof: Proof::Token(secret.hash()), counter })
+                let request = self.limiter.record_attempt(counter, now).await?;
+                Ok(CountedProof { purpose, user_id, proof: Proof::Token(secret.hash()), request })
             }
             Evidence::Code { email, code } => {
                 let purpose = purposes.first().copied().ok_or(EvidenceError::Invalid)?;
                 let counter = Counter::AccountRequests(source_ip);
-                let counter = self.limiter.record_attempt(counter, now).await?;
-                if !self.challenges.count_try(purpose, email, now).await? {
+                let request = self.limiter.record_attempt(counter, now).await?;
+                let attempt = AttemptId::new(random()?);
+                if !self.challenges.count_try(purpose, email, attempt, now).await? {
                     return Err(EvidenceError::Invalid);
                 }
                 let known = self.users.find_by_email(email, now).await?;
-                let nobody = UserId::generate(now, &random()?);
-                let user_id = known.unwrap_or(nobody);
+                let user_id = known.unwrap_or_else(|| email.stand_in());
                 let keys = ring.tag_keys(now.seconds());
                 let hashes = keys.map(|key| code.hash(purpose, user_id, key)).collect();
-                Ok(CountedProof { purpose, user_id, proof: Proof::Code(hashes), counter })
+                Ok(CountedProof { purpose, user_id, proof: Proof::Code(hashes), request })
             }
         }
     }

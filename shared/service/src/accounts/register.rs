@@ -77,7 +77,7 @@ impl Registrant {
             return Err(InvalidRegistrant);
         }
         let email = EmailAddress::parse(email).map_err(|_| InvalidRegistrant)?;
-        Ok(Self { name: name.to_owned(), name_key, email })
+        Ok(Self { name: name.trim().to_owned(), name_key, email })
     }
 }
 
@@ -86,7 +86,7 @@ impl Accounts {
     ///
     /// # Security
     /// Succeeds also if the name or the address is taken, after the same work. Only the message
-    /// that follows says so, to whoever reads the mail of the address.
+    /// that follows says so, to somebody who reads the mail of the address.
     ///
     /// # Errors
     /// [`RegisterError`].

@@ -3,13 +3,16 @@
 use std::net::IpAddr;
 
 use ratchet_core::{
+    attempts::AttemptId,
     challenge::{Proof, Purpose},
     email::EmailAddress,
+    entropy::random,
     error_chain::ErrorChain,
     letter::Notice,
-    password::{PasswordRule, policy::About},
+    password::{Password, PasswordRule, Verdict, policy::About},
     session::RevocationReason,
 };
+use ratchet_store::{Account, ResetResult};
 
 use super::{
     Accounts, about, letter,
@@ -83,10 +86,19 @@ impl Accounts {
         let now = clock::now();
         let letter = letter(Notice::PasswordChanged { user_id }, now)?;
         let reset = self.users.reset_password(user_id, proof, &password_hash, now, &letter).await?;
-        let account = reset.ok_or(ResetPasswordError::InvalidProof)?;
-        let change = AccountChange::PasswordReset;
-        record(SecurityEvent::AccountChanged { change, by: None }, Some(user_id), None);
-        self.limiter.take_back(&counted.counter).await;
+        let account = match reset {
+            ResetResult::Reset(account) => {
+                let change = AccountChange::PasswordReset;
+                record(SecurityEvent::AccountChanged { change, by: None }, Some(user_id), None);
+                account
+            }
+            // The same request came again: finish what the first one may have left.
+            ResetResult::MetBefore(account) if self.has_password(&account, new).await? => account,
+            ResetResult::MetBefore(_) | ResetResult::Invalid => {
+                return Err(ResetPasswordError::InvalidProof);
+            }
+        };
+        self.limiter.take_back(&counted.request).await;
         // The change is done, whatever becomes of the rest.
         drop(self.end_sessions.finish(user_id, RevocationReason::PasswordChanged).await);
         // Somebody who reads the user's mail did not have to guess, so the lock can go.
@@ -95,5 +107,20 @@ impl Accounts {
             tracing::error!(error, "an account was not unlocked after its password was reset");
         }
         Ok(())
+    }
+
+    /// Whether this is the account's password.
+    ///
+    /// # Security
+    /// Counted as codes are: a used message must not be a way to guess the password.
+    async fn has_password(&self, account: &Account, typed: &str) -> Result<bool, Fault> {
+        let Ok(password) = Password::typed(typed) else { return Ok(false) };
+        let attempt = AttemptId::new(random()?);
+        let purpose = Purpose::ResetPassword;
+        if !self.challenges.count_try(purpose, &account.email, attempt, clock::now()).await? {
+            return Ok(false);
+        }
+        let verdict = self.hashing.verify(password, account.password_hash.clone()).await?;
+        Ok(verdict != Verdict::Wrong)
     }
 }

@@ -2,28 +2,28 @@
 
 use std::net::IpAddr;
 
-use ratchet_core::{attempts::AttemptKey, device_token::DeviceToken, time::UnixMillis, user::User};
+use ratchet_core::{device_token::DeviceToken, time::UnixMillis, user::User};
 
-use crate::throttle::{AttemptError, AttemptLimiter, Counter, Throttled};
+use crate::throttle::{AttemptError, AttemptLimiter, Counter, RecordedAttempt, Throttled};
 
 /// A counted attempt. Whether its device token counts shows when the user has been read.
 pub(super) struct Admission {
-    network: AttemptKey,
+    network: RecordedAttempt,
     attempt: Attempt,
 }
 
 enum Attempt {
     /// Counted for the account.
-    Stranger(AttemptKey),
+    Stranger(RecordedAttempt),
     /// Counted for the device, or refused by its counter.
-    Device(DeviceToken, Result<AttemptKey, Throttled>),
+    Device(DeviceToken, Result<RecordedAttempt, Throttled>),
 }
 
 /// The counters that hold an attempt, as a failure until the password proves right.
 pub(super) struct CountedAttempt {
-    pub(super) network: AttemptKey,
+    pub(super) network: RecordedAttempt,
     /// The account's counter, or the device's.
-    pub(super) account: AttemptKey,
+    pub(super) account: RecordedAttempt,
 }
 
 impl Admission {

@@ -1,8 +1,7 @@
 //! The versions of the key ring's secret: reading, staging and promoting them.
 //!
-//! The current version is never overwritten. A new one is staged beside it, and becomes the current
-//! one only in place of the very version that it was made from: of two that were made from the same
-//! one, the first wins and the other one is told.
+//! The current version is never overwritten. A new one is staged beside it, and replaces only the
+//! version that it was made from: of two versions that were made from the same one, the first wins.
 
 use aws_sdk_secretsmanager::{
     Client,
@@ -16,13 +15,13 @@ use zeroize::Zeroizing;
 use super::{CURRENT, LoadError};
 use crate::StoreError;
 
-/// The stage of a version that a rotation has made and not finished yet.
+/// The stage of a version that a rotation has made and not yet finished.
 pub const PENDING: &str = "AWSPENDING";
 
-/// The stage of a version that an operator has made, until it is the current one.
+/// The stage of a version that an operator has made, until it is current.
 const BY_HAND: &str = "RATCHET_BY_HAND";
 
-/// The secret of the key ring, for those who may write it.
+/// The key ring's secret, for programs that may write it.
 #[derive(Debug)]
 pub struct KeyRingVersions {
     client: Client,
@@ -43,12 +42,12 @@ impl std::fmt::Debug for Version {
     }
 }
 
-/// What became of a version that was to be the current one.
+/// What became of an attempt to make a version the current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Promotion {
-    /// It is.
+    /// It is the current one.
     Done,
-    /// Another one has become the current one since: nothing was changed.
+    /// Another version was made current meanwhile; nothing was changed.
     Superseded,
 }
 
@@ -76,7 +75,7 @@ impl KeyRingVersions {
         }
     }
 
-    /// The version `id`, if it is there and has a value.
+    /// The version `id`, if it exists and has a value.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -96,8 +95,8 @@ impl KeyRingVersions {
         }
     }
 
-    /// Keeps `ring` as the version `id` in `stage`. If there is such a version already, that one
-    /// stays: whoever made it was first.
+    /// Stores `ring` as the version `id` with the label `stage`. If the version exists already, it
+    /// stays as it is.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -122,7 +121,7 @@ impl KeyRingVersions {
         let update = update.version_stage(CURRENT).move_to_version_id(id);
         match update.remove_from_version_id(from).send().await {
             Ok(_) => Ok(Promotion::Done),
-            // The answer to an earlier try may have been lost.
+            // The answer to an earlier attempt may have been lost.
             Err(_) if self.current().await.is_ok_and(|current| current.id == id) => {
                 Ok(Promotion::Done)
             }
@@ -142,7 +141,7 @@ impl KeyRingVersions {
     pub async fn replace(&self, id: &str, ring: &str, from: &str) -> Result<Promotion, StoreError> {
         self.stage(id, BY_HAND, ring).await?;
         let promotion = self.promote(id, from).await?;
-        // What is left of it when this fails is moved by the next one.
+        // If this fails, the next replacement moves the leftover label.
         let unstaged = self.unstage(id, BY_HAND).await;
         if promotion == Promotion::Superseded {
             unstaged?;
@@ -161,7 +160,7 @@ impl KeyRingVersions {
         }
     }
 
-    /// Takes a stage away from the version `id`, which is forgotten with its last stage.
+    /// Removes a label from the version `id`. Secrets Manager deletes versions without labels.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -171,7 +170,7 @@ impl KeyRingVersions {
         match update.send().await {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
-                // It was not there: the same.
+                // It was not there.
                 Some(UpdateSecretVersionStageError::InvalidParameterException(_)) => Ok(()),
                 _ => Err(StoreError::new("UpdateSecretVersionStage", error)),
             },

@@ -1,6 +1,5 @@
 //! The end of an account.
 
-use aws_sdk_dynamodb::types::Delete;
 use ratchet_core::{
     challenge::Purpose, ids::UserId, letter::Letter, password::PhcHash, user::NameKey,
 };
@@ -8,12 +7,15 @@ use ratchet_core::{
 use super::{Account, Profile, Users, item};
 use crate::{
     StoreError, challenges,
+    conditions::has_password,
+    expression::{Condition, equals},
     item::string,
     outbox::enclose,
-    transact::{self, transact},
+    transact::transact_and_check,
+    write::{Write, pk},
 };
 
-/// An account as it was when its deletion was asked for.
+/// An account as it was when its deletion was requested.
 #[derive(Debug, Clone, Copy)]
 pub struct Deletion<'a> {
     id: UserId,
@@ -30,13 +32,13 @@ impl<'a> Deletion<'a> {
         Self { id: account.user.id, name_key, email, proved: None }
     }
 
-    /// On behalf of whoever proved the password: it must be the account's still.
+    /// On behalf of somebody who proved the password: it must still be the account's.
     #[must_use]
     pub fn proved(account: &'a Account) -> Self {
         Self { proved: Some(&account.password_hash), ..Self::of(account) }
     }
 
-    /// On behalf of an operator, who may see what is no address or name any more.
+    /// On behalf of an operator. Name and address may be such as are not allowed any more.
     #[must_use]
     pub fn of_profile(profile: &'a Profile) -> Self {
         let Profile { user, name_key, email, .. } = profile;
@@ -44,9 +46,14 @@ impl<'a> Deletion<'a> {
     }
 }
 
+/// Name and address are still the ones that are freed.
+fn is_called(name_key: &NameKey, email: &str) -> [Condition; 2] {
+    [equals("name_key", string(name_key.as_str())), equals("email", string(email))]
+}
+
 impl Users {
     /// Deletes a user and frees name and address, in one transaction with the letter that says so.
-    /// `false` if anything of the `deletion` has changed meanwhile.
+    /// Returns `false` if anything in `deletion` has changed meanwhile.
     ///
     /// Every refresh from then on finds no user, and ends the session.
     ///
@@ -58,29 +65,23 @@ impl Users {
         letter: Option<&Letter>,
     ) -> Result<bool, StoreError> {
         let Deletion { id, name_key, email, proved } = deletion;
-        let unchanged = "name_key = :name_key AND email = :email";
-        let gone = Delete::builder()
-            .table_name(&self.table)
-            .key("pk", string(item::user_pk(id)))
-            .expression_attribute_values(":name_key", string(name_key.as_str()))
-            .expression_attribute_values(":email", string(email));
-        let gone = match proved {
-            None => gone.condition_expression(unchanged),
-            Some(proved) => gone
-                .condition_expression(format!("{unchanged} AND password_hash = :proved"))
-                .expression_attribute_values(":proved", string(proved.expose())),
+        let [name_is_same, email_is_same] = is_called(name_key, email);
+        let user = Write::delete(&self.table, pk(item::user_pk(id)));
+        let user = user.when(name_is_same).when(email_is_same);
+        let user = match proved {
+            None => user,
+            Some(proved) => user.when(has_password(proved)),
         };
-        let mut items = vec![
-            transact::delete(gone)?,
-            self.remove_pointer(item::name_pk(name_key), id)?,
-            self.remove_pointer(item::email_pk(email), id)?,
+        let mut writes = vec![
+            user,
+            self.remove_pointer(item::name_pk(name_key), id),
+            self.remove_pointer(item::email_pk(email), id),
         ];
-        for purpose in Purpose::ALL {
-            items.push(challenges::forget(&self.table, purpose, id)?);
-        }
+        writes.extend(Purpose::ALL.map(|purpose| challenges::delete(&self.table, purpose, id)));
         if let Some(letter) = letter {
-            items.push(enclose(&self.table, letter)?);
+            writes.push(enclose(&self.table, letter));
         }
-        transact(&self.client, items).await
+        let is_gone = async || Ok(self.find(id).await?.is_none());
+        transact_and_check(&self.client, writes, is_gone).await
     }
 }

@@ -14,14 +14,12 @@ use ratchet_core::{
 use super::{Account, ListedDetails, ListedUser, NewUser};
 use crate::{
     StoreError,
+    conditions::EXPIRES_AT,
     item::{Item, Reader, VERSION, VERSION_NAME, number, string},
 };
 
 /// The partition of the index that holds every listed user.
 pub(super) const LISTING: &str = "users";
-
-/// When an item is over: the attribute that TTL goes by.
-const EXPIRES_AT: &str = "expires_at";
 
 /// A key that no user has.
 pub(super) const NOBODY: &str = "user#nobody";
@@ -72,14 +70,14 @@ pub(super) fn has_expired(item: &Item, now: UnixMillis) -> Result<bool, StoreErr
     Ok(expires_at.is_some_and(|at| at <= now.seconds().get()))
 }
 
-/// An item that says whose a name or an address is.
+/// An item that says which user a name or an address belongs to.
 pub(super) fn pointer(pk: String, id: UserId) -> Item {
     HashMap::from([("pk".to_owned(), string(pk)), ("user_id".to_owned(), string(id.to_string()))])
 }
 
-/// What is written in place of a new user's items when there is none: nothing leads to them, and TTL
-/// deletes them. Those for one name or one address are one item, so that they get into each other's
-/// way as registrations do.
+/// What is written in place of a new user's items when name or address is taken: nothing points to
+/// them, and TTL deletes them. Each name and each address has one decoy, so that parallel requests
+/// contend for it as registrations do.
 pub(super) fn decoys(new: &NewUser, now: UnixMillis) -> [Item; 3] {
     let id = new.user.id;
     [user_pk(id), name_pk(&new.name_key), email_pk(&new.email)].map(|pk| {
@@ -134,7 +132,7 @@ pub(super) fn to_account(item: &Item) -> Result<Account, StoreError> {
     })
 }
 
-/// The name after which a list goes on.
+/// The name after which a list continues.
 pub(super) fn next(last_evaluated: Option<&Item>) -> Result<Option<String>, StoreError> {
     last_evaluated.map(|key| Ok(Reader(key).string("name_key")?.to_owned())).transpose()
 }
@@ -222,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn users_of_before_are_read_and_those_of_later_releases_refused() {
+    fn users_of_earlier_releases_are_read_and_those_of_later_ones_refused() {
         let new = new_user();
         let [mut item, ..] = from_new_user(&new);
         item.remove(VERSION_NAME);
@@ -232,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_not_allowed_any_more_is_still_its_users() {
+    fn a_user_keeps_a_name_that_is_not_allowed_any_more() {
         let [mut item, ..] = from_new_user(&new_user());
         item.insert("name_key".to_owned(), string("\u{ab70}"));
         assert_eq!(to_account(&item).unwrap().name_key.as_str(), "\u{ab70}");
@@ -260,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn decoys_lead_nowhere_and_are_over_at_once() {
+    fn decoys_point_nowhere_and_expire_at_once() {
         let (new, now) = (new_user(), UnixMillis::new(100_000));
         let items = decoys(&new, now);
         for (decoy, item) in items.iter().zip(from_new_user(&new)) {

@@ -1,11 +1,10 @@
-//! What only operators do with the table: see all of a user, bring many in.
+//! What only operators do with the table: read whole users, import many.
 
 use std::{collections::HashMap, time::Duration};
 
-use aws_sdk_dynamodb::{
-    operation::transact_write_items::TransactWriteItemsError, types::KeysAndAttributes,
-};
+use aws_sdk_dynamodb::types::KeysAndAttributes;
 use ratchet_core::{
+    email::EmailAddress,
     password::PhcHash,
     time::UnixMillis,
     user::{NameKey, User},
@@ -15,13 +14,14 @@ use super::{NAMES_INDEX, NewUser, Page, Users, item};
 use crate::{
     StoreError,
     item::{Item, Reader, string},
-    transact::put_free,
+    transact::transact_each,
+    write::pk,
 };
 
-/// How often a batch is asked for what it has left over, the first time included.
+/// How often the keys that a batch left over are read, the first time included.
 const BATCH_TRIES: u32 = 8;
 
-/// A user with everything that the table knows.
+/// A user with everything that the table has.
 #[derive(Debug)]
 pub struct Profile {
     /// The user.
@@ -43,12 +43,12 @@ pub struct ListedProfile {
     pub profile: Result<Profile, StoreError>,
 }
 
-/// What became of a user who was to be brought in.
+/// What became of a user who was to be imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Imported {
-    /// The user is kept.
+    /// The user was written.
     Created,
-    /// A user of that name and that address is there already: an earlier run brought them in.
+    /// A user with that name and that address is there already: an earlier run imported them.
     Present,
     /// Another user has the name.
     NameTaken,
@@ -72,9 +72,28 @@ impl Users {
         name: &NameKey,
         now: UnixMillis,
     ) -> Result<Option<Profile>, StoreError> {
-        let Some(pointer) = self.get_live(item::name_pk(name), now).await? else {
-            return Ok(None);
-        };
+        self.find_profile_at(item::name_pk(name), now).await
+    }
+
+    /// The user whose confirmed address that is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find_profile_by_email(
+        &self,
+        email: &EmailAddress,
+        now: UnixMillis,
+    ) -> Result<Option<Profile>, StoreError> {
+        let found = self.find_profile_at(item::email_pk(email.as_str()), now).await?;
+        Ok(found.filter(|profile| profile.user.email_confirmed))
+    }
+
+    async fn find_profile_at(
+        &self,
+        pk: String,
+        now: UnixMillis,
+    ) -> Result<Option<Profile>, StoreError> {
+        let Some(pointer) = self.get_live(pk, now).await? else { return Ok(None) };
         let id = Reader(&pointer).string("user_id")?;
         self.get(format!("user#{id}")).await?.as_ref().map(to_profile).transpose()
     }
@@ -116,8 +135,7 @@ impl Users {
 
     /// Items by their key; those that are there.
     async fn get_all(&self, keys: Vec<String>) -> Result<HashMap<String, Item>, StoreError> {
-        let key = |pk: String| HashMap::from([("pk".to_owned(), string(pk))]);
-        let mut keys: Vec<Item> = keys.into_iter().map(key).collect();
+        let mut keys: Vec<Item> = keys.into_iter().map(pk).collect();
         let mut found = HashMap::new();
         if keys.is_empty() {
             return Ok(found);
@@ -144,13 +162,13 @@ impl Users {
         Err(StoreError::Unavailable { operation: "BatchGetItem", source })
     }
 
-    /// Keeps up to [`Self::IMPORT_BATCH`] new users, each whole or not at all; what became of each,
-    /// in order. Names and addresses must differ within the batch.
+    /// Writes up to [`Self::IMPORT_BATCH`] new users, each whole or not at all. Returns what became of
+    /// each, in order. Names and addresses must differ within the batch.
     ///
-    /// All of them are one transaction. If some can not be kept it is tried again without those.
+    /// All of them are one transaction. If some cannot be written, it is tried again without those.
     ///
     /// # Errors
-    /// [`StoreError`]; what was kept before is found [`Imported::Present`] the next time.
+    /// [`StoreError`]; what was written before is [`Imported::Present`] the next time.
     pub async fn import(
         &self,
         new: &[NewUser],
@@ -189,21 +207,9 @@ impl Users {
         users: &[&NewUser],
         now: UnixMillis,
     ) -> Result<Option<Vec<[bool; 3]>>, StoreError> {
-        let mut transaction = self.client.transact_write_items();
-        for item in users.iter().flat_map(|user| item::from_new_user(user)) {
-            transaction = transaction.transact_items(put_free(&self.table, item, now)?);
-        }
-        let Err(error) = transaction.send().await else { return Ok(None) };
-        let unmet: Vec<bool> = reasons(error.as_service_error())
-            .unwrap_or_default()
-            .into_iter()
-            .map(|code| code.as_deref() == Some(UNMET))
-            .collect();
-        let (unmet, _) = unmet.as_chunks::<3>();
-        if unmet.iter().all(|unmet| *unmet == [false; 3]) {
-            return Err(StoreError::new("TransactWriteItems", error));
-        }
-        Ok(Some(unmet.to_vec()))
+        let writes = users.iter().flat_map(|user| self.puts(user, now)).collect();
+        let unmet = transact_each(&self.client, writes).await?;
+        Ok(unmet.map(|unmet| unmet.as_chunks().0.to_vec()))
     }
 
     async fn why_not(
@@ -226,22 +232,6 @@ impl Users {
             [_, _, true] => Imported::EmailTaken,
             _ => Imported::IdTaken,
         })
-    }
-}
-
-const UNMET: &str = "ConditionalCheckFailed";
-
-/// Why a transaction was cancelled, one code per item.
-fn reasons(error: Option<&TransactWriteItemsError>) -> Option<Vec<Option<String>>> {
-    match error {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => Some(
-            cancelled
-                .cancellation_reasons()
-                .iter()
-                .map(|reason| reason.code().map(str::to_owned))
-                .collect(),
-        ),
-        _ => None,
     }
 }
 

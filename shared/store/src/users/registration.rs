@@ -4,9 +4,8 @@ use ratchet_core::{letter::Letter, time::UnixMillis};
 
 use super::{NewUser, Users, item};
 use crate::{
-    StoreError,
-    outbox::enclose,
-    transact::{self, transact},
+    StoreError, conditions::is_free_or_temporary, outbox::enclose, transact::transact_and_check,
+    write::Write,
 };
 
 /// How often a registration looks again when others register meanwhile.
@@ -15,22 +14,22 @@ const REGISTRATION_TRIES: usize = 3;
 /// What became of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
-    /// The user is kept.
+    /// The user was written.
     Registered,
-    /// Somebody has the address already.
+    /// Another user has the address.
     AddressTaken,
-    /// Somebody has the name already.
+    /// Another user has the name.
     NameTaken,
 }
 
 impl Users {
-    /// Keeps a new user together with the letter that says so, or else the letter that says why
-    /// not. `letter` writes them. What has expired is written over; a former user's own item, which
-    /// nothing leads to any more, is left to TTL.
+    /// Writes a new user together with the letter that announces it, or else the letter that says
+    /// why not. `letter` makes them. Expired items are written over; an expired user's own item,
+    /// which nothing points to any more, is left to TTL.
     ///
     /// # Security
     /// Whether or not name and address are taken: two reads, and one transaction that puts four
-    /// items, on keys that differ as names and addresses do. The time that it takes does not tell.
+    /// items, under keys that differ as names and addresses do. The time that it takes does not tell.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -52,17 +51,16 @@ impl Users {
                 (false, _) => Registration::AddressTaken,
                 (true, false) => Registration::NameTaken,
             };
-            let mut items = vec![enclose(&self.table, &letter(found))?];
+            let mut writes = vec![enclose(&self.table, &letter(found))];
             if found == Registration::Registered {
-                for item in item::from_new_user(new) {
-                    items.push(transact::put_free(&self.table, item, now)?);
-                }
+                writes.extend(self.puts(new, now));
             } else {
-                for item in item::decoys(new, now) {
-                    items.push(transact::put_over(&self.table, item)?);
-                }
+                let decoys = item::decoys(new, now);
+                let put = |item| Write::put(&self.table, item).when(is_free_or_temporary());
+                writes.extend(decoys.map(put));
             }
-            if transact(&self.client, items).await? {
+            let was_registered = async || Ok(self.find(new.user.id).await?.is_some());
+            if transact_and_check(&self.client, writes, was_registered).await? {
                 return Ok(found);
             }
         }

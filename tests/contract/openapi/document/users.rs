@@ -28,7 +28,8 @@ pub(crate) fn operations() -> Vec<Operation> {
         Operation::new("get", "/users", "listUsers", "Users in name order, a page at a time")
             .bearer()
             .query(&page_query)
-            .answers(200, "A page of users", "UserPage", &page),
+            .answers(200, "A page of users", "UserPage", &page)
+            .refuses(&[Problem::Forbidden]),
         Operation::new("get", "/users/me/sessions", "listSessions", "The caller's own sessions")
             .bearer()
             .answers(200, "Live sessions, the one refreshed last first", "SessionList", &sessions)

@@ -1,13 +1,26 @@
+use std::{env, time::Duration};
+
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
     access_token::{self, AccessTokenPolicy, Subject, Verified},
+    challenge::{MailToken, Purpose},
+    config::Config,
+    device_token::{self, DeviceId, DeviceToken},
+    encoding::to_base64url,
     ids::{SessionId, UserId},
-    key_ring::MIN_SEED_CHARS,
+    jws::SignatureAlgorithm,
+    key_ring::{
+        KeyRing, MIN_SEED_CHARS, NewKey, TAG_USE, plan::CLOCK_TOLERANCE,
+        policy::MAX_ENDED_SIGNING_KEYS,
+    },
     refresh_token::RefreshToken,
     secret::TokenSecret,
+    time::UnixMillis,
 };
+
+mod written;
 
 const START: UnixSeconds = UnixSeconds::new(1_780_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -21,10 +34,14 @@ fn policy(algorithm: SignatureAlgorithm) -> RotationPolicy {
     }
 }
 
-/// A ring as a deployment makes it.
+/// A ring as deployed, for HS256.
 fn seeded() -> RingDocument {
     let ring = json!({"keys": [], "seed": "s".repeat(MIN_SEED_CHARS)});
-    RingDocument::parse(&ring.to_string(), START).unwrap()
+    RingDocument::parse(&ring.to_string(), SignatureAlgorithm::Hs256).unwrap()
+}
+
+fn parse(ring: &Value) -> RingDocument {
+    RingDocument::parse(&ring.to_string(), SignatureAlgorithm::default()).unwrap()
 }
 
 fn ring(document: &RingDocument, now: UnixSeconds) -> KeyRing {
@@ -38,10 +55,13 @@ fn count(document: &RingDocument, use_: KeyUse) -> usize {
 fn tokens() -> AccessTokenPolicy {
     AccessTokenPolicy {
         issuer: "https://issuer.example".to_owned(),
+        former_issuers: Vec::new(),
         audience: "ratchet".to_owned(),
+        former_audiences: Vec::new(),
         client_id: "first-party".to_owned(),
         life: Duration::from_secs(300),
         clock_skew: Duration::ZERO,
+        leeway: Duration::ZERO,
     }
 }
 
@@ -72,7 +92,7 @@ fn a_new_key_is_published_at_once_and_signs_when_everybody_has_seen_it() {
     let old = before.signer(START).unwrap().kid().to_owned();
     let rotated = seeded().rotated(&policy, Start::WhenSeen, START).unwrap();
     let after = ring(&rotated, START);
-    assert_eq!(after.public_keys(START).count(), 1, "published");
+    assert_eq!(after.public_keys(START).count(), 3, "beside two first keys");
     assert_eq!(after.signer(START).unwrap().kid(), old);
     let last_second = START.plus(Duration::from_secs(989));
     assert_eq!(after.signer(last_second).unwrap().kid(), old);
@@ -95,12 +115,12 @@ fn the_seed_becomes_keys_that_are_retired_like_any_other() {
     let after = ring(&again, later);
     let verified = access_token::verify(&access, &tokens(), &after, later);
     assert!(matches!(verified, Ok(Verified::Expired(_))), "but is known");
-    assert!(access_token::verify_whatever_its_age(&access, &tokens(), &after).is_ok());
+    assert!(access_token::verify_signature(&access, &after).is_ok());
     assert_eq!(count(&again, KeyUse::Tag), 3, "its sessions live on");
     let end = START.plus(DAY * 91);
     let at_last = again.rotated(&policy, Start::WhenSeen, end).unwrap();
     let after = ring(&at_last, end);
-    assert!(access_token::verify_whatever_its_age(&access, &tokens(), &after).is_err());
+    assert!(access_token::verify_signature(&access, &after).is_err());
 }
 
 /// Two years of rotations, every day and every algorithm in turn, with a token checked at every
@@ -114,9 +134,10 @@ fn no_token_is_ever_refused_before_it_expires_and_the_ring_stays_small() {
         let algorithm = [SignatureAlgorithm::Es256, SignatureAlgorithm::EdDsa]
             [usize::try_from(day).unwrap() % 2];
         document = document.rotated(&policy(algorithm), Start::WhenSeen, now).unwrap();
-        assert!(count(&document, KeyUse::Signing) <= 3 + MAX_RETIRED, "{day}");
-        assert!(count(&document, KeyUse::Tag) <= 11, "{day}");
-        assert!(document.to_json().len() < 8_192);
+        assert!(count(&document, KeyUse::Signing) <= 3 + MAX_ENDED_SIGNING_KEYS, "{day}");
+        // A year of them, for device tokens; see `between_tag_keys`.
+        assert!(count(&document, KeyUse::Tag) <= 24, "{day}");
+        assert!(document.to_json().len() < MAX_RING_LEN / 6);
         // Who still has yesterday's ring issues; who has today's verifies; and the other way round,
         // until the lead is over.
         for seconds in [0, 300, 989, 990, 1_289] {
@@ -153,7 +174,7 @@ fn a_refresh_token_is_known_for_the_whole_life_of_its_session() {
     }
     let end = START.plus(policy.lead).plus(policy.sessions);
     assert!(RefreshToken::parse(&refresh, ring(&document, end).tag_keys(end)).is_ok());
-    let over = end.plus(policy.lead);
+    let over = end.plus(policy.lead).plus(CLOCK_TOLERANCE);
     assert!(RefreshToken::parse(&refresh, ring(&document, over).tag_keys(over)).is_err());
 }
 
@@ -199,7 +220,7 @@ fn an_emergency_signs_at_once_and_refuses_nothing_that_was_signed() {
         let emergency = document.rotated(&policy, Start::AtOnce, now).unwrap();
         let after = ring(&emergency, now);
         assert_eq!(after.signer(now).unwrap().algorithm(), SignatureAlgorithm::EdDsa);
-        assert_eq!(count(&emergency, KeyUse::Signing), 2);
+        assert_eq!(count(&emergency, KeyUse::Signing), 4, "three first keys and a new one");
         assert!(access_token::verify(&access, &tokens(), &after, now).is_ok());
         assert!(RefreshToken::parse(&refresh, after.tag_keys(now)).is_ok());
     }
@@ -210,7 +231,7 @@ fn a_revoked_key_is_gone_and_the_ring_still_signs() {
     let policy = policy(SignatureAlgorithm::Es256);
     let document = seeded().rotated(&policy, Start::WhenSeen, START).unwrap();
     let summaries: Vec<_> = document.summaries().collect();
-    assert_eq!(summaries.len(), 4);
+    assert_eq!(summaries.len(), 6);
     for key in summaries {
         let after = document.clone().without(&key.kid, &policy, START).unwrap();
         assert!(after.summaries().all(|other| other.kid != key.kid));
@@ -231,7 +252,7 @@ fn what_this_version_does_not_know_is_kept() {
     key["x-note"] = json!("kept");
     let tag = NewKey::tag().unwrap().expose();
     let ring = json!({"keys": [key, tag], "x-version": 2});
-    let document = RingDocument::parse(&ring.to_string(), START).unwrap();
+    let document = parse(&ring);
     let rotated =
         document.rotated(&policy(SignatureAlgorithm::Es256), Start::WhenSeen, START).unwrap();
     let written: Value = serde_json::from_str(&rotated.to_json()).unwrap();
@@ -270,54 +291,260 @@ fn nothing_printed_shows_a_key() {
     }
 }
 
-/// Rings as releases wrote them, each with tokens that it issued. What is in there stays.
-const WRITTEN: [&str; 1] = [include_str!("written/0.1.0.json")];
+/// A key for access tokens with a life in seconds from `START`.
+fn key(byte: u8, kid: &str, nbf: i64, exp: Option<i64>) -> Value {
+    let at = |seconds: i64| START.get().checked_add_signed(seconds).unwrap();
+    let secret: Vec<u8> = (0..32).map(|i| byte.wrapping_add(i)).collect();
+    let mut key = json!({"kty": "oct", "use": "sig", "alg": "HS256", "kid": kid,
+                         "k": to_base64url(&secret), "nbf": at(nbf)});
+    if let Some(exp) = exp {
+        key["exp"] = json!(at(exp));
+    }
+    key
+}
+
+fn with_a_tag_key(mut keys: Vec<Value>) -> Value {
+    let mut tag = key(200, "tag", -1_000, None);
+    tag["use"] = json!(TAG_USE);
+    keys.push(tag);
+    json!({"keys": keys})
+}
+
+/// Every hour of the next days, by a function that has just loaded the ring.
+fn assert_signs_and_tags_from(document: &RingDocument, now: UnixSeconds) {
+    for minutes in (0..4_000).step_by(7) {
+        let at = now.plus(Duration::from_mins(minutes));
+        assert!(KeyRing::parse(&document.to_json(), at).is_ok(), "after {minutes} minutes");
+    }
+}
 
 #[test]
-fn rings_that_a_release_has_written_are_read_rotated_and_know_their_tokens() {
-    for release in WRITTEN {
-        let rings: Vec<Value> = serde_json::from_str(release).unwrap();
-        assert_eq!(rings.len(), 4);
-        for written in rings {
-            let now = UnixSeconds::new(written["at"].as_u64().unwrap());
-            let text = written["ring"].to_string();
-            let document = RingDocument::parse(&text, now).unwrap();
-            let next = document.rotated(&policy(SignatureAlgorithm::Es256), Start::WhenSeen, now);
-            let next = ring(&next.unwrap(), now);
-            for ring in [KeyRing::parse(&text, now).unwrap(), next] {
-                let access = written["access_token"].as_str().unwrap();
-                let verified = access_token::verify(access, &tokens(), &ring, now).unwrap();
-                assert!(matches!(verified, Verified::Live(_)));
-                let refresh = written["refresh_token"].as_str().unwrap();
-                assert!(RefreshToken::parse(refresh, ring.tag_keys(now)).is_ok());
+fn revoking_a_published_key_by_a_longer_lead_leaves_no_moment_without_a_signer() {
+    let of_function = policy(SignatureAlgorithm::Es256);
+    let by_hand = RotationPolicy::longest(SignatureAlgorithm::Es256);
+    let rotated = seeded().rotated(&of_function, Start::WhenSeen, START).unwrap();
+    let waiting = ring(&rotated, START.plus(of_function.lead));
+    let waiting = waiting.signer(START.plus(of_function.lead)).unwrap().kid().to_owned();
+    let later = START.plus(Duration::from_mins(10));
+    let revoked = rotated.without(&waiting, &by_hand, later).unwrap();
+    assert_signs_and_tags_from(&revoked, later);
+    // The signer goes on until another key follows, and what it signs last lives as long as any.
+    let begin = later.plus(by_hand.lead);
+    let last = UnixSeconds::new(begin.get() - 1);
+    let (access, refresh) = issue(&ring(&revoked, last), last);
+    let end = last.plus(Duration::from_secs(299));
+    let after = ring(&revoked, end);
+    assert_ne!(after.signer(end).unwrap().kid(), ring(&revoked, last).signer(last).unwrap().kid());
+    let verified = access_token::verify(&access, &tokens(), &after, end);
+    assert!(matches!(verified, Ok(Verified::Live(_))), "{verified:?}");
+    assert!(RefreshToken::parse(&refresh, after.tag_keys(end)).is_ok());
+}
+
+#[test]
+fn a_ring_without_a_signer_is_read_and_mended() {
+    let json = with_a_tag_key(vec![
+        key(1, "ended", -5_000, Some(-100)),
+        key(50, "published", 90_000, None),
+    ]);
+    assert_eq!(
+        KeyRing::parse(&json.to_string(), START).unwrap_err(),
+        KeyRingError::NoSigner,
+        "functions keep the ring that they have"
+    );
+    let broken = parse(&json);
+    assert_eq!(broken.gap_from(KeyUse::Signing, START), Some(START));
+    assert_eq!(broken.gap_from(KeyUse::Tag, START), None);
+    let policy = policy(SignatureAlgorithm::Hs256);
+    for mended in [
+        broken.clone().rotated(&policy, Start::WhenSeen, START),
+        broken.clone().rotated(&policy, Start::AtOnce, START),
+        broken.clone().without("ended", &policy, START),
+        broken.clone().without("published", &policy, START),
+        broken.clone().without("tag", &policy, START),
+    ] {
+        let mended = mended.unwrap();
+        assert_signs_and_tags_from(&mended, START);
+        assert_eq!(mended.gap_from(KeyUse::Signing, START), None);
+    }
+    let mended = broken.rotated(&policy, Start::WhenSeen, START).unwrap();
+    assert_eq!(ring(&mended, START).signer(START).unwrap().kid(), "published", "others have it");
+}
+
+#[test]
+fn a_moment_without_a_signer_that_lies_ahead_is_found_and_mended() {
+    let json =
+        with_a_tag_key(vec![key(1, "signs", -5_000, Some(2_280)), key(50, "next", 99_000, None)]);
+    let broken = parse(&json);
+    let end = START.plus(Duration::from_secs(2_280));
+    assert_eq!(broken.gap_from(KeyUse::Signing, START), Some(end));
+    assert_eq!(
+        broken.check(),
+        Err(RotationError::Gap { use_: KeyUse::Signing, from: UnixSeconds::new(0) })
+    );
+    let policy = policy(SignatureAlgorithm::Hs256);
+    let mended = broken.rotated(&policy, Start::WhenSeen, START).unwrap();
+    assert_signs_and_tags_from(&mended, START);
+}
+
+#[test]
+fn a_clock_far_ahead_leaves_no_moment_without_a_signer() {
+    let policy = policy(SignatureAlgorithm::Es256);
+    let rotated = seeded().rotated(&policy, Start::WhenSeen, START).unwrap();
+    for ahead in [DAY, DAY * 400, DAY * 4_000] {
+        let wrong = START.plus(ahead);
+        let after = rotated.clone().rotated(&policy, Start::WhenSeen, wrong).unwrap();
+        assert_signs_and_tags_from(&after, START);
+        for key in after.summaries() {
+            let revoked = after.clone().without(&key.kid, &policy, wrong).unwrap();
+            assert_signs_and_tags_from(&revoked, START);
+        }
+        // And the right clock goes on from there.
+        let next = after.rotated(&policy, Start::WhenSeen, START).unwrap();
+        assert_signs_and_tags_from(&next, START);
+    }
+}
+
+#[test]
+fn an_emergency_by_a_slow_clock_refuses_nothing_that_was_signed() {
+    let policy =
+        RotationPolicy { lead: Duration::from_secs(3), ..policy(SignatureAlgorithm::Es256) };
+    let (access, refresh) = issue(&ring(&seeded(), START), START);
+    let slow = UnixSeconds::new(START.get() - CLOCK_TOLERANCE.as_secs());
+    let emergency = seeded().rotated(&policy, Start::AtOnce, slow).unwrap();
+    let last = START.plus(Duration::from_secs(299));
+    let verified = access_token::verify(&access, &tokens(), &ring(&emergency, last), last);
+    assert!(matches!(verified, Ok(Verified::Live(_))), "{verified:?}");
+    assert!(RefreshToken::parse(&refresh, ring(&emergency, last).tag_keys(last)).is_ok());
+}
+
+#[test]
+fn the_policy_travels_with_the_ring_and_no_time_shrinks_within_one_rotation() {
+    let long = RotationPolicy::longest(SignatureAlgorithm::EdDsa);
+    let short = policy(SignatureAlgorithm::Es256);
+    let mut document = seeded();
+    assert_eq!(document.policy_by_hand().lead, long.lead, "nothing is recorded");
+    assert_eq!(document.adopt_policy(&long), long);
+    let rotated = document.rotated(&long, Start::WhenSeen, START).unwrap();
+    let mut read = RingDocument::parse(&rotated.to_json(), SignatureAlgorithm::Es256).unwrap();
+    assert_eq!(read.policy(), Some(long));
+    assert_eq!(read.policy_by_hand(), long);
+    let mixed = RotationPolicy { algorithm: SignatureAlgorithm::Es256, ..long };
+    assert_eq!(read.adopt_policy(&short), mixed, "copies and tokens of before are about");
+    assert_eq!(read.adopt_policy(&short), short);
+    // What a later version may record and this one cannot read.
+    let unknown = json!({"keys": [], "seed": "s".repeat(MIN_SEED_CHARS),
+                         "policy": {"algorithm": "ML-DSA-44", "lead": 1}});
+    assert_eq!(parse(&unknown).policy(), None);
+}
+
+#[test]
+fn a_version_that_waited_too_long_to_be_published_is_late() {
+    let policy = policy(SignatureAlgorithm::Es256);
+    let pending = seeded().rotated(&policy, Start::WhenSeen, START).unwrap();
+    for (seconds, late) in [(0, false), (90, false), (91, true), (5_000, true)] {
+        let now = START.plus(Duration::from_secs(seconds));
+        assert_eq!(pending.is_late(&seeded(), &policy, now), late, "{seconds}");
+    }
+    let again = pending.clone().rotated(&policy, Start::WhenSeen, START).unwrap();
+    assert!(!again.is_late(&pending, &policy, START.plus(DAY)), "it has no new key");
+    let none = parse(&with_a_tag_key(vec![key(1, "ended", -5_000, Some(-100))]));
+    let mended = none.clone().rotated(&policy, Start::WhenSeen, START).unwrap();
+    assert!(!mended.is_late(&none, &policy, START), "nothing else signs");
+}
+
+/// Two years of daily rotations, with sessions of a day and of ninety.
+#[test]
+fn a_device_token_is_known_for_a_year_unless_its_key_is_revoked() {
+    for sessions in [DAY, DAY * 90] {
+        let policy = RotationPolicy { sessions, ..policy(SignatureAlgorithm::Hs256) };
+        let mut document = seeded();
+        let mut issued: Vec<(UnixSeconds, String, String)> = Vec::new();
+        let knows = |ring: &KeyRing, text: &str, now| {
+            DeviceToken::parse(text, "ada", ring.device_tag_keys(), now).is_some()
+        };
+        for day in 0..730 {
+            let now = START.plus(DAY * day);
+            document = document.rotated(&policy, Start::WhenSeen, now).unwrap();
+            let current = ring(&document, now);
+            let tagger = current.tagger(now).unwrap();
+            let token = DeviceToken {
+                user_id: UserId::from_bytes([1; 16]),
+                device_id: DeviceId::from_bytes([2; 16]),
+                issued_at: now,
+                cut_seen: UnixMillis::new(0),
+            };
+            let text = token.encode("ada", tagger).expose().to_owned();
+            issued.push((now, tagger.id().to_owned(), text));
+            if day % 73 == 0 {
+                for (at, _, text) in &issued {
+                    let lives = now < at.plus(device_token::LIFE);
+                    assert_eq!(knows(&current, text, now), lives, "{day}");
+                }
             }
+        }
+        let now = START.plus(DAY * 730);
+        let kid = &issued[500].1;
+        let revoked = ring(&document.without(kid, &policy, now).unwrap(), now);
+        for (_, of, text) in &issued[400..] {
+            assert_eq!(knows(&revoked, text, now), of != kid);
         }
     }
 }
 
-/// `cargo test -p ratchet-core --lib -- --ignored --nocapture write_rings`: what the test above is
-/// to read of another release.
 #[test]
-#[ignore = "prints what is kept of a release"]
-fn write_rings() {
+fn a_mailed_token_is_known_for_a_day_however_short_sessions_are() {
+    let policy =
+        RotationPolicy { sessions: Duration::from_mins(1), ..policy(SignatureAlgorithm::Hs256) };
+    let first = ring(&seeded(), START);
+    let token = MailToken {
+        purpose: Purpose::ConfirmEmail,
+        user_id: UserId::from_bytes([1; 16]),
+        secret: TokenSecret::new([4; 32]),
+    };
+    let rotated = seeded().rotated(&policy, Start::AtOnce, START).unwrap();
+    let text = token.encode(first.tagger(START).unwrap());
+    let last = START.plus(Purpose::ConfirmEmail.life());
+    let after = rotated.rotated(&policy, Start::WhenSeen, last).unwrap();
+    assert!(MailToken::parse(&text, ring(&after, last).tag_keys(last)).is_ok());
+}
+
+#[test]
+fn emergencies_every_six_hours_for_months_leave_a_small_ring_and_keep_every_session() {
+    let policy = policy(SignatureAlgorithm::Hs256);
     let mut document = seeded();
-    let mut now = START;
-    let mut rings = Vec::new();
-    let changes = [SignatureAlgorithm::Es256, SignatureAlgorithm::EdDsa, SignatureAlgorithm::Rs256];
-    for algorithm in [None].into_iter().chain(changes.map(Some)) {
-        if let Some(algorithm) = algorithm {
-            document = document.rotated(&policy(algorithm), Start::WhenSeen, now).unwrap();
-            document.set_based_on("00000000000000000000000000000000");
-            now = now.plus(Duration::from_secs(2_000));
+    let mut kept = Vec::new();
+    for round in 0..800 {
+        let now = START.plus(Duration::from_hours(6) * round);
+        document = document.rotated(&policy, Start::AtOnce, now).unwrap();
+        let current = ring(&document, now);
+        kept.push((now, issue(&current, now).1));
+        kept.retain(|(at, _)| now < at.plus(policy.sessions));
+        for (_, refresh) in kept.iter().step_by(40) {
+            assert!(RefreshToken::parse(refresh, current.tag_keys(now)).is_ok(), "{round}");
         }
-        let (access, refresh) = issue(&ring(&document, now), now);
-        let ring = match algorithm {
-            None => json!({"keys": [], "seed": "s".repeat(MIN_SEED_CHARS)}),
-            Some(_) => serde_json::from_str(&document.to_json()).unwrap(),
-        };
-        rings.push(json!({
-            "at": now.get(), "ring": ring, "access_token": access, "refresh_token": refresh,
-        }));
+        assert!(document.to_json().len() < MAX_RING_LEN / 4);
     }
-    println!("{:#}", Value::Array(rings));
+}
+
+#[test]
+fn ended_keys_make_room_when_the_ring_would_be_too_long() {
+    let policy = policy(SignatureAlgorithm::Hs256);
+    let padded = |exp: i64| {
+        let mut keys: Vec<_> = (0..12)
+            .map(|i| {
+                let mut key = key(i * 3, &i.to_string(), -9_000 + i64::from(i), Some(exp));
+                key["x-note"] = json!("x".repeat(5_300));
+                key
+            })
+            .collect();
+        keys.push(key(200, "signs", -500, None));
+        parse(&with_a_tag_key(keys))
+    };
+    let ended = padded(-400);
+    assert!(ended.to_json().len() + 200 > MAX_RING_LEN, "a key more is too much");
+    let rotated = ended.rotated(&policy, Start::AtOnce, START).unwrap();
+    assert_eq!(count(&rotated, KeyUse::Signing), 2);
+    let verifying = padded(40_000);
+    let refusal = verifying.rotated(&policy, Start::AtOnce, START).unwrap_err();
+    assert_eq!(refusal, RotationError::TooLong, "what verifies is not dropped");
 }

@@ -1,5 +1,5 @@
 //! A function that does one conditional `UpdateItem` and one `GetItem`, at the same time: what a
-//! refresh asks of DynamoDB, and so what it can not be cheaper than.
+//! refresh asks of DynamoDB, and so what it cannot be cheaper than.
 
 use floors::Tables;
 use lambda_http::{Error, Request, service_fn};

@@ -1,0 +1,188 @@
+//! From a letter to a message: whom it goes to and what it says, as things are when it is sent.
+
+use ratchet_core::{
+    challenge::Purpose,
+    email::EmailAddress,
+    ids::UserId,
+    letter::{
+        MAILS_PER_HOUR, NOTICES_PER_HOUR, Notice, UNCONFIRMED_PER_HOUR, shown_to_unconfirmed,
+    },
+    user::UserStatus,
+};
+use ratchet_service::clock;
+use ratchet_store::{Account, StoreError};
+
+use crate::{
+    Mailer,
+    compose::{Message, Proofs},
+};
+
+/// A message before it has anything that proves something.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    pub(crate) to: EmailAddress,
+    pub(crate) message: Message<'a>,
+    /// The challenge that the message lets its reader meet.
+    pub(crate) challenge: Option<(Purpose, UserId)>,
+    /// How many messages of its kind the address gets in an hour, if anybody can request them.
+    limit: Option<usize>,
+    /// Whether somebody has confirmed the address.
+    is_confirmed: bool,
+}
+
+impl<'a> Draft<'a> {
+    /// A message to an address that its reader confirmed.
+    const fn to_confirmed(to: EmailAddress, message: Message<'a>) -> Self {
+        Self { to, message, challenge: None, limit: None, is_confirmed: true }
+    }
+
+    /// A message to an address that anybody may have given.
+    const fn to_unconfirmed(to: EmailAddress, message: Message<'a>) -> Self {
+        Self { to, message, challenge: None, limit: None, is_confirmed: false }
+    }
+
+    /// A message to the address of an account.
+    fn to_account(account: &Account, message: Message<'a>) -> Self {
+        let to = account.email.clone();
+        Self { is_confirmed: account.user.email_confirmed, ..Self::to_confirmed(to, message) }
+    }
+
+    /// A notice to an address whose account had this name, if it was confirmed.
+    fn notice(
+        to: &EmailAddress,
+        name: Option<&String>,
+        message: impl FnOnce(String) -> Message<'a>,
+    ) -> Self {
+        let is_confirmed = name.is_some();
+        let account = name.cloned().unwrap_or_else(|| to.to_string());
+        Self { is_confirmed, ..Self::to_confirmed(to.clone(), message(account)) }
+    }
+
+    fn limited(self, limit: usize) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
+
+    fn challenging(self, purpose: Purpose, user_id: UserId) -> Self {
+        Self { challenge: Some((purpose, user_id)), ..self.limited(MAILS_PER_HOUR) }
+    }
+
+    /// The counters of the address, and the most that each allows in an hour.
+    ///
+    /// # Security
+    /// Each kind has its own counter, so that nobody keeps one kind of message from the owner of an
+    /// account by requesting another. All messages to an address that nobody confirmed share one, so
+    /// that no route sends more of them than the others.
+    pub(crate) fn limits(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let of_kind = self.limit.map(|limit| (self.message.kind(), limit));
+        let of_all = (!self.is_confirmed).then_some(("unconfirmed", UNCONFIRMED_PER_HOUR));
+        of_kind.into_iter().chain(of_all)
+    }
+}
+
+impl Mailer {
+    /// The message that a letter stands for. `None` if there is nobody to send it to, or nothing to
+    /// say any more.
+    pub(crate) async fn draft(&self, notice: &Notice) -> Result<Option<Draft<'_>>, StoreError> {
+        let service = self.service.as_str();
+        Ok(match notice {
+            Notice::Registered { user_id } => {
+                self.account(*user_id).await?.and_then(|account| self.confirmation(&account))
+            }
+            Notice::ConfirmationAsked { email } => {
+                self.account_of(email).await?.and_then(|account| self.confirmation(&account))
+            }
+            Notice::ResetAsked { email } => {
+                self.account_of(email).await?.and_then(|account| self.reset(&account))
+            }
+            Notice::AddressTaken { email } => {
+                self.account_of(email).await?.map(|account| self.address_taken(&account))
+            }
+            Notice::NameTaken { email, .. } => {
+                let message = Message::NameTaken { service };
+                Some(Draft::to_unconfirmed(email.clone(), message).limited(MAILS_PER_HOUR))
+            }
+            Notice::PasswordChanged { user_id } => self.account(*user_id).await?.map(|account| {
+                let message = Message::PasswordChanged { service, account: called(&account) };
+                Draft::to_account(&account, message)
+            }),
+            Notice::EmailChangeAsked { user_id } => self.change(*user_id).await?,
+            Notice::EmailChangeTold { email, name } => {
+                let message = |account| Message::EmailChangeTold { service, account };
+                Some(Draft::notice(email, name.as_ref(), message))
+            }
+            Notice::EmailChanged { email, name } => {
+                let message = |account| Message::EmailChanged { service, account };
+                Some(Draft::notice(email, name.as_ref(), message))
+            }
+            Notice::Deleted { email, name } => {
+                let message = |account| Message::Deleted { service, account };
+                Some(Draft::notice(email, name.as_ref(), message))
+            }
+        })
+    }
+
+    fn confirmation(&self, account: &Account) -> Option<Draft<'_>> {
+        if account.user.email_confirmed {
+            return None;
+        }
+        let message = Message::ConfirmEmail {
+            service: &self.service,
+            name: shown_to_unconfirmed(&account.name_key),
+            proofs: Proofs::default(),
+        };
+        let draft = Draft::to_account(account, message);
+        Some(draft.challenging(Purpose::ConfirmEmail, account.user.id))
+    }
+
+    fn reset(&self, account: &Account) -> Option<Draft<'_>> {
+        if account.user.status == UserStatus::Disabled {
+            return None;
+        }
+        let message = Message::ResetPassword {
+            service: &self.service,
+            account: called(account),
+            proofs: Proofs::default(),
+        };
+        let draft = Draft::to_account(account, message);
+        Some(draft.challenging(Purpose::ResetPassword, account.user.id))
+    }
+
+    fn address_taken(&self, account: &Account) -> Draft<'_> {
+        let name = account.user.email_confirmed.then(|| account.user.name.clone());
+        let message = Message::AddressTaken { service: &self.service, name };
+        Draft::to_account(account, message).limited(NOTICES_PER_HOUR)
+    }
+
+    /// Asks the new address to confirm, unless another user has it; then its owner is told.
+    async fn change(&self, user_id: UserId) -> Result<Option<Draft<'_>>, StoreError> {
+        let Some(account) = self.account(user_id).await? else { return Ok(None) };
+        let Some(pending) = account.pending_email else { return Ok(None) };
+        Ok(match self.account_of(&pending).await? {
+            None => {
+                let service = self.service.as_str();
+                let message = Message::ChangeEmail { service, proofs: Proofs::default() };
+                let draft = Draft::to_unconfirmed(pending, message);
+                Some(draft.challenging(Purpose::ChangeEmail, user_id))
+            }
+            Some(owner) if owner.user.id == user_id => None,
+            Some(owner) => Some(self.address_taken(&owner)),
+        })
+    }
+
+    async fn account(&self, id: UserId) -> Result<Option<Account>, StoreError> {
+        self.users.find_account(id, clock::now()).await
+    }
+
+    async fn account_of(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError> {
+        match self.users.find_by_email(email, clock::now()).await? {
+            Some(id) => self.account(id).await,
+            None => Ok(None),
+        }
+    }
+}
+
+/// What a message calls the account. A stranger may have chosen the name of one whose address nobody
+/// confirmed, and any address for it.
+fn called(account: &Account) -> String {
+    if account.user.email_confirmed { account.user.name.clone() } else { account.email.to_string() }
+}

@@ -1,0 +1,188 @@
+//! A challenge: which messages may prove something, and which one did.
+//!
+//! Pure. The store reads a challenge, asks here what becomes of it, and writes that on the condition
+//! that the challenge is still as it was read; otherwise it reads again.
+
+use std::time::Duration;
+
+use super::{CodeHash, Hashes, Proof};
+use crate::{
+    email::EmailAddress,
+    ids::LetterId,
+    letter::Letter,
+    secret::SecretHash,
+    time::{UnixMillis, UnixSeconds},
+};
+
+/// How many messages of one challenge are good at the same time. A further one replaces the oldest.
+pub const MAX_MESSAGES: usize = 16;
+
+/// What lets somebody who reads the mail of an address do one thing for one user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Challenge {
+    /// The address that the messages went to.
+    pub email: Option<EmailAddress>,
+    /// Messages that have not been used.
+    pub messages: Vec<Message>,
+    /// The proof that met the challenge last.
+    pub met: Option<Met>,
+    /// Letters written until then are used up: their messages are worth nothing, and they are not
+    /// sent again.
+    pub used_up_to: Option<UnixMillis>,
+}
+
+/// A message that can meet a challenge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message {
+    /// The letter that it was made from.
+    pub letter: LetterId,
+    /// Its secrets, hashed.
+    pub hashes: Hashes,
+    /// Its own end. No later request extends it.
+    pub expires_at: UnixSeconds,
+}
+
+/// The proof that met a challenge. It lets the same request be recognised when it comes again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Met {
+    /// What was presented.
+    pub by: Presented,
+    /// When the message would have expired.
+    pub expires_at: UnixSeconds,
+}
+
+/// The half of a message that was presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presented {
+    /// Its token.
+    Token(SecretHash),
+    /// Its code.
+    Code(CodeHash),
+}
+
+/// What sending a letter does to a challenge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opening {
+    /// The message is sent once this challenge is written.
+    Write {
+        /// The challenge with the message.
+        challenge: Challenge,
+        /// Which of the candidates the message carries.
+        candidate: usize,
+    },
+    /// The letter is used up: there is nothing to send.
+    UsedUp,
+}
+
+/// What a proof is worth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judgement {
+    /// It meets the challenge, which becomes this one.
+    Meets(Challenge),
+    /// It met the challenge before.
+    MetBefore,
+    /// It is worth nothing.
+    Invalid,
+}
+
+impl Challenge {
+    /// Adds the message of `letter` to the challenge as it is known, if there is one. `None` if there
+    /// are no candidates.
+    ///
+    /// `candidates` are the letter's secrets under each key that may have made them, the key that is
+    /// used now first. A letter that was tried before keeps the secrets of that try, and its message
+    /// gets the end that it would have if this were the first.
+    #[must_use]
+    pub fn open(
+        known: Option<&Self>,
+        email: &EmailAddress,
+        letter: LetterId,
+        candidates: &[Hashes],
+        life: Duration,
+        now: UnixMillis,
+    ) -> Option<Opening> {
+        let used_up_to = known.and_then(|known| known.used_up_to);
+        if used_up_to.is_some_and(|used_up_to| letter.created_at() <= used_up_to) {
+            return Some(Opening::UsedUp);
+        }
+        let same_address = known.filter(|known| known.email.as_ref() == Some(email));
+        let mut challenge = match same_address {
+            Some(known) => known.without_expired(now.seconds()),
+            None => Self { used_up_to, ..Self::default() },
+        };
+        challenge.email = Some(email.clone());
+        let tried = challenge.messages.iter().find(|message| message.letter == letter).copied();
+        let same = |tried: Message| {
+            candidates.iter().position(|candidate| candidate.token == tried.hashes.token)
+        };
+        let candidate = tried.and_then(same).unwrap_or(0);
+        let hashes = *candidates.get(candidate)?;
+        let expires_at = now.plus(life).seconds();
+        challenge.messages.retain(|message| message.letter != letter);
+        challenge.messages.push(Message { letter, hashes, expires_at });
+        if challenge.messages.len() > MAX_MESSAGES {
+            let others = challenge.messages.iter().map(|message| message.letter);
+            let oldest = others.filter(|other| *other != letter).min();
+            challenge.messages.retain(|message| Some(message.letter) != oldest);
+        }
+        Some(Opening::Write { challenge, candidate })
+    }
+
+    /// What `proof` is worth at `now`. The token of any message counts until it expires, the code of
+    /// the newest letter only. The first proof uses up all of them.
+    #[must_use]
+    pub fn judge(&self, proof: &Proof, now: UnixMillis) -> Judgement {
+        let good = self.without_expired(now.seconds());
+        let met = match proof {
+            Proof::Token(token) => good
+                .messages
+                .iter()
+                .find(|message| message.hashes.token == *token)
+                .map(|message| (message, Presented::Token(*token))),
+            Proof::Code(codes) => good
+                .messages
+                .iter()
+                .max_by_key(|message| message.letter)
+                .filter(|newest| codes.contains(&newest.hashes.code))
+                .map(|newest| (newest, Presented::Code(newest.hashes.code))),
+        };
+        if let Some((message, by)) = met {
+            let met = Some(Met { by, expires_at: message.expires_at });
+            return Judgement::Meets(Self { met, ..self.used_up(now) });
+        }
+        match (good.met.map(|met| met.by), proof) {
+            (Some(Presented::Token(by)), Proof::Token(token)) if by == *token => {
+                Judgement::MetBefore
+            }
+            (Some(Presented::Code(by)), Proof::Code(codes)) if codes.contains(&by) => {
+                Judgement::MetBefore
+            }
+            _ => Judgement::Invalid,
+        }
+    }
+
+    /// The challenge without its messages, and without those that are still to be sent.
+    #[must_use]
+    pub fn used_up(&self, now: UnixMillis) -> Self {
+        let written = self.messages.iter().map(|message| message.letter.created_at());
+        let used_up_to = written.chain(self.used_up_to).fold(now, UnixMillis::max);
+        Self { email: self.email.clone(), used_up_to: Some(used_up_to), ..Self::default() }
+    }
+
+    /// When nothing of the challenge counts any more.
+    #[must_use]
+    pub fn expires_at(&self) -> UnixSeconds {
+        let messages = self.messages.iter().map(|message| message.expires_at);
+        let used_up = self.used_up_to.map(|used_up_to| used_up_to.plus(Letter::LIFE).seconds());
+        messages.chain(self.met.map(|met| met.expires_at)).chain(used_up).max().unwrap_or_default()
+    }
+
+    fn without_expired(&self, now: UnixSeconds) -> Self {
+        let messages = self.messages.iter().filter(|message| now < message.expires_at);
+        let messages = messages.copied().collect();
+        Self { messages, met: self.met.filter(|met| now < met.expires_at), ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

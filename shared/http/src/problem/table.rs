@@ -1,0 +1,180 @@
+//! The table of problems: code, status, title and the rest, one row each.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use ratchet_core::attempts::LONGEST_DELAY;
+
+use super::{InvalidAttempt, Problem};
+use crate::body::MAX_BODY;
+
+/// When a client should send the same request again after a fault.
+const RETRY_AFTER_FAULT: Duration = Duration::from_secs(1);
+
+/// One row of the table.
+pub(super) struct Row {
+    pub(super) code: &'static str,
+    pub(super) status: StatusCode,
+    pub(super) title: &'static str,
+    pub(super) detail: Detail,
+    /// What a 401 says in `WWW-Authenticate` (RFC 9110 §11.6.1, RFC 6750 §3).
+    pub(super) challenge: &'static str,
+    pub(super) retry_after: Option<Duration>,
+    /// Whether the refresh token that was presented can never work again.
+    pub(super) ends_session: bool,
+}
+
+/// What the client should do.
+pub(super) enum Detail {
+    None,
+    Text(&'static str),
+    /// What the route expects.
+    Expected(&'static str),
+    /// The content type that the route accepts.
+    ContentType(&'static str),
+    /// The longest body, in bytes.
+    MaxBody(usize),
+}
+
+const BEARER: &str = r#"Bearer realm="ratchet""#;
+const INVALID_TOKEN: &str = r#"Bearer realm="ratchet", error="invalid_token""#;
+const EXPIRED_TOKEN: &str =
+    r#"Bearer realm="ratchet", error="invalid_token", error_description="expired""#;
+const STALE_TOKEN: &str =
+    r#"Bearer realm="ratchet", error="invalid_token", error_description="refresh""#;
+
+impl Row {
+    const fn new(code: &'static str, status: StatusCode, title: &'static str) -> Self {
+        let (detail, challenge) = (Detail::None, BEARER);
+        Self { code, status, title, detail, challenge, retry_after: None, ends_session: false }
+    }
+
+    const fn detail(self, detail: Detail) -> Self {
+        Self { detail, ..self }
+    }
+
+    const fn text(self, text: &'static str) -> Self {
+        self.detail(Detail::Text(text))
+    }
+
+    const fn challenge(self, challenge: &'static str) -> Self {
+        Self { challenge, ..self }
+    }
+
+    const fn retry_after(self, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..self }
+    }
+
+    const fn ends_session(self) -> Self {
+        Self { ends_session: true, ..self }
+    }
+}
+
+impl Problem {
+    #[rustfmt::skip]
+    pub(super) const fn row(&self) -> Row {
+        use StatusCode as S;
+        match self {
+            Self::MalformedRequest { expected } =>
+                Row::new("malformed_request", S::BAD_REQUEST, "The request is malformed.")
+                    .detail(Detail::Expected(expected)),
+            Self::PayloadTooLarge =>
+                Row::new("payload_too_large", S::PAYLOAD_TOO_LARGE, "The body is too large.")
+                    .detail(Detail::MaxBody(MAX_BODY)),
+            Self::UnsupportedMediaType { expected } =>
+                Row::new("unsupported_media_type", S::UNSUPPORTED_MEDIA_TYPE, "The route does not accept this content type.")
+                    .detail(Detail::ContentType(expected)),
+            Self::NotFound =>
+                Row::new("not_found", S::NOT_FOUND, "There is nothing here."),
+            Self::MethodNotAllowed =>
+                Row::new("method_not_allowed", S::METHOD_NOT_ALLOWED, "The path does not support this method."),
+            Self::InvalidCredentials =>
+                Row::new("invalid_credentials", S::UNAUTHORIZED, "Incorrect username or password!"),
+            Self::TooManyAttempts { retry_after } =>
+                Row::new("too_many_attempts", S::TOO_MANY_REQUESTS, "Too many attempts.")
+                    .text("Try again after 'Retry-After'.")
+                    .retry_after(*retry_after),
+            // Waiting does not help, but a client that tries all the same should not do so often.
+            Self::AccountLocked =>
+                Row::new("account_locked", S::TOO_MANY_REQUESTS, "The account is locked after too many wrong passwords.")
+                    .text("Reset the password by e-mail, or ask an administrator.")
+                    .retry_after(LONGEST_DELAY),
+            Self::EmailNotConfirmed =>
+                Row::new("email_not_confirmed", S::UNAUTHORIZED, "The e-mail address has not been confirmed yet."),
+            Self::PasswordRefused(_) =>
+                Row::new("password_refused", S::UNPROCESSABLE_ENTITY, "The password does not meet the rules."),
+            // Not a 401: that would make clients refresh or drop a session that is live.
+            Self::WrongPassword =>
+                Row::new("wrong_password", S::FORBIDDEN, "The password is wrong."),
+            Self::InvalidProof =>
+                Row::new("invalid_proof", S::BAD_REQUEST, "The link or the code is wrong, used or expired.")
+                    .text("Ask for another message."),
+            Self::Forbidden =>
+                Row::new("forbidden", S::FORBIDDEN, "You may not do this."),
+            Self::InvalidAttempt(attempt) => attempt.row(),
+            Self::ForbiddenOrigin =>
+                Row::new("forbidden_origin", S::FORBIDDEN, "Only configured web applications may use cookies.")
+                    .text("Expected a configured Origin, and the header 'X-Ratchet: 1'."),
+            Self::MissingAccessToken =>
+                Row::new("missing_access_token", S::UNAUTHORIZED, "An access token is required.")
+                    .text("Send it as 'Authorization: Bearer <access token>'."),
+            Self::InvalidAccessToken =>
+                Row::new("invalid_access_token", S::UNAUTHORIZED, "The access token is invalid.")
+                    .challenge(INVALID_TOKEN),
+            Self::ExpiredAccessToken =>
+                Row::new("expired_access_token", S::UNAUTHORIZED, "The access token has expired.")
+                    .text("Get a new one with POST /refresh.")
+                    .challenge(EXPIRED_TOKEN),
+            Self::StaleAccessToken =>
+                Row::new("stale_access_token", S::UNAUTHORIZED, "The access token is not valid any more, or not yet.")
+                    .text("Get a new one with POST /refresh.")
+                    .challenge(STALE_TOKEN),
+            Self::SessionEnded =>
+                Row::new("session_ended", S::UNAUTHORIZED, "The session has ended.")
+                    .challenge(INVALID_TOKEN),
+            Self::Unavailable =>
+                Row::new("unavailable", S::SERVICE_UNAVAILABLE, "The service is temporarily unavailable.")
+                    .text("Try again with the same request.")
+                    .retry_after(RETRY_AFTER_FAULT),
+            Self::Internal =>
+                Row::new("internal", S::INTERNAL_SERVER_ERROR, "Something went wrong."),
+        }
+    }
+}
+
+impl InvalidAttempt {
+    const fn row(self) -> Row {
+        match self {
+            Self::Missing => row("missing_refresh_token").ends_session(),
+            Self::Malformed => row("malformed").ends_session(),
+            // These two concern the request. The browser may have the session's live token already.
+            Self::AccessTokenMismatch => row("access_token_mismatch"),
+            Self::Elsewhere => row("elsewhere"),
+            Self::ExpiredIdle => row("expired_idle").ends_session(),
+            Self::ExpiredAbsolute => row("expired_absolute").ends_session(),
+            Self::ReuseDetected => row("reuse_detected").ends_session(),
+            Self::Revoked => row("revoked").ends_session(),
+            Self::UserDisabled => row("user_disabled").ends_session(),
+            Self::Unknown => row("unknown").ends_session(),
+        }
+    }
+}
+
+/// The row of an invalid attempt.
+const fn row(code: &'static str) -> Row {
+    Row::new(code, StatusCode::UNAUTHORIZED, "Invalid attempt!")
+}
+
+impl Detail {
+    pub(super) fn into_text(self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Text(text) => Some(text.to_owned()),
+            Self::Expected(expected) => Some(format!("Expected {expected}.")),
+            Self::ContentType(expected) => {
+                Some(format!("Send it with 'Content-Type: {expected}'."))
+            }
+            Self::MaxBody(bytes) => Some(format!("Send at most {bytes} bytes.")),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The rotation of a session: one conditional write, without a read.
+
+use ratchet_core::{
+    ids::{SessionId, UserId},
+    rotation::{Presented, Rotation},
+    session::{Session, Superseded},
+    time::UnixMillis,
+};
+
+use super::{Sessions, is_not_revoked, item};
+use crate::{
+    StoreError,
+    expression::{
+        Changes, Condition, above, absent, all, any, at_most, equals, is_map, is_number, is_string,
+    },
+    item::{VERSION, VERSION_NAME, binary, number, string},
+    write::{Updated, Write},
+};
+
+/// What became of a rotation.
+#[derive(Debug)]
+pub enum RotateResult {
+    /// It was written; this is the session after it.
+    Rotated(Session),
+    /// Its condition did not hold; this is the session as it is, if there is one. The decision
+    /// table says what that means.
+    Unmet(Option<Session>),
+}
+
+/// The condition of the first row of the decision table,
+/// [`Rotate`](ratchet_core::rotation::Decision::Rotate), part by part.
+fn may_rotate(presented: &Presented, rotation: &Rotation, recent_since: UnixMillis) -> Condition {
+    all([
+        is_live_token(presented),
+        is_not_revoked(),
+        lasts(rotation.now),
+        has_room_in_register(recent_since),
+        is_readable(),
+    ])
+}
+
+/// The presented token is the live one.
+fn is_live_token(presented: &Presented) -> Condition {
+    all([
+        equals("generation", number(presented.generation)),
+        equals("token_hash", binary(presented.hash.as_bytes())),
+    ])
+}
+
+/// Neither the idle nor the absolute lifetime is over.
+fn lasts(now: UnixMillis) -> Condition {
+    let now = number(now.seconds().get());
+    all([above("expires_at", now.clone()), above("absolute_expires_at", now)])
+}
+
+/// The oldest slot of the register is empty, or what it remembers is out of the retry window: at
+/// most four rotations fit into a window, so the register remembers all of them.
+fn has_room_in_register(recent_since: UnixMillis) -> Condition {
+    let oldest = "superseded_4.at_ms";
+    any([absent(oldest), at_most(oldest, number(recent_since.get()))])
+}
+
+/// This release can read the item, so that a damaged one, or one of a later release, is found before
+/// it is written to.
+fn is_readable() -> Condition {
+    let [first, second, third, fourth] = item::SLOTS;
+    all([
+        any([absent(VERSION_NAME), at_most(VERSION_NAME, number(VERSION))]),
+        is_number("auth_time"),
+        is_number("cut_seen"),
+        is_string("source_ip"),
+        any([absent("device"), is_string("device")]),
+        is_map(first),
+        is_map(second),
+        is_map(third),
+        is_map(fourth),
+    ])
+}
+
+impl Sessions {
+    /// Supersedes the presented token, if and only if the decision table says
+    /// [`Rotate`](ratchet_core::rotation::Decision::Rotate): one conditional write, without a read.
+    ///
+    /// The right-hand sides of the update see the item as it was, which is what shifts the
+    /// register. `recent_since` is where the retry window began.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the write may have happened all the same, and the register then leads the
+    /// presented token to what this rotation wrote.
+    pub async fn rotate(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        presented: &Presented,
+        rotation: &Rotation,
+        recent_since: UnixMillis,
+    ) -> Result<RotateResult, StoreError> {
+        let [first, second, third, fourth] = item::SLOTS;
+        let superseded = Superseded {
+            hash: presented.hash,
+            sealed_successor: rotation.sealed_successor,
+            superseded_at: rotation.now,
+        };
+        let changes = Changes::new()
+            .set(VERSION_NAME, number(VERSION))
+            .set("generation", number(presented.generation.saturating_add(1)))
+            .set("token_hash", binary(rotation.next_hash.as_bytes()))
+            .set("expires_at", number(rotation.expires_at.get()))
+            .set("network", string(&rotation.origin.network))
+            .set("user_agent", string(&rotation.origin.user_agent))
+            .copy(fourth, third)
+            .copy(third, second)
+            .copy(second, first)
+            .set(first, item::superseded(Some(&superseded)));
+        let write = Write::update(&self.table, item::key(user_id, session_id), changes)
+            .when(may_rotate(presented, rotation, recent_since));
+        match write.send_update(&self.client).await? {
+            Updated::Written(item) => Ok(RotateResult::Rotated(item::to_session(&item)?)),
+            Updated::Unmet(item) => {
+                Ok(RotateResult::Unmet(item.as_ref().map(item::to_session).transpose()?))
+            }
+        }
+    }
+}

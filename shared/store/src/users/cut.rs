@@ -1,0 +1,98 @@
+//! Log-out everywhere.
+
+use ratchet_core::{ids::UserId, time::UnixMillis, user::SessionsCut};
+
+use super::{Users, item};
+use crate::{
+    StoreError,
+    conditions::is_present,
+    expression::{Changes, Condition, absent, any, below},
+    item::{number, string},
+    write::{Updated, Write, pk},
+};
+
+const VALID_AFTER: &str = "sessions_valid_after";
+const SPARED: &str = "spared_session";
+
+/// What became of a cut.
+enum CutResult {
+    Written,
+    NoUser,
+    /// The last cut is not earlier than this one.
+    Follows(SessionsCut),
+}
+
+/// The last cut is earlier than this one, or there is none.
+fn is_later(cut: SessionsCut) -> Condition {
+    any([absent(VALID_AFTER), below(VALID_AFTER, number(cut.valid_after.get()))])
+}
+
+/// A cut in the same write as another change. Cuts are numbered upwards ([`SessionsCut`]), and here
+/// the number needs no read.
+pub(super) fn end_all_sessions(changes: Changes, now: UnixMillis) -> Changes {
+    changes.increase(VALID_AFTER, number(now.get()), number(1_u64)).remove(SPARED)
+}
+
+/// The same, except for one session.
+pub(super) fn end_other_sessions(
+    changes: Changes,
+    now: UnixMillis,
+    spared: ratchet_core::ids::SessionId,
+) -> Changes {
+    changes
+        .increase(VALID_AFTER, number(now.get()), number(1_u64))
+        .set(SPARED, string(spared.to_string()))
+}
+
+impl Users {
+    /// Ends all sessions of a user, except a spared one, in one write. Returns the cut as it was
+    /// written, or `None` if there is no such user.
+    ///
+    /// A second write is needed only if the last cut seems to be in the future
+    /// ([`SessionsCut::following`]).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn cut_sessions(
+        &self,
+        id: UserId,
+        cut: SessionsCut,
+    ) -> Result<Option<SessionsCut>, StoreError> {
+        let mut cut = cut;
+        loop {
+            let previous = match self.try_cut_sessions(id, cut).await? {
+                CutResult::Written => return Ok(Some(cut)),
+                CutResult::NoUser => return Ok(None),
+                CutResult::Follows(previous) => previous,
+            };
+            // An earlier try of this very write, whose answer was lost.
+            if previous == cut {
+                return Ok(Some(cut));
+            }
+            cut = cut.following(previous.valid_after);
+        }
+    }
+
+    async fn try_cut_sessions(
+        &self,
+        id: UserId,
+        cut: SessionsCut,
+    ) -> Result<CutResult, StoreError> {
+        let changes = Changes::new().set(VALID_AFTER, number(cut.valid_after.get()));
+        let changes = match cut.spared {
+            None => changes.remove(SPARED),
+            Some(spared) => changes.set(SPARED, string(spared.to_string())),
+        };
+        let write = Write::update(&self.table, pk(item::user_pk(id)), changes)
+            .when(is_present())
+            .when(is_later(cut));
+        match write.send_update(&self.client).await? {
+            Updated::Written(_) => Ok(CutResult::Written),
+            Updated::Unmet(found) => {
+                let found = found.as_ref().map(item::to_user).transpose()?;
+                let previous = found.and_then(|user| user.cut);
+                Ok(previous.map_or(CutResult::NoUser, CutResult::Follows))
+            }
+        }
+    }
+}

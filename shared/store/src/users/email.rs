@@ -1,0 +1,166 @@
+//! Confirming addresses and changing them.
+
+use ratchet_core::{
+    challenge::{Judgement, Proof, Purpose},
+    email::EmailAddress,
+    ids::UserId,
+    letter::Letter,
+    password::PhcHash,
+    time::UnixMillis,
+    user::UserStatus,
+};
+
+use super::{
+    Account, Users, item,
+    proof::{ConfirmResult, contended},
+};
+use crate::{
+    StoreError,
+    challenges::{TRIES, meet, use_up},
+    conditions::{EXPIRES_AT, has_password, is_free, is_present},
+    expression::{Changes, Condition, equals},
+    item::string,
+    outbox::enclose,
+    transact::{transact, transact_and_check},
+    write::Write,
+};
+
+/// The user may sign in.
+fn is_active() -> Condition {
+    equals("status", string(item::status_name(UserStatus::Active)))
+}
+
+/// This address still waits for confirmation.
+fn has_pending(email: &EmailAddress) -> Condition {
+    equals("pending_email", string(email.as_str()))
+}
+
+/// What an account has once its address is confirmed: it is listed and does not expire.
+pub(super) fn confirmed(changes: Changes) -> Changes {
+    changes
+        .set("email_confirmed", item::truth())
+        .set("listing", string(item::LISTING))
+        .remove(EXPIRES_AT)
+}
+
+impl Users {
+    /// Confirms the address that a user registered with.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn confirm_email(
+        &self,
+        id: UserId,
+        proof: &Proof,
+        now: UnixMillis,
+    ) -> Result<ConfirmResult, StoreError> {
+        let purpose = Purpose::ConfirmEmail;
+        for _ in 0..TRIES {
+            let judged = self.judge(purpose, id, proof, now).await?;
+            let account = judged.account.as_ref().filter(|account| judged.is_for(account));
+            let (account, met) = match (account, &judged.judgement) {
+                (Some(account), Judgement::Meets(met)) => (account, met),
+                (Some(account), Judgement::MetBefore) if account.user.email_confirmed => {
+                    return Ok(ConfirmResult::AlreadyDone);
+                }
+                _ => return Ok(ConfirmResult::Invalid),
+            };
+            let mut writes = vec![
+                meet(&self.table, purpose, id, &judged.found, met),
+                self.change(id, confirmed(Changes::new())).when(is_present()),
+            ];
+            let address = item::email_pk(account.email.as_str());
+            writes.extend(self.keep(account, [item::name_pk(&account.name_key), address]));
+            let was_met = async || self.was_met(purpose, id, proof, now).await;
+            if transact_and_check(&self.client, writes, was_met).await? {
+                return Ok(ConfirmResult::Confirmed);
+            }
+            if self.has_lost_pointers(account).await? {
+                return Ok(ConfirmResult::Invalid);
+            }
+        }
+        Err(contended())
+    }
+
+    /// Notes the address that replaces the user's once it is confirmed. Returns `false` if the
+    /// password that was proved is no longer the user's, or the user may not sign in.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn ask_email_change(
+        &self,
+        id: UserId,
+        proved: &PhcHash,
+        pending: &EmailAddress,
+        letters: [&Letter; 2],
+    ) -> Result<bool, StoreError> {
+        let [first, second] = letters;
+        let asked = Changes::new().set("pending_email", string(pending.as_str()));
+        // The letters announce this very change: what was asked for before them is used up.
+        let before = earlier_than(first.written_at.min(second.written_at));
+        let writes = vec![
+            self.change(id, asked).when(has_password(proved)).when(is_active()),
+            use_up(&self.table, Purpose::ChangeEmail, id, before),
+            enclose(&self.table, first),
+            enclose(&self.table, second),
+        ];
+        transact(&self.client, writes).await
+    }
+
+    /// Gives the user the address that waited for confirmation, and tells the former address.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn confirm_email_change(
+        &self,
+        account: &Account,
+        proof: &Proof,
+        now: UnixMillis,
+        letter: &Letter,
+    ) -> Result<ConfirmResult, StoreError> {
+        let (purpose, id) = (Purpose::ChangeEmail, account.user.id);
+        for _ in 0..TRIES {
+            let judged = self.judge(purpose, id, proof, now).await?;
+            let Some(found) = &judged.account else { return Ok(ConfirmResult::Invalid) };
+            let met = match &judged.judgement {
+                Judgement::Meets(met) => met,
+                Judgement::MetBefore if judged.is_for(found) => {
+                    return Ok(ConfirmResult::AlreadyDone);
+                }
+                Judgement::MetBefore | Judgement::Invalid => return Ok(ConfirmResult::Invalid),
+            };
+            let pending = found.pending_email.as_ref().filter(|it| met.email.as_ref() == Some(it));
+            // The letter goes to the address that it was written for.
+            let pending = pending.filter(|_| found.email == account.email);
+            let Some(pending) = pending else { return Ok(ConfirmResult::Invalid) };
+            let address = item::email_pk(pending.as_str());
+            let changes = Changes::new().set("email", string(pending.as_str()));
+            let changes = confirmed(changes).remove("pending_email");
+            let mut writes = vec![
+                meet(&self.table, purpose, id, &judged.found, met),
+                self.change(id, changes).when(has_pending(pending)),
+                self.remove_pointer(item::email_pk(found.email.as_str()), id),
+                Write::put(&self.table, item::pointer(address, id)).when(is_free(now)),
+                // What was sent to the former address is worth nothing from here on.
+                use_up(&self.table, Purpose::ResetPassword, id, now),
+                use_up(&self.table, Purpose::ConfirmEmail, id, now),
+                enclose(&self.table, letter),
+            ];
+            writes.extend(self.keep(found, [item::name_pk(&found.name_key)]));
+            let was_met = async || self.was_met(purpose, id, proof, now).await;
+            if transact_and_check(&self.client, writes, was_met).await? {
+                return Ok(ConfirmResult::Confirmed);
+            }
+            // Somebody else may have the address by now.
+            let owner = self.find_by_email(pending, now).await?;
+            if owner.is_some_and(|owner| owner != id) || self.has_lost_pointers(found).await? {
+                return Ok(ConfirmResult::Invalid);
+            }
+        }
+        Err(contended())
+    }
+}
+
+fn earlier_than(at: UnixMillis) -> UnixMillis {
+    at.minus(std::time::Duration::from_millis(1))
+}

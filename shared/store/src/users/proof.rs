@@ -1,0 +1,125 @@
+//! What the proofs in messages are worth for an account.
+
+use ratchet_core::{
+    challenge::{Challenge, Judgement, Proof, Purpose},
+    ids::UserId,
+    time::UnixMillis,
+};
+
+use super::{Account, Users, item};
+use crate::{
+    StoreError,
+    challenges::{self, Found},
+    item::Reader,
+};
+
+/// What became of a confirmation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfirmResult {
+    /// This call confirmed the address.
+    Confirmed,
+    /// The same proof confirmed the address before.
+    AlreadyDone,
+    /// The proof is worth nothing, or there is nothing to confirm.
+    Invalid,
+}
+
+/// What became of a new password.
+#[derive(Debug)]
+pub enum ResetResult {
+    /// This call set it. The account is as it was before.
+    Reset(Account),
+    /// The same proof set a password before, and the account has one since.
+    ///
+    /// # Security
+    /// The request is done only if its password is the account's, which the caller has to verify; and
+    /// such requests have to be counted, or they would be a way to guess the password.
+    MetBefore(Account),
+    /// The proof is worth nothing.
+    Invalid,
+}
+
+/// An account and its challenge, as they were read.
+pub(super) struct Judged {
+    pub(super) account: Option<Account>,
+    pub(super) found: Found,
+    pub(super) judgement: Judgement,
+}
+
+impl Judged {
+    /// Whether the challenge's messages went to the account's address.
+    pub(super) fn is_for(&self, account: &Account) -> bool {
+        let email = self.found.challenge().and_then(|challenge| challenge.email.as_ref());
+        email == Some(&account.email)
+    }
+}
+
+impl Users {
+    /// Reads an account and its challenge, and judges a proof.
+    ///
+    /// # Security
+    /// The same two reads for a user who does not exist. Nothing is written unless the proof is
+    /// valid, so requests with invalid ones do not contend for anything.
+    ///
+    /// That the challenge has not changed since is a condition of the write; and whatever gives the
+    /// account another address changes its challenges. So the address that was compared here needs
+    /// no condition of its own.
+    pub(super) async fn judge(
+        &self,
+        purpose: Purpose,
+        id: UserId,
+        proof: &Proof,
+        now: UnixMillis,
+    ) -> Result<Judged, StoreError> {
+        let (account, found) = tokio::join!(
+            self.find_account(id, now),
+            challenges::find(&self.client, &self.table, purpose, id)
+        );
+        let (account, found) = (account?, found?);
+        let judgement = found
+            .challenge()
+            .map_or(Judgement::Invalid, |challenge: &Challenge| challenge.judge(proof, now));
+        Ok(Judged { account, found, judgement })
+    }
+
+    /// Whether a proof has met the challenge, although nobody heard the answer.
+    pub(super) async fn was_met(
+        &self,
+        purpose: Purpose,
+        id: UserId,
+        proof: &Proof,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let found = challenges::find(&self.client, &self.table, purpose, id).await?;
+        let challenge = found.challenge();
+        Ok(challenge.is_some_and(|it| it.judge(proof, now) == Judgement::MetBefore))
+    }
+}
+
+impl Users {
+    /// Whether an account that expires has lost its name or its address to a later registration.
+    pub(super) async fn has_lost_pointers(&self, account: &Account) -> Result<bool, StoreError> {
+        if account.expires_at.is_none() {
+            return Ok(false);
+        }
+        let (name, email) = tokio::join!(
+            self.get(item::name_pk(&account.name_key)),
+            self.get(item::email_pk(account.email.as_str()))
+        );
+        for pointer in [name?, email?] {
+            let owner = pointer.as_ref().map(|pointer| item::user_id(&Reader(pointer)));
+            if owner.transpose()? != Some(account.user.id) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Every try found the challenge, or the account, changed by others.
+pub(super) fn contended() -> StoreError {
+    StoreError::Unavailable {
+        operation: "TransactWriteItems",
+        source: "others changed the same account at the same time".into(),
+    }
+}
