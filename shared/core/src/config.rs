@@ -9,6 +9,7 @@ use crate::{
     jws::SignatureAlgorithm,
     password::{HashCost, PasswordPolicy},
     rotation::SessionPolicy,
+    trusted_proxies::TrustedProxies,
 };
 
 /// The configuration of a function. docs/configuration.md has the table.
@@ -49,6 +50,8 @@ pub struct Config {
     /// The page of the application that links in messages lead to; without one messages carry the
     /// bare token.
     pub link_url: Option<String>,
+    /// Which header has the client's address, if a proxy is in front of the gateway.
+    pub trusted_proxies: Option<TrustedProxies>,
     /// Web origins that may call from a browser.
     pub cors_origins: Vec<String>,
     /// The least severe log lines that are written.
@@ -228,6 +231,7 @@ impl Config {
             ),
             mail_from: reader.address("RATCHET_MAIL_FROM"),
             link_url: reader.page("RATCHET_LINK_URL"),
+            trusted_proxies: reader.trusted_proxies("RATCHET_TRUSTED_PROXIES"),
             cors_origins: reader.origins("RATCHET_CORS_ORIGINS"),
             log_level: reader.choice(
                 "RATCHET_LOG_LEVEL",
@@ -300,6 +304,12 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         let value = (self.variable)(name).filter(|value| !value.is_empty())?;
         let address = EmailAddress::parse(&value);
         address.inspect_err(|error| self.errors.push(format!("{name} is {value:?}: {error}"))).ok()
+    }
+
+    fn trusted_proxies(&mut self, name: &str) -> Option<TrustedProxies> {
+        let value = (self.variable)(name).filter(|value| !value.is_empty())?;
+        let proxies = value.parse();
+        proxies.inspect_err(|error| self.errors.push(format!("{name} is {value:?}: {error}"))).ok()
     }
 
     /// A page that a fragment can be added to, over TLS unless it is on this machine.
@@ -417,6 +427,7 @@ mod tests {
         assert!(!config.password_policy.require_uppercase);
         assert!(!config.password_policy.require_digit);
         assert!(config.require_confirmed_email);
+        assert_eq!(config.trusted_proxies, None);
         assert!(config.cors_origins.is_empty());
         assert_eq!(config.published_for(), None);
     }
@@ -462,6 +473,7 @@ mod tests {
             ("RATCHET_SELF_SIGN_UP", "yes"),
             ("RATCHET_MAIL_FROM", "nobody"),
             ("RATCHET_LINK_URL", "https://app.example/?x=1"),
+            ("RATCHET_TRUSTED_PROXIES", "X-Forwarded-For"),
             ("RATCHET_CORS_ORIGINS", "https://ok.example, *"),
             ("RATCHET_LOG_LEVEL", "trace"),
             ("RATCHET_USERS_TABLE", ""),

@@ -12,6 +12,7 @@
 //! * [`password`] and [`user`] – who may sign in
 //! * [`attempts`] and [`device_token`] – how often passwords may be guessed, and who is no stranger
 //! * [`email`], [`letter`] and [`challenge`] – what is sent by e-mail, and what it proves
+//! * [`trusted_proxies`] and [`network`] – where requests come from
 //! * [`config`] – every setting, read once into one typed value
 
 pub mod access_token;
@@ -37,4 +38,5 @@ pub mod secret;
 pub mod session;
 mod tagged_token;
 pub mod time;
+pub mod trusted_proxies;
 pub mod user;

@@ -5,7 +5,7 @@ mod event;
 pub mod fuzzing;
 mod response;
 
-use std::process::ExitCode;
+use std::{net::IpAddr, process::ExitCode};
 
 use axum::{
     Router,
@@ -13,7 +13,9 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
+use http::HeaderMap;
 use lambda_runtime::{LambdaEvent, service_fn, tower::Service as _};
+use ratchet_core::trusted_proxies::TrustedProxies;
 use ratchet_http::{Invocation, edge, problem::ProblemCode};
 use ratchet_service::{clock, metrics};
 use ratchet_store::Stores;
@@ -33,8 +35,11 @@ pub async fn run(prepare: impl AsyncFnOnce(&Stores<'_>) -> Result<Router, Failur
 async fn try_run(
     prepare: impl AsyncFnOnce(&Stores<'_>) -> Result<Router, Failure>,
 ) -> Result<(), StartError> {
-    let server = Server::new(start::prepare(prepare).await?);
-    let server = &server;
+    let prepare = async |stores: &Stores<'_>| {
+        let proxies = stores.config().trusted_proxies.clone();
+        Ok(Server::new(prepare(stores).await?, proxies))
+    };
+    let server = &start::prepare(prepare).await?;
     // As text, because the runtime fails an invocation whose event it cannot read as another type.
     let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let LambdaEvent { payload, context } = event;
@@ -47,11 +52,12 @@ async fn try_run(
 #[derive(Debug)]
 struct Server {
     router: Router,
+    proxies: Option<TrustedProxies>,
 }
 
 impl Server {
-    fn new(router: Router) -> Self {
-        Self { router: router.layer(middleware::from_fn(note_route)) }
+    fn new(router: Router, proxies: Option<TrustedProxies>) -> Self {
+        Self { router: router.layer(middleware::from_fn(note_route)), proxies }
     }
 
     /// Serves one invocation, with one log line: no path (it may contain an id), no query, no header,
@@ -60,8 +66,9 @@ impl Server {
         let begun = clock::now();
         let invocation = async {
             let (method, response) = match event::read(event) {
-                Ok((mut request, source_ip)) => {
+                Ok((mut request, peer)) => {
                     let method = request.method().to_string();
+                    let source_ip = self.client_address(request.headers(), peer);
                     let request_id = request_id.to_owned();
                     request.extensions_mut().insert(Invocation { request_id, source_ip });
                     let Ok(response) = self.router.clone().call(request).await;
@@ -74,6 +81,17 @@ impl Server {
             GatewayResponse::read(response).await
         };
         Ok(emf::measured(request_id, invocation).await?)
+    }
+
+    /// The client's address: the `peer` that connects to the gateway, or behind a trusted proxy what its
+    /// header says.
+    fn client_address(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<IpAddr> {
+        let Some(proxies) = &self.proxies else { return peer };
+        let values = headers.get_all(proxies.header()).iter();
+        // Clients may put any bytes before what the proxy appends.
+        let values: Vec<_> =
+            values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        proxies.client(values.iter().map(AsRef::as_ref), peer)
     }
 }
 

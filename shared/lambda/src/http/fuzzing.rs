@@ -9,6 +9,6 @@ use super::Server;
 /// # Errors
 /// What would fail the invocation.
 pub async fn answer(router: Router, event: &str) -> Result<String, crate::Failure> {
-    let response = Server::new(router).serve(event, "fuzzing").await?;
+    let response = Server::new(router, None).serve(event, "fuzzing").await?;
     Ok(serde_json::to_string(&response)?)
 }

@@ -30,6 +30,10 @@ fn event() -> Value {
 
 /// A server whose routes look at everything that a request has.
 fn server() -> Server {
+    behind(None)
+}
+
+fn behind(proxies: Option<&str>) -> Server {
     let refresh = async |caller: Caller, invocation: Extension<Invocation>, request: Request| {
         let cookie = request.headers().get("cookie").and_then(|value| value.to_str().ok());
         format!("{:?} {} {cookie:?}", caller.source_ip, invocation.request_id)
@@ -38,7 +42,8 @@ fn server() -> Server {
         async |Path(id): Path<String>, Query(_): Query<HashMap<String, String>>, _: Bytes| id;
     let routes =
         Router::new().route("/refresh", post(refresh)).route("/users/{id}", routing::any(user));
-    Server::new(edge::around(routes, &["https://app.example".to_owned()]))
+    let router = edge::around(routes, &["https://app.example".to_owned()]);
+    Server::new(router, proxies.map(|proxies| proxies.parse().unwrap()))
 }
 
 /// Serves an event, and checks that the gateway can make a response of the answer.
@@ -62,6 +67,32 @@ async fn the_gateways_source_address_cookies_and_request_id_arrive() {
     let response = answer(&event().to_string()).await;
     let seen = r#"Some(203.0.113.77) 7 Some("theme=dark; __Host-refresh=rt1_x")"#;
     assert_eq!((&response["statusCode"], &response["body"]), (&json!(200), &json!(seen)));
+}
+
+#[tokio::test]
+async fn only_the_header_of_a_trusted_proxy_says_where_a_request_comes_from() {
+    let (gateway, client) = ("Some(203.0.113.77)", "Some(198.51.100.1)");
+    for (proxies, header, value, seen) in [
+        (None, "x-forwarded-for", "198.51.100.1", gateway),
+        (None, "forwarded", "for=198.51.100.1", gateway),
+        (Some("X-Forwarded-For:1"), "x-forwarded-for", "198.51.100.1, 203.0.113.77", client),
+        (
+            Some("X-Forwarded-For:1"),
+            "x-forwarded-for",
+            "\u{ff}, 198.51.100.1, 203.0.113.77",
+            client,
+        ),
+        (Some("X-Forwarded-For:1"), "x-forwarded-for", "x", gateway),
+        (Some("CF-Connecting-IP"), "cf-connecting-ip", "198.51.100.1", client),
+        (Some("CF-Connecting-IP"), "x-forwarded-for", "198.51.100.1", gateway),
+    ] {
+        let mut event = event();
+        event["headers"] = json!({header: value});
+        let response = behind(proxies).serve(&event.to_string(), "7").await.unwrap();
+        let response = serde_json::to_value(response).unwrap();
+        let body = response["body"].as_str().unwrap();
+        assert!(body.starts_with(seen), "{proxies:?} {header}: {value}: {body}");
+    }
 }
 
 #[tokio::test]
