@@ -52,12 +52,20 @@ fn errors_too_are_neither_stored_nor_sniffed() {
 #[test]
 fn only_configured_origins_may_call_from_a_browser() {
     run(async {
-        let settings = [("RATCHET_CORS_ORIGINS", "https://app.example, https://b.example")];
+        let settings = [
+            (
+                "RATCHET_CORS_ORIGINS",
+                "https://App.example:443, https://b.example,capacitor://localhost",
+            ),
+            ("RATCHET_CORS_HEADERS", "Traceparent"),
+        ];
         let world = World::beside("cors", &settings).await;
         let api = world.api();
         for (origin, allowed) in [
             ("https://app.example", true),
             ("https://b.example", true),
+            ("capacitor://localhost", true),
+            ("ionic://localhost", false),
             ("https://app.example.evil", false),
             ("http://app.example", false),
             ("null", false),
@@ -74,6 +82,28 @@ fn only_configured_origins_may_call_from_a_browser() {
                 let credentials = answer.header("access-control-allow-credentials");
                 assert_eq!(credentials == "true" && !header.is_empty(), allowed, "{origin}");
             }
+        }
+        let preflight = |origin: &'static str, headers: &'static str| {
+            let request = api.request("OPTIONS", "/users/me").header("origin", origin);
+            let request = request.header("access-control-request-method", "PATCH");
+            request.header("access-control-request-headers", headers)
+        };
+        let answer = Answer::of(preflight("https://app.example", "traceparent")).await;
+        assert_eq!(
+            answer.header("access-control-allow-headers"),
+            "authorization,content-type,x-ratchet,traceparent"
+        );
+        // A browser says nothing about the reason.
+        assert!(!world.log_text().contains("CorsHeaders does not list"));
+        Answer::of(preflight("https://app.example", "authorization,sentry-trace")).await;
+        Answer::of(preflight("https://other.example", "authorization")).await;
+        let log = world.log_text();
+        for (origin, reason) in [
+            ("https://app.example", "CorsHeaders does not list the header sentry-trace"),
+            ("https://other.example", "CorsOrigins does not list the origin"),
+        ] {
+            let is_line = |line: &&str| line.contains(origin) && line.contains(reason);
+            assert_eq!(log.lines().filter(is_line).count(), 1, "{origin}: {log}");
         }
         let answer =
             Answer::of(api.request("GET", "/users").header("origin", "https://app.example"));

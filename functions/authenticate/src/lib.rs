@@ -31,12 +31,12 @@ impl State {
     /// # Errors
     /// [`HashError`] if there is not enough memory.
     pub fn new(stores: &Stores<'_>) -> Result<Self, HashError> {
-        let Config { access_token, cors_origins, .. } = stores.config();
+        let Config { access_token, cors, .. } = stores.config();
         let end_sessions = EndSessions::new(stores.users(), stores.sessions());
         Ok(Self {
             log_out: LogOut::new(stores.key_ring(), end_sessions),
             sign_in: SignIn::new(stores)?,
-            cookies: CookiePolicy::new(&access_token.issuer, cors_origins),
+            cookies: CookiePolicy::new(&access_token.issuer, &cors.origins),
         })
     }
 }
@@ -44,7 +44,7 @@ impl State {
 /// The route of this function.
 pub fn router(state: State, config: &Config) -> Router {
     let routes = Router::new().route("/authenticate", post(routes::authenticate::handle));
-    edge::around(routes.with_state(state), &config.cors_origins)
+    edge::around(routes.with_state(state), &config.cors)
 }
 
 /// Adds the request body to the API description.

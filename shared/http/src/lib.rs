@@ -16,6 +16,7 @@ pub mod caller;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod cookie;
+mod cors;
 pub mod edge;
 pub mod invocation;
 pub mod json;

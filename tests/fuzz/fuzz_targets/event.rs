@@ -12,6 +12,7 @@ use axum::{
     routing::{any, post},
 };
 use libfuzzer_sys::fuzz_target;
+use ratchet_core::cors::CorsPolicy;
 use ratchet_http::{
     caller::Caller,
     cookie::{Browser, CookiePolicy},
@@ -23,14 +24,14 @@ use serde_json::Value;
 const ORIGIN: &str = "https://app.example";
 
 fn router() -> Router {
-    let origins = [ORIGIN.to_owned()];
+    let cors = CorsPolicy { origins: vec![ORIGIN.to_owned()], ..CorsPolicy::default() };
     let refresh = async |caller: Caller, browser: Browser, _: Bytes| format!("{caller:?} {browser:?}");
     let user = async |Path(id): Path<String>, Query(_): Query<HashMap<String, String>>| id;
     let routes = Router::new()
         .route("/refresh", post(refresh))
         .route("/users/{id}", any(user))
-        .with_state(CookiePolicy::new("https://issuer.example", &origins));
-    edge::around(routes, &origins)
+        .with_state(CookiePolicy::new("https://issuer.example", &cors.origins));
+    edge::around(routes, &cors)
 }
 
 fuzz_target!(|event: &str| {

@@ -7,6 +7,7 @@ use axum::{
     routing::{self, post},
 };
 use proptest::{collection, option, prelude::*};
+use ratchet_core::cors::CorsPolicy;
 use ratchet_http::caller::Caller;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
@@ -40,9 +41,11 @@ fn behind(proxies: Option<&str>) -> Server {
     };
     let user =
         async |Path(id): Path<String>, Query(_): Query<HashMap<String, String>>, _: Bytes| id;
+    let cors =
+        CorsPolicy { origins: vec!["https://app.example".to_owned()], ..CorsPolicy::default() };
     let routes =
         Router::new().route("/refresh", post(refresh)).route("/users/{id}", routing::any(user));
-    let router = edge::around(routes, &["https://app.example".to_owned()]);
+    let router = edge::around(routes, &cors);
     Server::new(router, proxies.map(|proxies| proxies.parse().unwrap()))
 }
 
