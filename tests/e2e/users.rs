@@ -57,16 +57,8 @@ fn a_made_up_page_is_told_what_is_expected() {
         let world = World::shared().await;
         let (_, tokens) = world.signed_in().await;
         let long = format!("cursor={}", "YWFh".repeat(342));
-        for query in [
-            "limit=0",
-            "limit=101",
-            "limit=x",
-            "limit=-1",
-            "cursor=*",
-            "cursor=",
-            "cursor=_w",
-            &long,
-        ] {
+        for query in ["limit=0", "limit=101", "limit=x", "limit=-1", "cursor=*", "cursor=_w", &long]
+        {
             let refusal = world.api().get(&format!("/users?{query}"), &tokens.access).await;
             assert_eq!(refusal.problem(), (400, "malformed_request".to_owned()), "{query}");
         }

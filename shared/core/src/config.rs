@@ -5,10 +5,12 @@ use std::{fmt, time::Duration};
 use crate::{
     access_token::{AccessTokenPolicy, LONGEST_LIFE},
     attempts::{AttemptPolicy, Throttle},
+    cors::{self, CorsPolicy},
     email::EmailAddress,
     jws::SignatureAlgorithm,
     password::{HashCost, PasswordPolicy},
     rotation::SessionPolicy,
+    trusted_proxies::TrustedProxies,
 };
 
 /// The configuration of a function. docs/configuration.md has the table.
@@ -49,8 +51,10 @@ pub struct Config {
     /// The page of the application that links in messages lead to; without one messages carry the
     /// bare token.
     pub link_url: Option<String>,
-    /// Web origins that may call from a browser.
-    pub cors_origins: Vec<String>,
+    /// Which header has the client's address, if a proxy is in front of the gateway.
+    pub trusted_proxies: Option<TrustedProxies>,
+    /// Which web applications may call from a browser.
+    pub cors: CorsPolicy,
     /// The least severe log lines that are written.
     pub log_level: LogLevel,
 }
@@ -229,7 +233,11 @@ impl Config {
             ),
             mail_from: reader.address("RATCHET_MAIL_FROM"),
             link_url: reader.page("RATCHET_LINK_URL"),
-            cors_origins: reader.origins("RATCHET_CORS_ORIGINS"),
+            trusted_proxies: reader.trusted_proxies("RATCHET_TRUSTED_PROXIES"),
+            cors: CorsPolicy {
+                origins: reader.each("RATCHET_CORS_ORIGINS", cors::web_origin),
+                headers: reader.each("RATCHET_CORS_HEADERS", cors::header_name),
+            },
             log_level: reader.choice(
                 "RATCHET_LOG_LEVEL",
                 &[("info", LogLevel::Info), ("warn", LogLevel::Warn), ("error", LogLevel::Error)],
@@ -303,6 +311,12 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         address.inspect_err(|error| self.errors.push(format!("{name} is {value:?}: {error}"))).ok()
     }
 
+    fn trusted_proxies(&mut self, name: &str) -> Option<TrustedProxies> {
+        let value = (self.variable)(name).filter(|value| !value.is_empty())?;
+        let proxies = value.parse();
+        proxies.inspect_err(|error| self.errors.push(format!("{name} is {value:?}: {error}"))).ok()
+    }
+
     /// A page that a fragment can be added to, over TLS unless it is on this machine.
     fn page(&mut self, name: &str) -> Option<String> {
         let url = (self.variable)(name).filter(|value| !value.is_empty())?;
@@ -364,17 +378,21 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         default
     }
 
-    fn origins(&mut self, name: &str) -> Vec<String> {
-        let origins = self.list(name);
-        for origin in &origins {
-            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-            if !host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@', '?'])) {
-                self.errors.push(format!(
-                    "{name} has {origin:?}, expected origins such as https://app.example.com"
-                ));
+    /// Each value of a list, read by `parse`.
+    fn each<E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<String, E>,
+    ) -> Vec<String> {
+        let mut values = Vec::new();
+        for text in self.list(name) {
+            match parse(&text) {
+                Ok(value) if values.contains(&value) => {}
+                Ok(value) => values.push(value),
+                Err(error) => self.errors.push(format!("{name} has {text:?}: {error}")),
             }
         }
-        origins
+        values
     }
 }
 
@@ -423,7 +441,8 @@ mod tests {
         assert!(!config.password_policy.require_uppercase);
         assert!(!config.password_policy.require_digit);
         assert!(config.require_confirmed_email);
-        assert!(config.cors_origins.is_empty());
+        assert_eq!(config.trusted_proxies, None);
+        assert_eq!(config.cors, CorsPolicy::default());
         assert_eq!(config.published_for(), None);
     }
 
@@ -436,6 +455,24 @@ mod tests {
         let policy = policy.unwrap().access_token;
         assert_eq!(policy.former_issuers, ["https://a.example", "https://b.example/stage"]);
         assert_eq!(policy.former_audiences, ["api", "web"]);
+    }
+
+    #[test]
+    fn cors_lists_are_normalised_and_a_bad_origin_says_what_to_write() {
+        let cors = read(&[
+            (
+                "RATCHET_CORS_ORIGINS",
+                "https://App.example:443, capacitor://localhost,https://app.example",
+            ),
+            ("RATCHET_CORS_HEADERS", "Traceparent, x-request-id"),
+        ]);
+        let cors = cors.unwrap().cors;
+        assert_eq!(cors.origins, ["https://app.example", "capacitor://localhost"]);
+        assert_eq!(cors.headers, ["traceparent", "x-request-id"]);
+        let error = read(&[("RATCHET_CORS_ORIGINS", "https://app.example/")]).unwrap_err();
+        let expected = "RATCHET_CORS_ORIGINS has \"https://app.example/\": an origin ends with the host \
+                        or the port; write https://app.example";
+        assert!(error.to_string().ends_with(expected), "{error}");
     }
 
     #[test]
@@ -468,7 +505,9 @@ mod tests {
             ("RATCHET_SELF_SIGN_UP", "yes"),
             ("RATCHET_MAIL_FROM", "nobody"),
             ("RATCHET_LINK_URL", "https://app.example/?x=1"),
+            ("RATCHET_TRUSTED_PROXIES", "X-Forwarded-For"),
             ("RATCHET_CORS_ORIGINS", "https://ok.example, *"),
+            ("RATCHET_CORS_HEADERS", "traceparent, x y"),
             ("RATCHET_LOG_LEVEL", "trace"),
             ("RATCHET_USERS_TABLE", ""),
         ];

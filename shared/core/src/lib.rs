@@ -13,12 +13,15 @@
 //! * [`attempts`] and [`device_token`] – how often passwords may be guessed, and who is no stranger
 //! * [`email`], [`letter`] and [`challenge`] – what is sent by e-mail, and what it proves
 //! * [`registration`] – who has an address, and who waits for its confirmation
+//! * [`trusted_proxies`] and [`network`] – where requests come from
+//! * [`cors`] – which web applications may call
 //! * [`config`] – every setting, read once into one typed value
 
 pub mod access_token;
 pub mod attempts;
 pub mod challenge;
 pub mod config;
+pub mod cors;
 pub mod device_token;
 pub mod email;
 pub mod encoding;
@@ -39,4 +42,5 @@ pub mod secret;
 pub mod session;
 mod tagged_token;
 pub mod time;
+pub mod trusted_proxies;
 pub mod user;

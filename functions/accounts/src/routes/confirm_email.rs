@@ -7,6 +7,7 @@ use ratchet_http::{
     Private, Problem,
     body::{Describe, Json},
     caller::Caller,
+    optional,
 };
 use ratchet_service::accounts::{Accounts, Evidence};
 use serde::Deserialize;
@@ -22,10 +23,14 @@ use super::accepted;
     schemars(rename = "ConfirmEmailRequest")
 )]
 pub(crate) struct Request {
+    #[serde(default, deserialize_with = "optional")]
     token: Option<Private>,
+    #[serde(default, deserialize_with = "optional")]
     email: Option<Private>,
     /// The user name that the code was sent for: then it counts for no other registration.
+    #[serde(default, deserialize_with = "optional")]
     name: Option<Private>,
+    #[serde(default, deserialize_with = "optional")]
     code: Option<Private>,
 }
 

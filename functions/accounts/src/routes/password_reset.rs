@@ -6,6 +6,7 @@ use ratchet_http::{
     Private, Problem,
     body::{Describe, Json},
     caller::Caller,
+    optional,
 };
 use ratchet_service::accounts::{Accounts, Evidence};
 use serde::Deserialize;
@@ -31,10 +32,14 @@ pub(crate) async fn request(
     schemars(rename = "ResetPasswordRequest")
 )]
 pub(crate) struct Confirm {
+    #[serde(default, deserialize_with = "optional")]
     token: Option<Private>,
+    #[serde(default, deserialize_with = "optional")]
     email: Option<Private>,
     /// The user name that the code was sent for: then it counts for no other account.
+    #[serde(default, deserialize_with = "optional")]
     name: Option<Private>,
+    #[serde(default, deserialize_with = "optional")]
     code: Option<Private>,
     password: Private,
 }
