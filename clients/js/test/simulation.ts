@@ -5,12 +5,14 @@ import { vi } from 'vitest';
 
 import type { Channel, Client, ClientEvent, createClient, Locks, Options } from '../src/index.js';
 import { Service } from './service.js';
+import { VirtualTime } from './virtual-time.js';
 
 /** How the tabs of a browser keep and share a session. */
 export interface Setting {
   readonly mode: 'cookie' | 'token';
   readonly storage: boolean;
   readonly locks: boolean;
+  readonly channel: boolean;
 }
 
 /** What somebody does, or what happens to them. */
@@ -22,7 +24,7 @@ export type Step =
   | { readonly does: 'wait'; readonly seconds: number }
   | { readonly does: 'lock is never given back' | 'session is revoked' };
 
-type Network = 'fine' | 'down' | 'lossy' | 'HTML' | 'gateway';
+export type Network = 'fine' | 'down' | 'lossy' | 'silent' | 'HTML' | 'gateway';
 
 const TABS = 3;
 /** How long something takes, in ms; the first ones are the rule. */
@@ -40,7 +42,8 @@ interface Tab {
 }
 
 export class Simulation {
-  readonly service = new Service();
+  private readonly time = new VirtualTime(1_800_000_000_000);
+  private readonly service = new Service();
   private readonly tabs: Tab[] = [];
   private readonly listeners = new Set<SimulatedChannel>();
   private network: Network = 'fine';
@@ -61,7 +64,6 @@ export class Simulation {
     private readonly setting: Setting,
     private readonly chances: readonly number[],
   ) {
-    vi.useFakeTimers({ now: 1_800_000_000_000 });
     vi.spyOn(Math, 'random').mockImplementation(() => this.draw(10) / 10);
     for (let tab = 0; tab < TABS; tab += 1) this.open(tab);
   }
@@ -75,9 +77,7 @@ export class Simulation {
       await this.rest();
     } finally {
       for (const { client } of this.tabs) client.close();
-      vi.clearAllTimers();
-      vi.useRealTimers();
-      vi.restoreAllMocks();
+      this.time.end();
     }
   }
 
@@ -88,7 +88,7 @@ export class Simulation {
   }
 
   private async pass(ms: number) {
-    await vi.advanceTimersByTimeAsync(ms);
+    await this.time.pass(ms);
     if (this.violation) throw this.violation;
   }
 
@@ -137,7 +137,8 @@ export class Simulation {
         this.network = step.is;
         return undefined;
       case 'storage':
-        this.storageIs = step.is;
+        // Programs that neither hear each other nor share a storage cannot share a session.
+        if (this.setting.channel) this.storageIs = step.is;
         return undefined;
       case 'lock is never given back':
         this.lockQueue = new Promise(() => {});
@@ -152,13 +153,13 @@ export class Simulation {
   }
 
   private open(number: number) {
-    const { mode, storage, locks } = this.setting;
+    const { mode, storage, locks, channel } = this.setting;
     const options: Options = {
       baseUrl: 'https://auth.example.com',
       mode,
       patience: 5_000,
       fetch: (input, init) => this.fetch(input, init),
-      channel: new SimulatedChannel(this.listeners, () => this.draw(6) * 10),
+      channel: channel ? new SimulatedChannel(this.listeners, () => this.draw(6) * 10) : null,
       locks: locks ? this.locks : null,
       ...(storage && { storage: { get: () => this.read(), set: (token) => this.write(token) } }),
     };
@@ -244,7 +245,8 @@ export class Simulation {
     const path = new URL(request?.url ?? String(input)).pathname;
     const { cookie } = this;
     await this.travel(init);
-    if (this.network === 'down') throw new TypeError('network');
+    if (this.network === 'down' || (this.network === 'silent' && request)) throw new TypeError('network');
+    if (this.network === 'silent') await new Promise((_, reject) => init?.signal?.addEventListener('abort', reject));
     if (this.network === 'HTML') return new Response('<h1>Welcome to our Wi-Fi</h1>', { status: 403 });
     if (this.network === 'gateway' && path !== '/authenticate') return new Response('{}', { status: 401 });
     if (request) {
@@ -296,7 +298,7 @@ export class Simulation {
       if (session && session.expiresAt <= Date.now()) throw new Violation(`tab ${number} stopped refreshing`);
     }
     const shown = new Set(this.tabs.map(({ client }) => client.session?.claims.sid));
-    if (shown.size > 1) throw new Violation(`the tabs show ${[...shown].join(' and ')}`);
+    if (this.setting.channel && shown.size > 1) throw new Violation(`the tabs show ${[...shown].join(' and ')}`);
   }
 }
 

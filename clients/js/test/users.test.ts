@@ -135,6 +135,24 @@ describe('a request for one user', () => {
   });
 });
 
+describe('a sign-out', () => {
+  it('that is tried again does not end the session of somebody who has signed in meanwhile', async () => {
+    const first = await signedInTab();
+    const second = tab();
+    await second.resume();
+    service.faults = [503];
+    service.retryAfter = 5;
+    const out = first.signOut();
+    await soon(() => expect(service.requests).toContain('/logout'));
+    await second.signIn({ name: 'grace', password: 'right' });
+    await soon(() => expect(first.session?.user.name).toBe('grace'));
+    await pass(20_000);
+    await out;
+    expect(first.session?.user.name).toBe('grace');
+    expect(service.ended).toBeUndefined();
+  });
+});
+
 describe('events', () => {
   it('carry the id of the user, and what it was before', async () => {
     const one = client();
