@@ -10,6 +10,7 @@ use crate::support::{
     Answer, Tokens, World,
     logs::CANARY,
     mail::{Newcomer, token},
+    people::now,
     proxy::Fault,
     run,
 };
@@ -48,8 +49,10 @@ impl Scene {
         let shared = World::shared().await;
         let left = counted(world, "accounts", "clean_ups_left");
         let finished = counted(shared, "mailer", "clean_ups_finished");
+        let begun = now();
         let answer = answer.await;
         assert_eq!(answer.status, 204, "{fault:?}: {answer:?}");
+        assert!(now() < begun.plus(Duration::from_millis(2_800)), "{fault:?}");
         assert_eq!(counted(world, "accounts", "clean_ups_left"), left + 1, "{fault:?}");
         for _ in 0..300 {
             if counted(shared, "mailer", "clean_ups_finished") > finished {
