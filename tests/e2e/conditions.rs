@@ -1,12 +1,13 @@
 //! The conditions of the store's writes, one by one, on the real database. Each test fails if its
-//! condition is left out of the write; `tests/CONDITIONS.md` says which test is whose.
+//! condition is left out of the write; `tests/README.md` says which test is whose.
 
 mod counters;
+mod model;
 mod proofs;
 mod sessions;
 mod users;
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, pin::Pin, time::Duration};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use ratchet_core::{
@@ -52,14 +53,14 @@ async fn proxied(world: &World) -> (Client, Proxy) {
 async fn between<T: Send + 'static>(
     proxy: &Proxy,
     operation: &str,
-    call: impl Future<Output = T> + Send + 'static,
+    call: Pin<Box<dyn Future<Output = T> + Send>>,
     meanwhile: impl AsyncFnOnce(),
 ) -> T {
     let calls = proxy.calls(operation);
     proxy.break_next(operation, 1, Fault::Delay(Duration::from_millis(500)));
     let call = tokio::spawn(call);
     proxy.arrived(operation, calls, &call).await;
-    meanwhile().await;
+    Box::pin(meanwhile()).await;
     call.await.unwrap()
 }
 
@@ -69,6 +70,13 @@ impl World {
         let delete = self.stack().dynamodb().delete_item();
         let delete = delete.table_name(&self.stack().data().users_table);
         delete.key("pk", text(pk)).send().await.expect("a deleted item");
+    }
+
+    /// Removes attributes of a user's item.
+    async fn remove_user_attributes(&self, id: UserId, names: &[&str]) {
+        let mut item = self.users_item(&format!("user#{id}")).await.expect("a user");
+        item.retain(|name, _| !names.contains(&name.as_str()));
+        self.put_user_item(item).await;
     }
 
     /// Gives a name or an address to another user.

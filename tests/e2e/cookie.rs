@@ -325,6 +325,7 @@ fn a_fault_leaves_the_cookie_and_the_end_of_the_session_takes_it() {
         assert_eq!(cookies(&refusal), []);
 
         let next = cookie(&post(&world, "/refresh", &token).await).unwrap();
+        let next = cookie(&post(&world, "/refresh", &next).await).unwrap();
         world.age_superseded(&next, std::time::Duration::from_secs(61)).await;
         let refusal = post(&world, "/refresh", &token).await;
         assert_eq!(refusal.problem(), (401, "reuse_detected".to_owned()));

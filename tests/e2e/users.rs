@@ -100,3 +100,22 @@ fn a_token_in_the_query_is_not_read() {
         assert_eq!(refusal.status, 401);
     });
 }
+
+#[test]
+fn where_only_administrators_list_users_others_are_refused() {
+    run(async {
+        let world = World::beside("list-admin", &[("RATCHET_LIST_USERS", "admin")]).await;
+        let (_, reader) = world.signed_in().await;
+        let path = "/users?limit=1";
+        let refused = world.api().get(path, &reader.access).await;
+        assert_eq!(refused.problem(), (403, "forbidden".to_owned()));
+        let own = world.api().get("/users/me", &reader.access).await;
+        assert_eq!(own.status, 200, "their own account is theirs");
+        let admin = world.person_with(|new| new.user.roles = vec!["admin".to_owned()]).await;
+        let admin = world.sign_in(&admin).await;
+        assert_eq!(world.api().get(path, &admin.access).await.status, 200);
+        // By default everybody who is signed in may.
+        let shared = World::shared().await;
+        assert_eq!(shared.api().get(path, &reader.access).await.status, 200);
+    });
+}

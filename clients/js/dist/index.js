@@ -1,279 +1,309 @@
-// A client of Ratchet for browsers: signs in, stays signed in, and signs out only when the service
-// says so.
-import { endsSession, errorOf, isRefused, RatchetError, stateOf } from './session.js';
-import { sleep, turns } from './turns.js';
-export { RatchetError };
-/** How long other tabs have to tell what they know, in ms. */
+// A client of Ratchet: signs in, stays signed in, and signs out only when the service says so.
+import { ageOf, attempt, endsSession, errorOf, isRefused, RatchetError, sessionOf } from './session.js';
+import { eventOf, learned, newer, NOTHING } from './state.js';
+import { turns, within } from './turns.js';
+export { RatchetError } from './session.js';
+/** How long other tabs have to say what they know, in ms. */
 const TABS = 250;
+/** The longest wait for the storage, in ms. */
+const STORAGE = 2_000;
+/** How long `resume` waits, in ms. */
+const RESUME = 3_000;
 /** The longest wait for an answer, in ms. */
 const ANSWER = 10_000;
-/** The pauses between refreshes that nobody waits for, in ms: they grow from the first to the last. */
-const [AGAIN, SELDOM] = [5_000, 60_000];
-/** The longest that a timer can wait, in ms. */
-const LONGEST = 2 ** 31 - 1;
+/** The first pause between refreshes in the background, in ms. */
+const AGAIN = 5_000;
+/** The longest of them. */
+const SELDOM = 60_000;
+/** The longest wait of a timer, in ms. Browsers count 31 bits. */
+const LONGEST = 1e9;
+/** What a page shares with the others of its origin. On a server, those would be other users. */
+function inPage(given, find) {
+    return given === undefined && typeof document === 'object' ? attempt(find) : given;
+}
 export function createClient(options) {
-    const { mode = 'cookie', storage, patience = 40_000 } = options;
-    const base = options.baseUrl.replace(/\/+$/, '');
-    const origins = [new URL(base).origin, ...(options.origins ?? [])];
-    const request = options.fetch ?? ((input, init) => fetch(input, init));
-    const name = `ratchet:${mode}:${base}`;
-    const hasChannel = typeof BroadcastChannel === 'function';
-    const locks = options.locks === undefined ? globalThis.navigator?.locks : options.locks;
-    const takeTurns = turns(name, locks, hasChannel);
+    const { mode = 'cookie', origins = [], patience = 40_000, fetch: request = (input, init) => fetch(input, init), } = options;
+    const base = /^(https?:\/\/.+?)\/*$/.exec(options.baseUrl)?.[1];
+    if (!base)
+        throw new TypeError('baseUrl: an http(s) URL is needed');
+    const isCookie = mode === 'cookie';
+    const storage = isCookie ? undefined : options.storage;
+    const prefix = `ratchet:${base}:`;
+    const name = prefix + mode;
+    const channel = inPage(options.channel, () => new BroadcastChannel(name));
+    const devices = inPage(options.devices, () => localStorage);
+    const takeTurn = turns(name, inPage(options.locks, () => navigator.locks));
     const listeners = new Set();
-    let state = { session: null, at: 0 };
+    let word = NOTHING;
     let timer;
-    let refreshing;
+    let pause = AGAIN;
     let heard = () => { };
     let alone = true;
     let closed = false;
-    const channel = hasChannel ? new BroadcastChannel(name) : undefined;
-    channel?.unref?.();
+    /** A token that was refused although it had just been refreshed. */
+    let refusedToken;
     if (channel) {
         channel.onmessage = ({ data }) => {
             alone = false;
-            if (data.at > state.at)
-                apply(data);
-            else if (data.ask && state.at)
-                post(state);
-            heard();
+            if (data)
+                become(newer(word, data));
+            else
+                say(word);
         };
     }
-    /** Says something to the other tabs, also after the end: what they hold has been superseded. */
-    function post(message) {
-        const last = channel && closed ? new BroadcastChannel(name) : undefined;
-        (last ?? channel)?.postMessage(message);
-        last?.close();
+    function say(message) {
+        // It may have been closed.
+        attempt(() => channel?.postMessage(message));
     }
-    /** What a listener throws is reported, as that of any event listener, and hinders nothing. */
-    function tell(listener) {
-        try {
-            listener(state.session, state.reason);
-        }
-        catch (error) {
-            queueMicrotask(() => {
-                throw error;
-            });
-        }
-    }
-    /** Takes a newer word over, without telling other tabs. */
-    function apply(next) {
-        state = next;
-        clearTimeout(timer);
-        if (next.session)
-            schedule(next.session.refreshAt - Date.now());
-        listeners.forEach(tell);
-    }
-    async function learn(word) {
-        // Newer than what it replaces, also within one millisecond or when the clock was set back.
-        const next = { ...word, at: Math.max(word.at, state.at + 1) };
-        // Kept before it is used: a token that is used and then forgotten could end the session.
-        if (mode === 'token')
-            await storage?.set(next.session?.refreshToken ?? null);
-        post(next);
-        apply(next);
-        return next.session;
-    }
-    /** Refreshes after `ms`; if that fails, again after `pause`, and then ever more seldom. */
-    function schedule(ms, pause = AGAIN) {
-        clearTimeout(timer);
-        if (closed)
+    function become(next) {
+        if (next === word)
             return;
-        const due = () => client.refresh().catch((thrown) => {
-            // The storage or a lock may have failed instead.
-            const error = thrown instanceof RatchetError ? thrown : new RatchetError('unavailable');
-            if (!state.session || isRefused(error))
-                return;
-            schedule(spread(pause, error), Math.min(pause * 2, SELDOM));
-        });
-        timer = setTimeout(due, Math.min(Math.max(ms, 500), LONGEST));
-        timer.unref?.();
+        const event = eventOf(word, next);
+        word = next;
+        heard();
+        pause = AGAIN;
+        clearTimeout(timer);
+        if (word.session)
+            schedule(word.session.refreshAt - Date.now());
+        // What a listener throws is an uncaught error, and stops neither the others nor this client.
+        if (event)
+            listeners.forEach((listener) => queueMicrotask(() => closed || listener(event)));
     }
-    /** Asks the other tabs, and waits until one knows something newer than `at`. */
-    async function ask(at, ms) {
-        if (!channel)
-            return;
-        const told = new Promise((resolve) => {
-            heard = () => state.at > at && resolve();
-        });
-        post({ ask: true });
-        await Promise.race([told, sleep(ms)]);
-        heard = () => { };
-    }
-    /** Reads, keeps or, if it is empty, forgets the device token of a user name. */
-    function device(user, token) {
-        const key = `ratchet:device:${base}:${user.toLowerCase()}`;
-        try {
-            const devices = options.devices === undefined ? globalThis.localStorage : options.devices;
-            if (token === undefined)
-                return devices?.getItem(key);
-            if (token)
-                devices?.setItem(key, token);
-            else
-                devices?.removeItem(key);
+    /** Takes over what the service said, unless that comes too late. */
+    async function accept(session, reason, since) {
+        const next = () => learned(word, session, reason, since, Date.now());
+        if (next() !== word) {
+            // Kept before it is used: a token that is used and then forgotten could end the session.
+            await keep(session);
+            become(next());
+            say(word);
         }
-        catch {
-            // Storage may be forbidden or full: then this device stays a stranger.
-        }
-        return null;
+        return word.session;
     }
-    function send(path, body) {
-        return request(base + path, {
-            method: 'POST',
-            headers: {
-                'content-type': 'application/json',
-                ...(mode === 'cookie' && { 'x-ratchet': '1' }),
-            },
-            body: JSON.stringify(body),
-            credentials: mode === 'cookie' ? 'include' : 'omit',
-            signal: AbortSignal.timeout(ANSWER),
-        });
+    /** If it cannot be kept, the session lasts until the next reload. */
+    async function keep(session) {
+        await inTime(() => storage?.set(session?.refreshToken ?? null)).catch(() => { });
     }
-    /**
-     * Sends the same request until it is answered: after a lost answer or a fault, the token that was
-     * sent is the one that leads on.
-     */
-    async function insist(path, body, read) {
-        const end = Date.now() + patience;
-        for (let wait = 250;; wait = Math.min(wait * 2, 5_000)) {
-            let error = new RatchetError('unavailable');
-            try {
-                const response = await send(path, body);
-                if (response.ok)
-                    return await read(response);
-                error = await errorOf(response);
-            }
-            catch {
-                // No answer, or half of one.
-            }
-            const pause = spread(wait, error);
-            if (isRefused(error) || Date.now() + pause > end)
-                throw error;
-            await sleep(pause);
-        }
-    }
-    const pair = async (response) => stateOf(await response.json(), Date.now());
     /** The refresh token to send, in token mode. */
     async function tokenToSend() {
-        return mode === 'token' ? ((await storage?.get()) ?? state.session?.refreshToken) : undefined;
+        const own = word.session?.refreshToken;
+        const kept = await inTime(() => storage?.get()).catch((error) => {
+            if (!own)
+                throw unavailable(error);
+        });
+        // The storage may have missed something, or another program may have rotated the token.
+        return kept && ageOf(kept) >= ageOf(own) ? kept : own;
     }
-    async function next(known) {
-        // A closed client does not hear when another tab supersedes the token that only memory holds, and
-        // an old one could end the session.
-        if (closed && !alone && mode === 'token' && !storage)
-            return state.session;
-        if (!alone)
-            await ask(known.at, TABS);
-        // Another tab was faster, or has signed out.
-        if (state.at > known.at && (!state.session || state.session.refreshAt > Date.now())) {
-            return state.session;
-        }
-        const refreshToken = await tokenToSend();
-        if (mode === 'token' && !refreshToken)
-            return state.session;
-        try {
-            return await learn(await insist('/refresh', refreshToken ? { refresh_token: refreshToken } : {}, pair));
-        }
-        catch (error) {
-            if (!(error instanceof RatchetError) || !endsSession(error))
-                throw error;
-            return learn({ session: null, reason: error.code, at: Date.now() });
-        }
+    function schedule(ms) {
+        clearTimeout(timer);
+        timer = setTimeout(() => refresh().catch(() => { }), Math.min(Math.max(ms, 500), LONGEST));
+        // Must not keep a program running that has nothing else to do (Node).
+        timer.unref?.();
     }
-    const client = {
-        get session() {
-            return state.session;
-        },
-        async resume() {
-            await ask(state.at, TABS);
-            return state.session ?? client.refresh();
-        },
-        async signIn(credentials) {
-            return takeTurns(async () => {
-                const known = device(credentials.name);
-                const body = { ...credentials, mode, ...(known && { device_token: known }) };
-                const response = await send('/authenticate', body).catch(() => null);
-                if (!response)
-                    throw new RatchetError('unavailable');
-                if (!response.ok) {
-                    const error = await errorOf(response);
-                    // As a stranger there may be attempts left.
-                    if (known && error.code === 'account_locked')
-                        device(credentials.name, '');
+    /** Asks the other tabs, and waits until one knows something newer. */
+    async function ask() {
+        if (!channel)
+            return;
+        say(null);
+        await within(TABS, new Promise((resolve) => (heard = resolve))).catch(() => { });
+    }
+    function post(path, body, read = (answer) => answer) {
+        const controller = new AbortController();
+        const answer = async () => {
+            const response = await request(base + path, {
+                method: 'POST',
+                headers: { 'content-type': 'application/json', ...(isCookie && { 'x-ratchet': '1' }) },
+                body: JSON.stringify(body),
+                credentials: isCookie ? 'include' : 'omit',
+                signal: controller.signal,
+            });
+            if (!response.ok)
+                throw await errorOf(response);
+            return read(response.status === 204 ? {} : await response.json());
+        };
+        return within(ANSWER, answer()).catch((error) => {
+            controller.abort();
+            throw error instanceof RatchetError ? error : unavailable(error);
+        });
+    }
+    /** Tries again until the service has answered. Others get their turn during the pauses. */
+    async function insist(work) {
+        const end = Date.now() + patience;
+        for (let wait = 250;; wait *= 2) {
+            try {
+                return await takeTurn(work);
+            }
+            catch (error) {
+                const ms = spread(wait, error);
+                if (isRefused(error) || Date.now() + ms > end)
                     throw error;
-                }
-                const answer = await response.json().catch(() => ({}));
-                const signedIn = stateOf(answer, Date.now());
-                if (answer.device_token)
-                    device(credentials.name, answer.device_token);
-                await learn(signedIn);
-                return signedIn.session;
+                await within(ms, new Promise(() => { })).catch(() => { });
+                if (closed)
+                    throw error;
+            }
+        }
+    }
+    async function rotate(known) {
+        if (!alone)
+            await ask();
+        const since = word;
+        // Another tab was faster, or the user has signed in or out.
+        if (since !== known && !(since.session?.refreshAt <= Date.now()))
+            return since.session;
+        const token = await tokenToSend();
+        if (!isCookie && !token)
+            return since.reason ? null : accept(null, 'signed_out', since);
+        return post('/refresh', { refresh_token: token }, read).then((session) => accept(session, undefined, since), (error) => {
+            if (!endsSession(error))
+                throw error;
+            return accept(null, error.code, since);
+        });
+    }
+    function send(target, token) {
+        if (token)
+            target.headers.set('authorization', `Bearer ${token}`);
+        return request(target);
+    }
+    const isFresh = () => word.session?.expiresAt > Date.now();
+    const refresh = shared(async () => {
+        // It does not hear any more when another tab replaces the token, and an old one ends the session.
+        if (closed)
+            return word.session;
+        const known = word;
+        return insist(() => rotate(known)).catch((error) => {
+            if (!isRefused(error)) {
+                if (!word.reason)
+                    schedule(spread(pause, error));
+                pause = Math.min(pause * 2, SELDOM);
+            }
+            throw error;
+        });
+    });
+    const resume = shared(async () => {
+        await ask();
+        return (word.session ??
+            within(RESUME, refresh()).catch((error) => {
+                if (isRefused(error))
+                    throw error;
+                return word.session;
+            }));
+    });
+    return {
+        get session() {
+            return word.session;
+        },
+        get status() {
+            return word.session ? 'signed_in' : word.reason ? 'signed_out' : 'unknown';
+        },
+        resume,
+        refresh,
+        post,
+        signIn(credentials) {
+            return takeTurn(async () => {
+                // Kept for each user name: with it, attempts from this device are counted apart from others.
+                const key = prefix + credentials.name.toLowerCase();
+                const body = { ...credentials, mode, device_token: attempt(() => devices?.getItem(key)) ?? undefined };
+                const session = await post('/authenticate', body, (answer) => {
+                    if (answer.device_token)
+                        attempt(() => devices?.setItem(key, String(answer.device_token)));
+                    return read(answer);
+                }).catch((error) => {
+                    // As an unknown device there may be attempts left.
+                    if (error.code === 'account_locked')
+                        attempt(() => devices?.removeItem(key));
+                    throw error;
+                });
+                await accept(session);
+                return session;
             });
         },
         async signOut() {
-            await takeTurns(async () => {
+            let about;
+            await insist(async () => {
                 // Before `resume` this tab knows nothing, but another one may have the session.
-                if (!state.at)
-                    await ask(0, TABS);
-                const refreshToken = await tokenToSend();
-                if (mode === 'cookie' || refreshToken) {
-                    const body = refreshToken ? { refresh_token: refreshToken } : {};
-                    await insist('/logout', body, async () => { });
+                if (!word.at)
+                    await ask();
+                const since = word;
+                // Somebody has signed in meanwhile: that is another session.
+                if ((about ??= since.about) !== since.about)
+                    return;
+                const token = await tokenToSend();
+                if (isCookie || token) {
+                    await post('/logout', { refresh_token: token }).catch((error) => {
+                        // A token that the service cannot read opens nothing.
+                        if (error.code !== 'malformed_request')
+                            throw error;
+                    });
                 }
-                await learn({ session: null, reason: 'signed_out', at: Date.now() });
+                await accept(null, 'signed_out', since);
             });
         },
-        refresh() {
-            if (!refreshing) {
-                const known = state;
-                refreshing = takeTurns(() => next(known)).finally(() => {
-                    refreshing = undefined;
-                });
-            }
-            return refreshing;
+        async getAccessToken() {
+            if (!word.at)
+                await resume();
+            if (!word.reason && !isFresh())
+                await refresh();
+            return isFresh() ? word.session.accessToken : null;
         },
         async fetch(input, init) {
-            const target = new Request(typeof input === 'string' ? new URL(input, `${base}/`) : input, init);
-            if (!origins.includes(new URL(target.url).origin)) {
-                throw new TypeError(`the access token is not for ${new URL(target.url).origin}`);
-            }
-            if (state.session && state.session.expiresAt <= Date.now())
-                await client.refresh();
+            const isPath = /^\/(?!\/)/.test(input);
+            const target = new Request(isPath ? base + input : input, init);
+            const isOurs = (url) => new URL(url).origin === new URL(target.url).origin;
+            if (!isPath && ![base, ...origins].some(isOurs))
+                throw new TypeError('no token for this origin');
+            const userId = (word.at ? word.session : await resume())?.user.id;
+            /** The token, as long as it is one of the user for whom this request was made. */
+            const token = () => (word.session?.user.id === userId ? word.session?.accessToken : undefined);
+            if (userId && !isFresh())
+                await refresh();
+            const used = token();
+            if (userId && !used)
+                throw new RatchetError({ code: word.reason ?? 'user_changed' });
             const again = target.clone();
-            const used = state.session?.accessToken;
-            const response = await request(withToken(target, used));
-            if (response.status !== 401 || !used)
+            const response = await send(target, used);
+            const { status } = response;
+            if (!used || (status !== 401 && status !== 403))
                 return response;
-            const expired = response.headers.get('is-token-expired') === 'true';
-            // The service ended the session: a refresh says why.
-            if (!expired && (await errorOf(response)).code !== 'session_ended')
+            // The service means what it says. A gateway may refuse an expired token in words of its own,
+            // which is worth one refresh.
+            const { code } = await errorOf(response);
+            if (code === 'unavailable' ? used === refusedToken : status === 403)
                 return response;
-            if (state.session?.accessToken === used)
-                await client.refresh();
-            const fresh = state.session?.accessToken;
-            return expired && fresh && fresh !== used ? request(withToken(again, fresh)) : response;
+            if (token() === used) {
+                await refresh().catch((error) => {
+                    if (status === 401)
+                        throw error;
+                });
+            }
+            const fresh = token();
+            if (!fresh || fresh === used)
+                return response;
+            const repeated = await send(again, fresh);
+            if (repeated.status === status)
+                refusedToken = fresh;
+            return repeated;
         },
-        onSession(listener) {
-            if (!closed)
-                listeners.add(listener);
-            tell(listener);
+        subscribe(listener) {
+            listeners.add(listener);
             return () => void listeners.delete(listener);
         },
         close() {
             closed = true;
             clearTimeout(timer);
-            channel?.close();
-            listeners.clear();
+            // After what is in flight, which other tabs have to hear of.
+            void takeTurn(async () => channel?.close());
         },
     };
-    return client;
+}
+/** Does `work` once, however many ask for it before it is done. */
+function shared(work) {
+    let running;
+    return () => (running ??= work().finally(() => (running = undefined)));
 }
 /** How long to wait: at least `ms` and what the service asks for, and not as long as everybody else. */
 function spread(ms, { retryAfter = 0 }) {
     return Math.max(ms, retryAfter * 1000) * (1 + Math.random());
 }
-function withToken(request, token) {
-    if (token)
-        request.headers.set('authorization', `Bearer ${token}`);
-    return request;
-}
+const inTime = (work) => within(STORAGE, (async () => work())());
+const read = (answer) => sessionOf(answer, Date.now());
+const unavailable = (cause) => new RatchetError({ cause });

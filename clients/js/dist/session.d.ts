@@ -1,42 +1,91 @@
-/** A session as the application sees it. All times are milliseconds since 1970. */
+import type { Code } from './codes.js';
+/** The claims of an access token (RFC 9068), read but not verified: APIs do that. */
+export interface Claims {
+    readonly iss: string;
+    /** The user's id. */
+    readonly sub: string;
+    readonly aud: string;
+    /** Unix seconds, as `iat` and `auth_time`. */
+    readonly exp: number;
+    readonly iat: number;
+    readonly jti: string;
+    readonly client_id: string;
+    /** The session's id. */
+    readonly sid: string;
+    /** When the password was checked. */
+    readonly auth_time: number;
+    /** The user name. */
+    readonly name: string;
+    readonly roles: readonly string[];
+    readonly [claim: string]: unknown;
+}
+/** The signed-in user. */
+export interface User {
+    /** Stays the same for the life of the account, unlike the name. */
+    readonly id: string;
+    readonly name: string;
+    readonly roles: readonly string[];
+}
+/** A signed-in user's session. All times are milliseconds since 1970. */
 export interface Session {
-    /** For requests that do not go through `fetch`, a WebSocket for example. In memory only. */
+    readonly user: User;
+    /** For requests that do not go through `fetch`. Prefer `getAccessToken`, which refreshes it. */
     readonly accessToken: string;
-    /** When the access token ends. */
+    readonly claims: Claims;
+    /** When the access token expires. */
     readonly expiresAt: number;
     /** When it will be refreshed. */
     readonly refreshAt: number;
     /** When the user has to sign in again, however often the session is refreshed. */
     readonly sessionExpiresAt: number;
-    /** Token mode only: in cookie mode no script has it. */
+    /** Token mode only: in cookie mode no script can read it. */
     readonly refreshToken?: string | undefined;
 }
-/** What tabs tell each other: the newest word. */
-export interface State {
-    readonly session: Session | null;
-    /** Why there is no session: a `code` of the service, or `signed_out`. */
-    readonly reason?: string | undefined;
-    /** When this was learnt; a later word replaces an earlier one. */
-    readonly at: number;
-}
-/** A refusal, or no answer in the end. `code` is the service's own, or `unavailable`. */
-export declare class RatchetError extends Error {
+/** A rule that a refused password misses. */
+export interface MissedRule {
     readonly code: string;
-    readonly status: number;
-    /** In how many seconds to try again, if the service said so. */
-    readonly retryAfter?: number | undefined;
-    constructor(code: string, status?: number, message?: string, 
-    /** In how many seconds to try again, if the service said so. */
-    retryAfter?: number | undefined);
+    /** A sentence for the user. */
+    readonly detail: string;
 }
-/** Reads a token pair. */
-export declare function stateOf(body: Record<string, unknown>, at: number): State;
-/** Reads a refusal; whatever is not the service's own has no code of it. */
-export declare function errorOf(response: Response): Promise<RatchetError>;
-/** Whether the same request would be refused again: an answer that is neither a fault nor a limit. */
-export declare function isRefused({ status }: RatchetError): boolean;
+interface Problem {
+    readonly code?: Code;
+    readonly title?: string;
+    readonly status?: number;
+    readonly detail?: string;
+    readonly rules?: readonly MissedRule[];
+    readonly retryAfter?: number | undefined;
+    readonly cause?: unknown;
+}
+/** Returns nothing if `work` throws, as storage, locks and channels do where a browser blocks them. */
+export declare function attempt<T>(work: () => T): T | undefined;
+/** A refusal by the service, or a failure to reach it (`unavailable`). */
+export declare class RatchetError extends Error {
+    readonly code: Code;
+    /** The HTTP status, if there was an answer. */
+    readonly status?: number;
+    /** What to do about it, if the service said so. */
+    readonly detail?: string;
+    /** Of `password_refused`: every rule that the password misses. */
+    readonly rules?: readonly MissedRule[];
+    /** After how many seconds to try again, if the service said so. */
+    readonly retryAfter?: number;
+    constructor({ code, title, ...details }?: Problem);
+}
 /**
- * Whether nothing can come of the refresh token any more. Only the service's own word counts: a
- * fault, a gateway's 401, or a refusal of the request leaves the session alone.
+ * Orders refresh tokens of version 1 by age: behind the user's id they carry that of the session, which
+ * begins with its time, and the generation.
  */
+export declare const ageOf: (token?: string) => string;
+/**
+ * Reads a token pair that arrived at `now`.
+ *
+ * Throws if it is none: an answer that cannot be read is no answer.
+ */
+export declare function sessionOf(pair: Record<string, unknown>, now: number): Session;
+/** Reads a refusal. What a proxy, a gateway or a firewall answers is not the service's word. */
+export declare function errorOf(response: Response): Promise<RatchetError>;
+/** Whether the service refused, and would refuse the same request again. */
+export declare function isRefused({ code, status }: RatchetError): boolean;
+/** Whether the service refused a refresh token for good. */
 export declare function endsSession({ code, status }: RatchetError): boolean;
+export {};

@@ -1,58 +1,65 @@
-// What a signed-in client knows, and how the service's answers are read.
-/** A refusal, or no answer in the end. `code` is the service's own, or `unavailable`. */
-export class RatchetError extends Error {
-    code;
-    status;
-    retryAfter;
-    constructor(code, status = 0, message = code, 
-    /** In how many seconds to try again, if the service said so. */
-    retryAfter) {
-        super(message);
-        this.code = code;
-        this.status = status;
-        this.retryAfter = retryAfter;
-        this.name = 'RatchetError';
+// Sessions, and how the service's answers are read.
+/** Returns nothing if `work` throws, as storage, locks and channels do where a browser blocks them. */
+export function attempt(work) {
+    try {
+        return work();
+    }
+    catch {
+        return undefined;
     }
 }
-/** Reads a token pair. */
-export function stateOf(body, at) {
-    const { access_token: accessToken, refresh_token: refreshToken } = body;
-    const after = (name) => at + Number(body[name]) * 1000;
-    const expiresAt = after('expires_in');
-    if (typeof accessToken !== 'string' || !Number.isFinite(expiresAt)) {
-        throw new RatchetError('unavailable', 0, 'not a token pair');
+/** A refusal by the service, or a failure to reach it (`unavailable`). */
+export class RatchetError extends Error {
+    constructor({ code = 'unavailable', title = code, ...details } = {}) {
+        super(title);
+        Object.assign(this, details, { name: 'RatchetError', code });
     }
+}
+const decode = (base64url) => atob(base64url.replace(/-/g, '+').replace(/_/g, '/'));
+/** Reads the claims of a JWT. Not every React Native has a `TextDecoder`. */
+const claimsOf = (token) => JSON.parse(decodeURIComponent(escape(decode(token.split('.')[1]))));
+/**
+ * Orders refresh tokens of version 1 by age: behind the user's id they carry that of the session, which
+ * begins with its time, and the generation.
+ */
+export const ageOf = (token = '') => attempt(() => decode(token.slice(4, 52)).slice(16)) ?? '';
+/**
+ * Reads a token pair that arrived at `now`.
+ *
+ * Throws if it is none: an answer that cannot be read is no answer.
+ */
+export function sessionOf(pair, now) {
+    const { access_token: accessToken, refresh_token: refreshToken } = pair;
+    const after = (seconds) => now + Number(pair[seconds]) * 1000;
+    const claims = claimsOf(accessToken);
+    const [expiresAt, refreshAt] = [after('expires_in'), after('refresh_after')];
+    if (!claims.sub || !(expiresAt + refreshAt > 0))
+        throw new RatchetError();
     return {
-        session: {
-            accessToken,
-            expiresAt,
-            refreshAt: after('refresh_after') || expiresAt,
-            sessionExpiresAt: after('session_expires_in'),
-            refreshToken: typeof refreshToken === 'string' ? refreshToken : undefined,
-        },
-        at,
+        user: { id: claims.sub, name: claims.name, roles: claims.roles },
+        accessToken: accessToken,
+        claims,
+        expiresAt,
+        refreshAt,
+        sessionExpiresAt: after('session_expires_in'),
+        refreshToken,
     };
 }
-/** Reads a refusal; whatever is not the service's own has no code of it. */
+/** Reads a refusal. What a proxy, a gateway or a firewall answers is not the service's word. */
 export async function errorOf(response) {
     const problem = await response
         .clone()
         .json()
-        .catch(() => ({}));
-    const { status } = response;
-    const own = String(problem?.type).startsWith('urn:ratchet:problem:');
-    const code = own ? String(problem.code) : status >= 500 ? 'unavailable' : 'refused';
+        .catch(() => { });
+    const own = /^urn:ratchet:/.test(problem?.type);
     const retryAfter = Number(response.headers.get('retry-after')) || undefined;
-    return new RatchetError(code, status, own ? String(problem.title) : code, retryAfter);
+    return new RatchetError({ ...(own && problem), status: response.status, retryAfter });
 }
-/** Whether the same request would be refused again: an answer that is neither a fault nor a limit. */
-export function isRefused({ status }) {
-    return status >= 400 && status < 500 && status !== 429;
+/** Whether the service refused, and would refuse the same request again. */
+export function isRefused({ code, status }) {
+    return code !== 'unavailable' && status < 500 && status !== 429;
 }
-/**
- * Whether nothing can come of the refresh token any more. Only the service's own word counts: a
- * fault, a gateway's 401, or a refusal of the request leaves the session alone.
- */
+/** Whether the service refused a refresh token for good. */
 export function endsSession({ code, status }) {
-    return status === 401 && !['refused', 'access_token_mismatch', 'elsewhere'].includes(code);
+    return status === 401 && !/^(unavailable|access_token_mismatch|elsewhere)$/.test(code);
 }

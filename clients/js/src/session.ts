@@ -1,84 +1,146 @@
-// What a signed-in client knows, and how the service's answers are read.
+// Sessions, and how the service's answers are read.
 
-/** A session as the application sees it. All times are milliseconds since 1970. */
+import type { Code } from './codes.js';
+
+/** The claims of an access token (RFC 9068), read but not verified: APIs do that. */
+export interface Claims {
+  readonly iss: string;
+  /** The user's id. */
+  readonly sub: string;
+  readonly aud: string;
+  /** Unix seconds, as `iat` and `auth_time`. */
+  readonly exp: number;
+  readonly iat: number;
+  readonly jti: string;
+  readonly client_id: string;
+  /** The session's id. */
+  readonly sid: string;
+  /** When the password was checked. */
+  readonly auth_time: number;
+  /** The user name. */
+  readonly name: string;
+  readonly roles: readonly string[];
+  readonly [claim: string]: unknown;
+}
+
+/** The signed-in user. */
+export interface User {
+  /** Stays the same for the life of the account, unlike the name. */
+  readonly id: string;
+  readonly name: string;
+  readonly roles: readonly string[];
+}
+
+/** A signed-in user's session. All times are milliseconds since 1970. */
 export interface Session {
-  /** For requests that do not go through `fetch`, a WebSocket for example. In memory only. */
+  readonly user: User;
+  /** For requests that do not go through `fetch`. Prefer `getAccessToken`, which refreshes it. */
   readonly accessToken: string;
-  /** When the access token ends. */
+  readonly claims: Claims;
+  /** When the access token expires. */
   readonly expiresAt: number;
   /** When it will be refreshed. */
   readonly refreshAt: number;
   /** When the user has to sign in again, however often the session is refreshed. */
   readonly sessionExpiresAt: number;
-  /** Token mode only: in cookie mode no script has it. */
+  /** Token mode only: in cookie mode no script can read it. */
   readonly refreshToken?: string | undefined;
 }
 
-/** What tabs tell each other: the newest word. */
-export interface State {
-  readonly session: Session | null;
-  /** Why there is no session: a `code` of the service, or `signed_out`. */
-  readonly reason?: string | undefined;
-  /** When this was learnt; a later word replaces an earlier one. */
-  readonly at: number;
+/** A rule that a refused password misses. */
+export interface MissedRule {
+  readonly code: string;
+  /** A sentence for the user. */
+  readonly detail: string;
 }
 
-/** A refusal, or no answer in the end. `code` is the service's own, or `unavailable`. */
+interface Problem {
+  readonly code?: Code;
+  readonly title?: string;
+  readonly status?: number;
+  readonly detail?: string;
+  readonly rules?: readonly MissedRule[];
+  readonly retryAfter?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/** Returns nothing if `work` throws, as storage, locks and channels do where a browser blocks them. */
+export function attempt<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+}
+
+/** A refusal by the service, or a failure to reach it (`unavailable`). */
 export class RatchetError extends Error {
-  constructor(
-    readonly code: string,
-    readonly status = 0,
-    message = code,
-    /** In how many seconds to try again, if the service said so. */
-    readonly retryAfter?: number,
-  ) {
-    super(message);
-    this.name = 'RatchetError';
+  declare readonly code: Code;
+  /** The HTTP status, if there was an answer. */
+  declare readonly status?: number;
+  /** What to do about it, if the service said so. */
+  declare readonly detail?: string;
+  /** Of `password_refused`: every rule that the password misses. */
+  declare readonly rules?: readonly MissedRule[];
+  /** After how many seconds to try again, if the service said so. */
+  declare readonly retryAfter?: number;
+
+  constructor({ code = 'unavailable', title = code, ...details }: Problem = {}) {
+    super(title);
+    Object.assign(this, details, { name: 'RatchetError', code });
   }
 }
 
-/** Reads a token pair. */
-export function stateOf(body: Record<string, unknown>, at: number): State {
-  const { access_token: accessToken, refresh_token: refreshToken } = body;
-  const after = (name: string) => at + Number(body[name]) * 1000;
-  const expiresAt = after('expires_in');
-  if (typeof accessToken !== 'string' || !Number.isFinite(expiresAt)) {
-    throw new RatchetError('unavailable', 0, 'not a token pair');
-  }
+const decode = (base64url: string) => atob(base64url.replace(/-/g, '+').replace(/_/g, '/'));
+
+/** Reads the claims of a JWT. Not every React Native has a `TextDecoder`. */
+const claimsOf = (token: string): Claims => JSON.parse(decodeURIComponent(escape(decode(token.split('.')[1]!))));
+
+/**
+ * Orders refresh tokens of version 1 by age: behind the user's id they carry that of the session, which
+ * begins with its time, and the generation.
+ */
+export const ageOf = (token = '') => attempt(() => decode(token.slice(4, 52)).slice(16)) ?? '';
+
+/**
+ * Reads a token pair that arrived at `now`.
+ *
+ * Throws if it is none: an answer that cannot be read is no answer.
+ */
+export function sessionOf(pair: Record<string, unknown>, now: number): Session {
+  const { access_token: accessToken, refresh_token: refreshToken } = pair as Record<string, string | undefined>;
+  const after = (seconds: string) => now + Number(pair[seconds]) * 1000;
+  const claims = claimsOf(accessToken!);
+  const [expiresAt, refreshAt] = [after('expires_in'), after('refresh_after')];
+  if (!claims.sub || !(expiresAt + refreshAt > 0)) throw new RatchetError();
   return {
-    session: {
-      accessToken,
-      expiresAt,
-      refreshAt: after('refresh_after') || expiresAt,
-      sessionExpiresAt: after('session_expires_in'),
-      refreshToken: typeof refreshToken === 'string' ? refreshToken : undefined,
-    },
-    at,
+    user: { id: claims.sub, name: claims.name, roles: claims.roles },
+    accessToken: accessToken!,
+    claims,
+    expiresAt,
+    refreshAt,
+    sessionExpiresAt: after('session_expires_in'),
+    refreshToken,
   };
 }
 
-/** Reads a refusal; whatever is not the service's own has no code of it. */
+/** Reads a refusal. What a proxy, a gateway or a firewall answers is not the service's word. */
 export async function errorOf(response: Response): Promise<RatchetError> {
   const problem = await response
     .clone()
     .json()
-    .catch(() => ({}));
-  const { status } = response;
-  const own = String(problem?.type).startsWith('urn:ratchet:problem:');
-  const code = own ? String(problem.code) : status >= 500 ? 'unavailable' : 'refused';
+    .catch(() => {});
+  const own = /^urn:ratchet:/.test(problem?.type);
   const retryAfter = Number(response.headers.get('retry-after')) || undefined;
-  return new RatchetError(code, status, own ? String(problem.title) : code, retryAfter);
+  return new RatchetError({ ...(own && problem), status: response.status, retryAfter });
 }
 
-/** Whether the same request would be refused again: an answer that is neither a fault nor a limit. */
-export function isRefused({ status }: RatchetError): boolean {
-  return status >= 400 && status < 500 && status !== 429;
+/** Whether the service refused, and would refuse the same request again. */
+export function isRefused({ code, status }: RatchetError): boolean {
+  return code !== 'unavailable' && status! < 500 && status !== 429;
 }
 
-/**
- * Whether nothing can come of the refresh token any more. Only the service's own word counts: a
- * fault, a gateway's 401, or a refusal of the request leaves the session alone.
- */
+/** Whether the service refused a refresh token for good. */
 export function endsSession({ code, status }: RatchetError): boolean {
-  return status === 401 && !['refused', 'access_token_mismatch', 'elsewhere'].includes(code);
+  return status === 401 && !/^(unavailable|access_token_mismatch|elsewhere)$/.test(code);
 }

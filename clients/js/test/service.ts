@@ -1,89 +1,207 @@
-// A service in memory for the client's own tests: one chain of tokens, as the real one keeps it.
-// (The browser's tests in `web/` run against the real one.)
+// The service in memory, for the client's own tests: users, sessions and chains of refresh tokens by
+// the rules of the real one. (The tests in `tests/web` run against the real one.)
 
 /** What goes wrong with the next answers. */
-export type Fault = 'lost' | 'lost before' | 'cut' | 503 | 429 | 403 | 'gateway 401';
+export type Fault = 'lost' | 'lost before' | 'cut' | 'HTML' | 'gateway 401' | number;
+
+interface Chain {
+  readonly id: string;
+  readonly user: string;
+  readonly authTime: number;
+  generation: number;
+  /** When each generation was superseded, in ms. */
+  readonly superseded: number[];
+  ended?: string | undefined;
+}
+
+const WINDOW_MS = 60_000;
 
 export class Service {
-  generation = 0;
-  ended: string | undefined;
+  /** One per sign-in. */
+  readonly chains: Chain[] = [];
+  /** Every path that was requested. */
   requests: string[] = [];
+  /** The refresh tokens that were presented. */
   presented: string[] = [];
   /** The device tokens that came with sign-ins. */
   devices: (string | undefined)[] = [];
+  /** The access tokens that came with requests to `/users`. */
+  bearers: string[] = [];
   faults: Fault[] = [];
   /** What a fault asks for, in seconds. */
   retryAfter = 1;
   /** What every sign-in is refused with. */
   refusal: Response | undefined;
+  /** What `/users` answers instead of its own words. */
+  gateway: Response | undefined;
+  /** What the last answer leaves in the cookie; `undefined` if it leaves it alone. */
+  setCookie: string | undefined;
   life = 300;
   refreshAfter = 200;
 
-  token = (generation = this.generation) => `rt1_${generation}`;
-  access = (generation = this.generation) => `access-${generation}`;
+  get latest(): Chain {
+    return this.chains.at(-1)!;
+  }
+
+  /** The generation of the latest session. */
+  get generation() {
+    return this.latest.generation;
+  }
+
+  set generation(generation: number) {
+    this.latest.generation = generation;
+  }
+
+  get ended() {
+    return this.latest.ended;
+  }
+
+  /** Ends the latest session. */
+  set ended(reason: string | undefined) {
+    this.latest.ended = reason;
+  }
 
   fetch: typeof fetch = async (input, init) => {
     const request = new Request(input, init);
-    const { pathname } = new URL(request.url);
-    this.requests.push(pathname);
     await Promise.resolve();
-    if (pathname === '/users') return this.users(request);
+    return this.handle(request);
+  };
+
+  async handle(request: Request): Promise<Response> {
+    const pathname = new URL(request.url).pathname.replace(/^\/base/, '');
+    this.requests.push(pathname);
+    if (request.method !== 'POST' || pathname === '/users') return this.resource(request);
     const fault = this.faults.shift();
     if (fault === 'lost before') throw new TypeError('network');
+    if (fault === 'HTML') return new Response('<h1>Forbidden</h1>', { status: 403 });
+    if (fault === 'gateway 401') return new Response('{"message":"Unauthorized"}', { status: 401 });
     if (fault === 503 || fault === 429) {
       return problem(fault, 'unavailable', { 'retry-after': String(this.retryAfter) });
     }
     if (fault === 403) return problem(403, 'forbidden_origin');
-    if (fault === 'gateway 401') return new Response('{"message":"Unauthorized"}', { status: 401 });
-    const response = this.answer(pathname, await request.json());
+    if (typeof fault === 'number') return new Response('<h1>Hello from a proxy</h1>', { status: fault });
+    const response = this.answer(pathname, (await request.json()) as Record<string, string>);
     if (fault === 'lost') throw new TypeError('network');
     if (fault === 'cut') return new Response('{"access_token":"ac');
     return response;
-  };
-
-  private answer(path: string, body: Record<string, string | undefined>): Response {
-    if (path === '/authenticate') {
-      this.devices.push(body.device_token);
-      if (this.refusal) return this.refusal;
-      if (body.password !== 'right') return problem(401, 'invalid_credentials');
-      this.ended = undefined;
-      return this.pair({ device_token: `dt1_${this.devices.length}` });
-    }
-    const presented = body.refresh_token ?? this.token();
-    this.presented.push(presented);
-    if (path === '/logout') {
-      this.ended = 'revoked';
-      return new Response(null, { status: 204 });
-    }
-    if (this.ended) return problem(401, this.ended);
-    if (presented === this.token()) this.generation += 1;
-    return this.pair();
   }
 
-  private pair(more: object = {}): Response {
+  /** What the service does with a request, and answers. */
+  answer(path: string, body: Record<string, string | undefined>): Response {
+    this.setCookie = undefined;
+    if (path === '/authenticate') return this.authenticate(body);
+    const presented = body.refresh_token ?? body.cookie ?? this.token();
+    if (path === '/logout' || path === '/refresh') this.presented.push(presented);
+    const { id, generation } = contentOf(presented);
+    const chain = this.chains.find((one) => one.id === id);
+    if (path === '/logout') {
+      if (!chain && body.refresh_token) return problem(400, 'malformed_request');
+      if (chain) chain.ended ??= 'revoked';
+      this.setCookie = '';
+      return new Response(null, { status: 204 });
+    }
+    if (path !== '/refresh') return Response.json({ message: 'x' }, { status: 202 });
+    this.setCookie = '';
+    if (!presented) return problem(401, 'missing_refresh_token');
+    if (!chain) return problem(401, 'malformed');
+    if (chain.ended) return problem(401, chain.ended);
+    return this.rotate(chain, generation, !body.refresh_token);
+  }
+
+  private authenticate(body: Record<string, string | undefined>): Response {
+    this.devices.push(body.device_token);
+    if (this.refusal) return this.refusal;
+    if (body.password !== 'right') return problem(401, 'invalid_credentials');
+    const number = String(this.chains.length).padStart(6, '0');
+    const authTime = Math.floor(Date.now() / 1000);
+    this.chains.push({ id: `sid-${number}`, user: body.name!, authTime, generation: 0, superseded: [] });
+    return this.pair(this.latest, body.mode === 'cookie', { device_token: `dt1_${this.devices.length}` });
+  }
+
+  /** The decision table: the live token rotates, a recent one leads to it, and an old one is theft. */
+  private rotate(chain: Chain, generation: number, isCookie: boolean): Response {
+    if (generation === chain.generation) {
+      chain.superseded[generation] = Date.now();
+      chain.generation += 1;
+      return this.pair(chain, isCookie);
+    }
+    const recent = Date.now() - chain.superseded[generation]! <= WINDOW_MS;
+    if (recent || generation === chain.generation - 1) return this.pair(chain, isCookie);
+    chain.ended = 'reuse_detected';
+    return problem(401, chain.ended);
+  }
+
+  /** The refresh token of a session; without one, an empty cookie's. */
+  token(chain: Chain | undefined = this.latest): string {
+    return chain ? refreshToken(chain.id, chain.generation) : '';
+  }
+
+  private pair(chain: Chain, isCookie: boolean, more: object = {}): Response {
+    this.setCookie = this.token(chain);
     return Response.json({
       ...more,
-      access_token: this.access(),
+      access_token: this.access(chain),
       token_type: 'Bearer',
       expires_in: this.life,
-      refresh_token: this.token(),
+      ...(!isCookie && { refresh_token: this.token(chain) }),
       refresh_token_expires_in: 1000,
       session_expires_in: 5000,
       refresh_after: this.refreshAfter,
     });
   }
 
-  private users(request: Request): Response {
-    const authorization = request.headers.get('authorization');
-    if (this.ended) return problem(401, 'session_ended');
-    if (authorization === `Bearer ${this.access()}`) return Response.json({ users: [] });
+  /** An access token of a session, named after its generation. */
+  access(chain = this.latest): string {
+    const claims = {
+      iss: 'https://auth.example.com',
+      sub: `id of ${chain.user}`,
+      aud: 'api',
+      exp: Math.floor(Date.now() / 1000) + this.life,
+      iat: Math.floor(Date.now() / 1000),
+      jti: `access-${chain.generation}`,
+      client_id: 'first-party',
+      sid: chain.id,
+      auth_time: chain.authTime,
+      name: chain.user,
+      roles: ['tester'],
+      motto: 'Grüße, 世界 🌍',
+    };
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    return `${part({ alg: 'none', typ: 'at+jwt' })}.${part(claims)}.${part({})}`;
+  }
+
+  /** What an API answers that takes access tokens. */
+  resource(request: Request): Response {
+    const token = request.headers.get('authorization')?.replace('Bearer ', '');
+    if (!token) return problem(401, 'missing_access_token');
+    this.bearers.push(token);
+    if (this.gateway) return this.gateway.clone();
+    const { sid, jti } = JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString());
+    const chain = this.chains.find((one) => one.id === sid)!;
+    if (chain.ended) return problem(401, 'session_ended');
+    if (jti === `access-${chain.generation}`) return Response.json({ users: [] });
     return problem(401, 'expired_access_token', { 'is-token-expired': 'true' });
   }
 }
 
-export function problem(status: number, code: string, headers: Record<string, string> = {}): Response {
+/** A refresh token of version 1: ids of user and session, the generation, a secret and a tag. */
+export function refreshToken(sessionId: string, generation: number): string {
+  const bytes = Buffer.alloc(84);
+  bytes.write(sessionId, 16);
+  bytes.writeUInt32BE(generation, 32);
+  return `rt1_${bytes.toString('base64url')}`;
+}
+
+/** Which session a refresh token is of, and which generation it is. */
+export function contentOf(token: string): { id: string; generation: number } {
+  const bytes = Buffer.from(token.slice(4), 'base64url');
+  if (bytes.length !== 84) return { id: '', generation: 0 };
+  return { id: bytes.toString('utf8', 16, 26), generation: bytes.readUInt32BE(32) };
+}
+
+export function problem(status: number, code: string, headers: Record<string, string> = {}, more: object = {}): Response {
   return Response.json(
-    { type: `urn:ratchet:problem:${code}`, title: 'x', status, code },
+    { type: `urn:ratchet:problem:${code}`, title: `The problem is ${code}.`, status, code, ...more },
     { status, headers: { 'content-type': 'application/problem+json', ...headers } },
   );
 }

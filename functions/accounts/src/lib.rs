@@ -65,6 +65,7 @@ pub fn router(state: State, config: &Config) -> Router {
 pub fn requests(generator: &mut schemars::SchemaGenerator) {
     generator.subschema_for::<register::Request>();
     generator.subschema_for::<confirm_email::Request>();
+    generator.subschema_for::<confirm_email::Resend>();
     generator.subschema_for::<routes::Address>();
     generator.subschema_for::<password_reset::Confirm>();
     generator.subschema_for::<password::Request>();

@@ -161,6 +161,7 @@ impl Config {
                 idle: reader.seconds("RATCHET_IDLE_SECONDS", 2_592_000, 1, 31_536_000),
                 absolute: reader.seconds("RATCHET_ABSOLUTE_SECONDS", 7_776_000, 1, 157_680_000),
                 retry_window: reader.seconds("RATCHET_RETRY_WINDOW_SECONDS", 60, 5, 600),
+                late_recoveries: reader.tiny_number("RATCHET_LATE_RECOVERIES", 2, 0, 4),
             },
             revocations: reader.choice(
                 "RATCHET_REVOCATIONS",
@@ -344,6 +345,11 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     fn small_number(&mut self, name: &str, default: u32, min: u32, max: u32) -> u32 {
         let number = self.number(name, default.into(), min.into(), max.into());
         u32::try_from(number).unwrap_or(default)
+    }
+
+    fn tiny_number(&mut self, name: &str, default: u8, min: u8, max: u8) -> u8 {
+        let number = self.number(name, default.into(), min.into(), max.into());
+        u8::try_from(number).unwrap_or(default)
     }
 
     fn count(&mut self, name: &str, default: usize, min: usize, max: usize) -> usize {

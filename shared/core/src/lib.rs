@@ -12,6 +12,7 @@
 //! * [`password`] and [`user`] – who may sign in
 //! * [`attempts`] and [`device_token`] – how often passwords may be guessed, and who is no stranger
 //! * [`email`], [`letter`] and [`challenge`] – what is sent by e-mail, and what it proves
+//! * [`registration`] – who has an address, and who waits for its confirmation
 //! * [`trusted_proxies`] and [`network`] – where requests come from
 //! * [`cors`] – which web applications may call
 //! * [`config`] – every setting, read once into one typed value
@@ -33,6 +34,7 @@ pub mod letter;
 pub mod network;
 pub mod password;
 pub mod refresh_token;
+pub mod registration;
 pub mod revocations;
 pub mod rotation;
 pub mod seal;

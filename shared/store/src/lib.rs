@@ -2,7 +2,7 @@
 //!
 //! One method per atomic operation; what an operation means is decided in `ratchet-core`. A failed
 //! condition is a result, not an error; every error says whether another try may help. A write is a
-//! list of named conditions and changes (`write.rs`, `expression.rs`); `tests/CONDITIONS.md` lists the
+//! list of named conditions and changes (`write.rs`, `expression.rs`); `tests/README.md` lists the
 //! test of each.
 
 pub mod attempts;
@@ -29,6 +29,6 @@ pub use error::StoreError;
 pub use key_ring::{KeyRingCache, LoadError};
 pub use observer::{Call, Observer};
 pub use outbox::Outbox;
-pub use sessions::{RotateResult, Sessions};
+pub use sessions::{SessionUpdate, Sessions};
 pub use stores::Stores;
 pub use users::{Account, ConfirmResult, Credentials, NewUser, Registration, ResetResult, Users};

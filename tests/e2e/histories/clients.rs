@@ -28,7 +28,10 @@ pub(super) struct Scenario {
 pub(super) enum Act {
     /// Presented a token that it had every reason to believe in.
     Refresh,
-    /// Presented a token that was superseded longer ago than the window.
+    /// Presented a token whose successor came in longer ago than the window, and is the last one
+    /// that anybody knows: as after a lost answer.
+    Late,
+    /// Presented a token two rotations or more behind, superseded longer ago than the window.
     Steal,
     /// Logged the session out.
     LogOut,
@@ -53,6 +56,9 @@ pub(super) struct Operation {
     pub(super) code: String,
     /// The refresh token of a 200.
     pub(super) token: Option<String>,
+    /// Whether the session's item was revoked when this had just answered. Only then is no rotation
+    /// written any more that read the user before.
+    pub(super) left_revoked: bool,
 }
 
 /// Everything that happened.
@@ -150,8 +156,8 @@ impl Client {
             let (act, token) = match (dice, old) {
                 (0..5, _) => (Act::LogOut, last),
                 (5..8, _) => (Act::EndAll, last),
-                (8..14, Some(old)) => (Act::Steal, old),
-                (14..200, _) => match &self.previous {
+                (8..20, Some((act, old))) => (act, old),
+                (20..200, _) => match &self.previous {
                     Some((session, token)) if *session == shared.number => {
                         (Act::Refresh, token.clone())
                     }
@@ -164,11 +170,13 @@ impl Client {
         let presented = ids(&token).generation;
         let (began, began_at) = (self.stage.clock.fetch_add(1, Ordering::SeqCst), now());
         let (status, body) = match act {
-            Act::Refresh | Act::Steal => self.service.post("/refresh", &token).await,
+            Act::Refresh | Act::Late | Act::Steal => self.service.post("/refresh", &token).await,
             Act::LogOut => self.service.post("/logout", &token).await,
             Act::EndAll => self.service.end_all(&access).await,
         };
         let (ended, ended_at) = (self.stage.clock.fetch_add(1, Ordering::SeqCst), now());
+        let left_revoked = status == 204
+            && world.session(&token).await.is_some_and(|session| session.revoked.is_some());
         let text = |name: &str| body[name].as_str().map(str::to_owned);
         let operation = Operation {
             act,
@@ -181,6 +189,7 @@ impl Client {
             status,
             code: text("code").unwrap_or_default(),
             token: text("refresh_token"),
+            left_revoked,
         };
         self.learn(world, slot, &operation, token).await;
     }
@@ -217,10 +226,14 @@ impl Client {
     }
 }
 
-/// A token whose successor came in longer ago than the window, with a second to spare.
-fn old_token(shared: &Shared) -> Option<String> {
+/// A token whose successor came in longer ago than the window, with a second to spare, and what it
+/// is to present it.
+fn old_token(shared: &Shared) -> Option<(Act, String)> {
     let long_ago = now().minus(Duration::from_secs(WINDOW_SECONDS + 1)).get();
     let successors = shared.tokens.iter().skip(1);
     let mut old = shared.tokens.iter().zip(successors).filter(|(_, (at, _))| *at < long_ago);
-    old.next_back().map(|((_, token), _)| token.clone())
+    let ((_, token), _) = old.next_back()?;
+    let (_, last) = shared.tokens.last()?;
+    let is_parent = ids(token).generation + 1 == ids(last).generation;
+    Some((if is_parent { Act::Late } else { Act::Steal }, token.clone()))
 }

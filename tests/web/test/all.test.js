@@ -1,5 +1,6 @@
 // All tests in one process, so that they share one stack and one browser.
 
 import './clients.js';
+import './library.js';
 import './page.js';
 import './account.js';

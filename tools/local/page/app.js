@@ -1,6 +1,7 @@
 // The demonstration: signs in with the client in `clients/js` and shows what becomes of the tokens.
 
 import { createClient } from '/client/index.js';
+import { leases } from '/client/leases.js';
 
 import { Account, refuse } from './account.js';
 import { Chain } from './chain.js';
@@ -25,7 +26,10 @@ const ALARMS = ['reuse_detected', 'user_disabled'];
 const account = new Account(api, say);
 const chain = new Chain($('tokens'), settings.retryWindowSeconds);
 const clients = Object.fromEntries(
-  ['cookie', 'token'].map((mode) => [mode, createClient({ baseUrl: api, mode })]),
+  ['cookie', 'token'].map((mode) => {
+    const turns = navigator.locks ? {} : { locks: leases(`ratchet:${mode}:leases`) };
+    return [mode, createClient({ baseUrl: api, mode, ...turns })];
+  }),
 );
 let client = clients[recall()];
 let lastAccessToken;
@@ -236,14 +240,19 @@ form.elements.name.value = settings.demoUser.name;
 form.elements.password.value = settings.demoUser.password;
 $('second-tab').href = location.href;
 for (const mode of Object.keys(clients)) {
-  clients[mode].onSession((session, reason) => session || reason ? changed(mode, session, reason) : undefined);
+  // Without a user it is no sign-out, but the answer to `resume`.
+  clients[mode].subscribe(({ session, userId, reason }) => changed(mode, session, userId && reason));
 }
 setInterval(tick, 250);
 try {
-  if (!(await client.resume())) changed(recall(), null, undefined);
+  await client.resume();
+  if (client.status === 'unknown') {
+    account.show(false);
+    say('The service cannot be reached. Trying again.', true);
+  }
 } catch (error) {
   account.show(false);
-  say(`The service can not be reached: ${error.message}.`, true);
+  say(error.message, true);
 }
 // The link of a message leads here, from another tab or from this very page.
 const follow = () => account.follow(new URLSearchParams(location.hash.slice(1)));

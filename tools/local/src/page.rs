@@ -14,7 +14,7 @@ use tokio::{
 use crate::{demo_users::ADA, services::Services, stack::Stack, workspace::Workspace};
 
 /// What is served, from where in the checkout, and as what.
-const FILES: [(&str, &str, &str); 10] = [
+const FILES: [(&str, &str, &str); 12] = [
     ("/", "tools/local/page/index.html", HTML),
     ("/style.css", "tools/local/page/style.css", "text/css"),
     ("/app.js", "tools/local/page/app.js", JAVASCRIPT),
@@ -23,7 +23,9 @@ const FILES: [(&str, &str, &str); 10] = [
     ("/api.html", "tools/local/page/api.html", HTML),
     ("/api.js", "tools/local/page/api.js", JAVASCRIPT),
     ("/client/index.js", "clients/js/dist/index.js", JAVASCRIPT),
+    ("/client/leases.js", "clients/js/dist/leases.js", JAVASCRIPT),
     ("/client/session.js", "clients/js/dist/session.js", JAVASCRIPT),
+    ("/client/state.js", "clients/js/dist/state.js", JAVASCRIPT),
     ("/client/turns.js", "clients/js/dist/turns.js", JAVASCRIPT),
 ];
 

@@ -13,6 +13,7 @@
 mod attempts;
 mod challenges;
 mod networks;
+mod registrations;
 mod session_cap;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};

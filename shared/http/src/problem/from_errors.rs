@@ -35,6 +35,7 @@ impl From<Fault> for Problem {
             | Fault::Issue(_)
             | Fault::Random(_)
             | Fault::Hash(_)
+            | Fault::Contended
             | Fault::Contradiction => Self::Unavailable,
             Fault::HashAborted | Fault::Seal(_) => Self::Internal,
         };

@@ -27,14 +27,14 @@ pub enum ConfirmResult {
 /// What became of a new password.
 #[derive(Debug)]
 pub enum ResetResult {
-    /// This call set it. The account is as it was before.
-    Reset(Account),
+    /// This call set it.
+    Reset,
     /// The same proof set a password before, and the account has one since.
     ///
     /// # Security
     /// The request is done only if its password is the account's, which the caller has to verify; and
     /// such requests have to be counted, or they would be a way to guess the password.
-    MetBefore(Account),
+    MetBefore(Box<Account>),
     /// The proof is worth nothing.
     Invalid,
 }
@@ -97,22 +97,25 @@ impl Users {
 }
 
 impl Users {
-    /// Whether an account that expires has lost its name or its address to a later registration.
-    pub(super) async fn has_lost_pointers(&self, account: &Account) -> Result<bool, StoreError> {
-        if account.expires_at.is_none() {
-            return Ok(false);
-        }
-        let (name, email) = tokio::join!(
-            self.get(item::name_pk(&account.name_key)),
+    /// Whether a registration that waits has lost its name to a later one, or its round is over.
+    pub(super) async fn has_lost(&self, account: &Account) -> Result<bool, StoreError> {
+        let Some(round) = account.round else { return Ok(false) };
+        let (lost_name, address) = tokio::join!(
+            self.has_lost_name(account),
             self.get(item::email_pk(account.email.as_str()))
         );
-        for pointer in [name?, email?] {
-            let owner = pointer.as_ref().map(|pointer| item::user_id(&Reader(pointer)));
-            if owner.transpose()? != Some(account.user.id) {
-                return Ok(true);
-            }
+        let address = item::to_address(address?.as_ref())?;
+        Ok(lost_name? || address.is_lost_for(account.user.id, round))
+    }
+
+    /// Whether a registration that waits has lost its name to a later one.
+    pub(super) async fn has_lost_name(&self, account: &Account) -> Result<bool, StoreError> {
+        if account.round.is_none() {
+            return Ok(false);
         }
-        Ok(false)
+        let name = self.get(item::name_pk(&account.name_key)).await?;
+        let owner = name.as_ref().map(|pointer| item::user_id(&Reader(pointer))).transpose()?;
+        Ok(owner != Some(account.user.id))
     }
 }
 

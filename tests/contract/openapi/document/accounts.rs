@@ -51,7 +51,8 @@ fn open() -> Vec<Operation> {
     });
     let address = json!({"email": "ada@example.com"});
     let token = json!({"token": "rm1_…"});
-    let code = json!({"email": "ada@example.com", "code": "012345"});
+    let code = json!({"email": "ada@example.com", "name": "ada", "code": "012345"});
+    let for_one = json!({"email": "ada@example.com", "name": "ada"});
     let with_password = |evidence: &Value| {
         let mut body = evidence.clone();
         if let Some(body) = body.as_object_mut() {
@@ -78,6 +79,10 @@ fn open() -> Vec<Operation> {
                 Problem::Forbidden,
             ]),
         Operation::new("post", "/users/confirm-email", "confirmEmail", "Confirms an address")
+            .description(
+                "Several registrations may wait for one address. With `name`, a code counts for that \
+                 registration only. The first confirmation ends the others.",
+            )
             .takes(
                 JSON,
                 "ConfirmEmailRequest",
@@ -91,7 +96,11 @@ fn open() -> Vec<Operation> {
             "resendConfirmation",
             "Sends the message to confirm an address again",
         )
-        .takes(JSON, "AddressRequest", &[("an address", address.clone())])
+        .takes(
+            JSON,
+            "ResendConfirmationRequest",
+            &[("an address", address.clone()), ("one registration", for_one)],
+        )
         .answers(202, "A message follows, if there is anything to confirm", "Accepted", &accepted())
         .refuses(&[too_many()]),
         Operation::new("post", "/users/password-reset", "askReset", "Asks for a new password")

@@ -1,0 +1,38 @@
+"use strict";
+// One at a time: within a client, and with Web Locks over all tabs of a browser.
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.turns = turns;
+exports.within = within;
+const session_js_1 = require("./session.js");
+/** How long to wait for a lock, in ms. The service keeps sessions whole without it. */
+const LOCK = 5_000;
+/**
+ * Takes turns, under a lock if there are any. A lock that is refused or not granted in time is done
+ * without: a tab that never gives it back must not stop the others.
+ */
+function turns(name, locks) {
+    let last = Promise.resolve();
+    return (work) => {
+        const turn = last.then(async () => {
+            let begun;
+            const run = () => (begun ??= work());
+            if (locks) {
+                const granted = new Promise((resolve) => {
+                    locks.request(name, () => (resolve(0), run())).catch(resolve);
+                });
+                await within(LOCK, granted).catch(() => { });
+            }
+            return run();
+        });
+        last = turn.catch(() => { });
+        return turn;
+    };
+}
+/** Rejects if `work` takes longer than `ms`. */
+function within(ms, work) {
+    let timer;
+    const late = new Promise((_, reject) => {
+        timer = setTimeout(() => reject(new session_js_1.RatchetError()), ms);
+    });
+    return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,2 @@
+// The interface of a client.
+export {};
