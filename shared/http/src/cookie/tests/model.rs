@@ -403,7 +403,7 @@ fn foreign() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let cookie = prop_oneof![
         (OTHER_DEPLOYMENT..=u8::MAX, 0..9_u32)
             .prop_map(|(number, generation)| cookie(number, generation).into_bytes()),
-        prop::sample::select(&known).prop_map(|cookie| cookie.as_bytes().to_vec()),
+        prop::sample::select(known.to_vec()).prop_map(|cookie| cookie.as_bytes().to_vec()),
         vec(byte, 0..40),
     ];
     vec(cookie, 0..12)
