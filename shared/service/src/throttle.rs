@@ -5,7 +5,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use ratchet_core::{
-    attempts::{AttemptId, AttemptKey, AttemptPolicy, Throttle, ThrottleDecision},
+    attempts::{AttemptId, AttemptKey, AttemptPolicy, Throttle, ThrottleDecision, to_undo},
     device_token::DeviceId,
     entropy::random,
     error_chain::ErrorChain,
@@ -145,15 +145,16 @@ impl AttemptLimiter {
         };
         // At the same time, so that IPv6 takes no longer than IPv4.
         let (taken, site_taken) = tokio::join!(self.take(&key, throttle, id, now), take_of_site);
-        let (error, counted) = match (taken, site_taken) {
-            (Ok(()), Ok(())) => return Ok(RecordedAttempt { key, site, id }),
-            (Ok(()), Err(error)) => (error, Some(key)),
-            (Err(error), Ok(())) => (error, site),
-            (Err(error), Err(_)) => (error, None),
-        };
-        if let Some(key) = counted {
-            self.give_back(&key, id).await;
+        let counters = [Some(&key), site.as_ref()].into_iter();
+        for (counter, undo) in counters.zip(to_undo([taken.is_ok(), site_taken.is_ok()])) {
+            if let Some(counter) = counter.filter(|_| undo) {
+                self.give_back(counter, id).await;
+            }
         }
+        let error = match taken.and(site_taken) {
+            Ok(()) => return Ok(RecordedAttempt { key, site, id }),
+            Err(error) => error,
+        };
         if let AttemptError::Throttled(_) = error {
             record(SecurityEvent::AttemptRefused { kind: counter.kind() }, None, None);
         }

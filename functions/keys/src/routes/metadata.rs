@@ -1,5 +1,8 @@
-//! `GET /.well-known/oauth-authorization-server` (RFC 8414), also under its older name
-//! `openid-configuration` (§5), where API Gateway and other verifiers look for `jwks_uri`.
+//! `GET /.well-known/oauth-authorization-server` (RFC 8414), also as `openid-configuration`, where API
+//! Gateway, Spring and other verifiers look for `jwks_uri`.
+//!
+//! Ratchet is no `OpenID` provider: it has no authorization endpoint, so the document names none, and
+//! it issues no ID tokens. Libraries that read the second name require members about them anyway.
 
 use std::sync::Arc;
 
@@ -19,8 +22,12 @@ pub(crate) struct Metadata<'a> {
     token_endpoint: String,
     revocation_endpoint: String,
     grant_types_supported: [&'static str; 1],
-    /// Mandatory, and empty because there is no authorization endpoint.
-    response_types_supported: [&'static str; 0],
+    /// Required by RFC 8414, which forbids an empty list (§3.2). `none` returns no code and no token.
+    response_types_supported: [&'static str; 1],
+    /// Required by `OpenID` Connect Discovery 1.0 §3. A user has the same `sub` everywhere.
+    subject_types_supported: [&'static str; 1],
+    /// Required by the same. Verifiers take the algorithms that they accept from here.
+    id_token_signing_alg_values_supported: Vec<&'static str>,
     token_endpoint_auth_methods_supported: [&'static str; 1],
     revocation_endpoint_auth_methods_supported: [&'static str; 1],
     access_token_signing_alg_values_supported: Vec<&'static str>,
@@ -34,18 +41,19 @@ pub(crate) async fn metadata(
     let issuer = public.issuer.as_str();
     let url = |path: &str| format!("{}{path}", issuer.trim_end_matches('/'));
     let published = SignatureAlgorithm::ALL.into_iter().filter(|one| !one.is_symmetric());
+    let algorithms: Vec<_> = published.map(SignatureAlgorithm::name).collect();
     let metadata = Metadata {
         issuer,
         jwks_uri: url("/.well-known/jwks.json"),
         token_endpoint: url("/oauth2/token"),
         revocation_endpoint: url("/oauth2/revoke"),
         grant_types_supported: ["refresh_token"],
-        response_types_supported: [],
+        response_types_supported: ["none"],
+        subject_types_supported: ["public"],
+        id_token_signing_alg_values_supported: algorithms.clone(),
         token_endpoint_auth_methods_supported: ["none"],
         revocation_endpoint_auth_methods_supported: ["none"],
-        access_token_signing_alg_values_supported: published
-            .map(SignatureAlgorithm::name)
-            .collect(),
+        access_token_signing_alg_values_supported: algorithms,
     };
     cacheable(&request, &metadata, public.max_age)
 }

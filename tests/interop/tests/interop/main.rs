@@ -80,3 +80,14 @@ async fn the_example_service_lets_in_who_has_a_token() {
     assert_eq!(service.whoami(None).await.0, 401);
     assert_eq!(service.whoami(Some("x")).await.0, 401);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_openid_client_refreshes_and_revokes_knowing_the_issuer_only() {
+    let _turn = TURN.lock().await;
+    let fixture = Fixture::start().await;
+    let issuer = Issuer::start(&fixture, SignatureAlgorithm::Es256).await;
+    let (_, refresh_token) = issuer.tokens().await;
+    if let Some(error) = verifiers::openid_client(&fixture, &issuer, &refresh_token).await {
+        assert_eq!(error, "invalid_grant");
+    }
+}
