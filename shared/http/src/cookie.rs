@@ -42,10 +42,11 @@ use crate::{Problem, problem::InvalidAttempt, tokens::without_refresh_token};
 /// The header that a request with the cookie must have, with any value.
 pub const CONFIRMATION: HeaderName = HeaderName::from_static("x-ratchet");
 
-/// Who keeps the refresh token.
+/// Who keeps the refresh token: the client (`token`), which finds it in the body of the response, or
+/// the browser, in a cookie.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema))]
 pub enum Mode {
     /// The client: the token is in the body of the response.
     #[default]

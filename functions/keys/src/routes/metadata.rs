@@ -12,40 +12,84 @@ use serde::Serialize;
 use crate::Public;
 
 #[derive(Serialize)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "Metadata"))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema))]
 pub(crate) struct Metadata<'a> {
     issuer: &'a str,
     jwks_uri: String,
     token_endpoint: String,
     revocation_endpoint: String,
+    #[cfg_attr(feature = "contract", schema(min_items = 1, max_items = 1))]
     grant_types_supported: [&'static str; 1],
     /// Mandatory, and empty because there is no authorization endpoint.
+    #[cfg_attr(feature = "contract", schema(schema_with = no_response_types))]
     response_types_supported: [&'static str; 0],
+    #[cfg_attr(feature = "contract", schema(min_items = 1, max_items = 1))]
     token_endpoint_auth_methods_supported: [&'static str; 1],
+    #[cfg_attr(feature = "contract", schema(min_items = 1, max_items = 1))]
     revocation_endpoint_auth_methods_supported: [&'static str; 1],
     access_token_signing_alg_values_supported: Vec<&'static str>,
 }
 
-/// The URLs of everything. They come from the configured issuer, never from the request.
+/// The URLs of everything (RFC 8414).
+///
+/// They come from the configured issuer, never from the request.
+#[cfg_attr(feature = "contract", utoipa::path(
+    get, path = "/.well-known/oauth-authorization-server", operation_id = "metadata",
+    params(ratchet_http::contract::IfNoneMatch),
+    responses(
+        (
+            status = 200, description = "May be cached as `Cache-Control` says",
+            body = Metadata, example = json!(Metadata::new("https://auth.example.com")),
+        ),
+        (status = 304, description = "The client's copy is current"),
+    ),
+))]
 pub(crate) async fn metadata(
     State(public): State<Arc<Public>>,
     request: HeaderMap,
 ) -> Result<Response, Problem> {
-    let issuer = public.issuer.as_str();
-    let url = |path: &str| format!("{}{path}", issuer.trim_end_matches('/'));
-    let published = SignatureAlgorithm::ALL.into_iter().filter(|one| !one.is_symmetric());
-    let metadata = Metadata {
-        issuer,
-        jwks_uri: url("/.well-known/jwks.json"),
-        token_endpoint: url("/oauth2/token"),
-        revocation_endpoint: url("/oauth2/revoke"),
-        grant_types_supported: ["refresh_token"],
-        response_types_supported: [],
-        token_endpoint_auth_methods_supported: ["none"],
-        revocation_endpoint_auth_methods_supported: ["none"],
-        access_token_signing_alg_values_supported: published
-            .map(SignatureAlgorithm::name)
-            .collect(),
-    };
-    cacheable(&request, &metadata, public.max_age)
+    cacheable(&request, &Metadata::new(&public.issuer), public.max_age)
+}
+
+impl<'a> Metadata<'a> {
+    fn new(issuer: &'a str) -> Self {
+        let url = |path: &str| format!("{}{path}", issuer.trim_end_matches('/'));
+        let published = SignatureAlgorithm::ALL.into_iter().filter(|one| !one.is_symmetric());
+        Self {
+            issuer,
+            jwks_uri: url("/.well-known/jwks.json"),
+            token_endpoint: url("/oauth2/token"),
+            revocation_endpoint: url("/oauth2/revoke"),
+            grant_types_supported: ["refresh_token"],
+            response_types_supported: [],
+            token_endpoint_auth_methods_supported: ["none"],
+            revocation_endpoint_auth_methods_supported: ["none"],
+            access_token_signing_alg_values_supported: published
+                .map(SignatureAlgorithm::name)
+                .collect(),
+        }
+    }
+}
+
+#[cfg(feature = "contract")]
+fn no_response_types() -> utoipa::openapi::schema::Array {
+    let description = "Mandatory, and empty because there is no authorization endpoint.";
+    utoipa::openapi::ArrayBuilder::new().description(Some(description)).max_items(Some(0)).build()
+}
+
+/// Describes the same route under its older name.
+#[cfg(feature = "contract")]
+pub(crate) struct OlderName;
+
+#[cfg(feature = "contract")]
+impl utoipa::Modify for OlderName {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        let paths = &mut description.paths.paths;
+        let mut route = paths.get("/.well-known/oauth-authorization-server").cloned();
+        if let Some(operation) = route.as_mut().and_then(|route| route.get.as_mut()) {
+            operation.operation_id = Some("metadataByItsOlderName".to_owned());
+            operation.summary = Some("The URLs of everything (RFC 8414 §5).".to_owned());
+        }
+        paths.extend(route.map(|route| ("/.well-known/openid-configuration".to_owned(), route)));
+    }
 }
