@@ -179,6 +179,9 @@ fn check_ends(operations: &[&Operation]) {
             other => panic!("{other}: {refresh:?}"),
         }
     }
+    for end in operations.iter().filter(|operation| operation.status == 204) {
+        assert!(end.left_revoked, "a rotation in flight may still be written: {end:?}");
+    }
     for theft in operations.iter().filter(|operation| operation.act == Act::Steal) {
         assert!([401, 503].contains(&theft.status), "an old token is accepted: {theft:?}");
     }

@@ -21,12 +21,14 @@ use super::me::Profile;
 
 /// Shows an account.
 ///
-/// For the role `admin`, in the access token and at this moment.
+/// The caller needs the role `admin`, both in the access token and now.
 #[cfg_attr(feature = "contract", utoipa::path(
     get, path = "/users/{id}", operation_id = "showUser",
     security(("accessToken" = [])),
     params(UserPath),
-    responses((status = 200, description = "The account", body = Profile, example = Profile::example)),
+    responses((
+        status = 200, description = "The account", body = Profile, example = Profile::example,
+    )),
     extensions(("x-refusals" = json!(["session_ended", "forbidden", "not_found"]))),
 ))]
 pub(crate) async fn show(
@@ -68,7 +70,7 @@ impl Change {
 
 /// Disables or enables a user, or sets the roles.
 ///
-/// For the role `admin`, in the access token and at this moment.
+/// The caller needs the role `admin`, both in the access token and now.
 #[cfg_attr(feature = "contract", utoipa::path(
     patch, path = "/users/{id}", operation_id = "administerUser",
     security(("accessToken" = [])),
@@ -96,7 +98,7 @@ pub(crate) async fn change(
 
 /// Ends all sessions of a user.
 ///
-/// For the role `admin`, in the access token and at this moment.
+/// The caller needs the role `admin`, both in the access token and now.
 #[cfg_attr(feature = "contract", utoipa::path(
     delete, path = "/users/{id}/sessions", operation_id = "endUserSessions",
     security(("accessToken" = [])),
@@ -115,7 +117,7 @@ pub(crate) async fn end_sessions(
 
 /// Deletes a user.
 ///
-/// For the role `admin`, in the access token and at this moment.
+/// The caller needs the role `admin`, both in the access token and now.
 #[cfg_attr(feature = "contract", utoipa::path(
     delete, path = "/users/{id}", operation_id = "deleteUser",
     security(("accessToken" = [])),

@@ -12,8 +12,6 @@ use ratchet_http::{
 use ratchet_service::accounts::{Accounts, Evidence};
 use serde::Deserialize;
 
-#[cfg(feature = "contract")]
-use super::Accepted;
 use super::accepted;
 
 /// The request body.
@@ -43,7 +41,9 @@ impl Describe for Request {
 
 /// Confirms an address.
 ///
-/// It is the address of a registration, or the one that is to replace a user's address.
+/// It is the address of a registration, or the one that is to replace a user's address. Several
+/// registrations may wait for one address. With `name`, a code counts for that registration only.
+/// The first confirmation ends the others.
 #[cfg_attr(feature = "contract", utoipa::path(
     post, path = "/users/confirm-email", operation_id = "confirmEmail",
     request_body(content = Request, examples(
@@ -89,8 +89,14 @@ impl Describe for Resend {
     post, path = "/users/confirm-email/resend", operation_id = "resendConfirmation",
     request_body(content = Resend, examples(
         ("an-address" = (summary = "an address", value = json!({"email": "ada@example.com"}))),
+        ("one-registration" = (summary = "one registration", value = json!({
+            "email": "ada@example.com", "name": "ada",
+        }))),
     )),
-    responses((status = 202, description = "A message follows, if there is anything to confirm", body = Accepted, example = Accepted::new)),
+    responses((
+        status = 202, description = "A message follows, if there is anything to confirm",
+        body = super::Accepted, example = super::Accepted::new,
+    )),
     extensions(("x-refusals" = json!(["too_many_attempts"]))),
 ))]
 pub(crate) async fn resend(

@@ -13,8 +13,6 @@ use ratchet_service::accounts::Accounts;
 use ratchet_store::Account;
 use serde::{Deserialize, Serialize};
 
-#[cfg(feature = "contract")]
-use super::Accepted;
 use super::accepted;
 use crate::own::Own;
 
@@ -54,7 +52,9 @@ impl From<Account> for Profile {
 #[cfg_attr(feature = "contract", utoipa::path(
     get, path = "/users/me", operation_id = "showAccount",
     security(("accessToken" = [])),
-    responses((status = 200, description = "The account", body = Profile, example = Profile::example)),
+    responses((
+        status = 200, description = "The account", body = Profile, example = Profile::example,
+    )),
     extensions(("x-refusals" = json!(["session_ended"]))),
 ))]
 pub(crate) async fn show(Own(own): Own) -> Response {
@@ -88,7 +88,10 @@ impl Describe for Change {
             "email": "ada@example.org", "password": "correct horse battery staple",
         }))),
     )),
-    responses((status = 202, description = "A message follows", body = Accepted, example = Accepted::new)),
+    responses((
+        status = 202, description = "A message follows",
+        body = super::Accepted, example = super::Accepted::new,
+    )),
     extensions(("x-refusals" = json!([
         "session_ended", "wrong_password", "too_many_attempts", "account_locked",
     ]))),

@@ -11,8 +11,6 @@ use ratchet_http::{
 use ratchet_service::accounts::{Accounts, Evidence};
 use serde::Deserialize;
 
-#[cfg(feature = "contract")]
-use super::Accepted;
 use super::{Address, accepted};
 
 /// Requests a message with which the password can be reset.
@@ -21,7 +19,10 @@ use super::{Address, accepted};
     request_body(content = Address, examples(
         ("an-address" = (summary = "an address", value = json!({"email": "ada@example.com"}))),
     )),
-    responses((status = 202, description = "A message follows, if it is the address of a user", body = Accepted, example = Accepted::new)),
+    responses((
+        status = 202, description = "A message follows, if it is the address of a user",
+        body = super::Accepted, example = super::Accepted::new,
+    )),
     extensions(("x-refusals" = json!(["too_many_attempts"]))),
 ))]
 pub(crate) async fn request(

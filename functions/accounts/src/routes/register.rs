@@ -10,8 +10,6 @@ use ratchet_http::{
 use ratchet_service::accounts::{Accounts, Registrant};
 use serde::Deserialize;
 
-#[cfg(feature = "contract")]
-use super::Accepted;
 use super::accepted;
 
 /// The request body. Clients may set nothing else.
@@ -36,14 +34,17 @@ impl Describe for Request {
 
 /// Registers a user.
 ///
-/// The response is the same whether or not the name and the address are taken; the message that
-/// follows says it. Where self sign-up is disabled, only administrators can register users.
+/// The response is the same whether or not the name and the address are taken; only the message
+/// says so. Where self sign-up is disabled, only administrators can register users.
 #[cfg_attr(feature = "contract", utoipa::path(
     post, path = "/users", operation_id = "register",
     request_body(content = Request, examples(("a-user" = (summary = "a user", value = json!({
         "name": "ada", "email": "ada@example.com", "password": "correct horse battery staple",
     }))))),
-    responses((status = 202, description = "A message follows", body = Accepted, example = Accepted::new)),
+    responses((
+        status = 202, description = "A message follows",
+        body = super::Accepted, example = super::Accepted::new,
+    )),
     extensions(("x-refusals" = json!([
         "password_refused", "too_many_attempts", "missing_access_token", "invalid_access_token",
         "expired_access_token", "stale_access_token", "session_ended", "forbidden",

@@ -7,8 +7,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use ratchet_core::{password::Password, session::Session};
-#[cfg(feature = "contract")]
-use ratchet_http::contract::{CookieConfirmation, FirstTokenPair, optional as optional_value};
 use ratchet_http::{
     Problem,
     body::{Describe, Json},
@@ -86,7 +84,7 @@ impl fmt::Debug for Request {
 /// that no script can read.
 #[cfg_attr(feature = "contract", utoipa::path(
     post, path = "/authenticate", operation_id = "authenticate",
-    params(CookieConfirmation),
+    params(ratchet_http::contract::CookieConfirmation),
     request_body(content = Request, examples(
         ("a-program" = (summary = "a program", value = json!({
             "name": "ada", "password": "correct horse battery staple",
@@ -96,7 +94,7 @@ impl fmt::Debug for Request {
             "mode": "cookie",
         }))),
     )),
-    responses((status = 200, response = inline(FirstTokenPair))),
+    responses((status = 200, response = inline(ratchet_http::contract::FirstTokenPair))),
     extensions(("x-refusals" = json!([
         "invalid_credentials", "email_not_confirmed", "forbidden_origin", "too_many_attempts",
         "account_locked",
@@ -128,7 +126,8 @@ pub(crate) async fn handle(
 
 #[cfg(feature = "contract")]
 fn optional_mode() -> utoipa::openapi::Schema {
-    optional_value(<Mode as utoipa::PartialSchema>::schema(), "Who keeps the refresh token.")
+    let mode = <Mode as utoipa::PartialSchema>::schema();
+    ratchet_http::contract::optional(mode, "Who keeps the refresh token.")
 }
 
 #[cfg(test)]

@@ -82,7 +82,10 @@ pub(crate) async fn list(
 #[cfg_attr(feature = "contract", utoipa::path(
     delete, path = "/users/me/sessions/{id}", operation_id = "endSession",
     security(("accessToken" = [])),
-    params(("id" = String, Path, description = "`id` of a session in the list", example = json!(EXAMPLE))),
+    params((
+        "id" = String, Path, description = "`id` of a session in the list",
+        example = json!(EXAMPLE),
+    )),
     responses((status = 204, description = "The session has ended")),
     extensions(("x-refusals" = json!(["session_ended", "not_found"]))),
 ))]
