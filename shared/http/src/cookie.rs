@@ -46,10 +46,11 @@ pub const CONFIRMATION: HeaderName = HeaderName::from_static("x-ratchet");
 /// session, and seldom two. Tokens that are not genuine cost nothing.
 const MAX: usize = 8;
 
-/// Who keeps the refresh token.
+/// Who keeps the refresh token: the client (`token`), which finds it in the body of the response, or
+/// the browser, in a cookie.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema))]
 pub enum Mode {
     /// The client: the token is in the body of the response.
     #[default]
