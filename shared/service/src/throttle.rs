@@ -36,9 +36,9 @@ pub struct RecordedAttempt {
     id: AttemptId,
 }
 
-/// Which counter an attempt goes to.
+/// What attempts are counted for.
 #[derive(Debug, Clone, Copy)]
-pub enum Counter<'a> {
+pub enum AttemptScope<'a> {
     /// Sign-ins from a network.
     Network(Option<IpAddr>),
     /// Sign-ins to the account with this name, as typed, from unknown devices.
@@ -79,7 +79,7 @@ pub enum AttemptError {
 
 from_faults!(AttemptError);
 
-impl Counter<'_> {
+impl AttemptScope<'_> {
     fn key(self, now: UnixMillis) -> AttemptKey {
         match self {
             Self::Network(source) => AttemptKey::network(source, now),
@@ -131,12 +131,12 @@ impl AttemptLimiter {
     /// [`AttemptError`]; the attempt was not counted and must not be made.
     pub async fn record_attempt(
         &self,
-        counter: Counter<'_>,
+        scope: AttemptScope<'_>,
         now: UnixMillis,
     ) -> Result<RecordedAttempt, AttemptError> {
-        let (key, site) = (counter.key(now), counter.site_key(now));
+        let (key, site) = (scope.key(now), scope.site_key(now));
         let id = AttemptId::new(random()?);
-        let (throttle, site_throttle) = (counter.throttle(&self.policy), self.policy.site());
+        let (throttle, site_throttle) = (scope.throttle(&self.policy), self.policy.site());
         let take_of_site = async {
             match &site {
                 None => Ok(()),
@@ -156,7 +156,7 @@ impl AttemptLimiter {
             Err(error) => error,
         };
         if let AttemptError::Throttled(_) = error {
-            record(SecurityEvent::AttemptRefused { kind: counter.kind() }, None, None);
+            record(SecurityEvent::AttemptRefused { kind: scope.kind() }, None, None);
         }
         Err(error)
     }

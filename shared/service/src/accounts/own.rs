@@ -21,7 +21,7 @@ use crate::{
     clock,
     events::{AccountChange, SecurityEvent, record},
     fault::from_faults,
-    throttle::{AttemptError, Counter, Throttled},
+    throttle::{AttemptError, AttemptScope, Throttled},
 };
 
 /// How long a request that changed the password is recognised when it comes again.
@@ -140,7 +140,7 @@ impl Accounts {
             return Ok(false);
         }
         let Ok(password) = Password::typed(typed_new) else { return Ok(false) };
-        let counter = self.limiter.record_attempt(Counter::Session(claims.sid), now).await?;
+        let counter = self.limiter.record_attempt(AttemptScope::Session(claims.sid), now).await?;
         if self.hashing.verify(password, account.password_hash).await? == Verdict::Wrong {
             return Ok(false);
         }
@@ -165,7 +165,7 @@ impl Accounts {
         source_ip: Option<IpAddr>,
     ) -> Result<(), OwnAccountError> {
         // Each request may send a message to another stranger.
-        self.limiter.record_attempt(Counter::AccountRequests(source_ip), clock::now()).await?;
+        self.limiter.record_attempt(AttemptScope::AccountRequests(source_ip), clock::now()).await?;
         self.check_password(own, password).await?;
         let Account { user, password_hash: proved, .. } = &own.account;
         let now = clock::now();
@@ -242,8 +242,8 @@ impl Accounts {
     async fn check_password(&self, own: &OwnAccount, typed: &str) -> Result<(), OwnAccountError> {
         // Nobody has an invalid password.
         let password = Password::typed(typed).map_err(|_| OwnAccountError::WrongPassword)?;
-        let counter = Counter::Session(own.claims.sid);
-        let counter = self.limiter.record_attempt(counter, clock::now()).await?;
+        let scope = AttemptScope::Session(own.claims.sid);
+        let counter = self.limiter.record_attempt(scope, clock::now()).await?;
         match self.hashing.verify(password, own.account.password_hash.clone()).await? {
             Verdict::Wrong => Err(OwnAccountError::WrongPassword),
             Verdict::Right | Verdict::RightButCheap => Ok(self.limiter.reset(&counter).await?),
