@@ -9,7 +9,6 @@ mod token_pair;
 use std::collections::BTreeMap;
 
 use axum::response::IntoResponse as _;
-use http::HeaderName;
 use serde_json::Value;
 use utoipa::{
     Modify, PartialSchema, ToSchema,
@@ -35,8 +34,8 @@ use crate::{
 /// finished description.
 const REFUSALS: &str = "x-refusals";
 
-/// Describes the refusals of all routes of a function: those that a route lists in `x-refusals`, and
-/// those that follow from its access token, body or query.
+/// Completes the description of a function: describes the refusals that a route lists in
+/// `x-refusals`, and those that follow from its access token, body or query.
 #[derive(Debug)]
 pub struct Refusals;
 
@@ -45,7 +44,7 @@ impl Modify for Refusals {
         for path in description.paths.paths.values_mut() {
             let operations = [&mut path.get, &mut path.post, &mut path.patch, &mut path.delete];
             for operation in operations.into_iter().flatten() {
-                // They are the names of modules, which mean nothing to clients.
+                // These are names of modules, which mean nothing to clients.
                 operation.tags = None;
                 // The first line of a doc comment ends with a full stop. A title does not.
                 if let Some(summary) = &mut operation.summary {
@@ -66,7 +65,7 @@ pub fn codes() -> Vec<&'static str> {
     every_problem().iter().map(Problem::code).collect()
 }
 
-/// The schema of an optional member that is not a string: a value, or what counts as absent.
+/// The schema of an optional member that is not a string: `value`, or what counts as absent.
 #[must_use]
 pub fn optional(value: impl Into<RefOr<Schema>>, description: &str) -> Schema {
     let absent = ObjectBuilder::new()
@@ -91,7 +90,7 @@ fn add_refusals(operation: &mut Operation) {
     }
 }
 
-/// The refusals of every route like this one.
+/// The refusals that follow from what the route needs.
 fn implied(operation: &Operation) -> Vec<Problem> {
     const JSON: &str = "application/json";
     const FORM: &str = "application/x-www-form-urlencoded";
@@ -126,7 +125,7 @@ fn implied(operation: &Operation) -> Vec<Problem> {
 /// The refusals that the route lists itself.
 ///
 /// # Panics
-/// If a code is none of a problem. Only tests read the description.
+/// If no problem has a listed code. Only tests read the description.
 fn take_listed(operation: &mut Operation) -> Vec<Problem> {
     let listed = operation.extensions.as_mut().and_then(|all| all.remove(REFUSALS));
     let known = every_problem();
@@ -155,19 +154,21 @@ fn response(problems: &[Problem]) -> Response {
     let response = ResponseBuilder::new()
         .description(titles.join(" "))
         .content("application/problem+json", content);
-    let headers =
-        problems.iter().flat_map(|problem| problem.clone().into_response().into_parts().0.headers);
-    headers.filter_map(|(name, _)| name).fold(response, with_header).build()
+    problems.iter().fold(response, with_headers).build()
 }
 
-fn with_header(response: ResponseBuilder, name: HeaderName) -> ResponseBuilder {
-    let description = match name.as_str() {
-        "www-authenticate" => "What to authenticate with (RFC 6750 §3)",
-        "is-token-expired" => "`true` if the access token is genuine but has expired",
-        "retry-after" => "When to send the same request again, in seconds",
-        _ => return response,
-    };
-    let text = ObjectBuilder::new().schema_type(Type::String).build();
-    let header = HeaderBuilder::new().schema(Some(text)).description(Some(description)).build();
-    response.header(name.as_str(), header)
+/// Adds the headers that clients should read of a problem.
+fn with_headers(mut response: ResponseBuilder, problem: &Problem) -> ResponseBuilder {
+    for name in problem.clone().into_response().headers().keys() {
+        let description = match name.as_str() {
+            "www-authenticate" => "What to authenticate with (RFC 6750 §3)",
+            "is-token-expired" => "`true` if the access token is genuine but has expired",
+            "retry-after" => "When to send the same request again, in seconds",
+            _ => continue,
+        };
+        let text = ObjectBuilder::new().schema_type(Type::String).build();
+        let header = HeaderBuilder::new().schema(Some(text)).description(Some(description));
+        response = response.header(name.as_str(), header.build());
+    }
+    response
 }
