@@ -234,13 +234,23 @@ impl Stack {
         }
     }
 
-    /// Stops the stack, and removes its tables from a DynamoDB that is the developer's.
+    /// Stops the stack. Its data is written to the folder that outlives the run, if there is one,
+    /// or else removed from a DynamoDB that is the developer's.
     ///
     /// # Errors
-    /// If the tables can not be removed.
+    /// If the data cannot be written or removed.
     pub async fn stop(self) -> Result<(), StartError> {
-        let Self { functions, data, services, .. } = self;
+        let Self { pumps, functions, data, services, .. } = self;
+        drop(pumps);
         drop(functions);
-        if services.dynamodb().is_ours() { Ok(()) } else { data.delete(&services).await }
+        if services.keep().is_some() {
+            services.keep_ring(&data).await?;
+            services.dynamodb().finish().await;
+            Ok(())
+        } else if services.dynamodb().is_ours() {
+            Ok(())
+        } else {
+            data.delete(&services).await
+        }
     }
 }

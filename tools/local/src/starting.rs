@@ -21,8 +21,8 @@ pub enum StartError {
     /// `template.yaml` can not be used.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// The functions do not build; cargo has said why.
-    #[error("the functions do not build ({0}); cargo's messages are above")]
+    /// `cargo build` failed; it has said why.
+    #[error("cargo build failed ({0}); its messages are above")]
     Build(String),
     /// A program can not be started, or its log not be written.
     #[error("can not start {name}: {cause}")]
@@ -56,6 +56,11 @@ pub enum StartError {
         /// The last lines of its log.
         tail: String,
     },
+    /// The developer's own endpoint is not a URL.
+    #[error(
+        "AWS_ENDPOINT_URL_DYNAMODB is {0}, which has no scheme: set it to http://{0} (or https://{0})"
+    )]
+    NoScheme(String),
     /// The developer's own endpoint does not answer.
     #[error(
         "no DynamoDB answers at {endpoint}. Start one there, or unset AWS_ENDPOINT_URL_DYNAMODB to use the local one"
@@ -67,6 +72,17 @@ pub enum StartError {
     /// The port that was asked for is taken.
     #[error("port {0} is in use. End what uses it, or choose another with --port")]
     PortInUse(u16),
+    /// The folder of `--persist` cannot be used.
+    #[error("cannot keep anything in {folder}: {cause}")]
+    Keep {
+        /// The folder.
+        folder: PathBuf,
+        /// What the operating system says.
+        cause: io::Error,
+    },
+    /// Another stack keeps its data in the same folder.
+    #[error("another stack uses {0}: stop it, or choose another folder")]
+    KeptElsewhere(PathBuf),
     /// A table or secret can not be created.
     #[error("can not create {what}: {cause}")]
     Create {

@@ -1,0 +1,38 @@
+//! `cargo local users list` and all other commands of `ratchet`, on the running stack.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use local::{
+    binaries::Binaries, functions::Environment, running, starting::StartError, workspace::Workspace,
+};
+
+use super::Failure;
+
+/// Becomes `ratchet` with these arguments.
+pub fn run(arguments: &[OsString], port: Option<u16>) -> Result<(), Failure> {
+    let workspace = Workspace::locate();
+    let stack = running::find(&workspace, port)?;
+    let mut ratchet = command(&program(&workspace)?, &stack.environment);
+    Err(ratchet.args(arguments).exec().into())
+}
+
+/// The operators' command line, built if it is not up to date.
+pub fn program(workspace: &Workspace) -> Result<PathBuf, StartError> {
+    const NAME: &str = "ratchet";
+    let built = Binaries::build(workspace, "dev", [NAME])?;
+    let missing = || StartError::Build(format!("cargo named no program {NAME}"));
+    built.get(NAME).map(Path::to_path_buf).ok_or_else(missing)
+}
+
+/// The program with the names and endpoints of a stack.
+pub fn command(program: &Path, environment: &BTreeMap<String, String>) -> Command {
+    let mut command = Command::new(program);
+    Environment::of(environment.clone()).apply(&mut command);
+    command
+}
