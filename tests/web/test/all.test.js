@@ -3,3 +3,6 @@
 import './clients.js';
 import './page.js';
 import './account.js';
+import './demonstration.js';
+import './origins.js';
+import './reference.js';

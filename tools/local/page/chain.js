@@ -24,7 +24,8 @@ export class Chain {
     this.#ended = false;
     const last = this.#tokens.at(-1);
     if (last) last.supersededAt = Date.now();
-    const number = mode === 'token' ? generation(token) : this.#tokens.length;
+    // A cookie cannot be read: its tokens are counted.
+    const number = mode === 'token' ? generation(token) : (last?.number ?? -1) + 1;
     const text = mode === 'token' ? `rt1_…${token.slice(-8)}` : 'in the cookie';
     this.#tokens.push({ token, number, text, isLost });
     this.#tokens.splice(0, this.#tokens.length - 8);
