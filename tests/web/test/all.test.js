@@ -6,3 +6,4 @@ import './account.js';
 import './demonstration.js';
 import './origins.js';
 import './reference.js';
+import './react.js';

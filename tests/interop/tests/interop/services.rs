@@ -207,3 +207,36 @@ async fn the_services_of_the_guides_protect_their_routes_on_the_local_stack() {
         service.process.kill().await.unwrap();
     }
 }
+
+/// A hash as ASP.NET Core Identity writes it, made by Python's own PBKDF2.
+const IDENTITY_HASH: &str = "
+import base64, hashlib, os, struct, sys
+salt = os.urandom(16)
+key = hashlib.pbkdf2_hmac('sha512', sys.argv[1].encode(), salt, 100000, 32)
+print(base64.b64encode(struct.pack('>BIII', 1, 2, 100000, 16) + salt + key).decode())
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_of_an_asp_net_application_keep_their_passwords() {
+    let _turn = crate::TURN.lock().await;
+    let fixture = Fixture::start().await;
+    let password = "Passw0rd! of an old application";
+    let hash = Command::new("python3").args(["-c", IDENTITY_HASH, password]).output().await;
+    let hash = String::from_utf8(hash.unwrap().stdout).unwrap();
+    let table = format!(
+        "UserName,Email,EmailConfirmed,PasswordHash\nlegacy,legacy@example.com,True,{}\n",
+        hash.trim()
+    );
+    let users = fixture.services.run().folder().join("users.csv");
+    let seed = users.with_extension("jsonl");
+    fs::write(&users, table).unwrap();
+    let script = fixture.root.join("tests/interop/services/aspnet_users.py");
+    let mut convert = Command::new("python3");
+    convert.arg(script).stdin(fs::File::open(&users).unwrap());
+    succeed(convert.stdout(fs::File::create(&seed).unwrap())).await;
+
+    let stack = LocalStack::start(&["--seed", seed.to_str().unwrap()]).await;
+    let token = stack.sign_in("legacy", password).await;
+    let (_, claims) = adversarial::parts(&token);
+    assert_eq!(claims["name"], "legacy");
+}

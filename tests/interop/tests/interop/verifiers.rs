@@ -157,13 +157,13 @@ pub(crate) async fn example(fixture: &Fixture, name: &str) -> PathBuf {
 pub(crate) async fn available(program: &str, arguments: &[&str], least: (u32, u32)) -> bool {
     let output = Command::new(program).args(arguments).output().await;
     let version = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    let numbers = version.unwrap_or_default();
-    let mut numbers = numbers
-        .trim()
-        .trim_start_matches(|c: char| !c.is_ascii_digit())
-        .split('.')
-        .map(|number| number.parse::<u32>().unwrap_or_default());
-    let found = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    // `v20.20.2`, `go1.26.8`; Maven writes colours before its name.
+    let found = version.unwrap_or_default().split_whitespace().find_map(|word| {
+        let numbers = word.trim_start_matches(|c: char| !c.is_ascii_digit());
+        let (major, rest) = numbers.split_once('.')?;
+        Some((major.parse().ok()?, rest.split('.').next()?.parse().unwrap_or_default()))
+    });
+    let found: (u32, u32) = found.unwrap_or_default();
     let good = found >= least;
     let all = env::var("RATCHET_INTEROP").is_ok_and(|value| value == "all");
     assert!(good || !all, "{program} {}.{} or newer is needed", least.0, least.1);
