@@ -7,7 +7,7 @@ import { Chain } from './chain.js';
 import { copy, Exchanges } from './exchanges.js';
 import { Sessions } from './sessions.js';
 import { Theft } from './theft.js';
-import { ago, inWordsOfEnd, inWordsOfFailure, isAlarm } from './words.js';
+import { ago, inWordsOfEnd, inWordsOfFailure, isAlarm, UNREACHABLE } from './words.js';
 
 const $ = (id) => document.getElementById(id);
 const settings = await (await fetch('/settings.json')).json();
@@ -43,7 +43,9 @@ function recall() {
 /** Calls `changed` with the session after every change, or with the reason why there is none. */
 function watch(client, changed) {
   if (client.onSession) return client.onSession(changed);
-  return client.subscribe(({ type, session, reason }) => type === 'offline' || changed(session, reason));
+  return client.subscribe(({ type, session, reason }) =>
+    type === 'offline' ? say(UNREACHABLE, true) : changed(session, reason),
+  );
 }
 
 function changed(mode, session, reason) {
@@ -198,7 +200,9 @@ for (const mode of Object.keys(clients)) {
 }
 setInterval(tick, 250);
 try {
-  if (!(await client.resume())) changed(recall(), null, undefined);
+  const session = await client.resume();
+  if (!session && client.status !== 'offline') changed(recall(), null, undefined);
+  account.show(Boolean(session));
 } catch (error) {
   account.show(false);
   say(inWordsOfFailure(error), true);

@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
+use ratchet_core::jws::SignatureAlgorithm;
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
@@ -79,6 +80,8 @@ struct Site {
     services: Arc<Services>,
     /// ARN of the key ring.
     ring: String,
+    /// What a ring that has no keys yet signs with.
+    algorithm: SignatureAlgorithm,
 }
 
 impl Page {
@@ -110,6 +113,14 @@ impl Page {
             settings,
             services: Arc::clone(stack.services()),
             ring: stack.data().key_ring_secret.clone(),
+            algorithm: SignatureAlgorithm::ALL
+                .into_iter()
+                .find(|known| {
+                    variables
+                        .get("RATCHET_SIGNING_ALGORITHM")
+                        .is_some_and(|set| set == known.name())
+                })
+                .unwrap_or_default(),
         });
         loop {
             match self.listener.accept().await {
@@ -203,7 +214,7 @@ impl Site {
         let made = async {
             let token = head.header("authorization")?.strip_prefix("Bearer ")?;
             let ring = self.services.secrets().current(&self.ring).await.ok()?;
-            expired(token, &ring, demo_users::now().ok()?.seconds())
+            expired(token, &ring, self.algorithm, demo_users::now().ok()?.seconds())
         };
         match made.await {
             Some(token) => ("200 OK", "text/plain", token.into_bytes()),
