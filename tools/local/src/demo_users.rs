@@ -39,7 +39,7 @@ pub const DEMO_USERS: [DemoUser; 3] = [
 /// Creates the demo users, with password hashes as the stack's functions make them.
 ///
 /// # Errors
-/// If one of them can not be hashed or stored.
+/// If one of them cannot be hashed or stored.
 pub async fn create(stack: &Stack) -> Result<(), StartError> {
     let hasher = hasher(stack).map_err(StartError::create("demo users"))?;
     let users = Users::new(stack.dynamodb(), stack.data().users_table.as_str());

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("local: can not start: {error}");
+            eprintln!("local: cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };

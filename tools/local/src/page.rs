@@ -71,7 +71,7 @@ pub struct Page {
     listener: Listener,
 }
 
-/// What the page is told about the stack.
+/// What the page shows of the stack.
 struct Site {
     root: PathBuf,
     port: u16,

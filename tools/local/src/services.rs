@@ -29,8 +29,8 @@ pub struct Preparation {
 }
 
 impl Preparation {
-    /// Installs the tools and builds the functions with a profile (`dev`, `release`, …), as far as
-    /// that has not been done before. Blocks meanwhile.
+    /// Installs the tools and builds the functions with a profile (`dev`, `release`, …), unless that
+    /// has been done before. Blocks meanwhile.
     ///
     /// # Errors
     /// If a prerequisite is missing, an installation fails or the functions do not build.
@@ -84,7 +84,7 @@ impl Services {
         Self::start_with(preparation, None).await
     }
 
-    /// Starts both with what is kept of an earlier run, and keeps what becomes of it.
+    /// Starts both with the data of an earlier run, if `keep` has any, and keeps their data.
     ///
     /// # Errors
     /// If one of them does not answer.
@@ -220,7 +220,7 @@ impl Data {
         self.users_table.replace("UsersTable", id)
     }
 
-    /// Deletes the tables from a DynamoDB that does not end with us.
+    /// Deletes the tables, from a DynamoDB that keeps running.
     ///
     /// # Errors
     /// If DynamoDB refuses.
