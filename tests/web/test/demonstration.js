@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { artefacts, sleep } from './stack.js';
-import { accessible, answer, generation, signIn, status, submit, until, visit, WINDOW } from './world.js';
+import { accessible, answer, generation, settled, signIn, status, until, visit, WINDOW } from './world.js';
 
 const button = (page, name) => page.getByRole('button', { name, exact: true });
 
@@ -146,7 +146,7 @@ test('the link of a message is followed from its fragment, which no server sees'
   const page = await visit();
   const { origin } = new URL(page.url());
   await page.goto(`${origin}/#action=reset-password&token=rm1_of-nobody`);
-  await page.reload();
+  await settled(page);
   await page.locator('#reset').getByLabel('New password').fill('quite another sentence');
   assert.equal(page.url(), `${origin}/`, 'no token in the history');
   await page.locator('#reset').getByRole('button', { name: 'Set the password' }).click();

@@ -49,15 +49,13 @@ export class Account {
   }
 
   /**
-   * Goes on where the link of a message leads: `url` has action and token in its fragment, or in its
-   * query. Nothing is sent before a person presses the button: programs that read mail open links.
+   * Goes on where the link of a message leads: its fragment has action and token. Nothing is sent
+   * before a person presses the button: programs that read mail open links.
    */
-  follow(url) {
-    const fragment = new URLSearchParams(url.hash.slice(1));
-    const query = fragment.has('token') ? fragment : url.searchParams;
-    const token = query.get('token');
+  follow(fragment) {
+    const token = fragment.get('token');
     const panel = { 'confirm-email': 'confirm', 'change-email': 'confirm', 'reset-password': 'reset' }[
-      query.get('action')
+      fragment.get('action')
     ];
     if (!token || !panel) return;
     // It works once, and has no business in the history.

@@ -207,4 +207,7 @@ try {
   account.show(false);
   say(inWordsOfFailure(error), true);
 }
-account.follow(new URL(location.href));
+// The link of a message leads here, from another tab or from this very page.
+const follow = () => account.follow(new URLSearchParams(location.hash.slice(1)));
+addEventListener('hashchange', follow);
+follow();
