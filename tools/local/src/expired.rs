@@ -1,6 +1,8 @@
 //! Access tokens as they are when their time is over, so that nobody has to wait for that.
 
-use ratchet_core::{encoding::from_base64url, key_ring::KeyRing, time::UnixSeconds};
+use ratchet_core::{
+    encoding::from_base64url, jws::SignatureAlgorithm, key_ring::KeyRing, time::UnixSeconds,
+};
 use serde_json::{Map, Value, json};
 
 /// The same token as if it had been issued earlier and had just expired, signed by the key ring like
