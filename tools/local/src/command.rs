@@ -111,11 +111,17 @@ fn with_stack(
         };
         let stack = tokio::select! {
             started = starting => started?,
-            () = &mut asked => return Ok(stopping()),
+            () = &mut asked => {
+                stopping();
+                return Ok(());
+            }
         };
         let result = tokio::select! {
             result = task(&stack) => result,
-            () = &mut asked => Ok(stopping()),
+            () = &mut asked => {
+                stopping();
+                Ok(())
+            }
         };
         stack.stop().await?;
         result

@@ -119,12 +119,11 @@ fn readable(entry: &Map<String, Value>, function: Option<&str>) -> String {
     } else {
         format!("{level} {}{}", text("event"), text("message"))
     };
-    let others = entry
-        .iter()
-        .filter(|(key, _)| !TOLD.contains(&key.as_str()))
-        .map(|(key, value)| format!(" {key}={}", shown(value)))
-        .collect::<String>();
-    format!("{time}  {from:<13}{message}{others}")
+    let mut line = format!("{time}  {from:<13}{message}");
+    for (key, value) in entry.iter().filter(|(key, _)| !TOLD.contains(&key.as_str())) {
+        line.extend([" ", key, "=", &shown(value)]);
+    }
+    line
 }
 
 fn shown(value: &Value) -> String {

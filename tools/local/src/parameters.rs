@@ -6,7 +6,7 @@ use crate::template::{Parameter, Template};
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ParameterError {
     /// The template has no parameter of this name.
-    #[error("template.yaml has no parameter {name}{}", suggestion(.like))]
+    #[error("template.yaml has no parameter {name}{}", suggestion(.like.as_deref()))]
     Unknown {
         /// The name as given.
         name: String,
@@ -43,8 +43,8 @@ const OWN_OPTIONS: [(&str, &str); 3] = [
     ("MailFrom", "`cargo local mail`"),
 ];
 
-fn suggestion(like: &Option<String>) -> String {
-    like.as_ref().map(|like| format!(". Did you mean {like}?")).unwrap_or_default()
+fn suggestion(like: Option<&str>) -> String {
+    like.map(|like| format!(". Did you mean {like}?")).unwrap_or_default()
 }
 
 /// The variables of the functions that take `value` when the parameter `name` is set to it.

@@ -47,7 +47,7 @@ pub enum RunningError {
         port: u16,
     },
     /// No stack runs, or none on the port that was named.
-    #[error("no stack is running{}: start one with `cargo local`", at(.0))]
+    #[error("no stack is running{}: start one with `cargo local`", at(*.0))]
     None(Option<u16>),
     /// Several stacks run, and none of them on the usual port.
     #[error("several stacks are running: choose one with --port ({})", ports(.0))]
@@ -62,7 +62,7 @@ pub enum RunningError {
     },
 }
 
-fn at(port: &Option<u16>) -> String {
+fn at(port: Option<u16>) -> String {
     port.map(|port| format!(" on port {port}")).unwrap_or_default()
 }
 

@@ -1,6 +1,6 @@
 //! `cargo local` as a developer uses it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
     fs,
@@ -51,7 +51,7 @@ impl Stack {
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut printed = String::new();
         while let Some(line) = lines.next_line().await.unwrap() {
-            printed += &format!("{line}\n");
+            printed.extend([line.as_str(), "\n"]);
             if line.starts_with("Ctrl-C stops") {
                 return Self { port, printed, process };
             }

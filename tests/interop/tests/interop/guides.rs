@@ -15,13 +15,13 @@ fn with_files(guide: &str) -> (String, usize) {
     let mut lines = guide.lines();
     let mut count = 0;
     while let Some(line) = lines.next() {
-        text += &format!("{line}\n");
+        text.extend([line, "\n"]);
         let Some(name) = line.strip_prefix(MARK) else { continue };
         let name = name.strip_suffix(" -->").unwrap();
         let fence = lines.find(|line| !line.is_empty()).unwrap();
         assert!(fence.starts_with("```"), "{name}: {fence}");
         let file = fs::read_to_string(root().join(name)).unwrap_or_else(|_| panic!("{name}"));
-        text += &format!("\n{fence}\n{}\n```\n", file.trim_end());
+        text.extend(["\n", fence, "\n", file.trim_end(), "\n```\n"]);
         lines.find(|line| *line == "```").unwrap();
         count += 1;
     }

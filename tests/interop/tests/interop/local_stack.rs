@@ -31,7 +31,8 @@ impl LocalStack {
             let line = lines.next_line().await.unwrap().expect("cargo local ended");
             if let Some(urls) = line.strip_prefix("Ratchet is up at ") {
                 let (first, second) = urls.split_once(", with a page to try it at ").unwrap();
-                (first.clone_into(&mut api), second.clone_into(&mut page));
+                first.clone_into(&mut api);
+                second.clone_into(&mut page);
             }
             if line.starts_with("Ctrl-C stops") {
                 return Self { api, page, _process: process };

@@ -10,7 +10,10 @@ use std::{
 
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
-use tokio::process::{Child, Command};
+use tokio::{
+    process::{Child, Command},
+    time::Instant,
+};
 
 use crate::{
     adversarial,
@@ -126,7 +129,7 @@ impl Service {
             .kill_on_drop(true);
         let mut process = command.spawn().unwrap();
         let url = format!("http://127.0.0.1:{port}");
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         while reqwest::get(format!("{url}/whoami")).await.is_err() {
             assert!(process.try_wait().unwrap().is_none(), "{} has ended", program.name);
             assert!(begun.elapsed() < Duration::from_secs(120), "{} is silent", program.name);
@@ -142,7 +145,7 @@ impl Service {
     /// The answer about a token. A verifier may fetch the keys in the background, and say 503 until
     /// it has them.
     async fn asked(&self, path: &str, token: &str) -> Response {
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         loop {
             let answer = self.get(path).bearer_auth(token).send().await.unwrap();
             if answer.status() != 503 || begun.elapsed() > Duration::from_secs(20) {

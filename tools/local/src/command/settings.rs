@@ -19,7 +19,7 @@ pub struct Settings {
     /// How long a superseded refresh token leads to the live one, in seconds
     #[arg(long, value_name = "N")]
     retry_window_seconds: Option<String>,
-    /// What access tokens are signed with: ES256, EdDSA, RS256 or HS256
+    /// What access tokens are signed with: ES256, RS256, HS256 or `EdDSA`
     #[arg(long, value_name = "ALGORITHM")]
     signing_algorithm: Option<String>,
     /// Publish which sessions have ended: enabled or disabled

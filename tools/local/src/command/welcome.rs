@@ -57,15 +57,15 @@ impl fmt::Display for Welcome<'_> {
             "\nAn access token lives {} seconds.",
             self.variable("RATCHET_ACCESS_TOKEN_SECONDS")
         )?;
-        match stack.services().keep() {
+        let kept = match stack.services().keep() {
             Some(keep) => {
-                writeln!(f, "Users, sessions and keys are kept in {}.", keep.folder().display())?
+                format!("Users, sessions and keys are kept in {}.", keep.folder().display())
             }
-            None => writeln!(
-                f,
-                "Nothing is kept when it stops (--persist DIR keeps users and sessions)."
-            )?,
-        }
+            None => {
+                "Nothing is kept when it stops (--persist DIR keeps users and sessions).".to_owned()
+            }
+        };
+        writeln!(f, "{kept}")?;
         write!(f, "Ctrl-C stops everything.")
     }
 }
