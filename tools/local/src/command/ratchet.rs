@@ -1,16 +1,11 @@
 //! `cargo local users list` and all other commands of `ratchet`, on the running stack.
 
 use std::{
-    collections::BTreeMap,
-    ffi::OsString,
-    os::unix::process::CommandExt as _,
-    path::{Path, PathBuf},
+    collections::BTreeMap, ffi::OsString, os::unix::process::CommandExt as _, path::Path,
     process::Command,
 };
 
-use local::{
-    binaries::Binaries, functions::Environment, running, starting::StartError, workspace::Workspace,
-};
+use local::{binaries::Binaries, functions::Environment, running, workspace::Workspace};
 
 use super::Failure;
 
@@ -18,16 +13,8 @@ use super::Failure;
 pub fn run(arguments: &[OsString], port: Option<u16>) -> Result<(), Failure> {
     let workspace = Workspace::locate();
     let stack = running::find(&workspace, port)?;
-    let mut ratchet = command(&program(&workspace)?, &stack.environment);
+    let mut ratchet = command(&Binaries::build_ratchet(&workspace)?, &stack.environment);
     Err(ratchet.args(arguments).exec().into())
-}
-
-/// The operators' command line, built if it is not up to date.
-pub fn program(workspace: &Workspace) -> Result<PathBuf, StartError> {
-    const NAME: &str = "ratchet";
-    let built = Binaries::build(workspace, "dev", [NAME])?;
-    let missing = || StartError::Build(format!("cargo named no program {NAME}"));
-    built.get(NAME).map(Path::to_path_buf).ok_or_else(missing)
 }
 
 /// The program with the names and endpoints of a stack.

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, path::PathBuf, process, time::Duration};
 
 use local::{
+    binaries::Binaries,
     demo_users,
     functions::Mode,
     gateway::Gateway,
@@ -73,7 +74,7 @@ pub fn run(runtime: &Runtime, port: Option<u16>, options: &Options) -> Result<()
     let variables = options.settings.variables(&template, &gateway.url(), &page.origin())?;
     let importer = match &options.seed {
         None => None,
-        Some(seed) if seed.is_file() => Some((ratchet::program(&workspace)?, seed)),
+        Some(seed) if seed.is_file() => Some((Binaries::build_ratchet(&workspace)?, seed)),
         Some(seed) => return Err(format!("{} is not a file", seed.display()).into()),
     };
 
