@@ -7,6 +7,7 @@ use crate::{
     attempts::{AttemptPolicy, Throttle},
     email::EmailAddress,
     jws::SignatureAlgorithm,
+    origin,
     password::{HashCost, PasswordPolicy},
     rotation::SessionPolicy,
 };
@@ -50,6 +51,8 @@ pub struct Config {
     /// bare token.
     pub link_url: Option<String>,
     /// Web origins that may call from a browser.
+    ///
+    /// See [`origin::is_allowed`].
     pub cors_origins: Vec<String>,
     /// The least severe log lines that are written.
     pub log_level: LogLevel,
@@ -241,6 +244,14 @@ impl Config {
                     .to_owned(),
             );
         }
+        let has_wildcard = config.cors_origins.iter().any(|origin| origin::is_wildcard(origin));
+        if has_wildcard && !origin::is_loopback(&config.access_token.issuer) {
+            reader.errors.push(
+                "RATCHET_CORS_ORIGINS may have a wildcard only while RATCHET_ISSUER is an http URL \
+                 of this machine"
+                    .to_owned(),
+            );
+        }
         if reader.errors.is_empty() { Ok(config) } else { Err(ConfigError(reader.errors)) }
     }
 }
@@ -360,7 +371,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
 
     fn origins(&mut self, name: &str) -> Vec<String> {
         let origins = self.list(name);
-        for origin in &origins {
+        for origin in origins.iter().filter(|origin| !origin::is_wildcard(origin)) {
             let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
             if !host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@', '?'])) {
                 self.errors.push(format!(
@@ -507,6 +518,23 @@ mod tests {
             "https://app.example/ x",
         ] {
             assert!(read(&[("RATCHET_LINK_URL", page)]).is_err(), "{page}");
+        }
+    }
+
+    #[test]
+    fn a_deployment_cannot_allow_origins_by_wildcard() {
+        let settings = |issuer, origins| {
+            read(&[("RATCHET_ISSUER", issuer), ("RATCHET_CORS_ORIGINS", origins)])
+        };
+        assert!(settings("http://127.0.0.1:9000", "http://localhost:*").is_ok());
+        for (issuer, origins) in [
+            ("https://issuer.example", "http://localhost:*"),
+            ("http://localhost.example", "http://localhost:*"),
+            ("http://localhost:9000", "http://app.example:*"),
+            ("http://localhost:9000", "http://*:5173"),
+        ] {
+            let message = settings(issuer, origins).unwrap_err().to_string();
+            assert!(message.contains("RATCHET_CORS_ORIGINS"), "{issuer} {origins}: {message}");
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod jws;
 pub mod key_ring;
 pub mod letter;
 pub mod network;
+pub mod origin;
 pub mod password;
 pub mod refresh_token;
 pub mod revocations;

@@ -17,6 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+use ratchet_core::origin;
 use ratchet_service::tokens::TokenPair;
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -118,7 +119,7 @@ impl CookiePolicy {
         let Ok(origin) = origin.to_str() else { return false };
         let over_tls = origin.starts_with("https://");
         let in_development = self.kind == Kind::Plain && is_plain_loopback(origin);
-        (over_tls || in_development) && self.origins.iter().any(|own| own == origin)
+        (over_tls || in_development) && origin::is_allowed(&self.origins, origin)
     }
 }
 
