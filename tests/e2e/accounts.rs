@@ -3,10 +3,12 @@
 use crate::support::{Answer, World, people::Person};
 
 mod administration;
+mod clean_up;
 mod expiry;
 mod messages;
 mod own;
 mod registration;
+mod waiting;
 
 const INVALID: (u16, &str) = (400, "invalid_proof");
 

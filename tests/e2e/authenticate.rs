@@ -7,7 +7,9 @@ use ratchet_core::{
 };
 use serde_json::json;
 
-use crate::support::{Answer, World, api::visible, items::ids, logs::CANARY, ring::parts, run};
+use crate::support::{
+    Answer, World, api::visible, items::ids, logs::CANARY, mail::Newcomer, ring::parts, run,
+};
 
 #[test]
 fn the_right_password_yields_a_token_pair() {
@@ -256,5 +258,43 @@ fn the_body_must_be_json() {
         let form = api.request("POST", "/authenticate").form(&[("name", "x"), ("password", "y")]);
         let refusal = Answer::of(form).await;
         assert_eq!(refusal.problem(), (415, "unsupported_media_type".to_owned()));
+    });
+}
+
+#[test]
+fn the_confirmed_address_signs_in_and_an_unconfirmed_one_is_refused_as_an_unknown_one() {
+    run(async {
+        let shared = World::shared().await;
+        let (world, proxy) = World::behind_proxy("sign-in-by-address", &[]).await;
+        let (member, waits, unknown) = (shared.member().await, Newcomer::new(), Newcomer::new());
+        assert_eq!(shared.register(&waits).await.status, 202);
+        // A user has the address, and has not confirmed it.
+        let made = shared.person_with(|new| new.user.email_confirmed = false).await;
+        let made = (format!("{}@example.com", made.name), made.password);
+        for address in [member.email.clone(), format!(" {} ", member.email.to_uppercase())] {
+            let tokens = world.api().authenticate(&address, &member.password).await.tokens();
+            let me = world.api().get("/users/me", &tokens.access).await.json();
+            assert_eq!(me["name"], member.name.as_str(), "{address}");
+        }
+        let mut seen = Vec::new();
+        for (address, password) in [
+            (&member.email, &unknown.password),
+            (&waits.email, &waits.password),
+            (&made.0, &made.1),
+            (&unknown.email, &unknown.password),
+        ] {
+            let operations = ["GetItem", "UpdateItem", "PutItem", "Query"];
+            let before = operations.map(|operation| proxy.calls(operation));
+            let answer = world.api().authenticate(address, password).await;
+            assert_eq!(answer.code(), "invalid_credentials", "{address}");
+            let calls = operations.map(|operation| proxy.calls(operation));
+            let calls: Vec<_> =
+                calls.iter().zip(before).map(|(after, before)| after - before).collect();
+            seen.push((visible(&answer), calls));
+        }
+        for other in &seen {
+            assert_eq!(other, &seen[0]);
+        }
+        assert_eq!(seen[0].1, [4, 2, 0, 0], "as a name and as an address; two counters");
     });
 }

@@ -2,11 +2,12 @@
 //! condition is left out of the write; `tests/CONDITIONS.md` says which test is whose.
 
 mod counters;
+mod model;
 mod proofs;
 mod sessions;
 mod users;
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, pin::Pin, time::Duration};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use ratchet_core::{
@@ -52,14 +53,14 @@ async fn proxied(world: &World) -> (Client, Proxy) {
 async fn between<T: Send + 'static>(
     proxy: &Proxy,
     operation: &str,
-    call: impl Future<Output = T> + Send + 'static,
+    call: Pin<Box<dyn Future<Output = T> + Send>>,
     meanwhile: impl AsyncFnOnce(),
 ) -> T {
     let calls = proxy.calls(operation);
     proxy.break_next(operation, 1, Fault::Delay(Duration::from_millis(500)));
     let call = tokio::spawn(call);
     proxy.arrived(operation, calls, &call).await;
-    meanwhile().await;
+    Box::pin(meanwhile()).await;
     call.await.unwrap()
 }
 

@@ -335,6 +335,64 @@ fn stuffing_many_names_from_one_network_is_refused_whatever_it_says_of_itself() 
     });
 }
 
+/// A stack with tables of its own, behind a proxy that appends the client's address.
+async fn behind_trusted_proxy(name: &str, network_free_failures: u32) -> World {
+    let shared = World::shared().await;
+    let options = StackOptions {
+        name: name.to_owned(),
+        services: Some(std::sync::Arc::clone(shared.stack().services())),
+        concurrency: 1,
+        ..StackOptions::default()
+    };
+    let options = options.with("RATCHET_NETWORK_FREE_FAILURES", network_free_failures);
+    let options = options.with("RATCHET_FAILURE_DELAY_SECONDS", 3_600);
+    World::start(cheap(options.with("RATCHET_TRUSTED_PROXIES", "X-Forwarded-For:1"))).await
+}
+
+impl World {
+    /// Guesses at another account each time.
+    async fn guess_from(&self, forwarded_for: &str) -> Answer {
+        let name = format!("somebody-{:032x}", u128::from_be_bytes(random().unwrap()));
+        let request = self.api().request("POST", "/authenticate");
+        let request = request.header("x-forwarded-for", forwarded_for);
+        Answer::of(request.json(&json!({"name": name, "password": CANARY}))).await
+    }
+}
+
+#[test]
+fn behind_a_trusted_proxy_each_client_has_its_own_budget() {
+    run(async {
+        let world = behind_trusted_proxy("guess-proxy", 2).await;
+        early_in_the_hour().await;
+        for client in ["198.51.100.1", "198.51.100.2", "2001:db8::1"] {
+            for number in 0..2 {
+                // A client can write what it likes before the address that the proxy appends.
+                let forwarded_for = format!("203.0.113.{number}, {client}");
+                assert_eq!(world.guess_from(&forwarded_for).await.status, 401, "{client}");
+            }
+            refused(&world.guess_from(&format!("192.0.2.1, {client}")).await);
+        }
+    });
+}
+
+#[test]
+fn the_networks_of_one_ipv6_site_share_a_larger_budget() {
+    run(async {
+        let world = behind_trusted_proxy("guess-site", 1).await;
+        early_in_the_hour().await;
+        for network in 0..16 {
+            let answer = world.guess_from(&format!("2001:db8:1:{network:x}::1")).await;
+            assert_eq!(answer.status, 401, "{network}");
+        }
+        refused(&world.guess_from("2001:db8:1:ffff::1").await);
+        assert_eq!(world.guess_from("2001:db8:2:ffff::1").await.status, 401, "another site");
+        // A refusal by the site was not counted for the network.
+        let network = Some("2001:db8:1:ffff::1".parse().unwrap());
+        let counter = world.attempts().find(&AttemptKey::network(network, now())).await.unwrap();
+        assert_eq!(counter.map_or(0, |failures| failures.count), 0);
+    });
+}
+
 #[test]
 fn a_counter_that_can_not_be_written_is_a_fault_and_no_free_guess() {
     run(async {

@@ -135,7 +135,8 @@ fn a_restart_between_issue_and_replay_changes_nothing() {
         let next = world.api().refresh(&tokens.refresh).await.tokens();
         world.stack().restart("refresh", 1).unwrap();
         assert_eq!(world.api().refresh(&tokens.refresh).await.tokens().refresh, next.refresh);
-        world.age_superseded(&next.refresh, Duration::from_secs(60)).await;
+        let live = world.api().refresh(&next.refresh).await.tokens();
+        world.age_superseded(&live.refresh, Duration::from_secs(60)).await;
         world.stack().restart("refresh", 1).unwrap();
         assert_eq!(world.api().refresh(&tokens.refresh).await.code(), "reuse_detected");
     });

@@ -36,6 +36,7 @@ mod health;
 mod histories;
 mod keys;
 mod killed;
+mod late;
 mod logout;
 mod mailer;
 mod metrics;

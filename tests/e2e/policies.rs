@@ -8,7 +8,14 @@ use local::{
     stack::StackOptions,
     template::{Function, Grant, Template},
 };
-use ratchet_core::{jws::SignatureAlgorithm, password::PhcHash};
+use ratchet_core::{
+    email::EmailAddress,
+    entropy::random,
+    jws::SignatureAlgorithm,
+    letter::{Letter, Notice},
+    password::PhcHash,
+};
+use ratchet_store::Outbox;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -16,6 +23,7 @@ use crate::support::{
     items::ids,
     logs::CANARY,
     mail::{Newcomer, token},
+    people::now,
     recorder::Tally,
     ring::of_algorithm,
     run,
@@ -44,6 +52,7 @@ fn every_function_uses_all_that_its_role_allows() {
         sessions(&world).await;
         evictions(&world, &secret, &tally).await;
         accounts(&world).await;
+        left_over(&world).await;
         administration(&world).await;
         keys(&world, &secret).await;
 
@@ -189,6 +198,7 @@ async fn accounts(world: &World) {
     assert_eq!(api.post("/users/password-reset/confirm", body).await.status, 204);
 
     let access = &api.authenticate(&ada.name, &password).await.tokens().access;
+    assert_eq!(api.authenticate(&ada.email, &password).await.status, 200);
     assert_eq!(api.get("/users/me", access).await.status, 200);
     let moved = format!("moved-{}", ada.email);
     let body = json!({"email": moved, "password": password});
@@ -199,6 +209,19 @@ async fn accounts(world: &World) {
     let body = json!({"current": password, "new": new, "keep_this_session": true});
     ask(&api, "POST", "/users/me/password", access, body, 204).await;
     ask(&api, "DELETE", "/users/me", access, json!({"password": new}), 204).await;
+}
+
+/// Sessions that a change left are revoked by the mailer.
+async fn left_over(world: &World) {
+    let (person, tokens) = world.signed_in().await;
+    world.delete_user(person.id).await;
+    let email = EmailAddress::parse(&Newcomer::new().email).unwrap();
+    let notice = Notice::Deleted { user_id: person.id, email: email.clone(), name: None };
+    let letter = Letter::new(notice, now(), &random().unwrap());
+    let table = world.stack().data().users_table.as_str();
+    Outbox::new(world.stack().dynamodb(), table).post(&letter).await.unwrap();
+    world.mail(email.as_str(), 1).await;
+    assert!(world.session(&tokens.refresh).await.unwrap().revoked.is_some());
 }
 
 async fn administration(world: &World) {

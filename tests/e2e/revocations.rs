@@ -128,6 +128,7 @@ fn everything_that_ends_a_session_is_told() {
 
         let tokens = world.sign_in(&person).await;
         let next = api.refresh(&tokens.refresh).await.tokens();
+        let next = api.refresh(&next.refresh).await.tokens();
         world.age_superseded(&tokens.refresh, Duration::from_secs(6)).await;
         assert_eq!(api.refresh(&tokens.refresh).await.problem().1, "reuse_detected");
         ended.push(("reuse", next));

@@ -8,6 +8,7 @@ pub(crate) mod logs;
 pub(crate) mod mail;
 pub(crate) mod people;
 pub(crate) mod proxy;
+pub(crate) mod raw;
 pub(crate) mod recorder;
 pub(crate) mod ring;
 pub(crate) mod world;

@@ -57,16 +57,8 @@ fn a_made_up_page_is_told_what_is_expected() {
         let world = World::shared().await;
         let (_, tokens) = world.signed_in().await;
         let long = format!("cursor={}", "YWFh".repeat(342));
-        for query in [
-            "limit=0",
-            "limit=101",
-            "limit=x",
-            "limit=-1",
-            "cursor=*",
-            "cursor=",
-            "cursor=_w",
-            &long,
-        ] {
+        for query in ["limit=0", "limit=101", "limit=x", "limit=-1", "cursor=*", "cursor=_w", &long]
+        {
             let refusal = world.api().get(&format!("/users?{query}"), &tokens.access).await;
             assert_eq!(refusal.problem(), (400, "malformed_request".to_owned()), "{query}");
         }
@@ -106,5 +98,24 @@ fn a_token_in_the_query_is_not_read() {
         let path = format!("/users?access_token={}", tokens.access);
         let refusal = Answer::of(world.api().request("GET", &path)).await;
         assert_eq!(refusal.status, 401);
+    });
+}
+
+#[test]
+fn where_only_administrators_list_users_others_are_refused() {
+    run(async {
+        let world = World::beside("list-admin", &[("RATCHET_LIST_USERS", "admin")]).await;
+        let (_, reader) = world.signed_in().await;
+        let path = "/users?limit=1";
+        let refused = world.api().get(path, &reader.access).await;
+        assert_eq!(refused.problem(), (403, "forbidden".to_owned()));
+        let own = world.api().get("/users/me", &reader.access).await;
+        assert_eq!(own.status, 200, "their own account is theirs");
+        let admin = world.person_with(|new| new.user.roles = vec!["admin".to_owned()]).await;
+        let admin = world.sign_in(&admin).await;
+        assert_eq!(world.api().get(path, &admin.access).await.status, 200);
+        // By default everybody who is signed in may.
+        let shared = World::shared().await;
+        assert_eq!(shared.api().get(path, &reader.access).await.status, 200);
     });
 }

@@ -50,6 +50,24 @@ pub(crate) enum Command {
     /// The key ring
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Restores both tables to a point in time, into new tables; what ended since stays ended
+    Restore(Restore),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The point in time, for example 2026-11-28T08:00:00Z
+    #[arg(long)]
+    pub(crate) at: String,
+    /// Bring back users that were deleted since
+    #[arg(long)]
+    pub(crate) undelete: bool,
+    /// Name of the new users table; if it exists, it counts as restored
+    #[arg(long)]
+    pub(crate) into_users: Option<String>,
+    /// Name of the new tokens table; if it exists, it counts as restored
+    #[arg(long)]
+    pub(crate) into_tokens: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

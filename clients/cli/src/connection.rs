@@ -37,6 +37,24 @@ pub(crate) async fn key_ring(arguments: &ConnectionArguments) -> Result<KeyRingV
     Ok(KeyRingVersions::new(client, secret))
 }
 
+/// DynamoDB.
+pub(crate) async fn dynamodb(arguments: &ConnectionArguments) -> aws_sdk_dynamodb::Client {
+    aws_sdk_dynamodb::Client::new(&aws(arguments).await)
+}
+
+/// The names of the users table and of the tokens table.
+pub(crate) fn tables(arguments: &ConnectionArguments) -> Result<(&str, &str), Failure> {
+    for (table, option) in [
+        (&arguments.users_table, "--users-table or RATCHET_USERS_TABLE"),
+        (&arguments.tokens_table, "--tokens-table or RATCHET_TOKENS_TABLE"),
+    ] {
+        if table.is_empty() {
+            return Err(Failure::Usage(format!("name the table with {option}")));
+        }
+    }
+    Ok((&arguments.users_table, &arguments.tokens_table))
+}
+
 /// The longest life of an access token, including clock skew. Ends of sessions are published for
 /// that long: whether the deployment uses the list is not known here, and otherwise nobody reads it.
 const LONGEST_ACCESS: Duration = Duration::from_secs(86_400 + 300);
@@ -53,19 +71,11 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects to the tables. Calls no service yet.
     pub(crate) async fn open(arguments: &ConnectionArguments) -> Result<Self, Failure> {
-        for (table, option) in [
-            (&arguments.users_table, "--users-table or RATCHET_USERS_TABLE"),
-            (&arguments.tokens_table, "--tokens-table or RATCHET_TOKENS_TABLE"),
-        ] {
-            if table.is_empty() {
-                return Err(Failure::Usage(format!("name the table with {option}")));
-            }
-        }
-        let client = aws_sdk_dynamodb::Client::new(&aws(arguments).await);
-        let users = Users::new(client.clone(), &arguments.users_table);
-        let attempts = Attempts::new(client.clone(), &arguments.users_table);
-        let sessions =
-            Sessions::new(client, &arguments.tokens_table).publishing_ends(Some(LONGEST_ACCESS));
+        let (users_table, tokens_table) = tables(arguments)?;
+        let client = dynamodb(arguments).await;
+        let users = Users::new(client.clone(), users_table);
+        let attempts = Attempts::new(client.clone(), users_table);
+        let sessions = Sessions::new(client, tokens_table).publishing_ends(Some(LONGEST_ACCESS));
         let end_sessions = EndSessions::new(users.clone(), sessions.clone());
         let administration =
             Administration::new(users.clone(), attempts.clone(), end_sessions.clone());

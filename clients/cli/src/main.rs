@@ -9,6 +9,7 @@ mod failure;
 mod keys;
 mod output;
 mod password;
+mod restore;
 mod sessions;
 mod time;
 mod users;
@@ -27,9 +28,12 @@ async fn main() -> ExitCode {
             let versions = connection::key_ring(&arguments.connection).await?;
             return keys::run(&versions, command, arguments.json).await;
         }
+        if let Command::Restore(restore) = arguments.command {
+            return restore::run(&arguments.connection, restore, arguments.json).await;
+        }
         let connection = Connection::open(&arguments.connection).await?;
         match arguments.command {
-            Command::Keys(_) => Ok(()),
+            Command::Keys(_) | Command::Restore(_) => Ok(()),
             Command::Users(command) => users::run(&connection, command, arguments.json).await,
             Command::Sessions(command) => sessions::run(&connection, command, arguments.json).await,
         }

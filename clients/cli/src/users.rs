@@ -212,7 +212,7 @@ async fn delete(connection: &Connection, name: &str, yes: bool, json: bool) -> R
 fn deleted(email: EmailAddress, user: &User) -> Result<Letter, Failure> {
     let random = random().map_err(|error| Failure::machine(&error))?;
     let name = user.email_confirmed.then(|| user.name.clone());
-    Ok(Letter::new(Notice::Deleted { email, name }, now(), &random))
+    Ok(Letter::new(Notice::Deleted { user_id: user.id, email, name }, now(), &random))
 }
 
 fn new_id() -> Result<UserId, Failure> {

@@ -57,7 +57,7 @@ pub fn router(state: State, config: &Config) -> Router {
         .route("/users/me/password", post(password::change))
         .route("/users/{id}", get(admin::show).patch(admin::change).delete(admin::delete))
         .route("/users/{id}/sessions", delete(admin::end_sessions));
-    edge::around(routes.with_state(state), &config.cors_origins)
+    edge::around(routes.with_state(state), &config.cors)
 }
 
 /// Adds the request bodies to the API description.

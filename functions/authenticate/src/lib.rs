@@ -9,13 +9,18 @@ mod routes;
 use axum::{Router, extract::FromRef, routing::post};
 use ratchet_core::{config::Config, password::HashError};
 use ratchet_http::{cookie::CookiePolicy, edge};
-use ratchet_service::sign_in::SignIn;
+use ratchet_service::{
+    end_sessions::{EndSessions, LogOut},
+    sign_in::SignIn,
+};
 use ratchet_store::Stores;
 
 /// What the route needs.
 #[derive(Debug, Clone, FromRef)]
 pub struct State {
     sign_in: SignIn,
+    /// For the session that the browser had before.
+    log_out: LogOut,
     cookies: CookiePolicy,
 }
 
@@ -26,10 +31,12 @@ impl State {
     /// # Errors
     /// [`HashError`] if there is not enough memory.
     pub fn new(stores: &Stores<'_>) -> Result<Self, HashError> {
-        let Config { access_token, cors_origins, .. } = stores.config();
+        let Config { access_token, cors, .. } = stores.config();
+        let end_sessions = EndSessions::new(stores.users(), stores.sessions());
         Ok(Self {
+            log_out: LogOut::new(stores.key_ring(), end_sessions),
             sign_in: SignIn::new(stores)?,
-            cookies: CookiePolicy::new(&access_token.issuer, cors_origins),
+            cookies: CookiePolicy::new(&access_token.issuer, &cors.origins),
         })
     }
 }
@@ -37,7 +44,7 @@ impl State {
 /// The route of this function.
 pub fn router(state: State, config: &Config) -> Router {
     let routes = Router::new().route("/authenticate", post(routes::authenticate::handle));
-    edge::around(routes.with_state(state), &config.cors_origins)
+    edge::around(routes.with_state(state), &config.cors)
 }
 
 /// Adds the request body to the API description.

@@ -43,7 +43,7 @@ pub fn router(state: State, config: &Config) -> Router {
         .route("/.well-known/jwks.json", get(routes::jwks::keys))
         .route("/.well-known/oauth-authorization-server", get(routes::metadata::metadata))
         .route("/.well-known/openid-configuration", get(routes::metadata::metadata));
-    edge::around(routes.with_state(state), &config.cors_origins)
+    edge::around(routes.with_state(state), &config.cors)
 }
 
 /// Adds the response bodies to the API description.

@@ -161,8 +161,7 @@ mod tests {
     fn all(page: Option<&str>) -> Vec<Message<'static>> {
         let (service, account) = ("Acme", || "ada".to_owned());
         vec![
-            Message::ConfirmEmail { service, name: Some(account()), proofs: proofs(page) },
-            Message::ConfirmEmail { service, name: None, proofs: proofs(page) },
+            Message::ConfirmEmail { service, name: account(), proofs: proofs(page) },
             Message::ResetPassword { service, account: account(), proofs: proofs(page) },
             Message::ChangeEmail { service, proofs: proofs(page) },
             Message::AddressTaken { service, name: Some(account()) },

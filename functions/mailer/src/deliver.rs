@@ -4,10 +4,11 @@ use ratchet_core::{
     challenge::{Hashes, LetterSecrets},
     error_chain::ErrorChain,
     ids::LetterId,
-    letter::Letter,
+    letter::{Letter, Notice},
+    session::RevocationReason,
     time::UnixMillis,
 };
-use ratchet_service::clock;
+use ratchet_service::{Fault, clock};
 use ratchet_store::{LoadError, Opened, StoreError};
 
 use crate::{
@@ -23,6 +24,9 @@ pub(crate) enum DeliveryError {
     /// A table cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Sessions that have ended cannot be revoked.
+    #[error(transparent)]
+    CleanUp(#[from] Fault),
     /// There is no key to derive secrets from.
     #[error(transparent)]
     KeyRing(#[from] LoadError),
@@ -41,7 +45,8 @@ impl DeliveryError {
     /// Whether the letter, or the user it is about, cannot be read: trying again does not help, and
     /// holds up all other letters.
     const fn is_of_this_letter(&self) -> bool {
-        matches!(self, Self::Store(StoreError::MalformedItem(_) | StoreError::NewerItem { .. }))
+        let (Self::Store(error) | Self::CleanUp(Fault::Store(error))) = self else { return false };
+        matches!(error, StoreError::MalformedItem(_) | StoreError::NewerItem { .. })
     }
 }
 
@@ -52,16 +57,17 @@ pub(crate) struct Delivered {
     pub(crate) result: Outcome,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Of a letter with several messages the last of these counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
-    /// It has been sent.
-    Sent,
     /// It was sent before.
     Gone,
     /// There is nobody to send it to, or nothing to say any more.
     Pointless,
     /// The address got too many within the hour.
     TooMany,
+    /// It has been sent.
+    Sent,
     /// SES refuses this message, or the letter cannot be read. It stays in the outbox and is not
     /// tried again by itself: docs/runbook.md says how to send it.
     Refused,
@@ -104,21 +110,52 @@ impl Mailer {
     }
 
     async fn send(&self, letter: &Letter) -> Result<Outcome, DeliveryError> {
+        self.finish_clean_up(&letter.notice).await?;
+        let mut outcome = Outcome::Pointless;
+        for draft in self.drafts(&letter.notice).await? {
+            outcome = outcome.max(self.send_draft(draft, letter.id).await?);
+        }
+        Ok(outcome)
+    }
+
+    /// Ends one by one what sessions a change of password or a deletion has left: its own request
+    /// may have failed to, or been cut short. The letter comes again until this works.
+    async fn finish_clean_up(&self, notice: &Notice) -> Result<(), DeliveryError> {
+        let (user_id, reason) = match notice {
+            Notice::PasswordChanged { user_id } => (*user_id, RevocationReason::PasswordChanged),
+            Notice::Deleted { user_id, .. } => (*user_id, RevocationReason::UserDisabled),
+            Notice::Registered { .. }
+            | Notice::AddressTaken { .. }
+            | Notice::NameTaken { .. }
+            | Notice::ConfirmationAsked { .. }
+            | Notice::ResetAsked { .. }
+            | Notice::EmailChangeAsked { .. }
+            | Notice::EmailChangeTold { .. }
+            | Notice::EmailChanged { .. } => return Ok(()),
+        };
+        Ok(self.end_sessions.finish_later(user_id, reason).await?)
+    }
+
+    async fn send_draft(
+        &self,
+        draft: Draft<'_>,
+        letter: LetterId,
+    ) -> Result<Outcome, DeliveryError> {
         let now = clock::now();
-        let Some(draft) = self.draft(&letter.notice).await? else { return Ok(Outcome::Pointless) };
+        let user = draft.challenge.map(|(_, user_id)| user_id);
         for limit in draft.limits() {
-            if !self.challenges.count_mail(&draft.to, limit, letter.id, now).await? {
+            if !self.challenges.count_mail(&draft.to, limit, (letter, user), now).await? {
                 return Ok(Outcome::TooMany);
             }
         }
-        let Some(mail) = self.complete(draft, letter.id, now).await? else {
+        let Some(mail) = self.complete(draft, letter, now).await? else {
             return Ok(Outcome::Pointless);
         };
         match self.ses.send(&mail).await {
             Ok(()) => Ok(Outcome::Sent),
             Err(error @ SendError::Refused(_)) => {
                 let error = tracing::field::display(ErrorChain(&error));
-                tracing::error!(letter = %letter.id, error, "a letter is refused; it stays");
+                tracing::error!(letter = %letter, error, "a letter is refused; it stays");
                 Ok(Outcome::Refused)
             }
             Err(error) => Err(error.into()),

@@ -7,6 +7,7 @@ use ratchet_core::{
     letter::{
         MAILS_PER_HOUR, NOTICES_PER_HOUR, Notice, UNCONFIRMED_PER_HOUR, shown_to_unconfirmed,
     },
+    registration::Address,
     user::UserStatus,
 };
 use ratchet_service::clock;
@@ -80,22 +81,41 @@ impl<'a> Draft<'a> {
 }
 
 impl Mailer {
-    /// The message that a letter stands for. `None` if there is nobody to send it to, or nothing to
-    /// say any more.
-    pub(crate) async fn draft(&self, notice: &Notice) -> Result<Option<Draft<'_>>, StoreError> {
-        let service = self.service.as_str();
-        Ok(match notice {
+    /// The messages that a letter stands for, all to one address. None if there is nobody to send
+    /// them to, or nothing to say any more.
+    ///
+    /// If registrations wait for the address, each gets its own message, the newest one first: an
+    /// hour has room for so many.
+    pub(crate) async fn drafts(&self, notice: &Notice) -> Result<Vec<Draft<'_>>, StoreError> {
+        match notice {
             Notice::Registered { user_id } => {
-                self.account(*user_id).await?.and_then(|account| self.confirmation(&account))
+                let account = self.account(*user_id).await?;
+                self.confirmations(account.into_iter().collect()).await
             }
-            Notice::ConfirmationAsked { email } => {
-                self.account_of(email).await?.and_then(|account| self.confirmation(&account))
+            Notice::ConfirmationAsked { email, name: None } => {
+                self.confirmations(self.accounts_of(email).await?).await
+            }
+            Notice::ConfirmationAsked { email, name: Some(name) } => {
+                let account = self.users.find_account_called(name, email, clock::now()).await?;
+                self.confirmations(account.into_iter().collect()).await
             }
             Notice::ResetAsked { email } => {
-                self.account_of(email).await?.and_then(|account| self.reset(&account))
+                let accounts = self.accounts_of(email).await?;
+                Ok(accounts.iter().filter_map(|account| self.reset(account)).collect())
             }
+            notice => Ok(self.draft(notice).await?.into_iter().collect()),
+        }
+    }
+
+    /// The message of a letter that stands for one.
+    async fn draft(&self, notice: &Notice) -> Result<Option<Draft<'_>>, StoreError> {
+        let service = self.service.as_str();
+        Ok(match notice {
+            Notice::Registered { .. }
+            | Notice::ConfirmationAsked { .. }
+            | Notice::ResetAsked { .. } => None,
             Notice::AddressTaken { email } => {
-                self.account_of(email).await?.map(|account| self.address_taken(&account))
+                self.owner_of(email).await?.map(|account| self.address_taken(&account))
             }
             Notice::NameTaken { email, .. } => {
                 let message = Message::NameTaken { service };
@@ -114,24 +134,34 @@ impl Mailer {
                 let message = |account| Message::EmailChanged { service, account };
                 Some(Draft::notice(email, name.as_ref(), message))
             }
-            Notice::Deleted { email, name } => {
+            Notice::Deleted { email, name, .. } => {
                 let message = |account| Message::Deleted { service, account };
                 Some(Draft::notice(email, name.as_ref(), message))
             }
         })
     }
 
-    fn confirmation(&self, account: &Account) -> Option<Draft<'_>> {
-        if account.user.email_confirmed {
-            return None;
+    /// Messages to those of the accounts that may still be confirmed.
+    async fn confirmations(&self, accounts: Vec<Account>) -> Result<Vec<Draft<'_>>, StoreError> {
+        let mut drafts = Vec::new();
+        for account in accounts {
+            let address = self.users.address(&account.email, clock::now()).await?;
+            let may = address.may_be_confirmed_by(account.user.id, account.round);
+            if may && !account.user.email_confirmed {
+                drafts.push(self.confirmation(&account));
+            }
         }
+        Ok(drafts)
+    }
+
+    fn confirmation(&self, account: &Account) -> Draft<'_> {
         let message = Message::ConfirmEmail {
             service: &self.service,
             name: shown_to_unconfirmed(&account.name_key),
             proofs: Proofs::default(),
         };
         let draft = Draft::to_account(account, message);
-        Some(draft.challenging(Purpose::ConfirmEmail, account.user.id))
+        draft.challenging(Purpose::ConfirmEmail, account.user.id)
     }
 
     fn reset(&self, account: &Account) -> Option<Draft<'_>> {
@@ -140,7 +170,11 @@ impl Mailer {
         }
         let message = Message::ResetPassword {
             service: &self.service,
-            account: called(account),
+            // Registrations that wait for one address differ by their names.
+            account: match account.round {
+                Some(_) => shown_to_unconfirmed(&account.name_key),
+                None => called(account),
+            },
             proofs: Proofs::default(),
         };
         let draft = Draft::to_account(account, message);
@@ -157,7 +191,7 @@ impl Mailer {
     async fn change(&self, user_id: UserId) -> Result<Option<Draft<'_>>, StoreError> {
         let Some(account) = self.account(user_id).await? else { return Ok(None) };
         let Some(pending) = account.pending_email else { return Ok(None) };
-        Ok(match self.account_of(&pending).await? {
+        Ok(match self.owner_of(&pending).await? {
             None => {
                 let service = self.service.as_str();
                 let message = Message::ChangeEmail { service, proofs: Proofs::default() };
@@ -173,11 +207,23 @@ impl Mailer {
         self.users.find_account(id, clock::now()).await
     }
 
-    async fn account_of(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError> {
-        match self.users.find_by_email(email, clock::now()).await? {
-            Some(id) => self.account(id).await,
-            None => Ok(None),
+    /// Who has an address.
+    async fn owner_of(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError> {
+        match self.users.address(email, clock::now()).await? {
+            Address::Taken(id) => self.account(id).await,
+            Address::Free | Address::Awaited(_) => Ok(None),
         }
+    }
+
+    /// Who has an address, or else the registrations that wait for it, the newest one first.
+    async fn accounts_of(&self, email: &EmailAddress) -> Result<Vec<Account>, StoreError> {
+        let address = self.users.address(email, clock::now()).await?;
+        let mut accounts = Vec::new();
+        for id in address.users().into_iter().flatten() {
+            accounts.extend(self.account(id).await?);
+        }
+        accounts.retain(|account| address.may_be_confirmed_by(account.user.id, account.round));
+        Ok(accounts)
     }
 }
 

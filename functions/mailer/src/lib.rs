@@ -3,6 +3,9 @@
 //! The users table's stream invokes it with the keys of new letters. A letter that is in the table
 //! has not been sent: it is read, sent, and deleted, in this order, so that none is lost; one may be
 //! sent twice. What a message carries follows from its letter, and only hashes of it are stored.
+//!
+//! A letter about a changed password or a deletion also finishes what that change has left to do:
+//! the sessions that it ended are revoked one by one, before the letter is sent.
 
 mod compose;
 mod deliver;
@@ -17,7 +20,10 @@ use aws_lambda_events::{
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
 use ratchet_core::{error_chain::ErrorChain, ids::LetterId};
-use ratchet_service::metrics::{self, LETTERS_DELAYED, LETTERS_REFUSED, LETTERS_SENT};
+use ratchet_service::{
+    end_sessions::EndSessions,
+    metrics::{self, LETTERS_DELAYED, LETTERS_REFUSED, LETTERS_SENT},
+};
 use ratchet_store::{Challenges, KeyRingCache, Outbox, Stores, Users, outbox::OUTBOX_PREFIX};
 
 pub use aws_lambda_events::dynamodb::Event;
@@ -32,6 +38,7 @@ pub struct Mailer {
     users: Users,
     challenges: Challenges,
     outbox: Outbox,
+    end_sessions: EndSessions,
     ses: Ses,
     /// What messages call the service.
     service: String,
@@ -47,6 +54,7 @@ impl Mailer {
             users: stores.users(),
             challenges: stores.challenges(),
             outbox: stores.outbox(),
+            end_sessions: EndSessions::new(stores.users(), stores.sessions()),
             ses: Ses::new(stores.config(), stores.aws()),
             service: stores.config().password_policy.service_name.clone(),
             link_url: stores.config().link_url.clone(),

@@ -15,7 +15,7 @@ use crate::compose::Proofs;
 #[derive(Debug, Template)]
 pub(crate) enum Message<'a> {
     #[template(path = "confirm-email.txt")]
-    ConfirmEmail { service: &'a str, name: Option<String>, proofs: Proofs },
+    ConfirmEmail { service: &'a str, name: String, proofs: Proofs },
     #[template(path = "reset-password.txt")]
     ResetPassword { service: &'a str, account: String, proofs: Proofs },
     #[template(path = "change-email.txt")]

@@ -35,14 +35,14 @@ impl State {
     /// The state of an execution environment with these stores.
     #[must_use]
     pub fn new(stores: &Stores<'_>) -> Self {
-        let Config { access_token, cors_origins, .. } = stores.config();
+        let Config { access_token, cors, .. } = stores.config();
         let key_ring = stores.key_ring();
         let end_sessions = EndSessions::new(stores.users(), stores.sessions());
         Self {
             refresh: Refresh::new(stores),
             log_out: LogOut::new(Arc::clone(&key_ring), end_sessions),
             verifier: AccessTokenVerifier::new(Arc::clone(&key_ring), access_token.clone()),
-            cookies: CookiePolicy::new(&access_token.issuer, cors_origins),
+            cookies: CookiePolicy::new(&access_token.issuer, &cors.origins),
             key_ring,
         }
     }
@@ -56,7 +56,7 @@ pub fn router(state: State, config: &Config) -> Router {
         .route("/logout", post(routes::logout::handle))
         .route("/oauth2/token", post(routes::oauth2_token::handle))
         .route("/oauth2/revoke", post(routes::oauth2_revoke::handle));
-    edge::around(routes.with_state(state), &config.cors_origins)
+    edge::around(routes.with_state(state), &config.cors)
 }
 
 /// Adds the request bodies to the API description.

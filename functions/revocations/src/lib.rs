@@ -38,5 +38,5 @@ impl State {
 /// The route of this function.
 pub fn router(state: State, config: &Config) -> Router {
     let routes = Router::new().route("/.well-known/revocations", get(routes::revocations::list));
-    edge::around(routes.with_state(state), &config.cors_origins)
+    edge::around(routes.with_state(state), &config.cors)
 }

@@ -41,7 +41,7 @@ pub fn router(state: State, config: &Config) -> Router {
         .route("/users", get(routes::users::list))
         .route("/users/me/sessions", get(routes::sessions::list).delete(routes::sessions::end_all))
         .route("/users/me/sessions/{id}", delete(routes::sessions::end));
-    edge::around(routes.with_state(state), &config.cors_origins)
+    edge::around(routes.with_state(state), &config.cors)
 }
 
 /// Adds the response bodies to the API description.

@@ -26,6 +26,10 @@ pub const LONGEST_DELAY: Duration = Duration::from_secs(3_600);
 /// How long the failures of one network are remembered.
 pub const NETWORK_WINDOW: Duration = Duration::from_secs(3_600);
 
+/// How many times the free failures of one network an IPv6 /48 has. It contains 65,536 networks, and
+/// may belong to a single customer of a provider.
+pub const SITE_NETWORKS: u32 = 16;
+
 /// How many failures a counter allows, and how fast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Throttle {
@@ -49,6 +53,15 @@ pub struct AttemptPolicy {
     pub account: Throttle,
     /// For each network (an IPv4 address or an IPv6 /64) within [`NETWORK_WINDOW`].
     pub network: Throttle,
+}
+
+impl AttemptPolicy {
+    /// For each IPv6 /48 within [`NETWORK_WINDOW`].
+    #[must_use]
+    pub const fn site(&self) -> Throttle {
+        let free = self.network.free.saturating_mul(SITE_NETWORKS);
+        Throttle { free, ..self.network }
+    }
 }
 
 /// The contents of a counter.
@@ -190,6 +203,19 @@ impl AttemptKey {
         Self::of_network("accounts", source, now)
     }
 
+    /// The counter of the IPv6 /48 that contains the network of [`network`](Self::network). `None` for
+    /// IPv4.
+    #[must_use]
+    pub fn network_site(source: Option<IpAddr>, now: UnixMillis) -> Option<Self> {
+        Self::of_site("network", source, now)
+    }
+
+    /// The counter of the IPv6 /48 that contains the network of [`accounts`](Self::accounts).
+    #[must_use]
+    pub fn accounts_site(source: Option<IpAddr>, now: UnixMillis) -> Option<Self> {
+        Self::of_site("accounts", source, now)
+    }
+
     fn of_network(kind: &str, source: Option<IpAddr>, now: UnixMillis) -> Self {
         let network = match source.map(|source| source.to_canonical()) {
             None => "unknown".to_owned(),
@@ -199,6 +225,16 @@ impl AttemptKey {
                 format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
             }
         };
+        Self::in_window(kind, &network, now)
+    }
+
+    fn of_site(kind: &str, source: Option<IpAddr>, now: UnixMillis) -> Option<Self> {
+        let Some(IpAddr::V6(v6)) = source.map(|source| source.to_canonical()) else { return None };
+        let [a, b, c, ..] = v6.segments();
+        Some(Self::in_window(kind, &format!("{a:x}:{b:x}:{c:x}::/48"), now))
+    }
+
+    fn in_window(kind: &str, network: &str, now: UnixMillis) -> Self {
         let window = now.seconds().get() / NETWORK_WINDOW.as_secs();
         Self::new(kind, &format!("{network}#{window}"), 2 * NETWORK_WINDOW.as_secs())
     }

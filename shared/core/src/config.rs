@@ -5,11 +5,12 @@ use std::{fmt, time::Duration};
 use crate::{
     access_token::{AccessTokenPolicy, LONGEST_LIFE},
     attempts::{AttemptPolicy, Throttle},
+    cors::{self, CorsPolicy},
     email::EmailAddress,
     jws::SignatureAlgorithm,
-    origin,
     password::{HashCost, PasswordPolicy},
     rotation::SessionPolicy,
+    trusted_proxies::TrustedProxies,
 };
 
 /// The configuration of a function. docs/configuration.md has the table.
@@ -50,10 +51,10 @@ pub struct Config {
     /// The page of the application that links in messages lead to; without one messages carry the
     /// bare token.
     pub link_url: Option<String>,
-    /// Web origins that may call from a browser.
-    ///
-    /// See [`origin::is_allowed`].
-    pub cors_origins: Vec<String>,
+    /// Which header has the client's address, if a proxy is in front of the gateway.
+    pub trusted_proxies: Option<TrustedProxies>,
+    /// Which web applications may call from a browser.
+    pub cors: CorsPolicy,
     /// The least severe log lines that are written.
     pub log_level: LogLevel,
 }
@@ -160,6 +161,7 @@ impl Config {
                 idle: reader.seconds("RATCHET_IDLE_SECONDS", 2_592_000, 1, 31_536_000),
                 absolute: reader.seconds("RATCHET_ABSOLUTE_SECONDS", 7_776_000, 1, 157_680_000),
                 retry_window: reader.seconds("RATCHET_RETRY_WINDOW_SECONDS", 60, 5, 600),
+                late_recoveries: reader.tiny_number("RATCHET_LATE_RECOVERIES", 2, 0, 4),
             },
             revocations: reader.choice(
                 "RATCHET_REVOCATIONS",
@@ -231,7 +233,11 @@ impl Config {
             ),
             mail_from: reader.address("RATCHET_MAIL_FROM"),
             link_url: reader.page("RATCHET_LINK_URL"),
-            cors_origins: reader.origins("RATCHET_CORS_ORIGINS"),
+            trusted_proxies: reader.trusted_proxies("RATCHET_TRUSTED_PROXIES"),
+            cors: CorsPolicy {
+                origins: reader.each("RATCHET_CORS_ORIGINS", cors::web_origin),
+                headers: reader.each("RATCHET_CORS_HEADERS", cors::header_name),
+            },
             log_level: reader.choice(
                 "RATCHET_LOG_LEVEL",
                 &[("info", LogLevel::Info), ("warn", LogLevel::Warn), ("error", LogLevel::Error)],
@@ -244,8 +250,8 @@ impl Config {
                     .to_owned(),
             );
         }
-        let has_wildcard = config.cors_origins.iter().any(|origin| origin::is_wildcard(origin));
-        if has_wildcard && !origin::is_loopback(&config.access_token.issuer) {
+        let has_wildcard = config.cors.origins.iter().any(|origin| cors::is_wildcard(origin));
+        if has_wildcard && !cors::is_loopback(&config.access_token.issuer) {
             reader.errors.push(
                 "RATCHET_CORS_ORIGINS may have a wildcard only while RATCHET_ISSUER is an http URL \
                  of this machine"
@@ -313,6 +319,12 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         address.inspect_err(|error| self.errors.push(format!("{name} is {value:?}: {error}"))).ok()
     }
 
+    fn trusted_proxies(&mut self, name: &str) -> Option<TrustedProxies> {
+        let value = (self.variable)(name).filter(|value| !value.is_empty())?;
+        let proxies = value.parse();
+        proxies.inspect_err(|error| self.errors.push(format!("{name} is {value:?}: {error}"))).ok()
+    }
+
     /// A page that a fragment can be added to, over TLS unless it is on this machine.
     fn page(&mut self, name: &str) -> Option<String> {
         let url = (self.variable)(name).filter(|value| !value.is_empty())?;
@@ -343,6 +355,11 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         u32::try_from(number).unwrap_or(default)
     }
 
+    fn tiny_number(&mut self, name: &str, default: u8, min: u8, max: u8) -> u8 {
+        let number = self.number(name, default.into(), min.into(), max.into());
+        u8::try_from(number).unwrap_or(default)
+    }
+
     fn count(&mut self, name: &str, default: usize, min: usize, max: usize) -> usize {
         let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let number = self.number(name, wide(default), wide(min), wide(max));
@@ -369,17 +386,21 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         default
     }
 
-    fn origins(&mut self, name: &str) -> Vec<String> {
-        let origins = self.list(name);
-        for origin in origins.iter().filter(|origin| !origin::is_wildcard(origin)) {
-            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-            if !host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@', '?'])) {
-                self.errors.push(format!(
-                    "{name} has {origin:?}, expected origins such as https://app.example.com"
-                ));
+    /// Each value of a list, read by `parse`.
+    fn each<E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<String, E>,
+    ) -> Vec<String> {
+        let mut values = Vec::new();
+        for text in self.list(name) {
+            match parse(&text) {
+                Ok(value) if values.contains(&value) => {}
+                Ok(value) => values.push(value),
+                Err(error) => self.errors.push(format!("{name} has {text:?}: {error}")),
             }
         }
-        origins
+        values
     }
 }
 
@@ -428,7 +449,8 @@ mod tests {
         assert!(!config.password_policy.require_uppercase);
         assert!(!config.password_policy.require_digit);
         assert!(config.require_confirmed_email);
-        assert!(config.cors_origins.is_empty());
+        assert_eq!(config.trusted_proxies, None);
+        assert_eq!(config.cors, CorsPolicy::default());
         assert_eq!(config.published_for(), None);
     }
 
@@ -441,6 +463,24 @@ mod tests {
         let policy = policy.unwrap().access_token;
         assert_eq!(policy.former_issuers, ["https://a.example", "https://b.example/stage"]);
         assert_eq!(policy.former_audiences, ["api", "web"]);
+    }
+
+    #[test]
+    fn cors_lists_are_normalised_and_a_bad_origin_says_what_to_write() {
+        let cors = read(&[
+            (
+                "RATCHET_CORS_ORIGINS",
+                "https://App.example:443, capacitor://localhost,https://app.example",
+            ),
+            ("RATCHET_CORS_HEADERS", "Traceparent, x-request-id"),
+        ]);
+        let cors = cors.unwrap().cors;
+        assert_eq!(cors.origins, ["https://app.example", "capacitor://localhost"]);
+        assert_eq!(cors.headers, ["traceparent", "x-request-id"]);
+        let error = read(&[("RATCHET_CORS_ORIGINS", "https://app.example/")]).unwrap_err();
+        let expected = "RATCHET_CORS_ORIGINS has \"https://app.example/\": an origin ends with the host \
+                        or the port; write https://app.example";
+        assert!(error.to_string().ends_with(expected), "{error}");
     }
 
     #[test]
@@ -473,7 +513,9 @@ mod tests {
             ("RATCHET_SELF_SIGN_UP", "yes"),
             ("RATCHET_MAIL_FROM", "nobody"),
             ("RATCHET_LINK_URL", "https://app.example/?x=1"),
+            ("RATCHET_TRUSTED_PROXIES", "X-Forwarded-For"),
             ("RATCHET_CORS_ORIGINS", "https://ok.example, *"),
+            ("RATCHET_CORS_HEADERS", "traceparent, x y"),
             ("RATCHET_LOG_LEVEL", "trace"),
             ("RATCHET_USERS_TABLE", ""),
         ];

@@ -158,7 +158,7 @@ mod tests {
             ".a@example.com",
             "a..b@example.com",
             "a@-example.com",
-            "a@example.com\n",
+            "a@example\n.com",
             "a\r\nBcc: b@example.com@example.com",
             "\"a\"@example.com",
             "a@[192.0.2.1]",

@@ -74,6 +74,8 @@ pub enum Notice {
     ConfirmationAsked {
         /// The address they gave.
         email: EmailAddress,
+        /// The user name they gave, if only this registration is to be confirmed.
+        name: Option<NameKey>,
     },
     /// Somebody requested a new password.
     ResetAsked {
@@ -106,6 +108,8 @@ pub enum Notice {
     },
     /// A user was deleted.
     Deleted {
+        /// The user.
+        user_id: UserId,
         /// The address of the user.
         email: EmailAddress,
         /// The user's name, if the address is confirmed.
@@ -132,47 +136,55 @@ impl Notice {
     }
 }
 
-/// The longest name that is shown to an address which nobody confirmed, in characters.
+/// The longest name that is shown whole to an address which nobody confirmed, in characters.
 const SHOWN_CHARS: usize = 32;
 
-/// A name as it is shown to an address that nobody confirmed; `None` if it is not shown.
+/// A name as it is shown to an address that nobody confirmed.
 ///
 /// # Security
 /// Strangers choose name and address, so the name is the one thing in the message that they may
-/// write. It is short, in the form that is compared, of letters, digits, `-` and `_`; and a middle dot
-/// stands for each full stop, so that no mail client turns it into a link.
+/// write. It is short, in the form that is compared, of letters, digits, `-` and `_`. A middle dot
+/// stands for each full stop, so that no mail client turns it into a link, and an asterisk for
+/// every other sign.
 #[must_use]
-pub fn shown_to_unconfirmed(name: &NameKey) -> Option<String> {
+pub fn shown_to_unconfirmed(name: &NameKey) -> String {
     let shown = |c: char| match c {
-        '.' => Some('\u{b7}'),
-        '-' | '_' => Some(c),
-        c if c.is_ascii() => c.is_ascii_alphanumeric().then_some(c),
-        // Letters and digits of other scripts, and their marks (RFC 8264 §9.1).
-        c => Some(c),
+        '.' => '\u{b7}',
+        '-' | '_' => c,
+        c if c.is_ascii() && !c.is_ascii_alphanumeric() => '*',
+        // Letters and digits, also of other scripts, and their marks (RFC 8264 §9.1).
+        c => c,
     };
-    let short = name.as_str().chars().count() <= SHOWN_CHARS;
-    name.as_str().chars().map(shown).collect::<Option<_>>().filter(|_| short)
+    let mut short: String = name.as_str().chars().take(SHOWN_CHARS).map(shown).collect();
+    if name.as_str().chars().count() > SHOWN_CHARS {
+        short.push('\u{2026}');
+    }
+    short
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn shown(name: &str) -> Option<String> {
+    fn shown(name: &str) -> String {
         shown_to_unconfirmed(&NameKey::parse(name).unwrap())
     }
 
     #[test]
     fn a_name_that_is_shown_is_no_link_and_no_message() {
-        assert_eq!(shown("Ada-Lovelace_1815").as_deref(), Some("ada-lovelace_1815"));
-        assert_eq!(shown("J\u{e9}r\u{f4}me").as_deref(), Some("j\u{e9}r\u{f4}me"));
-        assert_eq!(shown("www.evil.example").as_deref(), Some("www\u{b7}evil\u{b7}example"));
-        assert_eq!(shown("\u{ff37}ww\u{ff0e}evil").as_deref(), Some("www\u{b7}evil"));
-        for hidden in
-            ["http://evil", "a@b", "call+1-555", "a<b", "won=money!", "it's", &"a".repeat(33)]
-        {
-            assert_eq!(shown(hidden), None, "{hidden}");
+        for (name, expected) in [
+            ("Ada-Lovelace_1815", "ada-lovelace_1815"),
+            ("J\u{e9}r\u{f4}me", "j\u{e9}r\u{f4}me"),
+            ("www.evil.example", "www\u{b7}evil\u{b7}example"),
+            ("\u{ff37}ww\u{ff0e}evil", "www\u{b7}evil"),
+            ("http://evil", "http***evil"),
+            ("a@b", "a*b"),
+            ("call+1-555", "call*1-555"),
+            ("won=money!", "won*money*"),
+        ] {
+            assert_eq!(shown(name), expected);
         }
-        assert!(shown(&"a".repeat(32)).is_some());
+        assert_eq!(shown(&"a".repeat(32)), "a".repeat(32));
+        assert_eq!(shown(&"a".repeat(33)), "a".repeat(32) + "\u{2026}");
     }
 }

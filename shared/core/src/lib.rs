@@ -12,12 +12,16 @@
 //! * [`password`] and [`user`] – who may sign in
 //! * [`attempts`] and [`device_token`] – how often passwords may be guessed, and who is no stranger
 //! * [`email`], [`letter`] and [`challenge`] – what is sent by e-mail, and what it proves
+//! * [`registration`] – who has an address, and who waits for its confirmation
+//! * [`trusted_proxies`] and [`network`] – where requests come from
+//! * [`cors`] – which web applications may call
 //! * [`config`] – every setting, read once into one typed value
 
 pub mod access_token;
 pub mod attempts;
 pub mod challenge;
 pub mod config;
+pub mod cors;
 pub mod device_token;
 pub mod email;
 pub mod encoding;
@@ -28,9 +32,9 @@ pub mod jws;
 pub mod key_ring;
 pub mod letter;
 pub mod network;
-pub mod origin;
 pub mod password;
 pub mod refresh_token;
+pub mod registration;
 pub mod revocations;
 pub mod rotation;
 pub mod seal;
@@ -38,4 +42,5 @@ pub mod secret;
 pub mod session;
 mod tagged_token;
 pub mod time;
+pub mod trusted_proxies;
 pub mod user;

@@ -13,6 +13,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use crate::{
+    encoding::from_base64url,
     ids::{SessionId, UserId},
     key_ring::TagKey,
     secret::TokenSecret,
@@ -86,6 +87,35 @@ impl RefreshToken {
     }
 }
 
+/// What a refresh token says about itself.
+///
+/// # Security
+/// Nothing of it is verified. It only puts the tokens that a browser sent in an order; each of them is
+/// verified before it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnverifiedRefreshToken {
+    /// Which session it refreshes.
+    pub session_id: SessionId,
+    /// How many rotations the session had seen when this token was issued.
+    pub generation: u32,
+}
+
+impl UnverifiedRefreshToken {
+    /// Reads a token whose tag is not checked. `None` if the text does not have the form of a token.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let bytes = Zeroizing::new(from_base64url(text.strip_prefix(PREFIX)?)?);
+        let (_user_id, rest) = bytes.split_first_chunk::<16>()?;
+        let (session_id, rest) = rest.split_first_chunk::<16>()?;
+        let (generation, rest) = rest.split_first_chunk::<4>()?;
+        // The secret and the tag.
+        (rest.len() == 32 + 16).then(|| Self {
+            session_id: SessionId::from_bytes(*session_id),
+            generation: u32::from_be_bytes(*generation),
+        })
+    }
+}
+
 /// A refresh token's text on its way to the client.
 ///
 /// # Security
@@ -137,6 +167,9 @@ mod tests {
             prop_assert_eq!(read.user_id, UserId::from_bytes([byte; 16]));
             prop_assert_eq!(read.session_id, SessionId::from_bytes([byte.wrapping_add(1); 16]));
             prop_assert_eq!(read.secret.expose(), &[byte.wrapping_add(2); 32]);
+            let unverified = UnverifiedRefreshToken::read(text.expose()).unwrap();
+            prop_assert_eq!(unverified.session_id, read.session_id);
+            prop_assert_eq!(unverified.generation, generation);
         }
 
         #[test]
@@ -189,6 +222,7 @@ mod tests {
                 RefreshTokenError::Malformed,
                 "{other}"
             );
+            assert_eq!(UnverifiedRefreshToken::read(&other), None, "{other}");
         }
         let other_case: String = text
             .chars()

@@ -8,7 +8,9 @@
 //! With a retry window `w`, a token is
 //! * *live*: of the session's generation, with its hash;
 //! * *recent*: superseded less than `w` ago;
-//! * *old*: superseded longer ago. Only a thief, or the victim of one, still presents it
+//! * *late*: superseded longer ago, but by the last rotation of all. Its client may have lost the
+//!   answer, so it leads to the live token a few times;
+//! * *old*: every other superseded token. Only a thief, or the victim of one, still presents it
 //!   (RFC 9700 §4.14.2).
 
 use std::time::Duration;
@@ -31,7 +33,16 @@ pub struct SessionPolicy {
     pub absolute: Duration,
     /// A superseded token leads to the live one for this long.
     pub retry_window: Duration,
+    /// How many late recoveries a session has within [`LATE_WINDOW`] generations; 0 for none.
+    ///
+    /// # Security
+    /// The bound is what finds two parties that share a chain, each one rotation behind the other:
+    /// every rotation of one makes the other late.
+    pub late_recoveries: u8,
 }
+
+/// How many generations back late recoveries are counted.
+pub const LATE_WINDOW: u32 = 8;
 
 impl SessionPolicy {
     /// When a session ends at the latest under this policy.
@@ -71,6 +82,12 @@ pub enum Decision {
     AnswerLive,
     /// It is recent: walk to the live token and answer with that.
     AnswerSuccessor,
+    /// It is late, and the session has a recovery left: note the recovery, then answer with the
+    /// live token. Nothing is answered without the note.
+    RecoverLate,
+    /// It is late, and its recovery has been noted: that answer was lost too. Answer with the live
+    /// token.
+    AnswerRecovered,
     /// It is of no use, and nobody did anything wrong.
     Refuse(Refusal),
     /// It is old: end the session.
@@ -93,6 +110,9 @@ pub enum Refusal {
 pub enum Reuse {
     /// It was superseded, longer ago than the retry window.
     Superseded,
+    /// It was superseded by the last rotation, longer ago than the retry window, and the session
+    /// has used up its late recoveries.
+    Late,
     /// Its generation is remembered with another secret: two histories of one session.
     Diverged,
 }
@@ -103,13 +123,14 @@ impl Reuse {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Superseded => "superseded",
+            Self::Late => "late",
             Self::Diverged => "diverged",
         }
     }
 }
 
-/// Decides what becomes of a genuine token, given the item that a consistent read or a failed
-/// write found.
+/// Decides what becomes of a genuine token that came with `user_agent`, given the item that a
+/// consistent read or a failed write found.
 ///
 /// # Security
 /// Every refusal by generation or time comes before [`Decision::Theft`] only if it needs no
@@ -117,10 +138,12 @@ impl Reuse {
 #[must_use]
 pub fn decide(
     presented: &Presented,
+    user_agent: &str,
     session: Option<&Session>,
     now: UnixMillis,
-    retry_window: Duration,
+    policy: &SessionPolicy,
 ) -> Decision {
+    let retry_window = policy.retry_window;
     let Some(session) = session else {
         return Decision::Refuse(Refusal::Unknown);
     };
@@ -148,7 +171,24 @@ pub fn decide(
         Some(Some(superseded)) if superseded.is_recent(now, retry_window) => {
             Decision::AnswerSuccessor
         }
+        Some(Some(_)) if slot == 0 && session.origin.is_same_kind_of_client(user_agent) => {
+            recover(session, policy)
+        }
         _ => Decision::Theft(Reuse::Superseded),
+    }
+}
+
+/// Decides about a late token that comes from the kind of client that rotated last.
+fn recover(session: &Session, policy: &SessionPolicy) -> Decision {
+    let counted = session.recovered.within(session.generation, LATE_WINDOW);
+    if policy.late_recoveries == 0 {
+        Decision::Theft(Reuse::Superseded)
+    } else if session.recovered.last() == Some(session.generation) {
+        Decision::AnswerRecovered
+    } else if counted < usize::from(policy.late_recoveries) {
+        Decision::RecoverLate
+    } else {
+        Decision::Theft(Reuse::Late)
     }
 }
 
@@ -231,7 +271,16 @@ impl Session {
     }
 }
 
-/// Walks from a recent token, seal by seal, to the live secret of `session`.
+impl Session {
+    /// The session after a late recovery of its present generation has been noted: what the
+    /// store's `UpdateItem` does.
+    #[must_use]
+    pub fn recovered_late(&self) -> Self {
+        Self { recovered: self.recovered.noting(self.generation), ..self.clone() }
+    }
+}
+
+/// Walks from a superseded token, seal by seal, to the live secret of `session`.
 ///
 /// # Errors
 /// [`SealError`] if a seal does not open or what it holds is not what the session says: a damaged

@@ -30,6 +30,8 @@ pub struct Session {
     pub token_hash: SecretHash,
     /// The most recently superseded generations, the youngest first.
     pub superseded: [Option<Superseded>; REGISTER_SLOTS],
+    /// The generations whose tokens were recovered late.
+    pub recovered: LateRecoveries,
     /// When the password was proved.
     pub auth_time: UnixMillis,
     /// The last cut of the user's sessions that the sign-in saw; zero if there had been none.
@@ -73,7 +75,77 @@ pub struct Origin {
 impl Origin {
     /// The longest user agent that is kept, in bytes: the item must stay below 1 KiB, which is
     /// one write unit.
-    pub const USER_AGENT_BYTES: usize = 100;
+    pub const USER_AGENT_BYTES: usize = 88;
+}
+
+/// The cut of the user agent may fall up to so many letters earlier or later: version numbers
+/// before it can differ in length.
+const CUT_SLACK: usize = 8;
+
+impl Origin {
+    /// Whether a request with `user_agent` comes from the same kind of client: the same text but
+    /// for digits and dots, since browsers and apps update themselves.
+    ///
+    /// # Security
+    /// A user agent is no secret and can be forged: this makes a stolen token harder to use, and is
+    /// never enough to accept one.
+    #[must_use]
+    pub fn is_same_kind_of_client(&self, user_agent: &str) -> bool {
+        let kind = |text: &str| -> Vec<char> {
+            let kept = text.chars().take(Self::USER_AGENT_BYTES);
+            kept.filter(|sign| !sign.is_ascii_digit() && *sign != '.').collect()
+        };
+        let (ours, theirs) = (kind(&self.user_agent), kind(user_agent));
+        let is_cut = |text: &str| text.len() >= Self::USER_AGENT_BYTES;
+        let one_goes_on = || ours.starts_with(&theirs) || theirs.starts_with(&ours);
+        ours == theirs
+            || (is_cut(&self.user_agent) || is_cut(user_agent))
+                && ours.len().abs_diff(theirs.len()) <= CUT_SLACK
+                && one_goes_on()
+    }
+}
+
+/// The generations that were live when a late token was recovered, the most recent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct LateRecoveries([Option<u32>; Self::KEPT]);
+
+impl LateRecoveries {
+    /// How many are kept: the largest number of recoveries that can be configured.
+    pub const KEPT: usize = 4;
+
+    /// From a list as it was kept, the most recent first. What is beyond [`Self::KEPT`] is
+    /// forgotten.
+    #[must_use]
+    pub fn from_kept(generations: impl IntoIterator<Item = u32>) -> Self {
+        let mut kept = [None; Self::KEPT];
+        for (slot, generation) in kept.iter_mut().zip(generations) {
+            *slot = Some(generation);
+        }
+        Self(kept)
+    }
+
+    /// The generations, the most recent first.
+    pub fn iter(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().copied().flatten()
+    }
+
+    /// The generation that was noted last.
+    #[must_use]
+    pub fn last(&self) -> Option<u32> {
+        self.iter().next()
+    }
+
+    /// How many were noted within the last `window` generations before and including `generation`.
+    #[must_use]
+    pub fn within(&self, generation: u32, window: u32) -> usize {
+        self.iter().filter(|noted| generation.saturating_sub(*noted) < window).count()
+    }
+
+    /// These and `generation`.
+    #[must_use]
+    pub fn noting(&self, generation: u32) -> Self {
+        Self::from_kept(std::iter::once(generation).chain(self.iter()))
+    }
 }
 
 /// When and why a session was ended.
@@ -161,6 +233,19 @@ impl Session {
         }
     }
 
+    /// Whether a late recovery was noted for a generation that became live after `time`.
+    ///
+    /// The register has the times of the last [`REGISTER_SLOTS`] rotations; what was before those
+    /// does not count.
+    #[must_use]
+    pub fn recovered_since(&self, time: UnixMillis) -> bool {
+        self.recovered.iter().any(|noted| {
+            let ago = usize::try_from(self.generation.saturating_sub(noted));
+            let slot = ago.ok().and_then(|ago| self.superseded.get(ago)?.as_ref());
+            slot.is_some_and(|slot| slot.superseded_at > time)
+        })
+    }
+
     /// When the session was last refreshed, or made.
     #[must_use]
     pub fn refreshed_at(&self) -> UnixMillis {
@@ -209,6 +294,7 @@ mod tests {
             generation: 0,
             token_hash: SecretHash::from_bytes([0; 32]),
             superseded: [None; REGISTER_SLOTS],
+            recovered: LateRecoveries::default(),
             auth_time: at,
             cut_seen: UnixMillis::new(0),
             absolute_expires_at: UnixSeconds::new(1_000),
@@ -252,6 +338,41 @@ mod tests {
             let evicted = to_evict(&sessions, new, UnixMillis::new(5), 2);
             assert_eq!(evicted, [sessions[0].session_id, sessions[1].session_id]);
         }
+    }
+
+    #[test]
+    fn an_update_of_a_browser_is_the_same_kind_of_client_and_another_browser_is_not() {
+        let origin = |user_agent: &str| Origin {
+            network: String::new(),
+            user_agent: user_agent.chars().take(Origin::USER_AGENT_BYTES).collect(),
+        };
+        let chrome = |version: &str| {
+            format!(
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+                 Chrome/{version} Safari/537.36"
+            )
+        };
+        let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+        let before = origin(&chrome("99.0.4844.51"));
+        // One digit more moves the cut.
+        assert!(before.is_same_kind_of_client(&chrome("100.0.4896.60")));
+        assert!(origin(&chrome("100.0.4896.60")).is_same_kind_of_client(&chrome("99.0.4844.51")));
+        assert!(origin("Ada/1.2.9 (iPhone)").is_same_kind_of_client("Ada/1.2.10 (iPhone)"));
+        assert!(origin("").is_same_kind_of_client(""));
+        for other in [firefox, "", "curl/8.5.0", &"1".repeat(100), &chrome("")[..60]] {
+            assert!(!before.is_same_kind_of_client(other), "{other}");
+            assert!(!origin(other).is_same_kind_of_client(&chrome("99.0.4844.51")), "{other}");
+        }
+    }
+
+    #[test]
+    fn late_recoveries_are_counted_within_a_window_of_generations_and_four_are_kept() {
+        let noted =
+            [3, 5, 9, 12, 13].iter().fold(LateRecoveries::default(), |all, g| all.noting(*g));
+        assert_eq!(noted.iter().collect::<Vec<_>>(), [13, 12, 9, 5]);
+        assert_eq!(noted.last(), Some(13));
+        assert_eq!((noted.within(13, 8), noted.within(17, 8), noted.within(21, 8)), (3, 2, 0));
+        assert_eq!(LateRecoveries::from_kept(noted.iter()), noted);
     }
 
     #[test]

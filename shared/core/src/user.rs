@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use crate::{
         secret::SecretHash,
-        session::{Origin, REGISTER_SLOTS},
+        session::{LateRecoveries, Origin, REGISTER_SLOTS},
         time::UnixSeconds,
     };
 
@@ -228,6 +228,7 @@ mod tests {
             generation: 0,
             token_hash: SecretHash::from_bytes([0; 32]),
             superseded: [None; REGISTER_SLOTS],
+            recovered: LateRecoveries::default(),
             auth_time: UnixMillis::new(5_000),
             cut_seen: UnixMillis::new(cut_seen),
             absolute_expires_at: UnixSeconds::new(1_000),

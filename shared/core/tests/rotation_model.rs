@@ -20,6 +20,7 @@ mod rotation_model {
     pub mod accounts;
     pub mod chain;
     pub mod ends;
+    pub mod late;
     pub mod mutation;
     pub mod promises;
     pub mod service;
@@ -33,6 +34,7 @@ use rotation_model::{
     accounts::{Accounts, Mistake, end_all},
     chain::Chain,
     ends::{Ends, Request},
+    late::{Fault, Late, Parties},
     mutation::Mutation,
     service::{Outcome, Service},
 };
@@ -89,6 +91,36 @@ fn noticed(mutation: Mutation) -> &'static str {
         .filter(|promise| matches!(promise.expectation, stateright::Expectation::Always))
         .find(|promise| checker.discovery(promise.name).is_some());
     caught.unwrap_or_else(|| panic!("{mutation:?} is not noticed")).name
+}
+
+const EVERY_PARTIES: [Parties; 3] = [Parties::Owner, Parties::Same, Parties::Other];
+
+#[test]
+fn late_recovery_refuses_nobody_too_early_and_lets_nobody_share_a_chain() {
+    for parties in EVERY_PARTIES {
+        let checker = Late { parties, fault: None }.checker().threads(2).spawn_dfs().join();
+        checker.assert_properties();
+        println!("{parties:?}: {} states, exhaustively", checker.unique_state_count());
+    }
+}
+
+#[test]
+fn every_fault_of_late_recovery_is_noticed() {
+    for fault in Fault::ALL {
+        let noticed = EVERY_PARTIES.into_iter().find_map(|parties| {
+            let checker = Late { parties, fault: Some(fault) }
+                .checker()
+                .finish_when(stateright::HasDiscoveries::AnyFailures)
+                .spawn_bfs()
+                .join();
+            let promises = checker.model().properties().into_iter();
+            promises
+                .filter(|promise| matches!(promise.expectation, stateright::Expectation::Always))
+                .find(|promise| checker.discovery(promise.name).is_some())
+                .map(|promise| promise.name)
+        });
+        println!("{fault:?}: {}", noticed.unwrap_or_else(|| panic!("{fault:?} is not noticed")));
+    }
 }
 
 /// What is in flight together. Two refreshes are one too many for a lost answer, a duplicate and a

@@ -8,13 +8,14 @@ use ratchet_core::{network::NetworkPrefix, session::Origin};
 
 use crate::Invocation;
 
-/// The client, as the gateway saw it.
+/// The client.
 ///
 /// # Security
-/// The address comes from the gateway. `X-Forwarded-For` is never read: the client can set it.
+/// The address is the one that connects to the gateway, unless the configuration names a header of a
+/// trusted proxy. Headers are not read here: clients can set any.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The address, if the gateway knows it.
+    /// The address, if it is known.
     pub source_ip: Option<IpAddr>,
     /// The network prefix and the user agent, as a session remembers them.
     pub origin: Origin,

@@ -1,7 +1,15 @@
-//! Refresh tokens of browser applications: in a cookie that no script can read.
+//! Refresh tokens of browser applications: in cookies that no script can read.
 //!
 //! A client chooses this at sign-in with [`Mode::Cookie`]. From then on the browser carries the
 //! refresh token, and `/refresh` and `/logout` take it from the cookie if the body has none.
+//!
+//! Each session has a cookie of its own: its name contains the session's id. A response sets the
+//! cookie of its own session, and deletes only cookies that came with its request and whose sessions
+//! have ended. So a response that arrives late, from before another sign-in, leaves the cookie of
+//! that sign-in alone. It may bring an ended session's cookie back; a later request deletes it.
+//!
+//! A browser has one session. If tokens of several come along, the newest session that is live counts,
+//! and the others are ended, so that no late response can bring one of them back.
 //!
 //! # Security
 //! Other sites can make a browser send its cookies. A request that relies on the cookie must
@@ -10,18 +18,25 @@
 //! third fence. The prefix `__Host-` keeps sibling hosts from planting a cookie
 //! (draft-ietf-httpbis-rfc6265bis §4.1.3).
 
-use std::{convert::Infallible, sync::Arc};
+mod kind;
+mod presented;
+
+use std::{convert::Infallible, future::Future, sync::Arc};
 
 use axum::{
     extract::{FromRef, FromRequestParts},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
-use ratchet_core::origin;
-use ratchet_service::tokens::TokenPair;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
+use ratchet_core::{cors, error_chain::ErrorChain, ids::SessionId};
+use ratchet_service::{Fault, tokens::TokenPair};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use self::{
+    kind::{Kind, is_plain_loopback},
+    presented::PresentedToken,
+};
 use crate::{Problem, problem::InvalidAttempt, tokens::without_refresh_token};
 
 /// The header that a request with the cookie must have, with any value.
@@ -39,7 +54,7 @@ pub enum Mode {
     Cookie,
 }
 
-/// Which cookie is used, and which web applications may use it.
+/// Which cookies are used, and which web applications may use them.
 #[derive(Debug, Clone)]
 pub struct CookiePolicy {
     kind: Kind,
@@ -52,36 +67,8 @@ pub struct Browser {
     kind: Kind,
     confirmed: bool,
     from_own_origin: bool,
-    cookie: Cookie,
-}
-
-/// The attributes of the cookie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Sent to this host only, and over TLS only.
-    Host,
-    /// Without TLS, for development: the issuer is a plain http URL on loopback. The template does
-    /// not accept such an issuer for a deployment.
-    Plain,
-}
-
-/// The refresh token in the `Cookie` header.
-#[derive(PartialEq, Eq)]
-enum Cookie {
-    Absent,
-    One(Zeroizing<String>),
-    /// There is no telling which one is ours.
-    Several,
-}
-
-impl std::fmt::Debug for Cookie {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Absent => "Absent",
-            Self::One(_) => "One(…)",
-            Self::Several => "Several",
-        })
-    }
+    /// The newest first.
+    tokens: Vec<PresentedToken>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Browser
@@ -107,7 +94,7 @@ impl CookiePolicy {
             kind: self.kind,
             confirmed: headers.contains_key(CONFIRMATION),
             from_own_origin: self.is_own_origin(headers),
-            cookie: Cookie::find(headers, self.kind.name()),
+            tokens: PresentedToken::read_all(headers, self.kind),
         }
     }
 
@@ -119,12 +106,12 @@ impl CookiePolicy {
         let Ok(origin) = origin.to_str() else { return false };
         let over_tls = origin.starts_with("https://");
         let in_development = self.kind == Kind::Plain && is_plain_loopback(origin);
-        (over_tls || in_development) && origin::is_allowed(&self.origins, origin)
+        (over_tls || in_development) && cors::is_allowed(&self.origins, origin)
     }
 }
 
 impl Browser {
-    /// Checks that this request may get the cookie, or use it.
+    /// Checks that this request may get a cookie, or use one.
     ///
     /// # Errors
     /// [`Problem::ForbiddenOrigin`].
@@ -132,72 +119,136 @@ impl Browser {
         if self.confirmed && self.from_own_origin { Ok(()) } else { Err(Problem::ForbiddenOrigin) }
     }
 
-    /// Whether a request without a refresh token in its body relies on the cookie.
+    /// Whether a request without a refresh token in its body relies on a cookie.
     #[must_use]
     pub fn relies_on_cookie(&self) -> bool {
-        self.confirmed || self.cookie != Cookie::Absent
+        self.confirmed || !self.tokens.is_empty()
     }
 
-    /// The refresh token in the cookie.
+    /// The response to a sign-in: the new session's cookie. `end` ends the session of a token and
+    /// returns whether the token is genuine; the sessions that the browser had are ended.
+    pub async fn signed_in<E: Future<Output = Result<bool, Fault>>>(
+        &self,
+        pair: &TokenPair,
+        end: impl Fn(Zeroizing<String>) -> E,
+    ) -> Response {
+        let ended = self.end_all_but(pair.session_id, &end).await;
+        self.respond(without_refresh_token(pair), Some(pair), &ended)
+    }
+
+    /// The response to a refresh that relies on the cookie. `refresh` exchanges a token; `end` is that
+    /// of [`signed_in`](Self::signed_in).
+    ///
+    /// The newest session that is live is refreshed. A 401 deletes the cookies of sessions that have
+    /// ended. A fault leaves all cookies unchanged.
+    pub async fn refresh<
+        R: Future<Output = Result<TokenPair, Problem>>,
+        E: Future<Output = Result<bool, Fault>>,
+    >(
+        &self,
+        refresh: impl Fn(Zeroizing<String>) -> R,
+        end: impl Fn(Zeroizing<String>) -> E,
+    ) -> Response {
+        const MALFORMED: Problem = Problem::InvalidAttempt(InvalidAttempt::Malformed);
+        if let Err(problem) = self.permit() {
+            return problem.into_response();
+        }
+        let mut first_refusal = None;
+        let mut ended = Vec::new();
+        for token in self.first_of_each_session() {
+            match refresh(token.text.clone()).await {
+                Ok(pair) => {
+                    ended.extend(self.end_all_but(pair.session_id, &end).await);
+                    return self.respond(without_refresh_token(&pair), Some(&pair), &ended);
+                }
+                Err(problem) if problem.ends_session() => {
+                    // A cookie that is not genuine is somebody else's.
+                    if problem != MALFORMED {
+                        ended.push(token.session_id);
+                    }
+                    first_refusal.get_or_insert(problem);
+                }
+                Err(problem) => return problem.into_response(),
+            }
+        }
+        let missing = Problem::InvalidAttempt(InvalidAttempt::Missing);
+        self.respond(first_refusal.unwrap_or(missing).into_response(), None, &ended)
+    }
+
+    /// The response to a log-out that relies on the cookie. Ends all sessions whose tokens came along.
     ///
     /// # Errors
-    /// [`Problem::ForbiddenOrigin`], or [`Problem::InvalidAttempt`] if there is not exactly one.
-    pub fn refresh_token(&self) -> Result<&str, Problem> {
+    /// [`Problem::ForbiddenOrigin`], or a fault, which leaves all cookies unchanged.
+    pub async fn log_out<E: Future<Output = Result<bool, Fault>>>(
+        &self,
+        end: impl Fn(Zeroizing<String>) -> E,
+    ) -> Result<Response, Problem> {
         self.permit()?;
-        match &self.cookie {
-            Cookie::One(token) => Ok(token),
-            Cookie::Absent => Err(Problem::InvalidAttempt(InvalidAttempt::Missing)),
-            Cookie::Several => Err(Problem::InvalidAttempt(InvalidAttempt::Malformed)),
+        let mut ended = Vec::new();
+        for token in self.first_of_each_session() {
+            if end(token.text.clone()).await? {
+                ended.push(token.session_id);
+            }
         }
+        Ok(self.respond(StatusCode::NO_CONTENT.into_response(), None, &ended))
     }
 
-    /// The response to a refresh that relied on the cookie: sets it to the next token, or deletes
-    /// it if the session has ended. A fault leaves it unchanged.
-    #[must_use]
-    pub fn refreshed(&self, result: Result<TokenPair, Problem>) -> Response {
-        match result {
-            Ok(pair) => self.set_cookie(&pair),
-            Err(problem) if problem.ends_session() => self.delete_cookie(problem),
-            Err(problem) => problem.into_response(),
+    /// The newest token of each session, the newest session first.
+    fn first_of_each_session(&self) -> impl Iterator<Item = &PresentedToken> {
+        let mut last = None;
+        self.tokens
+            .iter()
+            .filter(move |token| last.replace(token.session_id) != Some(token.session_id))
+    }
+
+    /// Ends all sessions whose tokens came along, except `live`. Returns those that have ended.
+    ///
+    /// A fault is only logged: the next request of this browser tries again.
+    async fn end_all_but<E: Future<Output = Result<bool, Fault>>>(
+        &self,
+        live: SessionId,
+        end: &impl Fn(Zeroizing<String>) -> E,
+    ) -> Vec<SessionId> {
+        let mut ended = Vec::new();
+        for token in self.first_of_each_session().filter(|token| token.session_id != live) {
+            match end(token.text.clone()).await {
+                Ok(true) => ended.push(token.session_id),
+                Ok(false) => {}
+                Err(fault) => {
+                    let error = tracing::field::display(ErrorChain(&fault));
+                    let session_id = tracing::field::display(token.session_id);
+                    tracing::warn!(error, session_id, "a browser's former session was not ended");
+                }
+            }
         }
+        ended
     }
 
-    /// A token pair whose refresh token is in the cookie only.
-    #[must_use]
-    pub fn set_cookie(&self, pair: &TokenPair) -> Response {
-        let cookie = self.kind.cookie(pair.refresh_token.expose(), pair.refresh_token_expires_in);
-        with_cookie(without_refresh_token(pair), &cookie)
-    }
-
-    /// `response`, which also deletes the cookie.
-    #[must_use]
-    pub fn delete_cookie(&self, response: impl IntoResponse) -> Response {
-        with_cookie(response.into_response(), &self.kind.cookie("", 0))
-    }
-}
-
-impl Kind {
-    fn of(issuer: &str) -> Self {
-        if is_plain_loopback(issuer) { Self::Plain } else { Self::Host }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Host => "__Host-refresh",
-            Self::Plain => "refresh",
-        }
-    }
-
-    /// The value of `Set-Cookie`.
-    fn cookie(self, token: &str, seconds: u64) -> Zeroizing<String> {
-        let secure = match self {
-            Self::Host => " Secure;",
-            Self::Plain => "",
+    /// `response`, which also sets the cookie of the `live` session, and deletes those that came along
+    /// of `ended` sessions and other ones of the live session.
+    fn respond(
+        &self,
+        response: Response,
+        live: Option<&TokenPair>,
+        ended: &[SessionId],
+    ) -> Response {
+        let live = live.map(|pair| (pair, self.kind.name(pair.session_id)));
+        let live_name = live.as_ref().map(|(_, name)| name);
+        let is_over = |token: &&PresentedToken| {
+            ended.contains(&token.session_id)
+                || live.as_ref().is_some_and(|(pair, _)| pair.session_id == token.session_id)
         };
-        let name = self.name();
-        Zeroizing::new(format!(
-            "{name}={token}; HttpOnly;{secure} SameSite=Strict; Path=/; Max-Age={seconds}"
-        ))
+        let over = self.tokens.iter().filter(is_over).map(|token| &token.name);
+        let response = over
+            .filter(|name| Some(*name) != live_name)
+            .fold(response, |response, name| with_cookie(response, &self.kind.cookie(name, "", 0)));
+        match &live {
+            None => response,
+            Some((pair, name)) => {
+                let (token, seconds) = (pair.refresh_token.expose(), pair.refresh_token_expires_in);
+                with_cookie(response, &self.kind.cookie(name, token, seconds))
+            }
+        }
     }
 }
 
@@ -208,37 +259,6 @@ fn with_cookie(mut response: Response, cookie: &str) -> Response {
     value.set_sensitive(true);
     response.headers_mut().append(header::SET_COOKIE, value);
     response
-}
-
-impl Cookie {
-    /// Finds a cookie by its name. The gateway joins cookies into one header; HTTP/2 clients may send
-    /// several (RFC 9113 §8.2.3).
-    fn find(headers: &HeaderMap, name: &str) -> Self {
-        let mut values = headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .filter_map(|(found, value)| (found == name).then_some(value));
-        match (values.next(), values.next()) {
-            (None, _) | (Some(""), None) => Self::Absent,
-            (Some(value), None) => Self::One(Zeroizing::new(value.to_owned())),
-            (Some(_), Some(_)) => Self::Several,
-        }
-    }
-}
-
-/// Whether a URL is plain http on this machine.
-fn is_plain_loopback(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("http://") else { return false };
-    let authority = rest.split('/').next().unwrap_or_default();
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (authority, None),
-    };
-    port.is_none_or(|port| port.parse::<u16>().is_ok())
-        && matches!(host, "localhost" | "127.0.0.1" | "[::1]")
 }
 
 #[cfg(test)]

@@ -7,6 +7,6 @@ use std::net::IpAddr;
 pub struct Invocation {
     /// The id of the invocation.
     pub request_id: String,
-    /// The client's address, if the gateway knows it.
+    /// The client's address, if it is known.
     pub source_ip: Option<IpAddr>,
 }

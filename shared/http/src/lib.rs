@@ -3,7 +3,7 @@
 //! It does not know Lambda. The server of a router inserts an [`Invocation`] into each request.
 //!
 //! * [`Problem`] – every refusal, as RFC 9457 problem details, and what each error of a use case is
-//! * [`body`], [`private`], [`path`] – what requests carry
+//! * [`body`], [`private`], [`optional`](mod@optional), [`path`] – what requests carry
 //! * [`bearer`], [`signed_in`], [`caller`] – who sends them, and from where
 //! * [`cookie`] – refresh tokens of browser applications
 //! * [`json`], [`tokens`], [`cacheable`] – responses
@@ -16,9 +16,11 @@ pub mod caller;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod cookie;
+mod cors;
 pub mod edge;
 pub mod invocation;
 pub mod json;
+pub mod optional;
 pub mod path;
 pub mod private;
 pub mod problem;
@@ -26,5 +28,6 @@ pub mod signed_in;
 pub mod tokens;
 
 pub use invocation::Invocation;
+pub use optional::optional;
 pub use private::Private;
 pub use problem::Problem;

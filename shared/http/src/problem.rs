@@ -67,6 +67,8 @@ pub enum Problem {
     InvalidAccessToken,
     /// The access token is genuine but has expired.
     ExpiredAccessToken,
+    /// The access token is not valid, but may have been: its client should refresh it.
+    StaleAccessToken,
     /// The access token is genuine, but its session has ended.
     SessionEnded,
     /// Something that is needed cannot be reached. Nothing is wrong with the request.

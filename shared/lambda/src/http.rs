@@ -1,19 +1,27 @@
 //! Functions behind the HTTP API.
 
+mod event;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod response;
+
 use std::{net::IpAddr, process::ExitCode};
 
 use axum::{
     Router,
     extract::{MatchedPath, Request},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
-use http::Extensions;
-use lambda_http::{Context, request::RequestContext};
-use ratchet_http::{Invocation, problem::ProblemCode};
+use http::HeaderMap;
+use lambda_runtime::{LambdaEvent, service_fn, tower::Service as _};
+use ratchet_core::trusted_proxies::TrustedProxies;
+use ratchet_http::{Invocation, edge, problem::ProblemCode};
 use ratchet_service::{clock, metrics};
 use ratchet_store::Stores;
+use serde_json::value::RawValue;
 
+use self::response::GatewayResponse;
 use crate::{
     Failure, emf,
     start::{self, StartError, exit_code},
@@ -27,103 +35,94 @@ pub async fn run(prepare: impl AsyncFnOnce(&Stores<'_>) -> Result<Router, Failur
 async fn try_run(
     prepare: impl AsyncFnOnce(&Stores<'_>) -> Result<Router, Failure>,
 ) -> Result<(), StartError> {
-    let router = start::prepare(prepare).await?;
-    lambda_http::run(router.layer(middleware::from_fn(invoke))).await.map_err(StartError::Runtime)
-}
-
-/// Serves one invocation, with one log line: no path (it may contain an id), no query, no header, no
-/// body.
-async fn invoke(mut request: Request, next: Next) -> Response {
-    let begun = clock::now();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = request.method().clone();
-    let invocation = invocation(request.extensions());
-    let request_id = invocation.request_id.clone();
-    request.extensions_mut().insert(invocation);
-    emf::measured(&request_id, async {
-        let response = next.run(request).await;
-        let status = response.status();
-        let code = response.extensions().get::<ProblemCode>().map(|code| code.0);
-        let milliseconds = clock::now().get().saturating_sub(begun.get());
-        tracing::info!(
-            request_id,
-            method = method.as_str(),
-            route = route.as_ref().map_or("", MatchedPath::as_str),
-            status = status.as_u16(),
-            code,
-            milliseconds,
-            "request"
-        );
-        emf::record_invocation(milliseconds, status.is_server_error());
-        if let Some(code) = code.filter(|_| status.is_client_error()) {
-            metrics::count_refusal(code);
-        }
-        response
-    })
-    .await
-}
-
-/// What the runtime and the gateway say about a request.
-fn invocation(extensions: &Extensions) -> Invocation {
-    let context = extensions.get::<Context>();
-    let source_ip = match extensions.get() {
-        Some(RequestContext::ApiGatewayV2(context)) => {
-            context.http.source_ip.as_deref().and_then(|ip| ip.parse::<IpAddr>().ok())
-        }
-        _ => None,
+    let prepare = async |stores: &Stores<'_>| {
+        let proxies = stores.config().trusted_proxies.clone();
+        Ok(Server::new(prepare(stores).await?, proxies))
     };
-    let request_id = context.map(|context| context.request_id.clone()).unwrap_or_default();
-    Invocation { request_id, source_ip }
+    let server = &start::prepare(prepare).await?;
+    // As text, because the runtime fails an invocation whose event it cannot read as another type.
+    let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        let LambdaEvent { payload, context } = event;
+        server.serve(payload.get(), &context.request_id).await
+    });
+    lambda_runtime::run(service).await.map_err(StartError::Runtime)
+}
+
+/// Serves events of the HTTP API.
+#[derive(Debug)]
+struct Server {
+    router: Router,
+    proxies: Option<TrustedProxies>,
+}
+
+impl Server {
+    fn new(router: Router, proxies: Option<TrustedProxies>) -> Self {
+        Self { router: router.layer(middleware::from_fn(note_route)), proxies }
+    }
+
+    /// Serves one invocation, with one log line: no path (it may contain an id), no query, no header,
+    /// no body.
+    async fn serve(&self, event: &str, request_id: &str) -> Result<GatewayResponse, Failure> {
+        let begun = clock::now();
+        let invocation = async {
+            let (method, response) = match event::read(event) {
+                Ok((mut request, peer)) => {
+                    let method = request.method().to_string();
+                    let source_ip = self.client_address(request.headers(), peer);
+                    let request_id = request_id.to_owned();
+                    request.extensions_mut().insert(Invocation { request_id, source_ip });
+                    let Ok(response) = self.router.clone().call(request).await;
+                    (method, response)
+                }
+                Err(problem) => (String::new(), edge::with_headers(problem.into_response())),
+            };
+            let milliseconds = clock::now().get().saturating_sub(begun.get());
+            record(request_id, &method, &response, milliseconds);
+            GatewayResponse::read(response).await
+        };
+        Ok(emf::measured(request_id, invocation).await?)
+    }
+
+    /// The client's address: the `peer` that connects to the gateway, or behind a trusted proxy what its
+    /// header says.
+    fn client_address(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<IpAddr> {
+        let Some(proxies) = &self.proxies else { return peer };
+        let values = headers.get_all(proxies.header()).iter();
+        // Clients may put any bytes before what the proxy appends.
+        let values: Vec<_> =
+            values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        proxies.client(values.iter().map(AsRef::as_ref), peer)
+    }
+}
+
+/// Writes the log line of a request, and counts it.
+fn record(request_id: &str, method: &str, response: &Response, milliseconds: u64) {
+    let (status, extensions) = (response.status(), response.extensions());
+    let code = extensions.get::<ProblemCode>().map(|code| code.0);
+    tracing::info!(
+        request_id,
+        method,
+        route = extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str),
+        status = status.as_u16(),
+        code,
+        milliseconds,
+        "request"
+    );
+    emf::record_invocation(milliseconds, status.is_server_error());
+    if let Some(code) = code.filter(|_| status.is_client_error()) {
+        metrics::count_refusal(code);
+    }
+}
+
+/// Notes in the response which route answered it.
+async fn note_route(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
+    response
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::routing::post;
-    use lambda_http::{RequestExt as _, request::from_str, tower::ServiceExt as _};
-    use ratchet_http::caller::Caller;
-
-    use super::*;
-
-    /// A request as the gateway sends it (payload format 2.0).
-    fn event(context: &str) -> String {
-        format!(
-            r#"{{"version": "2.0", "routeKey": "ANY /refresh", "rawPath": "/refresh",
-            "rawQueryString": "", "cookies": ["theme=dark", "__Host-refresh=rt1_x"],
-            "headers": {{"host": "api.example", "user-agent": "curl/8",
-            "x-forwarded-for": "198.51.100.1"}},
-            "requestContext": {{"http": {{"method": "POST", "path": "/refresh"{context}}},
-            "requestId": "x", "routeKey": "ANY /refresh", "stage": "$default", "timeEpoch": 0}},
-            "isBase64Encoded": false, "body": "{{}}"}}"#
-        )
-    }
-
-    async fn ask(event: &str) -> String {
-        let handler =
-            async |caller: Caller, invocation: axum::Extension<Invocation>, request: Request| {
-                let cookie = request.headers()["cookie"].to_str().unwrap().to_owned();
-                format!("{:?} {} {cookie}", caller.source_ip, invocation.request_id)
-            };
-        let router =
-            Router::new().route("/refresh", post(handler)).layer(middleware::from_fn(invoke));
-        let mut context = Context::default();
-        context.request_id = "7".to_owned();
-        let request = from_str(event).unwrap().with_lambda_context(context);
-        let response = router.oneshot(request).await.unwrap();
-        let body = axum::body::to_bytes(response.into_body(), 1_000).await.unwrap();
-        String::from_utf8(body.to_vec()).unwrap()
-    }
-
-    #[tokio::test]
-    async fn the_gateways_source_address_cookies_and_request_id_arrive() {
-        let event = event(r#", "sourceIp": "203.0.113.77", "userAgent": "curl/8""#);
-        let seen = ask(&event).await;
-        assert_eq!(seen, "Some(203.0.113.77) 7 theme=dark; __Host-refresh=rt1_x");
-    }
-
-    #[tokio::test]
-    async fn without_a_source_address_there_is_none() {
-        for context in ["", r#", "sourceIp": "unknown""#] {
-            assert!(ask(&event(context)).await.starts_with("None "), "{context}");
-        }
-    }
-}
+mod tests;

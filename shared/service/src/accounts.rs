@@ -18,6 +18,7 @@ use ratchet_core::{
     letter::{Letter, Notice},
     password::{HashError, Password, PasswordPolicy, PasswordRule, policy::About},
     time::UnixMillis,
+    user::NameKey,
 };
 use ratchet_store::{Account, Challenges, KeyRingCache, Outbox, Stores, Users};
 
@@ -100,7 +101,8 @@ impl Accounts {
         &self.administration
     }
 
-    /// Asks for another message that confirms an address.
+    /// Asks for another message that confirms an address: for every registration that its item
+    /// lists, or for the one with this name.
     ///
     /// # Security
     /// Leaves the same letter whether or not anybody has the address. The mailer finds out whether
@@ -111,9 +113,10 @@ impl Accounts {
     pub async fn request_confirmation(
         &self,
         email: EmailAddress,
+        name: Option<NameKey>,
         source_ip: Option<IpAddr>,
     ) -> Result<(), AttemptError> {
-        self.request_message(Notice::ConfirmationAsked { email }, source_ip).await
+        self.request_message(Notice::ConfirmationAsked { email, name }, source_ip).await
     }
 
     /// Asks for a message with which a password can be reset, in the same way.

@@ -9,14 +9,18 @@ use ratchet_core::{
     time::UnixMillis,
     user::SessionsCut,
 };
-use ratchet_store::{KeyRingCache, Sessions, Users};
+use ratchet_store::{KeyRingCache, Sessions, StoreError, Users};
 
 use crate::{
     Fault, clock,
     events::{SecurityEvent, record},
     fault::from_faults,
+    metrics::{self, CLEAN_UPS_FINISHED, CLEAN_UPS_LEFT},
     tokens::read_refresh_token,
 };
+
+/// How long after a request began [`EndSessions::finish`] gives up: the response is due soon.
+const CLEAN_UP_BY: Duration = Duration::from_secs(2);
 
 /// How often [`EndSessions::finish`] is tried.
 const TRIES: u32 = 3;
@@ -87,11 +91,12 @@ impl EndSessions {
     ) -> Result<(), EndAllError> {
         let cut = SessionsCut { valid_after: clock::now(), spared };
         let cut = self.users.cut_sessions(user_id, cut).await?.ok_or(EndAllError::NoSuchUser)?;
-        Ok(self.revoke_each(user_id, reason, cut.spared, |session| cut.ends(session)).await?)
+        self.revoke_each(user_id, reason, cut.spared, |session| cut.ends(session)).await?;
+        Ok(())
     }
 
     /// Revokes one by one the sessions that a change of the user has ended, as
-    /// [`end_all`](Self::end_all) does after its cut.
+    /// [`end_all`](Self::end_all) does after its cut. Returns how many this call revoked.
     ///
     /// # Errors
     /// [`Fault`]; the change itself has ended the sessions all the same.
@@ -99,7 +104,7 @@ impl EndSessions {
         &self,
         user_id: UserId,
         reason: RevocationReason,
-    ) -> Result<(), Fault> {
+    ) -> Result<usize, Fault> {
         let user = self.users.find(user_id).await?;
         let spared = user.as_ref().and_then(|user| user.cut).and_then(|cut| cut.spared);
         let ended = |session: &Session| !user.as_ref().is_some_and(|user| user.allows(session));
@@ -107,23 +112,62 @@ impl EndSessions {
     }
 
     /// The same after a change that cannot be repeated, for example because its proof is used up.
-    /// Tries a few times and logs a lasting failure.
+    /// Tries a few times, as long as the request that began at `begun` has time for it. What it
+    /// leaves is counted, and [`finish_later`](Self::finish_later) does it.
     ///
     /// # Errors
     /// [`Fault`], which is no reason to report the change as failed: a rotation that was in flight
     /// may answer once more, and ends at its next refresh.
-    pub async fn finish(&self, user_id: UserId, reason: RevocationReason) -> Result<(), Fault> {
+    pub async fn finish(
+        &self,
+        user_id: UserId,
+        reason: RevocationReason,
+        begun: UnixMillis,
+    ) -> Result<(), Fault> {
+        let spent = Duration::from_millis(clock::now().get().saturating_sub(begun.get()));
+        let time = CLEAN_UP_BY.saturating_sub(spent);
+        let tried = tokio::time::timeout(time, self.try_to_finish(user_id, reason)).await;
+        let fault = match tried {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(fault)) => fault,
+            Err(late) => Fault::Store(StoreError::Unavailable {
+                operation: "revoking sessions",
+                source: late.into(),
+            }),
+        };
+        metrics::count(CLEAN_UPS_LEFT);
+        let error = tracing::field::display(ErrorChain(&fault));
+        tracing::error!(error, %user_id, "sessions that a change ended are not revoked yet");
+        Err(fault)
+    }
+
+    async fn try_to_finish(&self, user_id: UserId, reason: RevocationReason) -> Result<(), Fault> {
         let mut tries = 1;
         loop {
             let Err(fault) = self.revoke_ended(user_id, reason).await else { return Ok(()) };
             if tries == TRIES {
-                let error = tracing::field::display(ErrorChain(&fault));
-                tracing::error!(error, %user_id, "sessions that a change ended were not revoked");
                 return Err(fault);
             }
             tokio::time::sleep(PAUSE.saturating_mul(1 << (tries - 1))).await;
             tries += 1;
         }
+    }
+
+    /// Revokes the sessions that a change of the user has left, if any, and counts that.
+    ///
+    /// # Errors
+    /// [`Fault`]; it has to be tried again.
+    pub async fn finish_later(
+        &self,
+        user_id: UserId,
+        reason: RevocationReason,
+    ) -> Result<(), Fault> {
+        let revoked = self.revoke_ended(user_id, reason).await?;
+        if revoked > 0 {
+            metrics::count(CLEAN_UPS_FINISHED);
+            tracing::info!(%user_id, revoked, "sessions that a change had left were revoked");
+        }
+        Ok(())
     }
 
     async fn revoke_each(
@@ -132,12 +176,13 @@ impl EndSessions {
         reason: RevocationReason,
         spared: Option<SessionId>,
         ended: impl Fn(&Session) -> bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<usize, Fault> {
         let now = clock::now();
+        let mut revoked = 0;
         for session_id in self.sessions.list(user_id).await?.to_revoke(spared, ended) {
-            self.end(user_id, session_id, reason, now).await?;
+            revoked += usize::from(self.end(user_id, session_id, reason, now).await?);
         }
-        Ok(())
+        Ok(revoked)
     }
 
     /// Deletes sessions of a user so that at most `max` remain, counting the `new` one.

@@ -29,6 +29,8 @@ pub enum SecurityEvent<'a> {
     },
     /// A recently superseded token led to the live one.
     RefreshedInRetryWindow,
+    /// A token came back after the retry window and led to the live one.
+    RecoveredLate,
     /// An old token was presented.
     ReuseDetected {
         /// How it was recognised.
@@ -111,6 +113,7 @@ impl SecurityEvent<'_> {
             Self::LoginFailed { .. } => "login_failed",
             Self::AttemptRefused { .. } => "attempt_refused",
             Self::RefreshedInRetryWindow => "refreshed_in_retry_window",
+            Self::RecoveredLate => "recovered_late",
             Self::ReuseDetected { .. } => "reuse_detected",
             Self::SessionRevoked { .. } => "session_revoked",
             Self::SessionEvicted => "session_evicted",
@@ -128,6 +131,7 @@ pub fn record(event: SecurityEvent<'_>, user_id: Option<UserId>, session_id: Opt
     match event {
         SecurityEvent::SessionCreated
         | SecurityEvent::RefreshedInRetryWindow
+        | SecurityEvent::RecoveredLate
         | SecurityEvent::SessionEvicted => {
             tracing::info!(target: "security", event = name, user_id, session_id);
         }

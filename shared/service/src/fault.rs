@@ -32,6 +32,9 @@ pub enum Fault {
     /// A sealed successor is damaged.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// Others changed the same session again and again while this request tried to.
+    #[error("the session kept changing while a late recovery was noted")]
+    Contended,
     /// The condition of the rotation's write and the decision table disagree. Nothing was written.
     #[error("the rotation's condition contradicts the decision table")]
     Contradiction,

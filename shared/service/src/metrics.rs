@@ -31,6 +31,10 @@ pub const LETTERS_SENT: &str = "letters_sent";
 pub const LETTERS_REFUSED: &str = "letters_refused";
 /// Letters that could not be sent yet and will be tried again.
 pub const LETTERS_DELAYED: &str = "letters_delayed";
+/// Changes that ended sessions which their own request did not revoke one by one in its time.
+pub const CLEAN_UPS_LEFT: &str = "clean_ups_left";
+/// Changes whose sessions the mailer revoked.
+pub const CLEAN_UPS_FINISHED: &str = "clean_ups_finished";
 
 tokio::task_local! {
     static COLLECTED: RefCell<Metrics>;
@@ -124,6 +128,8 @@ mod tests {
             LETTERS_SENT,
             LETTERS_REFUSED,
             LETTERS_DELAYED,
+            CLEAN_UPS_LEFT,
+            CLEAN_UPS_FINISHED,
         ];
         let events = include_str!("events.rs");
         let watched = watched();

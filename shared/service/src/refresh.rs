@@ -3,15 +3,12 @@
 //! One conditional write rotates the session. If its condition does not hold, the decision table
 //! says what the presented token is worth.
 
-mod caution;
-
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ratchet_core::{
     access_token::AccessTokenError,
     config::Convergence,
     entropy::random,
-    ids::UserId,
     key_ring::KeyRing,
     refresh_token::RefreshToken,
     rotation::{Decision, Presented, Refusal, Rotation, SessionPolicy, decide, walk},
@@ -20,9 +17,8 @@ use ratchet_core::{
     time::UnixMillis,
     user::{User, UserStatus},
 };
-use ratchet_store::{KeyRingCache, RotateResult, Sessions, StoreError, Stores, Users};
+use ratchet_store::{KeyRingCache, SessionUpdate, Sessions, Stores, Users};
 
-use self::caution::Caution;
 use crate::{
     Fault,
     access::{AccessError, AccessTokenVerifier},
@@ -32,6 +28,11 @@ use crate::{
     fault::from_faults,
     tokens::{TokenIssuer, TokenPair, read_refresh_token},
 };
+
+/// How often the note of a late recovery is tried when the session changes at the same time.
+const RECOVERY_TRIES: usize = 3;
+
+const ONE_DAY: Duration = Duration::from_hours(24);
 
 /// Refreshes sessions.
 #[derive(Debug, Clone)]
@@ -44,7 +45,6 @@ pub struct Refresh {
     end_sessions: EndSessions,
     policy: SessionPolicy,
     convergence_from_elsewhere: Convergence,
-    caution: Arc<Caution>,
 }
 
 /// Why a refresh token was refused.
@@ -99,7 +99,6 @@ impl Refresh {
             end_sessions: EndSessions::new(users.clone(), sessions.clone()),
             policy: config.session,
             convergence_from_elsewhere: config.convergence_from_elsewhere,
-            caution: Arc::default(),
             key_ring,
             users,
             sessions,
@@ -142,8 +141,8 @@ impl Refresh {
         let next = TokenSecret::new(random()?);
         let (rotated, user) = request.rotate(&next).await?;
         match rotated {
-            RotateResult::Rotated(session) => request.answer(&session, next, user.as_ref()).await,
-            RotateResult::Unmet(session) => request.follow(session.as_ref(), user.as_ref()).await,
+            SessionUpdate::Written(session) => request.answer(&session, next, user.as_ref()).await,
+            SessionUpdate::Unmet(session) => request.follow(session.as_ref(), user.as_ref()).await,
         }
     }
 
@@ -167,14 +166,6 @@ impl Refresh {
             ) => Err(RefreshError::AccessTokenMismatch),
         }
     }
-
-    async fn find_user(&self, id: UserId, now: UnixMillis) -> Result<Option<User>, StoreError> {
-        let found = self.users.find(id).await;
-        if found.is_err() {
-            self.caution.begin(now);
-        }
-        found
-    }
 }
 
 /// A request with a genuine token.
@@ -192,7 +183,7 @@ impl Request<'_> {
     async fn rotate(
         &self,
         next: &TokenSecret,
-    ) -> Result<(RotateResult, Option<User>), RefreshError> {
+    ) -> Result<(SessionUpdate, Option<User>), RefreshError> {
         let (service, token, now) = (self.service, &self.token, self.now);
         let policy = &service.policy;
         let rotation = Rotation::prepare(token, next, random()?, now, policy, self.origin.clone())?;
@@ -200,16 +191,10 @@ impl Request<'_> {
         let (user_id, session_id) = (token.user_id, token.session_id);
         let rotating =
             service.sessions.rotate(user_id, session_id, &self.presented, &rotation, recent_since);
-        let finding = service.find_user(user_id, now);
-        if service.caution.is_due(now) {
-            let user = finding.await?;
-            Ok((rotating.await?, user))
-        } else {
-            let (rotated, user) = tokio::join!(rotating, finding);
-            // Whichever failed, the presented token stays good for the retry window at least: it
-            // is live, or it leads to what was written.
-            Ok((rotated?, user?))
-        }
+        let (rotated, user) = tokio::join!(rotating, service.users.find(user_id));
+        // Whichever failed, the presented token stays good: it is live, or it leads to what was
+        // written, late or not.
+        Ok((rotated?, user?))
     }
 
     /// Does what the decision table says about the item that the write found.
@@ -218,9 +203,8 @@ impl Request<'_> {
         session: Option<&Session>,
         user: Option<&User>,
     ) -> Result<TokenPair, RefreshError> {
-        let window = self.service.policy.retry_window;
         let (user_id, session_id) = (Some(self.token.user_id), Some(self.token.session_id));
-        let decision = decide(&self.presented, session, self.now, window);
+        let decision = self.decide(session);
         match (decision, session) {
             (Decision::Refuse(refusal), _) => Err(refusal.into()),
             (Decision::Theft(kind), _) => {
@@ -236,11 +220,72 @@ impl Request<'_> {
                 record(SecurityEvent::RefreshedInRetryWindow, user_id, session_id);
                 self.answer(session, live, user).await
             }
+            (Decision::AnswerRecovered, Some(session)) => {
+                self.check_network(session)?;
+                let live = walk(&self.token, session)?;
+                record(SecurityEvent::RecoveredLate, user_id, session_id);
+                self.answer(session, live, user).await
+            }
+            (Decision::RecoverLate, Some(session)) => {
+                self.check_network(session)?;
+                self.recover(session, user).await
+            }
             // The write's condition and the table's first row are the same. If they ever disagree,
             // nothing was written, and nobody may be signed out for it.
-            (Decision::Rotate | Decision::AnswerLive | Decision::AnswerSuccessor, _) => {
-                Err(Fault::Contradiction.into())
+            (
+                Decision::Rotate
+                | Decision::AnswerLive
+                | Decision::AnswerSuccessor
+                | Decision::RecoverLate
+                | Decision::AnswerRecovered,
+                _,
+            ) => Err(Fault::Contradiction.into()),
+        }
+    }
+
+    fn decide(&self, session: Option<&Session>) -> Decision {
+        decide(&self.presented, &self.origin.user_agent, session, self.now, &self.service.policy)
+    }
+
+    /// Notes a late recovery and answers with the live token. If the session changed since it was
+    /// read, the request is decided anew.
+    async fn recover(
+        &self,
+        session: &Session,
+        user: Option<&User>,
+    ) -> Result<TokenPair, RefreshError> {
+        if !user.is_some_and(|user| user.allows(session)) {
+            return self.answer(session, walk(&self.token, session)?, user).await;
+        }
+        let mut session = session.clone();
+        for _ in 0..RECOVERY_TRIES {
+            match self.service.sessions.note_late_recovery(&session, self.now).await? {
+                SessionUpdate::Written(noted) => {
+                    self.record_recovery(&session);
+                    return self.answer(&noted, walk(&self.token, &noted)?, user).await;
+                }
+                SessionUpdate::Unmet(Some(found))
+                    if self.decide(Some(&found)) == Decision::RecoverLate =>
+                {
+                    session = found;
+                }
+                // Boxed, because this and `follow` call each other.
+                SessionUpdate::Unmet(found) => {
+                    return Box::pin(self.follow(found.as_ref(), user)).await;
+                }
             }
+        }
+        Err(Fault::Contended.into())
+    }
+
+    /// Records a late recovery; a second one within a day is suspicious.
+    fn record_recovery(&self, before: &Session) {
+        let (user_id, session_id) = (Some(self.token.user_id), Some(before.session_id));
+        record(SecurityEvent::RecoveredLate, user_id, session_id);
+        if before.recovered_since(self.now.minus(ONE_DAY)) {
+            let event =
+                SecurityEvent::SuspiciousConvergence { last: &before.origin, now: &self.origin };
+            record(event, user_id, session_id);
         }
     }
 
@@ -283,6 +328,15 @@ impl Request<'_> {
             Convergence::Allow => Ok(()),
             Convergence::Refuse => Err(RefreshError::Elsewhere),
         }
+    }
+
+    /// A late client may have moved to another network, unless the operator forbids it.
+    fn check_network(&self, session: &Session) -> Result<(), RefreshError> {
+        let moved = session.origin.network != self.origin.network;
+        if moved && self.service.convergence_from_elsewhere == Convergence::Refuse {
+            return Err(RefreshError::Elsewhere);
+        }
+        Ok(())
     }
 
     async fn end_session(&self, reason: RevocationReason) -> Result<(), Fault> {

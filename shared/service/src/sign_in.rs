@@ -17,7 +17,7 @@ use ratchet_core::{
     refresh_token::RefreshToken,
     rotation::SessionPolicy,
     secret::TokenSecret,
-    session::{Origin, REGISTER_SLOTS, Session},
+    session::{LateRecoveries, Origin, REGISTER_SLOTS, Session},
     time::UnixMillis,
     user::{NameKey, User, UserStatus},
 };
@@ -252,6 +252,7 @@ impl SignIn {
             generation: 0,
             token_hash: token.secret.hash(),
             superseded: [None; REGISTER_SLOTS],
+            recovered: LateRecoveries::default(),
             auth_time: now,
             cut_seen: user.cut_seen(),
             absolute_expires_at: self.policy.session.absolute_expires_at(session_id),

@@ -1,4 +1,6 @@
 //! Limits on guessing: attempts are counted before anything is hashed or compared.
+//!
+//! An IPv6 network has a second counter, of its /48: somebody who has a /48 has 65,536 networks.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -29,6 +31,8 @@ pub struct AttemptLimiter {
 #[derive(Debug, Clone)]
 pub struct RecordedAttempt {
     key: AttemptKey,
+    /// Of the IPv6 /48, if the attempt was counted for a network.
+    site: Option<AttemptKey>,
     id: AttemptId,
 }
 
@@ -86,6 +90,15 @@ impl Counter<'_> {
         }
     }
 
+    /// The key of the second counter.
+    fn site_key(self, now: UnixMillis) -> Option<AttemptKey> {
+        match self {
+            Self::Network(source) => AttemptKey::network_site(source, now),
+            Self::AccountRequests(source) => AttemptKey::accounts_site(source, now),
+            Self::Account(_) | Self::Device(_) | Self::Session(_) => None,
+        }
+    }
+
     /// The name in security events.
     const fn kind(self) -> &'static str {
         match self {
@@ -121,15 +134,45 @@ impl AttemptLimiter {
         counter: Counter<'_>,
         now: UnixMillis,
     ) -> Result<RecordedAttempt, AttemptError> {
-        let key = counter.key(now);
+        let (key, site) = (counter.key(now), counter.site_key(now));
         let id = AttemptId::new(random()?);
-        let throttle = counter.throttle(&self.policy);
-        let throttled = match self.attempts.take(&key, throttle, id, now).await? {
-            ThrottleDecision::Allow => return Ok(RecordedAttempt { key, id }),
+        let (throttle, site_throttle) = (counter.throttle(&self.policy), self.policy.site());
+        let take_of_site = async {
+            match &site {
+                None => Ok(()),
+                Some(site) => self.take(site, &site_throttle, id, now).await,
+            }
+        };
+        // At the same time, so that IPv6 takes no longer than IPv4.
+        let (taken, site_taken) = tokio::join!(self.take(&key, throttle, id, now), take_of_site);
+        let (error, counted) = match (taken, site_taken) {
+            (Ok(()), Ok(())) => return Ok(RecordedAttempt { key, site, id }),
+            (Ok(()), Err(error)) => (error, Some(key)),
+            (Err(error), Ok(())) => (error, site),
+            (Err(error), Err(_)) => (error, None),
+        };
+        if let Some(key) = counted {
+            self.give_back(&key, id).await;
+        }
+        if let AttemptError::Throttled(_) = error {
+            record(SecurityEvent::AttemptRefused { kind: counter.kind() }, None, None);
+        }
+        Err(error)
+    }
+
+    async fn take(
+        &self,
+        key: &AttemptKey,
+        throttle: &Throttle,
+        id: AttemptId,
+        now: UnixMillis,
+    ) -> Result<(), AttemptError> {
+        // Boxed, because two of these large futures can be under way.
+        let throttled = match Box::pin(self.attempts.take(key, throttle, id, now)).await? {
+            ThrottleDecision::Allow => return Ok(()),
             ThrottleDecision::Wait(delay) => Throttled::RetryAfter(delay),
             ThrottleDecision::Locked => Throttled::Locked,
         };
-        record(SecurityEvent::AttemptRefused { kind: counter.kind() }, None, None);
         Err(AttemptError::Throttled(throttled))
     }
 
@@ -146,7 +189,17 @@ impl AttemptLimiter {
     /// An error is only logged: a counter that is too high makes later delays longer, which is no
     /// reason to refuse an attempt that was right.
     pub async fn take_back(&self, attempt: &RecordedAttempt) {
-        log_unless_written(self.attempts.give_back(&attempt.key, attempt.id).await);
+        let RecordedAttempt { key, site, id } = attempt;
+        let give_back_of_site = async {
+            if let Some(site) = site {
+                self.give_back(site, *id).await;
+            }
+        };
+        tokio::join!(self.give_back(key, *id), give_back_of_site);
+    }
+
+    async fn give_back(&self, key: &AttemptKey, id: AttemptId) {
+        log_unless_written(Box::pin(self.attempts.give_back(key, id)).await);
     }
 
     /// Resets the account's or device's counter and takes back the network's attempt, after a

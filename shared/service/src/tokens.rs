@@ -6,6 +6,7 @@ use ratchet_core::{
     access_token::{self, AccessTokenPolicy, Subject},
     device_token::EncodedDeviceToken,
     entropy::random,
+    ids::SessionId,
     key_ring::KeyRing,
     refresh_token::{EncodedRefreshToken, RefreshToken, RefreshTokenError},
     session::Session,
@@ -21,6 +22,8 @@ use crate::Fault;
 /// from now.
 #[derive(Debug)]
 pub struct TokenPair {
+    /// The session.
+    pub session_id: SessionId,
     /// The access token.
     pub access_token: Zeroizing<String>,
     /// The refresh token.
@@ -71,6 +74,7 @@ impl TokenIssuer {
         let tag_key = ring.tagger(seconds).ok_or(Fault::NoTagKey)?;
         let [jitter] = random()?;
         Ok(TokenPair {
+            session_id: session.session_id,
             access_token: access_token::issue(&subject, &self.policy, ring, seconds, random()?)?,
             refresh_token: refresh_token.encode(tag_key),
             expires_in: self.policy.life.as_secs(),

@@ -2,9 +2,10 @@
 
 use aws_sdk_dynamodb::Client;
 use ratchet_core::{
-    challenge::{Challenge, Hashes, Opening, Purpose},
+    challenge::{Challenge, Hashes, Judgement, Opening, Proof, Purpose},
     email::EmailAddress,
     ids::{LetterId, UserId},
+    registration::LISTED,
     time::UnixMillis,
 };
 
@@ -40,6 +41,26 @@ impl Challenges {
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self { client, table: table.into() }
+    }
+
+    /// What a code is worth for each of several users, as things are.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn judge(
+        &self,
+        purpose: Purpose,
+        proofs: &[(UserId, Proof); LISTED],
+        now: UnixMillis,
+    ) -> Result<[Judgement; LISTED], StoreError> {
+        let judge = async |(id, proof): &(UserId, Proof)| {
+            let found = find(&self.client, &self.table, purpose, *id).await?;
+            let challenge = found.challenge();
+            Ok::<_, StoreError>(challenge.map_or(Judgement::Invalid, |it| it.judge(proof, now)))
+        };
+        let [first, second, third, fourth] = proofs;
+        let judged = tokio::try_join!(judge(first), judge(second), judge(third), judge(fourth))?;
+        Ok(judged.into())
     }
 
     /// Adds the message of `letter` to the user's challenge: [`Challenge::open`]. The message must

@@ -79,6 +79,11 @@ pub(crate) fn is_string(path: Path) -> Condition {
     has_type(path, "S")
 }
 
+/// The attribute is binary.
+pub(crate) fn is_binary(path: Path) -> Condition {
+    has_type(path, "B")
+}
+
 /// The attribute is a map.
 pub(crate) fn is_map(path: Path) -> Condition {
     has_type(path, "M")
@@ -240,6 +245,10 @@ impl Renderer {
     }
 
     fn joined(&mut self, conditions: &[Condition], by: &str) -> String {
+        // DynamoDB refuses redundant parentheses.
+        if let [only] = conditions {
+            return self.condition(only);
+        }
         let parts: Vec<_> = conditions.iter().map(|condition| self.condition(condition)).collect();
         format!("({})", parts.join(by))
     }
@@ -322,7 +331,9 @@ mod tests {
             (has_fewer_than("a", 10), "size(a) < 10"),
             (is_number("a"), "attribute_type(a, 'N')"),
             (is_string("a"), "attribute_type(a, 'S')"),
+            (is_binary("a"), "attribute_type(a, 'B')"),
             (is_map("a"), "attribute_type(a, 'M')"),
+            (any([all([exists("a")])]), "attribute_exists(a)"),
             (
                 all([exists("a"), any([absent("b"), below("b", one)])]),
                 "(attribute_exists(a) AND (attribute_not_exists(b) OR b < 1))",

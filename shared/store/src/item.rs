@@ -20,9 +20,9 @@ pub(crate) fn binary(bytes: &[u8]) -> AttributeValue {
     AttributeValue::B(Blob::new(bytes))
 }
 
-/// A set with one member.
-pub(crate) fn binary_set(member: &[u8]) -> AttributeValue {
-    AttributeValue::Bs(vec![Blob::new(member)])
+/// A set.
+pub(crate) fn binary_set<'m>(members: impl Iterator<Item = &'m [u8]>) -> AttributeValue {
+    AttributeValue::Bs(members.map(Blob::new).collect())
 }
 
 /// How this release writes sessions and users, in their attribute `version`. Items without it are

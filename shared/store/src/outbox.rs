@@ -11,6 +11,7 @@ use ratchet_core::{
     ids::{LetterId, UserId},
     letter::{Letter, Notice},
     time::UnixMillis,
+    user::NameKey,
 };
 
 use crate::{
@@ -88,9 +89,13 @@ fn to_item(letter: &Letter) -> Item {
         | Notice::EmailChangeAsked { user_id } => {
             set("user_id", user_id.to_string());
         }
-        Notice::AddressTaken { email }
-        | Notice::ConfirmationAsked { email }
-        | Notice::ResetAsked { email } => {
+        Notice::ConfirmationAsked { email, name } => {
+            set("email", email.to_string());
+            if let Some(name) = name {
+                set("name", name.to_string());
+            }
+        }
+        Notice::AddressTaken { email } | Notice::ResetAsked { email } => {
             set("email", email.to_string());
         }
         Notice::NameTaken { email, name } => {
@@ -99,7 +104,10 @@ fn to_item(letter: &Letter) -> Item {
         }
         Notice::EmailChangeTold { email, name }
         | Notice::EmailChanged { email, name }
-        | Notice::Deleted { email, name } => {
+        | Notice::Deleted { email, name, .. } => {
+            if let Notice::Deleted { user_id, .. } = &letter.notice {
+                set("user_id", user_id.to_string());
+            }
             set("email", email.to_string());
             if let Some(name) = name {
                 set("name", name.clone());
@@ -124,13 +132,15 @@ fn from_item(id: LetterId, item: &Item) -> Result<Letter, StoreError> {
         "name_taken" => {
             Notice::NameTaken { email: email()?, name: item.string("name")?.to_owned() }
         }
-        "confirmation_asked" => Notice::ConfirmationAsked { email: email()? },
+        "confirmation_asked" => {
+            Notice::ConfirmationAsked { email: email()?, name: name()?.map(NameKey::stored) }
+        }
         "reset_asked" => Notice::ResetAsked { email: email()? },
         "password_changed" => Notice::PasswordChanged { user_id: user_id()? },
         "email_change_asked" => Notice::EmailChangeAsked { user_id: user_id()? },
         "email_change_told" => Notice::EmailChangeTold { email: email()?, name: name()? },
         "email_changed" => Notice::EmailChanged { email: email()?, name: name()? },
-        "deleted" => Notice::Deleted { email: email()?, name: name()? },
+        "deleted" => Notice::Deleted { user_id: user_id()?, email: email()?, name: name()? },
         _ => return Err(StoreError::MalformedItem("kind")),
     };
     Ok(Letter { id, written_at: UnixMillis::new(item.number("written_at")?), notice })
@@ -140,7 +150,7 @@ fn from_item(id: LetterId, item: &Item) -> Result<Letter, StoreError> {
 mod tests {
     use super::*;
 
-    fn every_notice() -> [Notice; 11] {
+    fn every_notice() -> [Notice; 12] {
         let user_id = UserId::from_bytes([7; 16]);
         let email = EmailAddress::parse("ada@example.com").unwrap();
         let name = "Ada".to_owned();
@@ -148,14 +158,18 @@ mod tests {
             Notice::Registered { user_id },
             Notice::AddressTaken { email: email.clone() },
             Notice::NameTaken { email: email.clone(), name: name.clone() },
-            Notice::ConfirmationAsked { email: email.clone() },
+            Notice::ConfirmationAsked { email: email.clone(), name: None },
+            Notice::ConfirmationAsked {
+                email: email.clone(),
+                name: Some(NameKey::stored("ada".to_owned())),
+            },
             Notice::ResetAsked { email: email.clone() },
             Notice::PasswordChanged { user_id },
             Notice::EmailChangeAsked { user_id },
             Notice::EmailChangeTold { email: email.clone(), name: Some(name.clone()) },
             Notice::EmailChanged { email: email.clone(), name: None },
-            Notice::Deleted { email: email.clone(), name: Some(name) },
-            Notice::Deleted { email, name: None },
+            Notice::Deleted { user_id, email: email.clone(), name: Some(name) },
+            Notice::Deleted { user_id, email, name: None },
         ]
     }
 

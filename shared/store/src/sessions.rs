@@ -18,9 +18,10 @@ use crate::{
 };
 
 mod item;
+mod recovery;
 mod rotation;
 
-pub use rotation::RotateResult;
+pub use rotation::SessionUpdate;
 
 /// What a fuzzer reaches of this module: the session item.
 #[cfg(fuzzing)]

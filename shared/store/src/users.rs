@@ -5,14 +5,16 @@ use ratchet_core::{
     email::EmailAddress,
     ids::UserId,
     password::PhcHash,
+    registration::Address,
     time::{UnixMillis, UnixSeconds},
     user::{NameKey, User, UserStatus},
 };
 
 use crate::{
     StoreError,
-    conditions::is_free,
-    item::{Item, Reader},
+    conditions::{EXPIRES_AT, is_free, is_not_taken, is_of_round},
+    expression::Changes,
+    item::{Item, Reader, number, string},
     transact::transact,
     write::{Write, pk},
 };
@@ -70,8 +72,8 @@ pub struct NewUser {
     pub email: String,
     /// The password's hash.
     pub password_hash: PhcHash,
-    /// When name and address are free again, unless the address is confirmed before. Until then the
-    /// user is not listed.
+    /// When the registration is over, and the name free again, unless the address is confirmed
+    /// before. Until then it takes no address and is not listed. `None` takes both at once.
     pub expires_at: Option<UnixSeconds>,
 }
 
@@ -117,8 +119,10 @@ impl Users {
             self.get(item::NOBODY.to_owned()).await?;
             return Ok(None);
         };
-        let id = Reader(&pointer).string("user_id")?;
-        let Some(user) = self.get(format!("user#{id}")).await? else { return Ok(None) };
+        // Nobody has an address that registrations wait for.
+        let id = Reader(&pointer).optional_string("user_id")?;
+        let key = id.map_or_else(|| item::NOBODY.to_owned(), |id| format!("user#{id}"));
+        let Some(user) = self.get(key).await? else { return Ok(None) };
         Ok(Some(Credentials {
             user: item::to_user(&user)?,
             password_hash: PhcHash::new(Reader(&user).string("password_hash")?.to_owned()),
@@ -147,22 +151,50 @@ impl Users {
         self.get(item::user_pk(id)).await?.as_ref().map(item::to_user).transpose()
     }
 
-    /// The user with that address.
+    /// Who has an address, or waits for it.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn find_by_email(
+    pub async fn address(
         &self,
         email: &EmailAddress,
         now: UnixMillis,
-    ) -> Result<Option<UserId>, StoreError> {
-        let pointer = self.get_live(item::email_pk(email.as_str()), now).await?;
-        pointer.as_ref().map(|pointer| item::user_id(&Reader(pointer))).transpose()
+    ) -> Result<Address, StoreError> {
+        self.address_at(item::email_pk(email.as_str()), now).await
     }
 
-    /// The three writes of a new user.
+    async fn address_at(&self, pk: String, now: UnixMillis) -> Result<Address, StoreError> {
+        item::to_address(self.get_live(pk, now).await?.as_ref())
+    }
+
+    /// The three writes of a new user who takes name and address, or opens a round.
     fn puts(&self, new: &NewUser, now: UnixMillis) -> [Write; 3] {
-        item::from_new_user(new).map(|item| Write::put(&self.table, item).when(is_free(now)))
+        let id = new.user.id;
+        let put = |item| Write::put(&self.table, item);
+        let [user, name] = item::from_new_user(new, id).map(|item| put(item).when(is_free(now)));
+        let address = match new.expires_at {
+            None => put(item::pointer(item::email_pk(&new.email), id)).when(is_not_taken(now)),
+            Some(expires_at) => put(item::from_first(new, expires_at)).when(is_free(now)),
+        };
+        [user, name, address]
+    }
+
+    /// The three writes of a registration that joins a round. The shift of the list needs no read,
+    /// so of registrations at the same time none is lost.
+    fn joins(&self, new: &NewUser, round: UserId, now: UnixMillis) -> [Write; 3] {
+        let [first, second, third, fourth] = item::WAITING;
+        let expires_at = new.expires_at.unwrap_or_default();
+        let changes = Changes::new()
+            .set(EXPIRES_AT, number(expires_at.get()))
+            .copy(fourth, third)
+            .copy(third, second)
+            .copy(second, first)
+            .set(first, string(new.user.id.to_string()));
+        let [user, name] = item::from_new_user(new, round)
+            .map(|item| Write::put(&self.table, item).when(is_free(now)));
+        let address = Write::update(&self.table, pk(item::email_pk(&new.email)), changes)
+            .when(is_of_round(round));
+        [user, name, address]
     }
 
     /// An item that has not expired.

@@ -90,9 +90,12 @@ fn taken_or_free_the_answer_and_the_calls_are_the_same() {
             ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "TransactWriteItems"];
         let calls = || operations.map(|operation| proxy.calls(operation));
         let mut seen = Vec::new();
-        let stranger = Newcomer::new();
+        let (stranger, awaited) = (Newcomer::new(), Newcomer::new().email);
+        let waits = || Newcomer { email: awaited.clone(), ..Newcomer::new() }.body();
         let bodies = [
-            Newcomer::new().body(),
+            waits(),
+            waits(),
+            waits(),
             Newcomer { email: ada.email.clone(), ..Newcomer::new() }.body(),
             Newcomer { name: ada.name.clone(), ..Newcomer::new() }.body(),
             ada.body(),
@@ -112,17 +115,24 @@ fn taken_or_free_the_answer_and_the_calls_are_the_same() {
             seen.push(all.remove(0));
         };
         compare("/users", &bodies).await;
-        let addresses = [json!({"email": ada.email}), json!({"email": stranger.email})];
+        let addresses =
+            [&ada.email, &stranger.email, &awaited].map(|email| json!({"email": email}));
         compare("/users/password-reset", &addresses).await;
         compare("/users/confirm-email/resend", &addresses).await;
-        let codes =
-            [&ada.email, &stranger.email].map(|email| json!({"email": email, "code": "000000"}));
-        compare("/users/confirm-email", &codes).await;
-        let with_password = codes.map(|mut body| {
-            body["password"] = json!(format!("{CANARY} words enough"));
-            body
-        });
-        compare("/users/password-reset/confirm", &with_password).await;
+        let codes = [&ada.email, &stranger.email, &awaited]
+            .map(|email| json!({"email": email, "code": "000000"}));
+        let named = [&ada.name, &stranger.name]
+            .map(|name| json!({"email": ada.email, "name": name, "code": "000000"}));
+        for codes in [&codes[..], &named] {
+            compare("/users/confirm-email", codes).await;
+            let with_password = codes.iter().map(|body| {
+                let mut body = body.clone();
+                body["password"] = json!(format!("{CANARY} words enough"));
+                body
+            });
+            let with_password: Vec<_> = with_password.collect();
+            compare("/users/password-reset/confirm", &with_password).await;
+        }
         assert_eq!(seen[0].1, [2, 0, 1, 0, 0, 1], "a count, two reads and a transaction");
         assert_eq!(seen[1].1, [0, 1, 1, 0, 0, 0], "a count and one letter");
         // The owner is told, and nobody else.

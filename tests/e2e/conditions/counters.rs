@@ -7,7 +7,7 @@ use ratchet_core::{
     challenge::{CODE_TRIES_PER_DAY, Purpose},
     email::EmailAddress,
     entropy::random,
-    ids::{LetterId, SessionId},
+    ids::{LetterId, SessionId, UserId},
 };
 use ratchet_store::{Attempts, Challenges};
 
@@ -173,14 +173,14 @@ fn writes_that_the_sdk_sends_again_count_once() {
         for number in 1..=CODE_TRIES_PER_DAY + 1 {
             lose();
             let counted =
-                challenges.count_try(Purpose::ResetPassword, &email, attempt(), now()).await;
+                challenges.count_tries(Purpose::ResetPassword, &email, &[attempt()], now()).await;
             assert_eq!(counted.unwrap(), number <= CODE_TRIES_PER_DAY, "{number}");
         }
         early_in_the_hour().await;
         for number in 1..=4 {
             lose();
             let letter = LetterId::generate(now(), &random().unwrap());
-            let counted = challenges.count_mail(&email, ("test", 3), letter, now()).await;
+            let counted = challenges.count_mail(&email, ("test", 3), (letter, None), now()).await;
             assert_eq!(counted.unwrap(), number <= 3, "{number}");
         }
     });
@@ -196,17 +196,47 @@ fn of_the_same_message_or_code_none_is_refused_when_the_counter_is_full() {
         early_in_the_hour().await;
         let letters: Vec<_> =
             (0..3).map(|_| LetterId::generate(now(), &random().unwrap())).collect();
+        let count = async |kind, of| challenges.count_mail(&email, kind, of, now()).await.unwrap();
         for letter in letters.iter().chain(&letters) {
-            assert!(challenges.count_mail(&email, ("test", 3), *letter, now()).await.unwrap());
+            assert!(count(("test", 3), (*letter, None)).await);
         }
         let further = LetterId::generate(now(), &random().unwrap());
-        assert!(!challenges.count_mail(&email, ("test", 3), further, now()).await.unwrap());
-        assert!(challenges.count_mail(&email, ("other", 3), further, now()).await.unwrap());
+        assert!(!count(("test", 3), (further, None)).await);
+        assert!(count(("other", 3), (further, None)).await);
+        // Of a letter with several messages each is counted.
+        let users = [1, 2, 3, 4].map(|number| UserId::from_bytes([number; 16]));
+        let counted = async |user| count(("several", 3), (further, Some(user))).await;
+        for user in users[..3].iter().chain(&users[..3]) {
+            assert!(counted(*user).await);
+        }
+        assert!(!counted(users[3]).await);
         let tries: Vec<_> = (0..CODE_TRIES_PER_DAY).map(|_| attempt()).collect();
         for attempt in tries.iter().chain(&tries) {
             let counted =
-                challenges.count_try(Purpose::ConfirmEmail, &email, *attempt, now()).await;
+                challenges.count_tries(Purpose::ConfirmEmail, &email, &[*attempt], now()).await;
             assert!(counted.unwrap());
         }
+    });
+}
+
+/// A code without a name is compared with several challenges.
+#[test]
+fn a_code_counts_as_often_as_it_is_compared_and_not_at_all_if_that_is_too_often() {
+    run(async {
+        let world = World::shared().await;
+        let table = world.stack().data().users_table.as_str();
+        let challenges = Challenges::new(world.stack().dynamodb(), table);
+        let email = EmailAddress::parse(&Newcomer::new().email).unwrap();
+        let count = async |attempts: &[AttemptId]| {
+            let counted =
+                challenges.count_tries(Purpose::ConfirmEmail, &email, attempts, now()).await;
+            counted.unwrap()
+        };
+        let tries: Vec<_> = (0..CODE_TRIES_PER_DAY + 2).map(|_| attempt()).collect();
+        assert!(count(&tries[..4]).await && count(&tries[4..8]).await);
+        assert!(!count(&tries[8..12]).await, "there is room for two");
+        assert!(count(&tries[8..10]).await);
+        assert!(count(&tries[4..8]).await, "it was counted before");
+        assert!(!count(&tries[11..]).await);
     });
 }

@@ -9,10 +9,10 @@ use ratchet_core::{
     rotation::{Presented, Rotation},
     seal::SealedSecret,
     secret::SecretHash,
-    session::{Origin, REGISTER_SLOTS, RevocationReason, Session},
+    session::{LateRecoveries, Origin, REGISTER_SLOTS, RevocationReason, Session},
     time::UnixMillis,
 };
-use ratchet_store::RotateResult;
+use ratchet_store::SessionUpdate;
 
 use super::{AttributeValue, Item, number, text};
 use crate::support::{World, people::now, run};
@@ -31,6 +31,7 @@ fn session() -> Session {
         generation: 3,
         token_hash: SecretHash::from_bytes([1; 32]),
         superseded: [None; REGISTER_SLOTS],
+        recovered: LateRecoveries::default(),
         auth_time: created,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: created.plus(Duration::from_secs(1_000)).seconds(),
@@ -99,7 +100,7 @@ impl Stored {
             .rotate(user_id, session_id, &presented, &rotation, recent_since)
             .await;
         let written = self.item().await != before;
-        assert_eq!(matches!(rotated, Ok(RotateResult::Rotated(_))), written, "{rotated:?}");
+        assert_eq!(matches!(rotated, Ok(SessionUpdate::Written(_))), written, "{rotated:?}");
         written
     }
 
@@ -163,6 +164,7 @@ fn an_item_that_this_release_cannot_read_is_found_before_it_is_written_to() {
             ("cut_seen", text("never")),
             ("source_ip", number(1)),
             ("device", number(1)),
+            ("late", number(1)),
             ("superseded_1", text("nothing")),
             ("superseded_2", text("nothing")),
             ("superseded_3", text("nothing")),

@@ -28,7 +28,10 @@ pub(super) struct Scenario {
 pub(super) enum Act {
     /// Presented a token that it had every reason to believe in.
     Refresh,
-    /// Presented a token that was superseded longer ago than the window.
+    /// Presented a token whose successor came in longer ago than the window, and is the last one
+    /// that anybody knows: as after a lost answer.
+    Late,
+    /// Presented a token two rotations or more behind, superseded longer ago than the window.
     Steal,
     /// Logged the session out.
     LogOut,
@@ -150,8 +153,8 @@ impl Client {
             let (act, token) = match (dice, old) {
                 (0..5, _) => (Act::LogOut, last),
                 (5..8, _) => (Act::EndAll, last),
-                (8..14, Some(old)) => (Act::Steal, old),
-                (14..200, _) => match &self.previous {
+                (8..20, Some((act, old))) => (act, old),
+                (20..200, _) => match &self.previous {
                     Some((session, token)) if *session == shared.number => {
                         (Act::Refresh, token.clone())
                     }
@@ -164,7 +167,7 @@ impl Client {
         let presented = ids(&token).generation;
         let (began, began_at) = (self.stage.clock.fetch_add(1, Ordering::SeqCst), now());
         let (status, body) = match act {
-            Act::Refresh | Act::Steal => self.service.post("/refresh", &token).await,
+            Act::Refresh | Act::Late | Act::Steal => self.service.post("/refresh", &token).await,
             Act::LogOut => self.service.post("/logout", &token).await,
             Act::EndAll => self.service.end_all(&access).await,
         };
@@ -217,10 +220,14 @@ impl Client {
     }
 }
 
-/// A token whose successor came in longer ago than the window, with a second to spare.
-fn old_token(shared: &Shared) -> Option<String> {
+/// A token whose successor came in longer ago than the window, with a second to spare, and what it
+/// is to present it.
+fn old_token(shared: &Shared) -> Option<(Act, String)> {
     let long_ago = now().minus(Duration::from_secs(WINDOW_SECONDS + 1)).get();
     let successors = shared.tokens.iter().skip(1);
     let mut old = shared.tokens.iter().zip(successors).filter(|(_, (at, _))| *at < long_ago);
-    old.next_back().map(|((_, token), _)| token.clone())
+    let ((_, token), _) = old.next_back()?;
+    let (_, last) = shared.tokens.last()?;
+    let is_parent = ids(token).generation + 1 == ids(last).generation;
+    Some((if is_parent { Act::Late } else { Act::Steal }, token.clone()))
 }

@@ -11,7 +11,7 @@ use ratchet_core::{
     refresh_token::RefreshToken,
     rotation::{Presented, Rotation, SessionPolicy, decide, walk},
     secret::TokenSecret,
-    session::{Origin, REGISTER_SLOTS, RevocationReason, Revoked, Session},
+    session::{LateRecoveries, Origin, REGISTER_SLOTS, RevocationReason, Revoked, Session},
     time::UnixMillis,
 };
 use ratchet_store::sessions::fuzzing::{from_session, to_session};
@@ -19,7 +19,8 @@ use ratchet_store::sessions::fuzzing::{from_session, to_session};
 const NOW: UnixMillis = UnixMillis::new(1_780_000_000_000);
 const WINDOW: Duration = Duration::from_secs(60);
 const LONG: Duration = Duration::from_secs(86_400);
-const POLICY: SessionPolicy = SessionPolicy { idle: LONG, absolute: LONG, retry_window: WINDOW };
+const POLICY: SessionPolicy =
+    SessionPolicy { idle: LONG, absolute: LONG, retry_window: WINDOW, late_recoveries: 2 };
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
@@ -112,6 +113,7 @@ fn session(rotations: u8, revoked: bool) -> Session {
         generation: 0,
         token_hash: first.secret.hash(),
         superseded: [None; REGISTER_SLOTS],
+        recovered: LateRecoveries::default(),
         auth_time: NOW,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: POLICY.absolute_expires_at(first.session_id),
@@ -146,7 +148,7 @@ fuzz_target!(|input: Input<'_>| {
     // Whatever the item says, a decision is made, and a walk ends at its live token or nowhere.
     let presented = token(input.presented, input.secret);
     let now = UnixMillis::new(input.now);
-    let decision = decide(&Presented::from(&presented), Some(&read), now, WINDOW);
+    let decision = decide(&Presented::from(&presented), "", Some(&read), now, &POLICY);
     assert!(!format!("{decision:?}").is_empty());
     if let Ok(live) = walk(&presented, &read) {
         assert_eq!(live.hash(), read.token_hash);

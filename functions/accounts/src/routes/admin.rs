@@ -10,6 +10,7 @@ use ratchet_http::{
     Problem,
     body::{Describe, Json},
     json::json,
+    optional,
     path::PathId,
     signed_in::Administrator,
 };
@@ -37,8 +38,14 @@ pub(crate) async fn show(
     schemars(rename = "AdministerRequest")
 )]
 pub(crate) struct Change {
+    #[serde(default, deserialize_with = "optional")]
     #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
     status: Option<UserStatus>,
+    #[serde(default, deserialize_with = "optional")]
+    #[cfg_attr(
+        feature = "contract",
+        schemars(with = "ratchet_http::contract::Optional<Vec<String>>")
+    )]
     roles: Option<Vec<String>>,
 }
 

@@ -5,6 +5,7 @@ use http::StatusCode;
 use ratchet_http::{
     Private, Problem,
     body::{Describe, Json},
+    optional,
 };
 use ratchet_service::accounts::Accounts;
 use serde::Deserialize;
@@ -23,8 +24,9 @@ pub(crate) struct Request {
     current: Private,
     new: Private,
     /// Whether the session of this request continues; all others end.
-    #[serde(default)]
-    keep_this_session: bool,
+    #[serde(default, deserialize_with = "optional")]
+    #[cfg_attr(feature = "contract", schemars(with = "ratchet_http::contract::Optional<bool>"))]
+    keep_this_session: Option<bool>,
 }
 
 impl Describe for Request {
@@ -39,6 +41,6 @@ pub(crate) async fn change(
     Json(request): Json<Request>,
 ) -> Result<StatusCode, Problem> {
     let Request { current, new, keep_this_session } = &request;
-    accounts.change_password(&own, current, new, *keep_this_session).await?;
+    accounts.change_password(&own, current, new, keep_this_session.unwrap_or_default()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -6,6 +6,7 @@ use ratchet_http::{
     Private, Problem,
     body::{Describe, Json},
     caller::Caller,
+    optional,
 };
 use ratchet_service::accounts::{Accounts, Evidence};
 use serde::Deserialize;
@@ -31,14 +32,20 @@ pub(crate) async fn request(
     schemars(rename = "ResetPasswordRequest")
 )]
 pub(crate) struct Confirm {
+    #[serde(default, deserialize_with = "optional")]
     token: Option<Private>,
+    #[serde(default, deserialize_with = "optional")]
     email: Option<Private>,
+    /// The user name that the code was sent for: then it counts for no other account.
+    #[serde(default, deserialize_with = "optional")]
+    name: Option<Private>,
+    #[serde(default, deserialize_with = "optional")]
     code: Option<Private>,
     password: Private,
 }
 
 impl Describe for Confirm {
-    const EXPECTED: &'static str = r#"a new "password" with the "token" from the link of a message, or with "email" and "code""#;
+    const EXPECTED: &'static str = r#"a new "password" with the "token" from the link of a message, or with "email", "code" and perhaps "name""#;
 }
 
 /// Sets a new password and ends all sessions.
@@ -47,8 +54,9 @@ pub(crate) async fn confirm(
     caller: Caller,
     Json(request): Json<Confirm>,
 ) -> Result<StatusCode, Problem> {
-    let Confirm { token, email, code, password } = &request;
-    let evidence = Evidence::parse(token.as_deref(), email.as_deref(), code.as_deref())
+    let Confirm { token, email, name, code, password } = &request;
+    let [token, email, name, code] = [token, email, name, code].map(Option::as_deref);
+    let evidence = Evidence::parse(token, email, name, code)
         .map_err(|_| Problem::MalformedRequest { expected: Confirm::EXPECTED })?;
     accounts.reset_password(&evidence, password, caller.source_ip).await?;
     Ok(StatusCode::NO_CONTENT)

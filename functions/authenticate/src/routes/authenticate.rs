@@ -12,9 +12,13 @@ use ratchet_http::{
     body::{Describe, Json},
     caller::Caller,
     cookie::{Browser, Mode},
+    optional,
     tokens::TokenResponse,
 };
-use ratchet_service::sign_in::{SignIn, SignInRequest};
+use ratchet_service::{
+    end_sessions::LogOut,
+    sign_in::{SignIn, SignInRequest},
+};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -38,13 +42,16 @@ pub(crate) struct Request {
     #[cfg_attr(feature = "contract", schemars(with = "String", length(min = 1, max = 256), regex(pattern = PASSWORD)))]
     password: Zeroizing<String>,
     /// What the user calls this device, for the list of sessions.
+    #[serde(default, deserialize_with = "optional")]
     #[cfg_attr(feature = "contract", schemars(length(max = 40)))]
     device: Option<String>,
     /// The device token of an earlier response.
+    #[serde(default, deserialize_with = "optional")]
     device_token: Option<String>,
     /// Who keeps the refresh token.
-    #[serde(default)]
-    mode: Mode,
+    #[serde(default, deserialize_with = "optional")]
+    #[cfg_attr(feature = "contract", schemars(with = "ratchet_http::contract::Optional<Mode>"))]
+    mode: Option<Mode>,
 }
 
 impl Describe for Request {
@@ -79,11 +86,12 @@ impl fmt::Debug for Request {
 /// Signs a user in.
 pub(crate) async fn handle(
     State(service): State<SignIn>,
+    State(log_out): State<LogOut>,
     caller: Caller,
     browser: Browser,
     Json(request): Json<Request>,
 ) -> Result<Response, Problem> {
-    let mode = request.mode;
+    let mode = request.mode.unwrap_or_default();
     // Before the password is checked: another site could sign its visitors in as somebody else.
     if mode == Mode::Cookie {
         browser.permit()?;
@@ -92,7 +100,11 @@ pub(crate) async fn handle(
     let pair = Box::pin(service.sign_in(request.parse(caller)?)).await?;
     Ok(match mode {
         Mode::Token => TokenResponse(pair).into_response(),
-        Mode::Cookie => browser.set_cookie(&pair),
+        Mode::Cookie => {
+            let log_out = &log_out;
+            let end = |token: Zeroizing<String>| async move { log_out.log_out(&token).await };
+            browser.signed_in(&pair, end).await
+        }
     })
 }
 

@@ -11,6 +11,7 @@ use ratchet_http::{
     Problem,
     body::{Describe, Json},
     cookie::Browser,
+    optional,
 };
 use ratchet_service::end_sessions::LogOut;
 use serde::Deserialize;
@@ -21,7 +22,7 @@ use zeroize::Zeroizing;
 #[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "LogoutRequest"))]
 pub(crate) struct Request {
     /// If it is not in the cookie.
-    #[serde(alias = "Refresh_Token")]
+    #[serde(alias = "Refresh_Token", default, deserialize_with = "optional")]
     #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
     refresh_token: Option<Zeroizing<String>>,
 }
@@ -46,13 +47,9 @@ pub(crate) async fn handle(
     match &request.refresh_token {
         Some(token) if service.log_out(token).await? => Ok(StatusCode::NO_CONTENT.into_response()),
         None if browser.relies_on_cookie() => {
-            match browser.refresh_token() {
-                // Also if the token is not genuine: the browser should delete it.
-                Ok(token) => drop(service.log_out(token).await?),
-                Err(problem) if problem.ends_session() => {}
-                Err(problem) => return Err(problem),
-            }
-            Ok(browser.delete_cookie(StatusCode::NO_CONTENT))
+            let service = &service;
+            let end = |token: Zeroizing<String>| async move { service.log_out(&token).await };
+            browser.log_out(end).await
         }
         Some(_) | None => Err(malformed),
     }

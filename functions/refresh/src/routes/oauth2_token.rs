@@ -10,6 +10,7 @@ use ratchet_http::{
     Problem,
     body::{Describe, Form},
     caller::Caller,
+    optional,
     tokens::TokenResponse,
 };
 use ratchet_service::refresh::Refresh;
@@ -27,10 +28,13 @@ use super::oauth2_error::OAuthError;
 )]
 pub(crate) struct Request {
     /// `refresh_token`.
+    #[serde(default, deserialize_with = "optional")]
     grant_type: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
     refresh_token: Option<Zeroizing<String>>,
     /// No session has scopes, so none can be asked for.
+    #[serde(default, deserialize_with = "optional")]
     #[cfg_attr(feature = "contract", schemars(length(max = 0)))]
     scope: Option<String>,
 }
@@ -58,11 +62,8 @@ pub(crate) async fn handle(
         Err(Problem::MalformedRequest { .. }) => return invalid_request(),
         Err(problem) => return problem.into_response(),
     };
-    // A parameter without a value counts as omitted (RFC 6749 §3.2).
-    let grant_type = request.grant_type.as_deref().filter(|value| !value.is_empty());
-    let refresh_token = request.refresh_token.filter(|value| !value.is_empty());
-    let scope = request.scope.filter(|value| !value.is_empty());
-    match (grant_type, refresh_token) {
+    let Request { grant_type, refresh_token, scope } = request;
+    match (grant_type.as_deref(), refresh_token) {
         // A response without `scope` would grant what was asked for (RFC 6749 §5.1).
         (Some("refresh_token"), Some(_)) if scope.is_some() => {
             OAuthError::response("invalid_scope", "there are no scopes here: leave it out")

@@ -11,9 +11,10 @@ use ratchet_http::{
     body::{Describe, Json},
     caller::Caller,
     cookie::Browser,
+    optional,
     tokens::TokenResponse,
 };
-use ratchet_service::refresh::Refresh;
+use ratchet_service::{end_sessions::LogOut, refresh::Refresh};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -22,11 +23,11 @@ use zeroize::Zeroizing;
 #[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "RefreshRequest"))]
 pub(crate) struct Request {
     /// If it is not in the cookie.
-    #[serde(alias = "Refresh_Token")]
+    #[serde(alias = "Refresh_Token", default, deserialize_with = "optional")]
     #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
     refresh_token: Option<Zeroizing<String>>,
     /// The access token of the same session. It may have expired.
-    #[serde(alias = "Access_Token")]
+    #[serde(alias = "Access_Token", default, deserialize_with = "optional")]
     #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
     access_token: Option<Zeroizing<String>>,
 }
@@ -45,6 +46,7 @@ impl fmt::Debug for Request {
 /// Exchanges a refresh token, from the body or else from the cookie, for the next token pair.
 pub(crate) async fn handle(
     State(service): State<Refresh>,
+    State(log_out): State<LogOut>,
     caller: Caller,
     browser: Browser,
     Json(request): Json<Request>,
@@ -56,14 +58,12 @@ pub(crate) async fn handle(
             Ok(TokenResponse(pair).into_response())
         }
         None if browser.relies_on_cookie() => {
-            let result = match browser.refresh_token() {
-                Ok(token) => {
-                    let result = service.refresh(token, access_token, caller.origin).await;
-                    result.map_err(Problem::from)
-                }
-                Err(problem) => Err(problem),
+            let (service, log_out, origin) = (&service, &log_out, &caller.origin);
+            let refresh = |token: Zeroizing<String>| async move {
+                Ok(service.refresh(&token, access_token, origin.clone()).await?)
             };
-            Ok(browser.refreshed(result))
+            let end = |token: Zeroizing<String>| async move { log_out.log_out(&token).await };
+            Ok(browser.refresh(refresh, end).await)
         }
         None => Err(Problem::MalformedRequest { expected: Request::EXPECTED }),
     }

@@ -10,7 +10,7 @@ use ratchet_core::{
     ids::UserId,
     user::{NameKey, UserStatus},
 };
-use ratchet_http::{Problem, bearer::Bearer, json::json};
+use ratchet_http::{Problem, bearer::Bearer, json::json, optional};
 use ratchet_service::user_list::{UserList, UserQuery};
 use ratchet_store::users::{ListedDetails, ListedUser};
 use serde::{Deserialize, Serialize};
@@ -26,15 +26,18 @@ const MAX_CURSOR: usize = 1_023;
 #[cfg_attr(feature = "contract", derive(schemars::JsonSchema))]
 pub(crate) struct Page {
     /// The number of users of a page.
+    #[serde(default, deserialize_with = "optional")]
     #[cfg_attr(
         feature = "contract",
         schemars(with = "i32", range(min = 1, max = MAX_LIMIT), extend("default" = DEFAULT_LIMIT))
     )]
-    limit: Option<u8>,
+    limit: Option<String>,
     /// `next_cursor` of the previous page.
+    #[serde(default, deserialize_with = "optional")]
     #[cfg_attr(feature = "contract", schemars(with = "String"))]
     cursor: Option<String>,
     /// How the names begin.
+    #[serde(default, deserialize_with = "optional")]
     #[cfg_attr(feature = "contract", schemars(with = "String"))]
     name: Option<String>,
 }
@@ -81,7 +84,7 @@ impl Entry {
 
 impl Page {
     fn parse(self) -> Option<UserQuery> {
-        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
+        let limit = self.limit.map_or(Some(DEFAULT_LIMIT), |limit| limit.parse().ok())?;
         if !(1..=MAX_LIMIT).contains(&limit) {
             return None;
         }
@@ -97,7 +100,7 @@ impl Page {
             }
         };
         let prefix = match self.name.as_deref() {
-            None | Some("") => None,
+            None => None,
             Some(name) => Some(NameKey::parse(name).ok()?),
         };
         Some(UserQuery { prefix, after, limit })

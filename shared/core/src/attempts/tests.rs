@@ -72,6 +72,22 @@ fn networks_are_addresses_of_ipv4_and_64_bits_of_ipv6_for_an_hour() {
 }
 
 #[test]
+fn an_ipv6_network_is_part_of_a_site_with_a_larger_budget() {
+    let site = |ip: &str, second| AttemptKey::network_site(Some(ip.parse().unwrap()), at(second));
+    assert_eq!(site("2001:db8:1:2::3", 0), site("2001:db8:1:ffff::4", 0));
+    assert_ne!(site("2001:db8:1:2::3", 0), site("2001:db8:2:2::3", 0));
+    assert_ne!(site("2001:db8:1:2::3", 0), site("2001:db8:1:2::3", 3_600));
+    assert_eq!(site("192.0.2.1", 0), None);
+    assert_eq!(site("::ffff:192.0.2.1", 0), None);
+    assert_eq!(AttemptKey::network_site(None, at(0)), None);
+    let ip = Some("2001:db8:1::".parse().unwrap());
+    assert_ne!(site("2001:db8:1::", 0), Some(AttemptKey::network(ip, at(0))));
+    assert_ne!(site("2001:db8:1::", 0), AttemptKey::accounts_site(ip, at(0)));
+    let policy = AttemptPolicy { account: ACCOUNT, network: Throttle { free: 100, ..ACCOUNT } };
+    assert_eq!(policy.site(), Throttle { free: 1_600, ..ACCOUNT });
+}
+
+#[test]
 fn the_condition_is_short_whatever_the_settings() {
     for free in [1, 5, 20, 1_000] {
         for seconds in [1, 60, 3_600] {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     ids::UserId,
-    session::{RevocationReason, Revoked},
+    session::{LateRecoveries, RevocationReason, Revoked},
 };
 
 const WINDOW: Duration = Duration::from_secs(60);
@@ -12,6 +12,7 @@ const POLICY: SessionPolicy = SessionPolicy {
     idle: Duration::from_secs(3_600),
     absolute: Duration::from_secs(7_200),
     retry_window: WINDOW,
+    late_recoveries: 0,
 };
 
 /// A session together with the tokens that its clients were ever given.
@@ -31,6 +32,7 @@ impl Chain {
             generation: 0,
             token_hash: secret.hash(),
             superseded: [None; REGISTER_SLOTS],
+            recovered: LateRecoveries::default(),
             auth_time: START,
             cut_seen: UnixMillis::new(0),
             absolute_expires_at: POLICY.absolute_expires_at(session_id),
@@ -62,8 +64,22 @@ impl Chain {
     }
 
     fn decide(&self, generation: usize, now: UnixMillis) -> Decision {
-        decide(&Presented::from(&self.tokens[generation]), Some(&self.session), now, WINDOW)
+        self.decide_with(generation, now, 0)
     }
+
+    fn decide_with(&self, generation: usize, now: UnixMillis, late_recoveries: u8) -> Decision {
+        decide_about(&self.tokens[generation], Some(&self.session), now, late_recoveries)
+    }
+}
+
+fn decide_about(
+    token: &RefreshToken,
+    session: Option<&Session>,
+    now: UnixMillis,
+    late_recoveries: u8,
+) -> Decision {
+    let policy = SessionPolicy { late_recoveries, ..POLICY };
+    decide(&Presented::from(token), &origin().user_agent, session, now, &policy)
 }
 
 fn origin() -> Origin {
@@ -109,6 +125,67 @@ fn a_token_superseded_a_window_ago_is_theft() {
 }
 
 #[test]
+fn a_late_token_of_the_last_rotation_is_recovered_however_late_it_comes() {
+    let chain = Chain::rotated_at(&[1]);
+    for late in [61, 3_000, 3_600] {
+        assert_eq!(chain.decide_with(0, after(late), 2), Decision::RecoverLate, "{late}");
+        assert_eq!(chain.decide_with(0, after(late), 0), Decision::Theft(Reuse::Superseded));
+    }
+    let walked = walk(&chain.tokens[0], &chain.session).unwrap();
+    assert_eq!(walked.hash(), chain.session.token_hash);
+}
+
+#[test]
+fn a_recovery_whose_answer_was_lost_is_answered_again_without_another_note() {
+    let mut chain = Chain::rotated_at(&[1]);
+    chain.session = chain.session.recovered_late();
+    for late in [61, 3_000] {
+        assert_eq!(chain.decide_with(0, after(late), 1), Decision::AnswerRecovered);
+    }
+}
+
+#[test]
+fn the_recovery_after_the_last_one_of_eight_generations_is_theft() {
+    let mut chain = Chain::start();
+    for (generation, seconds) in (1..).step_by(100).take(8).enumerate() {
+        let now = after(seconds);
+        chain.rotate(now);
+        if generation < 2 {
+            assert_eq!(chain.decide_with(generation, later(now), 2), Decision::RecoverLate);
+            chain.session = chain.session.recovered_late();
+        } else {
+            let refused = chain.decide_with(generation, later(now), 2);
+            assert_eq!(refused, Decision::Theft(Reuse::Late), "{generation}");
+        }
+    }
+    // The first of the notes is eight generations ago now.
+    chain.rotate(after(900));
+    assert_eq!(chain.decide_with(8, after(1_000), 2), Decision::RecoverLate);
+}
+
+#[test]
+fn a_late_token_of_another_kind_of_client_or_two_generations_behind_is_theft() {
+    let chain = Chain::rotated_at(&[1, 100]);
+    assert_eq!(chain.decide_with(0, after(200), 4), Decision::Theft(Reuse::Superseded));
+    let policy = SessionPolicy { late_recoveries: 4, ..POLICY };
+    let token = Presented::from(&chain.tokens[1]);
+    let decided = decide(&token, "another/1.0", Some(&chain.session), after(200), &policy);
+    assert_eq!(decided, Decision::Theft(Reuse::Superseded));
+}
+
+#[test]
+fn a_late_token_of_an_ended_session_is_refused() {
+    let mut chain = Chain::rotated_at(&[1]);
+    chain.session.revoked = Some(Revoked { at: after(2), reason: RevocationReason::LoggedOut });
+    let ended = Ended::Revoked(RevocationReason::LoggedOut);
+    assert_eq!(chain.decide_with(0, after(100), 2), Decision::Refuse(Refusal::Ended(ended)));
+}
+
+fn later(now: UnixMillis) -> UnixMillis {
+    now.plus(WINDOW)
+}
+
+#[test]
 fn a_token_that_left_the_register_is_theft() {
     let chain = Chain::rotated_at(&[1, 100, 200, 300, 400]);
     assert_eq!(chain.decide(0, after(401)), Decision::Theft(Reuse::Superseded));
@@ -130,7 +207,7 @@ fn a_generation_ahead_of_the_item_is_refused_without_alarm() {
     let ahead = Chain::rotated_at(&[1, 2]);
     let restored = Chain::rotated_at(&[1]);
     assert_eq!(
-        decide(&Presented::from(&ahead.tokens[2]), Some(&restored.session), after(3), WINDOW),
+        decide_about(&ahead.tokens[2], Some(&restored.session), after(3), 2),
         Decision::Refuse(Refusal::Ahead)
     );
 }
@@ -139,7 +216,7 @@ fn a_generation_ahead_of_the_item_is_refused_without_alarm() {
 fn a_token_of_no_session_is_refused() {
     let chain = Chain::start();
     assert_eq!(
-        decide(&Presented::from(&chain.tokens[0]), None, after(1), WINDOW),
+        decide_about(&chain.tokens[0], None, after(1), 2),
         Decision::Refuse(Refusal::Unknown)
     );
 }
@@ -165,7 +242,7 @@ fn every_token_of_an_ended_session_is_refused_with_the_reason() {
     for (session, now, ended) in cases {
         for token in &live.tokens {
             assert_eq!(
-                decide(&Presented::from(token), Some(&session), now, WINDOW),
+                decide_about(token, Some(&session), now, 2),
                 Decision::Refuse(Refusal::Ended(ended))
             );
         }
@@ -208,6 +285,7 @@ fn a_session_remembers_when_and_from_where_it_was_rotated_last() {
 #[test]
 fn the_kinds_of_reuse_have_names_in_events() {
     assert_eq!(Reuse::Superseded.as_str(), "superseded");
+    assert_eq!(Reuse::Late.as_str(), "late");
     assert_eq!(Reuse::Diverged.as_str(), "diverged");
 }
 

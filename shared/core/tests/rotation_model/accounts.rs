@@ -7,7 +7,7 @@ use ratchet_core::{
     refresh_token::RefreshToken,
     rotation::{Decision, Presented, Rotation, SessionPolicy, decide, walk},
     secret::TokenSecret,
-    session::{Origin, REGISTER_SLOTS, RevocationReason, Revoked, Session},
+    session::{LateRecoveries, Origin, REGISTER_SLOTS, RevocationReason, Revoked, Session},
     time::UnixMillis,
     user::{SessionsCut, User, UserStatus},
 };
@@ -20,7 +20,8 @@ pub const SECOND: usize = 1;
 const NOW: UnixMillis = UnixMillis::new(1_780_000_000_000);
 const WINDOW: Duration = Duration::from_secs(60);
 const LONG: Duration = Duration::from_secs(1_000_000);
-const POLICY: SessionPolicy = SessionPolicy { idle: LONG, absolute: LONG, retry_window: WINDOW };
+const POLICY: SessionPolicy =
+    SessionPolicy { idle: LONG, absolute: LONG, retry_window: WINDOW, late_recoveries: 0 };
 
 /// What is made wrong deliberately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +118,7 @@ impl Accounts {
             Some(Mistake::RevocationNotInCondition) => Session { revoked: None, ..session },
             _ => session,
         });
-        let decision = decide(&Presented::from(&presented), condition.as_ref(), NOW, WINDOW);
+        let decision = decide(&Presented::from(&presented), "", condition.as_ref(), NOW, &POLICY);
         match (decision, session) {
             (Decision::Rotate, Some(session)) => {
                 // A request draws its secret once, and sends it with every try.
@@ -230,6 +231,7 @@ fn new_session(session: usize, cut_seen: UnixMillis) -> Session {
         generation: 0,
         token_hash: token.secret.hash(),
         superseded: [None; REGISTER_SLOTS],
+        recovered: LateRecoveries::default(),
         // Its clock is ahead of those of the cuts.
         auth_time: NOW,
         cut_seen,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use ratchet_core::{
-    rotation::{Decision, Presented, decide},
+    rotation::{Decision, Presented, SessionPolicy, decide},
     session::Session,
     time::UnixMillis,
 };
@@ -51,9 +51,13 @@ impl Mutation {
         presented: &Presented,
         session: &Session,
         now: UnixMillis,
-        window: Duration,
+        policy: &SessionPolicy,
     ) -> Decision {
-        let decided = |presented, session, window| decide(presented, Some(session), now, window);
+        let window = policy.retry_window;
+        let decided = |presented: &Presented, session: &Session, retry_window| {
+            let policy = SessionPolicy { retry_window, ..*policy };
+            decide(presented, &session.origin.user_agent, Some(session), now, &policy)
+        };
         let real = decided(presented, session, window);
         match mutation {
             Some(Self::AlwaysRecent) => decided(presented, session, window * 1_000),

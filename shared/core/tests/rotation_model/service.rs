@@ -20,7 +20,9 @@ use ratchet_core::{
     rotation::{Decision, Presented, Rotation, SessionPolicy, walk},
     seal::{self, SealContext},
     secret::TokenSecret,
-    session::{Origin, REGISTER_SLOTS, RevocationReason, Revoked, Session, Superseded},
+    session::{
+        LateRecoveries, Origin, REGISTER_SLOTS, RevocationReason, Revoked, Session, Superseded,
+    },
     time::UnixMillis,
 };
 
@@ -46,6 +48,8 @@ const POLICY: SessionPolicy = SessionPolicy {
     idle: Duration::from_secs(1_000_000),
     absolute: Duration::from_secs(1_000_000),
     retry_window: TICK,
+    // Late recovery has a model of its own: `late.rs`.
+    late_recoveries: 0,
 };
 
 /// A session in the tokens table.
@@ -140,6 +144,7 @@ impl Service {
             generation: 0,
             token_hash: token.secret.hash(),
             superseded: [None; REGISTER_SLOTS],
+            recovered: LateRecoveries::default(),
             auth_time: MADE,
             cut_seen: UnixMillis::new(0),
             absolute_expires_at: POLICY.absolute_expires_at(token.session_id),
@@ -180,12 +185,13 @@ impl Service {
         let link = &self.links[LIVE - usize::from(token)];
         let session = self.session(LIVE, &item);
         let now = PRESENT.minus(TICK * u32::from(lag));
-        let window = TICK * u32::from(self.window);
-        let decision = Mutation::decide(self.mutation, &link.presented, &session, now, window);
+        let policy = SessionPolicy { retry_window: TICK * u32::from(self.window), ..POLICY };
+        let decision = Mutation::decide(self.mutation, &link.presented, &session, now, &policy);
         let (item, outcome) = match decision {
             Decision::Rotate => self.rotate(item, session, token, lag, now),
             Decision::AnswerLive => (item, self.lead(link, &session, Outcome::AnsweredLive)),
             Decision::AnswerSuccessor => (item, self.lead(link, &session, Outcome::Walked)),
+            Decision::RecoverLate | Decision::AnswerRecovered => (item, Outcome::Astray),
             Decision::Refuse(_) => (item, Outcome::Refused),
             Decision::Theft(_) => (item, Outcome::Theft),
         };

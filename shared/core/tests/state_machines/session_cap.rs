@@ -10,7 +10,10 @@ use ratchet_core::{
     ids::{SessionId, UserId},
     seal::SealedSecret,
     secret::SecretHash,
-    session::{Origin, REGISTER_SLOTS, RevocationReason, Revoked, Session, Superseded, to_evict},
+    session::{
+        LateRecoveries, Origin, REGISTER_SLOTS, RevocationReason, Revoked, Session, Superseded,
+        to_evict,
+    },
     time::{UnixMillis, UnixSeconds},
 };
 
@@ -66,6 +69,7 @@ fn session(at: u64) -> Session {
         generation: 0,
         token_hash: SecretHash::from_bytes([0; 32]),
         superseded: [None; REGISTER_SLOTS],
+        recovered: LateRecoveries::default(),
         auth_time: at,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: UnixSeconds::new(u64::from(u32::MAX)),

@@ -35,6 +35,7 @@ impl From<Fault> for Problem {
             | Fault::Issue(_)
             | Fault::Random(_)
             | Fault::Hash(_)
+            | Fault::Contended
             | Fault::Contradiction => Self::Unavailable,
             Fault::HashAborted | Fault::Seal(_) => Self::Internal,
         };
@@ -86,6 +87,7 @@ impl From<AttemptError> for Problem {
 impl From<AccessError> for Problem {
     fn from(error: AccessError) -> Self {
         match error {
+            AccessError::Invalid(error) if error.refreshing_may_help() => Self::StaleAccessToken,
             AccessError::Invalid(_) => Self::InvalidAccessToken,
             AccessError::Expired => Self::ExpiredAccessToken,
             AccessError::SessionEnded => Self::SessionEnded,

@@ -40,6 +40,8 @@ const BEARER: &str = r#"Bearer realm="ratchet""#;
 const INVALID_TOKEN: &str = r#"Bearer realm="ratchet", error="invalid_token""#;
 const EXPIRED_TOKEN: &str =
     r#"Bearer realm="ratchet", error="invalid_token", error_description="expired""#;
+const STALE_TOKEN: &str =
+    r#"Bearer realm="ratchet", error="invalid_token", error_description="refresh""#;
 
 impl Row {
     const fn new(code: &'static str, status: StatusCode, title: &'static str) -> Self {
@@ -123,6 +125,10 @@ impl Problem {
                 Row::new("expired_access_token", S::UNAUTHORIZED, "The access token has expired.")
                     .text("Get a new one with POST /refresh.")
                     .challenge(EXPIRED_TOKEN),
+            Self::StaleAccessToken =>
+                Row::new("stale_access_token", S::UNAUTHORIZED, "The access token is not valid any more, or not yet.")
+                    .text("Get a new one with POST /refresh.")
+                    .challenge(STALE_TOKEN),
             Self::SessionEnded =>
                 Row::new("session_ended", S::UNAUTHORIZED, "The session has ended.")
                     .challenge(INVALID_TOKEN),

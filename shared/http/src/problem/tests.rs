@@ -44,6 +44,7 @@ fn every_problem() -> Vec<Problem> {
         Problem::MissingAccessToken,
         Problem::InvalidAccessToken,
         Problem::ExpiredAccessToken,
+        Problem::StaleAccessToken,
         Problem::SessionEnded,
         Problem::Unavailable,
         Problem::Internal,
@@ -123,11 +124,12 @@ fn every_error_of_a_use_case_is_its_problem() {
     let wait = Duration::from_secs(3);
     let rules = vec![PasswordRule::Common];
     let fault = || Fault::NoTagKey;
-    let table: [(Problem, Problem); 25] = [
+    let table: [(Problem, Problem); 26] = [
         (AccessError::Expired.into(), Problem::ExpiredAccessToken),
         (AccessError::SessionEnded.into(), Problem::SessionEnded),
         (AccessError::NotAdministrator.into(), Problem::Forbidden),
-        (AccessError::Invalid(AccessTokenError::UnknownKey).into(), Problem::InvalidAccessToken),
+        (AccessError::Invalid(AccessTokenError::WrongType).into(), Problem::InvalidAccessToken),
+        (AccessError::Invalid(AccessTokenError::UnknownKey).into(), Problem::StaleAccessToken),
         (AccessError::Fault(fault()).into(), Problem::Unavailable),
         (SignInError::InvalidCredentials.into(), Problem::InvalidCredentials),
         (SignInError::EmailNotConfirmed.into(), Problem::EmailNotConfirmed),

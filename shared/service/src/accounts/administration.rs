@@ -37,7 +37,8 @@ pub struct AccountUpdate<'a> {
 /// A user was deleted.
 #[derive(Debug)]
 pub struct Deleted {
-    /// Whether the sessions were also revoked one by one. If not, they end at their next refresh.
+    /// Whether the sessions were also revoked one by one. If not, they end at their next refresh,
+    /// or when the mailer gets to the letter.
     pub sessions: Result<(), Fault>,
 }
 
@@ -117,8 +118,12 @@ impl Administration {
             }
             Some(UserStatus::Active) => {
                 changed(AccountChange::Enabled);
-                let user = self.users.find(id).await?.ok_or(AdministrationError::NoSuchUser)?;
-                if unlock(&self.attempts, &user.name).await? {
+                let account = self.users.find_account(id, clock::now()).await?;
+                let account = account.ok_or(AdministrationError::NoSuchUser)?;
+                // Sign-in takes either, and each has its counter.
+                let by_name = unlock(&self.attempts, &account.user.name).await?;
+                let by_email = unlock(&self.attempts, account.email.as_str()).await?;
+                if by_name || by_email {
                     changed(AccountChange::Unlocked);
                 }
             }
@@ -155,7 +160,8 @@ impl Administration {
         deletion: Deletion<'_>,
         by: Option<UserId>,
     ) -> Result<Deleted, AdministrationError> {
-        let notice = account.told(|email, name| Notice::Deleted { email, name });
+        let user_id = account.user.id;
+        let notice = account.told(|email, name| Notice::Deleted { user_id, email, name });
         let letter = letter(notice, clock::now())?;
         self.delete_as_read(account.user.id, deletion, Some(&letter), by).await
     }
@@ -172,12 +178,14 @@ impl Administration {
         letter: Option<&Letter>,
         by: Option<UserId>,
     ) -> Result<Deleted, AdministrationError> {
+        let begun = clock::now();
         if !self.users.delete(deletion, letter).await? {
             return Err(AdministrationError::ChangedMeanwhile);
         }
         let event = SecurityEvent::AccountChanged { change: AccountChange::Deleted, by };
         record(event, Some(id), None);
-        let sessions = self.end_sessions.finish(id, RevocationReason::UserDisabled).await;
+        let reason = RevocationReason::UserDisabled;
+        let sessions = self.end_sessions.finish(id, reason, begun).await;
         Ok(Deleted { sessions })
     }
 

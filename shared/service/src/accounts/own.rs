@@ -89,7 +89,7 @@ impl Accounts {
         keep_this_session: bool,
     ) -> Result<(), OwnAccountError> {
         let OwnAccount { claims, account } = own;
-        let user_id = claims.sub;
+        let (user_id, begun) = (claims.sub, clock::now());
         let new = self.check_new_password(typed_new, about(account));
         let new = new.map_err(OwnAccountError::PasswordRefused)?;
         match self.check_password(own, current).await {
@@ -111,8 +111,9 @@ impl Accounts {
         let event =
             SecurityEvent::AccountChanged { change: AccountChange::PasswordChanged, by: None };
         record(event, Some(user_id), Some(claims.sid));
-        // The change is done, whatever becomes of the rest.
-        drop(self.end_sessions.finish(user_id, RevocationReason::PasswordChanged).await);
+        // The change is done, whatever becomes of the rest; the mailer finishes it.
+        let reason = RevocationReason::PasswordChanged;
+        drop(self.end_sessions.finish(user_id, reason, begun).await);
         Ok(())
     }
 

@@ -6,10 +6,12 @@ use ratchet_core::{
     attempts::AttemptId,
     challenge::{MailCode, MailToken, Proof, Purpose},
     email::EmailAddress,
-    entropy::random,
+    entropy::{RandomUnavailable, random},
     ids::UserId,
     key_ring::KeyRing,
+    registration::sent_for,
     time::UnixMillis,
+    user::NameKey,
 };
 
 use super::Accounts;
@@ -28,15 +30,17 @@ pub enum Evidence<'a> {
     Code {
         /// The address.
         email: EmailAddress,
+        /// The user name that it was sent for. Without it every registration that the address's
+        /// item lists is considered.
+        name: Option<NameKey>,
         /// The code.
         code: MailCode,
     },
 }
 
-/// There is not exactly one of a token and a code with its address, or the code or the address is
-/// malformed.
+/// There is not exactly one of a token and a code with its address, or one of them is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected a token, or an address and a code")]
+#[error("expected a token, or an address and a code, perhaps with a user name")]
 pub struct MalformedEvidence;
 
 /// Evidence as a challenge is compared with it, and already counted.
@@ -68,19 +72,21 @@ impl From<AttemptError> for EvidenceError {
 }
 
 impl<'a> Evidence<'a> {
-    /// Reads what a client sent: a token, or an address and a code.
+    /// Reads what a client sent: a token, or an address and a code. A user name may come with either.
     ///
     /// # Errors
     /// [`MalformedEvidence`].
     pub fn parse(
         token: Option<&'a str>,
         email: Option<&str>,
+        name: Option<&str>,
         code: Option<&str>,
     ) -> Result<Self, MalformedEvidence> {
         match (token, email, code) {
             (Some(token), None, None) => Ok(Self::Token(token)),
             (None, Some(email), Some(code)) => Ok(Self::Code {
                 email: EmailAddress::parse(email).map_err(|_| MalformedEvidence)?,
+                name: name.map(NameKey::parse).transpose().map_err(|_| MalformedEvidence)?,
                 code: MailCode::parse(code).map_err(|_| MalformedEvidence)?,
             }),
             _ => Err(MalformedEvidence),
@@ -104,6 +110,9 @@ impl Accounts {
     /// An unknown address costs the same calls as a known one: the code is counted and then
     /// compared with the challenge of a user who does not exist, one for each address, so that
     /// parallel requests contend for the same items.
+    ///
+    /// A code without a name is compared with several challenges and counts as often, so that more
+    /// registrations allow no more guesses.
     pub(super) async fn count_evidence(
         &self,
         evidence: &Evidence<'_>,
@@ -124,20 +133,48 @@ impl Accounts {
                 let request = self.limiter.record_attempt(counter, now).await?;
                 Ok(CountedProof { purpose, user_id, proof: Proof::Token(secret.hash()), request })
             }
-            Evidence::Code { email, code } => {
+            Evidence::Code { email, name, code } => {
                 let purpose = purposes.first().copied().ok_or(EvidenceError::Invalid)?;
                 let counter = Counter::AccountRequests(source_ip);
                 let request = self.limiter.record_attempt(counter, now).await?;
-                let attempt = AttemptId::new(random()?);
-                if !self.challenges.count_try(purpose, email, attempt, now).await? {
-                    return Err(EvidenceError::Invalid);
-                }
-                let known = self.users.find_by_email(email, now).await?;
-                let user_id = known.unwrap_or_else(|| email.stand_in());
-                let keys = ring.tag_keys(now.seconds());
-                let hashes = keys.map(|key| code.hash(purpose, user_id, key)).collect();
-                Ok(CountedProof { purpose, user_id, proof: Proof::Code(hashes), request })
+                let proof = |user_id| {
+                    let keys = ring.tag_keys(now.seconds());
+                    let hashes = keys.map(|key| code.hash(purpose, user_id, key)).collect();
+                    (user_id, Proof::Code(hashes))
+                };
+                let nobody = email.stand_in();
+                let (user_id, proof) = if let Some(name) = name {
+                    let called = self.users.find_account_called(name, email, now).await?;
+                    self.count_comparisons(purpose, email, 1, now).await?;
+                    proof(called.map_or(nobody, |account| account.user.id))
+                } else {
+                    let users = self.users.address(email, now).await?.users();
+                    let known = users.iter().flatten().count();
+                    self.count_comparisons(purpose, email, known.max(1), now).await?;
+                    let proofs = users.map(|user| proof(user.unwrap_or(nobody)));
+                    let judged = self.challenges.judge(purpose, &proofs, now).await?;
+                    let place = sent_for(&judged);
+                    let chosen = place.and_then(|place| proofs.into_iter().nth(place));
+                    chosen.unwrap_or_else(|| proof(nobody))
+                };
+                Ok(CountedProof { purpose, user_id, proof, request })
             }
+        }
+    }
+
+    async fn count_comparisons(
+        &self,
+        purpose: Purpose,
+        email: &EmailAddress,
+        number: usize,
+        now: UnixMillis,
+    ) -> Result<(), EvidenceError> {
+        let attempts = (0..number).map(|_| Ok(AttemptId::new(random()?)));
+        let attempts = attempts.collect::<Result<Vec<_>, RandomUnavailable>>()?;
+        if self.challenges.count_tries(purpose, email, &attempts, now).await? {
+            Ok(())
+        } else {
+            Err(EvidenceError::Invalid)
         }
     }
 }

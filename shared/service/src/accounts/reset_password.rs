@@ -7,7 +7,6 @@ use ratchet_core::{
     challenge::{Proof, Purpose},
     email::EmailAddress,
     entropy::random,
-    error_chain::ErrorChain,
     letter::Notice,
     password::{Password, PasswordRule, Verdict, policy::About},
     session::RevocationReason,
@@ -66,6 +65,7 @@ impl Accounts {
         source_ip: Option<IpAddr>,
     ) -> Result<(), ResetPasswordError> {
         let now = clock::now();
+        let begun = now;
         let email = evidence.email().map(EmailAddress::as_str).unwrap_or_default();
         let password = self
             .check_new_password(new, About { name: "", email })
@@ -86,26 +86,21 @@ impl Accounts {
         let now = clock::now();
         let letter = letter(Notice::PasswordChanged { user_id }, now)?;
         let reset = self.users.reset_password(user_id, proof, &password_hash, now, &letter).await?;
-        let account = match reset {
-            ResetResult::Reset(account) => {
+        match reset {
+            ResetResult::Reset => {
                 let change = AccountChange::PasswordReset;
                 record(SecurityEvent::AccountChanged { change, by: None }, Some(user_id), None);
-                account
             }
-            // The same request came again: finish what the first one may have left.
-            ResetResult::MetBefore(account) if self.has_password(&account, new).await? => account,
+            // The same request came again.
+            ResetResult::MetBefore(account) if self.has_password(&account, new).await? => {}
             ResetResult::MetBefore(_) | ResetResult::Invalid => {
                 return Err(ResetPasswordError::InvalidProof);
             }
-        };
-        self.limiter.take_back(&counted.request).await;
-        // The change is done, whatever becomes of the rest.
-        drop(self.end_sessions.finish(user_id, RevocationReason::PasswordChanged).await);
-        // Somebody who reads the user's mail did not have to guess, so the lock can go.
-        if let Err(error) = self.limiter.unlock(&account.user.name).await {
-            let error = tracing::field::display(ErrorChain(&error));
-            tracing::error!(error, "an account was not unlocked after its password was reset");
         }
+        self.limiter.take_back(&counted.request).await;
+        // The change is done, whatever becomes of the rest; the mailer finishes it.
+        let reason = RevocationReason::PasswordChanged;
+        drop(self.end_sessions.finish(user_id, reason, begun).await);
         Ok(())
     }
 
@@ -117,7 +112,8 @@ impl Accounts {
         let Ok(password) = Password::typed(typed) else { return Ok(false) };
         let attempt = AttemptId::new(random()?);
         let purpose = Purpose::ResetPassword;
-        if !self.challenges.count_try(purpose, &account.email, attempt, clock::now()).await? {
+        let now = clock::now();
+        if !self.challenges.count_tries(purpose, &account.email, &[attempt], now).await? {
             return Ok(false);
         }
         let verdict = self.hashing.verify(password, account.password_hash.clone()).await?;

@@ -6,7 +6,7 @@ use ratchet_core::{
     attempts::AttemptId,
     challenge::{CODE_TRIES_PER_DAY, Purpose},
     email::EmailAddress,
-    ids::LetterId,
+    ids::{LetterId, UserId},
     time::UnixMillis,
 };
 
@@ -28,31 +28,34 @@ fn admits(counted: Path, member: AttributeValue, most: usize) -> Condition {
 }
 
 impl Challenges {
-    /// Counts a proof that is about to be compared, for an address, known or not. Returns `false` if
-    /// there have been too many today. The same attempt counts once.
+    /// Counts comparisons of a code that are about to be made, for an address, known or not. Returns
+    /// `false` if there would be too many today. The same attempts count once.
     ///
     /// # Errors
-    /// [`StoreError`]; the proof must not be compared then.
-    pub async fn count_try(
+    /// [`StoreError`]; nothing must be compared then.
+    pub async fn count_tries(
         &self,
         purpose: Purpose,
         email: &EmailAddress,
-        attempt: AttemptId,
+        attempts: &[AttemptId],
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
+        let Some(one) = attempts.first() else { return Ok(true) };
         let day = now.seconds().get() / DAY;
         let changes = Changes::new()
             .set(EXPIRES_AT, number((day + 2) * DAY))
-            .add("tried", binary_set(attempt.as_bytes()));
+            .add("tried", binary_set(attempts.iter().map(|attempt| &attempt.as_bytes()[..])));
         let key = pk(format!("tries#{}#{email}#{day}", purpose.as_str()));
+        let room_for_one = CODE_TRIES_PER_DAY.saturating_sub(attempts.len() - 1);
         Write::update(&self.table, key, changes)
-            .when(admits("tried", binary(attempt.as_bytes()), CODE_TRIES_PER_DAY))
+            .when(admits("tried", binary(one.as_bytes()), room_for_one))
             .send(&self.client)
             .await
     }
 
     /// Counts a message of some kind. Returns `false` if its address got `most` of that kind within
-    /// the hour. A letter that is tried again is counted once.
+    /// the hour. The message of a letter, to one `user` of several, that is tried again is counted
+    /// once.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -60,11 +63,11 @@ impl Challenges {
         &self,
         email: &EmailAddress,
         (kind, most): (&str, usize),
-        letter: LetterId,
+        (letter, user): (LetterId, Option<UserId>),
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
         let hour = now.seconds().get() / HOUR;
-        let id = letter.to_string();
+        let id = user.map_or_else(|| letter.to_string(), |user| format!("{letter}/{user}"));
         let changes = Changes::new()
             .set(EXPIRES_AT, number((hour + 2) * HOUR))
             .add("letters", AttributeValue::Ss(vec![id.clone()]));

@@ -7,7 +7,7 @@ use ratchet_core::{
     ids::{SessionId, UserId},
     seal::SealedSecret,
     secret::SecretHash,
-    session::{Origin, RevocationReason, Revoked, Session, Superseded},
+    session::{LateRecoveries, Origin, RevocationReason, Revoked, Session, Superseded},
     time::{UnixMillis, UnixSeconds},
 };
 
@@ -38,6 +38,26 @@ pub(super) fn superseded(slot: Option<&Superseded>) -> AttributeValue {
     }))
 }
 
+/// The attribute of the generations that were recovered late. It is absent until there is one.
+pub(super) const RECOVERED: &str = "late";
+
+/// The generations that were recovered late, four bytes each (big endian), the most recent first;
+/// `None` if there are none.
+pub(super) fn recovered(generations: &LateRecoveries) -> Option<AttributeValue> {
+    let bytes: Vec<u8> = generations.iter().flat_map(u32::to_be_bytes).collect();
+    (!bytes.is_empty()).then(|| binary(&bytes))
+}
+
+fn to_recovered(item: &Reader<'_>) -> Result<LateRecoveries, StoreError> {
+    let Some(value) = item.0.get(RECOVERED) else { return Ok(LateRecoveries::default()) };
+    let bytes = value.as_b().map(AsRef::as_ref).unwrap_or_default();
+    let (generations, rest): (&[[u8; 4]], _) = bytes.as_chunks();
+    if generations.is_empty() || !rest.is_empty() {
+        return Err(StoreError::MalformedItem(RECOVERED));
+    }
+    Ok(LateRecoveries::from_kept(generations.iter().map(|bytes| u32::from_be_bytes(*bytes))))
+}
+
 /// The item of a session.
 #[must_use]
 pub fn from_session(session: &Session) -> Item {
@@ -48,6 +68,9 @@ pub fn from_session(session: &Session) -> Item {
     set("token_hash", binary(session.token_hash.as_bytes()));
     for (name, slot) in SLOTS.into_iter().zip(&session.superseded) {
         set(name, superseded(slot.as_ref()));
+    }
+    if let Some(recovered) = recovered(&session.recovered) {
+        set(RECOVERED, recovered);
     }
     set("auth_time", number(session.auth_time.get()));
     set("cut_seen", number(session.cut_seen.get()));
@@ -89,6 +112,7 @@ pub fn to_session(item: &Item) -> Result<Session, StoreError> {
             .map_err(|_| StoreError::MalformedItem("generation"))?,
         token_hash: SecretHash::from_bytes(item.bytes("token_hash")?),
         superseded,
+        recovered: to_recovered(&item)?,
         auth_time: UnixMillis::new(item.number("auth_time")?),
         cut_seen: UnixMillis::new(item.number("cut_seen")?),
         absolute_expires_at: UnixSeconds::new(item.number("absolute_expires_at")?),

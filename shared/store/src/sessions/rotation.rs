@@ -3,6 +3,7 @@
 use ratchet_core::{
     ids::{SessionId, UserId},
     rotation::{Presented, Rotation},
+    secret::SecretHash,
     session::{Session, Superseded},
     time::UnixMillis,
 };
@@ -11,27 +12,37 @@ use super::{Sessions, is_not_revoked, item};
 use crate::{
     StoreError,
     expression::{
-        Changes, Condition, above, absent, all, any, at_most, equals, is_map, is_number, is_string,
+        Changes, Condition, above, absent, all, any, at_most, equals, is_binary, is_map, is_number,
+        is_string,
     },
     item::{VERSION, VERSION_NAME, binary, number, string},
     write::{Updated, Write},
 };
 
-/// What became of a rotation.
+/// What became of a conditional update of a session.
 #[derive(Debug)]
-pub enum RotateResult {
+pub enum SessionUpdate {
     /// It was written; this is the session after it.
-    Rotated(Session),
+    Written(Session),
     /// Its condition did not hold; this is the session as it is, if there is one. The decision
     /// table says what that means.
     Unmet(Option<Session>),
+}
+
+impl SessionUpdate {
+    pub(super) fn read(updated: &Updated) -> Result<Self, StoreError> {
+        Ok(match updated {
+            Updated::Written(item) => Self::Written(item::to_session(item)?),
+            Updated::Unmet(item) => Self::Unmet(item.as_ref().map(item::to_session).transpose()?),
+        })
+    }
 }
 
 /// The condition of the first row of the decision table,
 /// [`Rotate`](ratchet_core::rotation::Decision::Rotate), part by part.
 fn may_rotate(presented: &Presented, rotation: &Rotation, recent_since: UnixMillis) -> Condition {
     all([
-        is_live_token(presented),
+        is_live_token(presented.generation, presented.hash),
         is_not_revoked(),
         lasts(rotation.now),
         has_room_in_register(recent_since),
@@ -39,16 +50,13 @@ fn may_rotate(presented: &Presented, rotation: &Rotation, recent_since: UnixMill
     ])
 }
 
-/// The presented token is the live one.
-fn is_live_token(presented: &Presented) -> Condition {
-    all([
-        equals("generation", number(presented.generation)),
-        equals("token_hash", binary(presented.hash.as_bytes())),
-    ])
+/// The live token is this one.
+pub(super) fn is_live_token(generation: u32, hash: SecretHash) -> Condition {
+    all([equals("generation", number(generation)), equals("token_hash", binary(hash.as_bytes()))])
 }
 
 /// Neither the idle nor the absolute lifetime is over.
-fn lasts(now: UnixMillis) -> Condition {
+pub(super) fn lasts(now: UnixMillis) -> Condition {
     let now = number(now.seconds().get());
     all([above("expires_at", now.clone()), above("absolute_expires_at", now)])
 }
@@ -70,6 +78,7 @@ fn is_readable() -> Condition {
         is_number("cut_seen"),
         is_string("source_ip"),
         any([absent("device"), is_string("device")]),
+        any([absent(item::RECOVERED), is_binary(item::RECOVERED)]),
         is_map(first),
         is_map(second),
         is_map(third),
@@ -94,7 +103,7 @@ impl Sessions {
         presented: &Presented,
         rotation: &Rotation,
         recent_since: UnixMillis,
-    ) -> Result<RotateResult, StoreError> {
+    ) -> Result<SessionUpdate, StoreError> {
         let [first, second, third, fourth] = item::SLOTS;
         let superseded = Superseded {
             hash: presented.hash,
@@ -114,11 +123,6 @@ impl Sessions {
             .set(first, item::superseded(Some(&superseded)));
         let write = Write::update(&self.table, item::key(user_id, session_id), changes)
             .when(may_rotate(presented, rotation, recent_since));
-        match write.send_update(&self.client).await? {
-            Updated::Written(item) => Ok(RotateResult::Rotated(item::to_session(&item)?)),
-            Updated::Unmet(item) => {
-                Ok(RotateResult::Unmet(item.as_ref().map(item::to_session).transpose()?))
-            }
-        }
+        SessionUpdate::read(&write.send_update(&self.client).await?)
     }
 }

@@ -12,9 +12,9 @@ use ratchet_core::{
 use super::{Users, cut::end_all_sessions, item};
 use crate::{
     StoreError,
-    conditions::{EXPIRES_AT, belongs_to, is_present},
+    conditions::{EXPIRES_AT, belongs_to, is_of_round, is_present},
     expression::Changes,
-    item::string,
+    item::{Reader, string},
     write::{Write, pk},
 };
 
@@ -33,13 +33,15 @@ pub struct Account {
     pub password_hash: PhcHash,
     /// When the account expires, unless the address is confirmed before.
     pub expires_at: Option<UnixSeconds>,
+    /// The round of registrations that it waits in for its address; `None` if it has the address.
+    pub round: Option<UserId>,
 }
 
 impl Account {
     /// A notice to the account's address. It has the name only if the address is confirmed: until
     /// then the address may be a stranger's choice, and so is the name.
     #[must_use]
-    pub fn told(&self, notice: fn(EmailAddress, Option<String>) -> Notice) -> Notice {
+    pub fn told(&self, notice: impl FnOnce(EmailAddress, Option<String>) -> Notice) -> Notice {
         let name = self.user.email_confirmed.then(|| self.user.name.clone());
         notice(self.email.clone(), name)
     }
@@ -56,6 +58,26 @@ impl Users {
         now: UnixMillis,
     ) -> Result<Option<Account>, StoreError> {
         self.get_live(item::user_pk(id), now).await?.as_ref().map(item::to_account).transpose()
+    }
+
+    /// The account with that name and that address.
+    ///
+    /// # Security
+    /// Two reads in every case: the time that an answer takes must not tell who exists.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find_account_called(
+        &self,
+        name: &NameKey,
+        email: &EmailAddress,
+        now: UnixMillis,
+    ) -> Result<Option<Account>, StoreError> {
+        let pointer = self.get_live(item::name_pk(name), now).await?;
+        let id = pointer.as_ref().map(|pointer| item::user_id(&Reader(pointer))).transpose()?;
+        let key = id.map_or_else(|| item::NOBODY.to_owned(), item::user_pk);
+        let account = self.get_live(key, now).await?.as_ref().map(item::to_account).transpose()?;
+        Ok(account.filter(|account| account.email == *email))
     }
 
     /// Sets what an administrator sets: the status, the roles, or both. Disabling ends all sessions
@@ -92,21 +114,19 @@ impl Users {
         Write::update(&self.table, pk(item::user_pk(id)), changes)
     }
 
-    /// Makes names and addresses of an account that is confirmed permanent, if they expire. They must
-    /// still be this user's: after an expiry they belong to whoever registered them anew.
-    pub(super) fn keep<const N: usize>(
-        &self,
-        account: &Account,
-        pointers: [String; N],
-    ) -> Vec<Write> {
-        if account.expires_at.is_none() {
-            return Vec::new();
-        }
-        let kept = pointers.map(|pointer| {
-            Write::update(&self.table, pk(pointer), Changes::new().remove(EXPIRES_AT))
-                .when(belongs_to(account.user.id))
-        });
-        kept.into()
+    /// Keeps the name of a registration that is confirmed. It must still be this user's: after an
+    /// expiry it belongs to whoever registered it anew.
+    pub(super) fn keep_name(&self, account: &Account) -> Option<Write> {
+        let name = pk(item::name_pk(&account.name_key));
+        let kept = Write::update(&self.table, name, Changes::new().remove(EXPIRES_AT));
+        account.round.map(|_| kept.when(belongs_to(account.user.id)))
+    }
+
+    /// Gives a registration that is confirmed the address that it waited for, if its round is still
+    /// on. That ends the round.
+    pub(super) fn take_address(&self, account: &Account) -> Option<Write> {
+        let pointer = item::pointer(item::email_pk(account.email.as_str()), account.user.id);
+        account.round.map(|round| Write::put(&self.table, pointer).when(is_of_round(round)))
     }
 
     /// Frees a name or an address, which must be this user's.

@@ -7,7 +7,7 @@ use ratchet_core::{
 use super::{Account, Profile, Users, item};
 use crate::{
     StoreError, challenges,
-    conditions::has_password,
+    conditions::{has_password, is_of_round},
     expression::{Condition, equals},
     item::string,
     outbox::enclose,
@@ -21,6 +21,7 @@ pub struct Deletion<'a> {
     id: UserId,
     name_key: &'a NameKey,
     email: &'a str,
+    round: Option<UserId>,
     proved: Option<&'a PhcHash>,
 }
 
@@ -29,7 +30,7 @@ impl<'a> Deletion<'a> {
     #[must_use]
     pub fn of(account: &'a Account) -> Self {
         let (name_key, email) = (&account.name_key, account.email.as_str());
-        Self { id: account.user.id, name_key, email, proved: None }
+        Self { id: account.user.id, name_key, email, round: account.round, proved: None }
     }
 
     /// On behalf of somebody who proved the password: it must still be the account's.
@@ -41,8 +42,8 @@ impl<'a> Deletion<'a> {
     /// On behalf of an operator. Name and address may be such as are not allowed any more.
     #[must_use]
     pub fn of_profile(profile: &'a Profile) -> Self {
-        let Profile { user, name_key, email, .. } = profile;
-        Self { id: user.id, name_key, email, proved: None }
+        let Profile { user, name_key, email, round, .. } = profile;
+        Self { id: user.id, name_key, email, round: *round, proved: None }
     }
 }
 
@@ -64,7 +65,7 @@ impl Users {
         deletion: Deletion<'_>,
         letter: Option<&Letter>,
     ) -> Result<bool, StoreError> {
-        let Deletion { id, name_key, email, proved } = deletion;
+        let Deletion { id, name_key, email, round, proved } = deletion;
         let [name_is_same, email_is_same] = is_called(name_key, email);
         let user = Write::delete(&self.table, pk(item::user_pk(id)));
         let user = user.when(name_is_same).when(email_is_same);
@@ -72,11 +73,13 @@ impl Users {
             None => user,
             Some(proved) => user.when(has_password(proved)),
         };
-        let mut writes = vec![
-            user,
-            self.remove_pointer(item::name_pk(name_key), id),
-            self.remove_pointer(item::email_pk(email), id),
-        ];
+        // A registration that waits has no address to free, unless it is confirmed meanwhile.
+        let (user, address) = match round {
+            Some(round) => (user.when(is_of_round(round)), None),
+            None => (user, Some(self.remove_pointer(item::email_pk(email), id))),
+        };
+        let mut writes = vec![user, self.remove_pointer(item::name_pk(name_key), id)];
+        writes.extend(address);
         writes.extend(Purpose::ALL.map(|purpose| challenges::delete(&self.table, purpose, id)));
         if let Some(letter) = letter {
             writes.push(enclose(&self.table, letter));

@@ -6,6 +6,7 @@ use ratchet_core::{
     ids::UserId,
     letter::Letter,
     password::PhcHash,
+    registration::{Address, Confirmation, Unconfirmed, confirm},
     time::UnixMillis,
     user::UserStatus,
 };
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     StoreError,
     challenges::{TRIES, meet, use_up},
-    conditions::{EXPIRES_AT, has_password, is_free, is_present},
+    conditions::{EXPIRES_AT, ROUND, has_password, is_not_taken, is_of_round, is_present},
     expression::{Changes, Condition, equals},
     item::string,
     outbox::enclose,
@@ -41,6 +42,7 @@ pub(super) fn confirmed(changes: Changes) -> Changes {
         .set("email_confirmed", item::truth())
         .set("listing", string(item::LISTING))
         .remove(EXPIRES_AT)
+        .remove(ROUND)
 }
 
 impl Users {
@@ -57,25 +59,27 @@ impl Users {
         let purpose = Purpose::ConfirmEmail;
         for _ in 0..TRIES {
             let judged = self.judge(purpose, id, proof, now).await?;
-            let account = judged.account.as_ref().filter(|account| judged.is_for(account));
-            let (account, met) = match (account, &judged.judgement) {
-                (Some(account), Judgement::Meets(met)) => (account, met),
-                (Some(account), Judgement::MetBefore) if account.user.email_confirmed => {
-                    return Ok(ConfirmResult::AlreadyDone);
-                }
+            let unconfirmed = judged.account.as_ref().map(|account| Unconfirmed {
+                email: &account.email,
+                confirmed: account.user.email_confirmed,
+            });
+            let confirmation = confirm(unconfirmed, judged.found.challenge(), proof, now);
+            let (account, met) = match (&judged.account, &confirmation) {
+                (Some(account), Confirmation::Confirm(met)) => (account, met),
+                (_, Confirmation::Done) => return Ok(ConfirmResult::AlreadyDone),
                 _ => return Ok(ConfirmResult::Invalid),
             };
             let mut writes = vec![
                 meet(&self.table, purpose, id, &judged.found, met),
                 self.change(id, confirmed(Changes::new())).when(is_present()),
             ];
-            let address = item::email_pk(account.email.as_str());
-            writes.extend(self.keep(account, [item::name_pk(&account.name_key), address]));
+            writes.extend(self.keep_name(account));
+            writes.extend(self.take_address(account));
             let was_met = async || self.was_met(purpose, id, proof, now).await;
             if transact_and_check(&self.client, writes, was_met).await? {
                 return Ok(ConfirmResult::Confirmed);
             }
-            if self.has_lost_pointers(account).await? {
+            if self.has_lost(account).await? {
                 return Ok(ConfirmResult::Invalid);
             }
         }
@@ -136,24 +140,35 @@ impl Users {
             let address = item::email_pk(pending.as_str());
             let changes = Changes::new().set("email", string(pending.as_str()));
             let changes = confirmed(changes).remove("pending_email");
+            let user = self.change(id, changes).when(has_pending(pending));
+            // A registration that waits for the former address has none to free, unless it is
+            // confirmed meanwhile.
+            let former = item::email_pk(found.email.as_str());
+            let (user, former) = match found.round {
+                Some(round) => (user.when(is_of_round(round)), None),
+                None => (user, Some(self.remove_pointer(former, id))),
+            };
             let mut writes = vec![
                 meet(&self.table, purpose, id, &judged.found, met),
-                self.change(id, changes).when(has_pending(pending)),
-                self.remove_pointer(item::email_pk(found.email.as_str()), id),
-                Write::put(&self.table, item::pointer(address, id)).when(is_free(now)),
+                user,
+                Write::put(&self.table, item::pointer(address, id)).when(is_not_taken(now)),
                 // What was sent to the former address is worth nothing from here on.
                 use_up(&self.table, Purpose::ResetPassword, id, now),
                 use_up(&self.table, Purpose::ConfirmEmail, id, now),
                 enclose(&self.table, letter),
             ];
-            writes.extend(self.keep(found, [item::name_pk(&found.name_key)]));
+            writes.extend(former);
+            writes.extend(self.keep_name(found));
             let was_met = async || self.was_met(purpose, id, proof, now).await;
             if transact_and_check(&self.client, writes, was_met).await? {
                 return Ok(ConfirmResult::Confirmed);
             }
             // Somebody else may have the address by now.
-            let owner = self.find_by_email(pending, now).await?;
-            if owner.is_some_and(|owner| owner != id) || self.has_lost_pointers(found).await? {
+            let taken = match self.address(pending, now).await? {
+                Address::Taken(owner) => owner != id,
+                Address::Free | Address::Awaited(_) => false,
+            };
+            if taken || self.has_lost_name(found).await? {
                 return Ok(ConfirmResult::Invalid);
             }
         }

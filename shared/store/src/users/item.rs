@@ -7,6 +7,7 @@ use ratchet_core::{
     email::EmailAddress,
     ids::{SessionId, UserId},
     password::PhcHash,
+    registration::{Address, LISTED, Round},
     time::{UnixMillis, UnixSeconds},
     user::{NameKey, SessionsCut, User, UserStatus},
 };
@@ -14,7 +15,8 @@ use ratchet_core::{
 use super::{Account, ListedDetails, ListedUser, NewUser};
 use crate::{
     StoreError,
-    conditions::EXPIRES_AT,
+    conditions::{EXPIRES_AT, ROUND},
+    expression::Path,
     item::{Item, Reader, VERSION, VERSION_NAME, number, string},
 };
 
@@ -36,8 +38,11 @@ pub(super) fn name_pk(name: &NameKey) -> String {
     format!("name#{name}")
 }
 
-/// The user's item, and the two that keep name and address unique.
-pub(super) fn from_new_user(new: &NewUser) -> [Item; 3] {
+/// The slots of an address's item for the newest registrations that wait for it.
+pub(super) const WAITING: [Path; LISTED] = ["waiting_1", "waiting_2", "waiting_3", "waiting_4"];
+
+/// The items of a new user and of the name. A registration that expires belongs to a round.
+pub(super) fn from_new_user(new: &NewUser, round: UserId) -> [Item; 2] {
     let id = new.user.id;
     let mut item = pointer(user_pk(id), id);
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
@@ -55,13 +60,56 @@ pub(super) fn from_new_user(new: &NewUser) -> [Item; 3] {
     if let Some(cut) = new.user.cut {
         set("sessions_valid_after", number(cut.valid_after.get()));
     }
-    let mut items = [item, pointer(name_pk(&new.name_key), id), pointer(email_pk(&new.email), id)];
+    let mut items = [item, pointer(name_pk(&new.name_key), id)];
     if let Some(expires_at) = new.expires_at {
+        let [user, _] = &mut items;
+        user.insert(ROUND.to_owned(), string(round.to_string()));
         for item in &mut items {
             item.insert(EXPIRES_AT.to_owned(), number(expires_at.get()));
         }
     }
     items
+}
+
+/// The item of an address whose round a registration opens.
+pub(super) fn from_first(new: &NewUser, expires_at: UnixSeconds) -> Item {
+    let Round { id, newest } = Round::open(new.user.id);
+    let mut item = Item::from([
+        ("pk".to_owned(), string(email_pk(&new.email))),
+        (ROUND.to_owned(), string(id.to_string())),
+        (EXPIRES_AT.to_owned(), number(expires_at.get())),
+    ]);
+    for (slot, user) in WAITING.into_iter().zip(newest) {
+        let user = user.map_or(AttributeValue::Null(true), |user| string(user.to_string()));
+        item.insert(slot.to_owned(), user);
+    }
+    item
+}
+
+/// Who has an address, by its item, or waits for it.
+pub(super) fn to_address(item: Option<&Item>) -> Result<Address, StoreError> {
+    let Some(item) = item else { return Ok(Address::Free) };
+    let Some(id) = round(&Reader(item))? else {
+        return Ok(Address::Taken(user_id(&Reader(item))?));
+    };
+    let mut newest = [None; LISTED];
+    for (user, slot) in newest.iter_mut().zip(WAITING) {
+        if item.get(slot).is_some_and(|value| !value.is_null()) {
+            *user = Some(id_of(&Reader(item), slot)?);
+        }
+    }
+    Ok(Address::Awaited(Round { id, newest }))
+}
+
+pub(super) fn round(item: &Reader<'_>) -> Result<Option<UserId>, StoreError> {
+    if item.optional_string(ROUND)?.is_none() {
+        return Ok(None);
+    }
+    id_of(item, ROUND).map(Some)
+}
+
+fn id_of(item: &Reader<'_>, name: &'static str) -> Result<UserId, StoreError> {
+    item.string(name)?.parse().map_err(|_| StoreError::MalformedItem(name))
 }
 
 /// Whether an item has expired, although TTL has not removed it yet.
@@ -129,6 +177,7 @@ pub(super) fn to_account(item: &Item) -> Result<Account, StoreError> {
         pending_email: pending.map(|text| address("pending_email", text)).transpose()?,
         password_hash: PhcHash::new(item.string("password_hash")?.to_owned()),
         expires_at: item.optional_number(EXPIRES_AT)?.map(UnixSeconds::new),
+        round: round(&item)?,
     })
 }
 
@@ -169,7 +218,7 @@ fn status(item: &Reader<'_>) -> Result<UserStatus, StoreError> {
 }
 
 pub(super) fn user_id(item: &Reader<'_>) -> Result<UserId, StoreError> {
-    item.string("user_id")?.parse().map_err(|_| StoreError::MalformedItem("user_id"))
+    id_of(item, "user_id")
 }
 
 fn roles(item: &Reader<'_>) -> Result<Vec<String>, StoreError> {
@@ -213,16 +262,33 @@ mod tests {
     #[test]
     fn a_user_reads_back_as_written() {
         let new = new_user();
-        let [item, name, email] = from_new_user(&new);
+        let [item, name] = from_new_user(&new, new.user.id);
         assert_eq!(to_user(&item).unwrap(), new.user);
+        assert_eq!(to_account(&item).unwrap().round, None);
         assert_eq!(name["pk"], string("name#ada"));
-        assert_eq!(email["pk"], string("email#ada@example.com"));
+    }
+
+    #[test]
+    fn an_address_reads_back_as_written() {
+        let new = new_user();
+        assert_eq!(to_address(None).unwrap(), Address::Free);
+        let taken = pointer(email_pk(&new.email), new.user.id);
+        assert_eq!(to_address(Some(&taken)).unwrap(), Address::Taken(new.user.id));
+        let first = from_first(&new, UnixSeconds::new(100));
+        assert_eq!(first["pk"], string("email#ada@example.com"));
+        let awaited = Address::Awaited(Round::open(new.user.id));
+        assert_eq!(to_address(Some(&first)).unwrap(), awaited);
+        for slot in WAITING {
+            let mut damaged = first.clone();
+            damaged.insert(slot.to_owned(), string("nobody"));
+            assert!(to_address(Some(&damaged)).is_err(), "{slot}");
+        }
     }
 
     #[test]
     fn users_of_earlier_releases_are_read_and_those_of_later_ones_refused() {
         let new = new_user();
-        let [mut item, ..] = from_new_user(&new);
+        let [mut item, _] = from_new_user(&new, new.user.id);
         item.remove(VERSION_NAME);
         assert_eq!(to_user(&item).unwrap(), new.user);
         item.insert(VERSION_NAME.to_owned(), number(VERSION + 1));
@@ -231,29 +297,31 @@ mod tests {
 
     #[test]
     fn a_user_keeps_a_name_that_is_not_allowed_any_more() {
-        let [mut item, ..] = from_new_user(&new_user());
+        let [mut item, _] = from_new_user(&new_user(), new_user().user.id);
         item.insert("name_key".to_owned(), string("\u{ab70}"));
         assert_eq!(to_account(&item).unwrap().name_key.as_str(), "\u{ab70}");
     }
 
     #[test]
     fn only_the_user_itself_is_listed() {
-        let [item, name, email] = from_new_user(&new_user());
+        let [item, name] = from_new_user(&new_user(), new_user().user.id);
         assert_eq!(to_listed_user(&item).unwrap().id, new_user().user.id);
-        assert!(!name.contains_key("listing") && !email.contains_key("listing"));
+        assert!(!name.contains_key("listing"));
     }
 
     #[test]
     fn what_may_expire_is_not_listed_and_expires_whole() {
         let new = NewUser { expires_at: Some(UnixSeconds::new(100)), ..new_user() };
-        let items = from_new_user(&new);
+        let [user, name] = from_new_user(&new, UserId::from_bytes([9; 16]));
+        assert_eq!(to_account(&user).unwrap().round, Some(UserId::from_bytes([9; 16])));
+        let items = [user, name, from_first(&new, UnixSeconds::new(100))];
         assert!(items.iter().all(|item| !item.contains_key("listing")));
         for (now, expired) in [(99_999, false), (100_000, true)] {
             for item in &items {
                 assert_eq!(has_expired(item, UnixMillis::new(now)).unwrap(), expired, "{now}");
             }
         }
-        let [user, ..] = from_new_user(&new_user());
+        let [user, _] = from_new_user(&new_user(), new_user().user.id);
         assert!(!has_expired(&user, UnixMillis::new(u64::MAX)).unwrap());
     }
 
@@ -261,7 +329,9 @@ mod tests {
     fn decoys_point_nowhere_and_expire_at_once() {
         let (new, now) = (new_user(), UnixMillis::new(100_000));
         let items = decoys(&new, now);
-        for (decoy, item) in items.iter().zip(from_new_user(&new)) {
+        let [user, name] = from_new_user(&new, new.user.id);
+        let address = pointer(email_pk(&new.email), new.user.id);
+        for (decoy, item) in items.iter().zip([user, name, address]) {
             let pk = item["pk"].as_s().unwrap();
             assert_eq!(decoy["pk"], string(format!("decoy#{pk}")));
             assert!(!decoy.contains_key("listing") && has_expired(decoy, now).unwrap());
@@ -270,7 +340,7 @@ mod tests {
 
     #[test]
     fn an_item_with_an_unknown_status_is_malformed() {
-        let [mut item, ..] = from_new_user(&new_user());
+        let [mut item, _] = from_new_user(&new_user(), new_user().user.id);
         item.insert("status".to_owned(), string("dormant"));
         assert!(to_user(&item).is_err());
         let listed = to_listed_user(&item).unwrap();

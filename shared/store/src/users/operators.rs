@@ -5,6 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use ratchet_core::{
     email::EmailAddress,
+    ids::UserId,
     password::PhcHash,
     time::UnixMillis,
     user::{NameKey, User},
@@ -32,6 +33,8 @@ pub struct Profile {
     pub email: String,
     /// What proves the password.
     pub password_hash: PhcHash,
+    /// The round of registrations that the user waits in; `None` if the address is the user's.
+    pub round: Option<UserId>,
 }
 
 /// A user of a page of the list. One that is damaged must not hide the others.
@@ -94,7 +97,8 @@ impl Users {
         now: UnixMillis,
     ) -> Result<Option<Profile>, StoreError> {
         let Some(pointer) = self.get_live(pk, now).await? else { return Ok(None) };
-        let id = Reader(&pointer).string("user_id")?;
+        // Nobody has an address that registrations wait for.
+        let Some(id) = Reader(&pointer).optional_string("user_id")? else { return Ok(None) };
         self.get(format!("user#{id}")).await?.as_ref().map(to_profile).transpose()
     }
 
@@ -248,5 +252,6 @@ fn to_profile(item: &Item) -> Result<Profile, StoreError> {
         name_key: NameKey::stored(reader.string("name_key")?.to_owned()),
         email: reader.string("email")?.to_owned(),
         password_hash: PhcHash::new(reader.string("password_hash")?.to_owned()),
+        round: item::round(&reader)?,
     })
 }

@@ -1,6 +1,7 @@
 //! Changing passwords. Whatever ends sessions does so in the write that is the reason.
 
 use ratchet_core::{
+    attempts::AttemptKey,
     challenge::{Judgement, Proof, Purpose},
     ids::{SessionId, UserId},
     letter::Letter,
@@ -12,7 +13,6 @@ use super::{
     Users,
     cut::{end_all_sessions, end_other_sessions},
     email::confirmed,
-    item,
     proof::{ResetResult, contended},
 };
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     item::string,
     outbox::enclose,
     transact::transact_and_check,
+    write::{Write, pk},
 };
 
 impl Users {
@@ -41,8 +42,8 @@ impl Users {
         self.change(id, changes).when(has_password(old)).send(&self.client).await
     }
 
-    /// Sets a new password for the reader of the user's mail, and ends all sessions. That confirms
-    /// the address too.
+    /// Sets a new password for the reader of the user's mail, ends all sessions, and unlocks the
+    /// account. That confirms the address too.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -74,13 +75,19 @@ impl Users {
                 use_up(&self.table, Purpose::ChangeEmail, id, now),
                 enclose(&self.table, letter),
             ];
-            let address = item::email_pk(account.email.as_str());
-            writes.extend(self.keep(account, [item::name_pk(&account.name_key), address]));
+            writes.extend(self.keep_name(account));
+            writes.extend(self.take_address(account));
+            // Somebody who reads the user's mail did not have to guess, so the locks can go.
+            let counters = [account.user.name.as_str(), account.email.as_str()];
+            writes
+                .extend(counters.map(|name| {
+                    Write::delete(&self.table, pk(AttemptKey::account(name).as_str()))
+                }));
             let has_new = async || self.has_hash(id, new, now).await;
             if transact_and_check(&self.client, writes, has_new).await? {
-                return Ok(ResetResult::Reset(account.clone()));
+                return Ok(ResetResult::Reset);
             }
-            if self.has_lost_pointers(account).await? {
+            if self.has_lost(account).await? {
                 return Ok(ResetResult::Invalid);
             }
         }

@@ -27,8 +27,8 @@ pub enum ConfirmResult {
 /// What became of a new password.
 #[derive(Debug)]
 pub enum ResetResult {
-    /// This call set it. The account is as it was before.
-    Reset(Account),
+    /// This call set it.
+    Reset,
     /// The same proof set a password before, and the account has one since.
     ///
     /// # Security
@@ -97,22 +97,27 @@ impl Users {
 }
 
 impl Users {
-    /// Whether an account that expires has lost its name or its address to a later registration.
-    pub(super) async fn has_lost_pointers(&self, account: &Account) -> Result<bool, StoreError> {
-        if account.expires_at.is_none() {
+    /// Whether a registration that waits has lost its name to a later one, or its round is over.
+    pub(super) async fn has_lost(&self, account: &Account) -> Result<bool, StoreError> {
+        if account.round.is_none() {
             return Ok(false);
         }
-        let (name, email) = tokio::join!(
-            self.get(item::name_pk(&account.name_key)),
+        let (lost_name, address) = tokio::join!(
+            self.has_lost_name(account),
             self.get(item::email_pk(account.email.as_str()))
         );
-        for pointer in [name?, email?] {
-            let owner = pointer.as_ref().map(|pointer| item::user_id(&Reader(pointer)));
-            if owner.transpose()? != Some(account.user.id) {
-                return Ok(true);
-            }
+        let address = item::to_address(address?.as_ref())?;
+        Ok(lost_name? || !address.may_be_confirmed_by(account.user.id, account.round))
+    }
+
+    /// Whether a registration that waits has lost its name to a later one.
+    pub(super) async fn has_lost_name(&self, account: &Account) -> Result<bool, StoreError> {
+        if account.round.is_none() {
+            return Ok(false);
         }
-        Ok(false)
+        let name = self.get(item::name_pk(&account.name_key)).await?;
+        let owner = name.as_ref().map(|pointer| item::user_id(&Reader(pointer))).transpose()?;
+        Ok(owner != Some(account.user.id))
     }
 }
 

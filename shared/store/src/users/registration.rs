@@ -1,6 +1,6 @@
 //! The beginning of an account.
 
-use ratchet_core::{letter::Letter, time::UnixMillis};
+use ratchet_core::{letter::Letter, registration::Admission, time::UnixMillis};
 
 use super::{NewUser, Users, item};
 use crate::{
@@ -28,7 +28,7 @@ impl Users {
     /// which nothing points to any more, is left to TTL.
     ///
     /// # Security
-    /// Whether or not name and address are taken: two reads, and one transaction that puts four
+    /// Whether or not name and address are taken: two reads, and one transaction that writes four
     /// items, under keys that differ as names and addresses do. The time that it takes does not tell.
     ///
     /// # Errors
@@ -39,26 +39,24 @@ impl Users {
         letter: impl Fn(Registration) -> Letter,
         now: UnixMillis,
     ) -> Result<Registration, StoreError> {
-        let name_key = item::name_pk(&new.name_key);
-        let email_key = item::email_pk(&new.email);
         for _ in 0..REGISTRATION_TRIES {
-            let (by_name, by_email) = tokio::join!(
-                self.get_live(name_key.clone(), now),
-                self.get_live(email_key.clone(), now)
+            let (by_name, address) = tokio::join!(
+                self.get_live(item::name_pk(&new.name_key), now),
+                self.address_at(item::email_pk(&new.email), now)
             );
-            let found = match (by_email?.is_none(), by_name?.is_none()) {
-                (true, true) => Registration::Registered,
-                (false, _) => Registration::AddressTaken,
-                (true, false) => Registration::NameTaken,
+            let admission = address?.admit(new.expires_at.is_some(), by_name?.is_none());
+            let decoys = || {
+                let put = |item| Write::put(&self.table, item).when(is_free_or_temporary());
+                item::decoys(new, now).map(put)
+            };
+            let (found, items) = match admission {
+                Admission::First => (Registration::Registered, self.puts(new, now)),
+                Admission::Joins(round) => (Registration::Registered, self.joins(new, round, now)),
+                Admission::AddressTaken => (Registration::AddressTaken, decoys()),
+                Admission::NameTaken => (Registration::NameTaken, decoys()),
             };
             let mut writes = vec![enclose(&self.table, &letter(found))];
-            if found == Registration::Registered {
-                writes.extend(self.puts(new, now));
-            } else {
-                let decoys = item::decoys(new, now);
-                let put = |item| Write::put(&self.table, item).when(is_free_or_temporary());
-                writes.extend(decoys.map(put));
-            }
+            writes.extend(items);
             let was_registered = async || Ok(self.find(new.user.id).await?.is_some());
             if transact_and_check(&self.client, writes, was_registered).await? {
                 return Ok(found);

@@ -73,6 +73,7 @@ fn open() -> Vec<Operation> {
                 Problem::MissingAccessToken,
                 Problem::InvalidAccessToken,
                 Problem::ExpiredAccessToken,
+                Problem::StaleAccessToken,
                 Problem::SessionEnded,
                 Problem::Forbidden,
             ]),

@@ -48,6 +48,7 @@ impl Operation {
             Problem::MissingAccessToken,
             Problem::InvalidAccessToken,
             Problem::ExpiredAccessToken,
+            Problem::StaleAccessToken,
         ])
     }
 

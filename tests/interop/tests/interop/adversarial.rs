@@ -104,7 +104,7 @@ pub(crate) fn tokens(issuer: &Issuer, genuine: &str) -> Vec<(String, String)> {
         ("nbf", json!("0")),
         ("iat", json!(seconds + 3_000)),
         ("iat", json!("now")),
-        ("exp", json!(seconds + 86_400)),
+        ("exp", json!(seconds + 86_401)),
         ("aud", json!("other")),
         ("aud", json!(null)),
         ("aud", json!([])),

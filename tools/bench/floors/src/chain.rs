@@ -8,10 +8,10 @@ use ratchet_core::{
     rotation::{Presented, Rotation},
     seal::{SEALED_LEN, SealedSecret},
     secret::SecretHash,
-    session::{Origin, REGISTER_SLOTS, Session, Superseded},
+    session::{LateRecoveries, Origin, REGISTER_SLOTS, Session, Superseded},
     time::{UnixMillis, UnixSeconds},
 };
-use ratchet_store::{RotateResult, Sessions};
+use ratchet_store::{SessionUpdate, Sessions};
 
 use crate::Tables;
 
@@ -58,8 +58,8 @@ impl Chain {
             origin: origin(),
         };
         match self.sessions.rotate(USER, SESSION, &presented, &rotation, RECENT_SINCE).await? {
-            RotateResult::Rotated(session) => Ok(session),
-            RotateResult::Unmet(_) => Err("the rotation's condition does not hold".into()),
+            SessionUpdate::Written(session) => Ok(session),
+            SessionUpdate::Unmet(_) => Err("the rotation's condition does not hold".into()),
         }
     }
 }
@@ -74,6 +74,7 @@ pub fn session() -> Session {
         generation: 0,
         token_hash: HASH,
         superseded: [Some(superseded); REGISTER_SLOTS],
+        recovered: LateRecoveries::default(),
         auth_time: NOW,
         absolute_expires_at: EXPIRES_AT,
         expires_at: EXPIRES_AT,

@@ -77,6 +77,22 @@ impl<'a> Place<'a> {
         self.text()?.parse().map_err(|_| self.shape("true or false"))
     }
 
+    /// What a stack that makes its tables and its key ring itself has here: the first alternative of
+    /// an `!If`, and anything else as it is.
+    pub(super) fn of_own_resource(&self) -> Result<Self, TemplateError> {
+        match self.intrinsic() {
+            Some(("If", arguments)) => {
+                let alternatives: [Self; 3] = arguments
+                    .items()?
+                    .try_into()
+                    .map_err(|_| self.shape("a condition of three"))?;
+                let [_, own, _] = alternatives;
+                Ok(own)
+            }
+            _ => Ok(self.clone()),
+        }
+    }
+
     /// An intrinsic function: the name of the tag and what it applies to.
     pub(super) fn intrinsic(&self) -> Option<(&'a str, Self)> {
         match self.node {

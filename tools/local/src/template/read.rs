@@ -270,7 +270,18 @@ fn only_entry<'a>(place: &Place<'a>) -> Result<(String, Place<'a>), TemplateErro
 
 /// An ARN by the logical id of its resource, and what follows it.
 fn arn(place: &Place<'_>) -> Result<String, TemplateError> {
+    let place = place.of_own_resource()?;
     let text = match place.intrinsic() {
+        // `!Sub [${Table}/index/names, {Table: …}]`
+        Some(("Sub", arguments)) if arguments.items().is_ok() => {
+            let [text, values]: [Place<'_>; 2] =
+                arguments.items()?.try_into().map_err(|_| place.shape("a text and its values"))?;
+            let mut text = text.text()?;
+            for (name, value) in values.entries()? {
+                text = text.replace(&format!("${{{name}}}"), &arn(&value)?);
+            }
+            text
+        }
         Some((_, text)) => text.text()?,
         None => place.text()?,
     };
@@ -283,7 +294,7 @@ fn event_sources(resources: &Resources<'_>) -> Result<Vec<EventSource>, Template
         .of_type("AWS::Lambda::EventSourceMapping")
         .map(|(_, properties)| {
             let names = |key: &str, tag: &str, suffix: &str, expected| {
-                let place = properties.load(key)?;
+                let place = properties.load(key)?.of_own_resource()?;
                 place
                     .intrinsic()
                     .filter(|(name, _)| *name == tag)

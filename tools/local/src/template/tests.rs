@@ -6,6 +6,7 @@ use super::*;
 use crate::workspace::Workspace;
 
 mod operations;
+mod permissions;
 
 fn template() -> Template {
     Template::read(&Workspace::locate().template()).unwrap()

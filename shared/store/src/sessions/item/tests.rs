@@ -15,6 +15,7 @@ fn fullest() -> Session {
         generation: u32::MAX,
         token_hash: SecretHash::from_bytes([0xff; 32]),
         superseded: [Some(slot); REGISTER_SLOTS],
+        recovered: LateRecoveries::from_kept([u32::MAX; LateRecoveries::KEPT]),
         auth_time: UnixMillis::new(9_999_999_999_999),
         cut_seen: UnixMillis::new(9_999_999_999_999),
         absolute_expires_at: UnixSeconds::new(9_999_999_999),
@@ -70,6 +71,7 @@ fn a_session_reads_back_as_it_was_written() {
     let fullest = fullest();
     let fresh = Session {
         superseded: [None; REGISTER_SLOTS],
+        recovered: LateRecoveries::default(),
         revoked: None,
         device: None,
         ..fullest.clone()
@@ -82,8 +84,9 @@ fn a_session_reads_back_as_it_was_written() {
 #[test]
 fn an_item_with_any_attribute_missing_or_of_another_type_is_malformed() {
     let item = from_session(&fullest());
-    for name in
-        item.keys().filter(|name| !["device", "revoked_at", VERSION_NAME].contains(&name.as_str()))
+    for name in item
+        .keys()
+        .filter(|name| !["device", "revoked_at", RECOVERED, VERSION_NAME].contains(&name.as_str()))
     {
         let mut missing = item.clone();
         missing.remove(name);
@@ -91,5 +94,17 @@ fn an_item_with_any_attribute_missing_or_of_another_type_is_malformed() {
         let mut other = item.clone();
         other.insert(name.clone(), AttributeValue::Bool(true));
         assert!(to_session(&other).is_err(), "{name} as a boolean");
+    }
+}
+
+#[test]
+fn recoveries_that_are_no_generations_are_malformed() {
+    for damaged in [AttributeValue::Bool(true), binary(&[]), binary(&[0, 0, 0, 1, 0])] {
+        let mut item = from_session(&fullest());
+        item.insert(RECOVERED.to_owned(), damaged.clone());
+        assert!(
+            matches!(to_session(&item), Err(StoreError::MalformedItem(RECOVERED))),
+            "{damaged:?}"
+        );
     }
 }

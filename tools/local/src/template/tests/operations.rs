@@ -99,23 +99,120 @@ fn a_changed_parameter_makes_a_new_version_of_every_function() {
     assert_eq!(kept, told, "ConfigurationVersion and the functions' environment differ");
 }
 
-#[test]
-fn errors_and_throttles_of_every_function_are_watched() {
-    let document = document();
-    for alarm in ["FunctionErrorsAlarm", "FunctionThrottlesAlarm"] {
-        let watched: BTreeSet<String> = resources(&document, "AWS::CloudWatch::Alarm")
-            .into_iter()
-            .find(|(id, _)| id == alarm)
-            .map(|(_, properties)| properties.load("Metrics").unwrap().items().unwrap())
+/// A metric that an alarm watches: namespace, name, and its dimensions with their values as they are
+/// written (`UsersTable`, `names`).
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Watched {
+    namespace: String,
+    name: String,
+    dimensions: Vec<(String, String)>,
+}
+
+impl Watched {
+    fn read(metric: &Place<'_>) -> Self {
+        let text = |place: &Place<'_>, key: &str| place.load(key).unwrap().text().unwrap();
+        let written = |place: Place<'_>| match place.of_own_resource().unwrap().intrinsic() {
+            Some((_, target)) => target.text().unwrap(),
+            None => place.text().unwrap(),
+        };
+        let dimensions = metric.find("Dimensions").map_or_else(Vec::new, |list| {
+            let dimensions = list.items().unwrap();
+            let pair = |one: &Place<'_>| (text(one, "Name"), written(one.load("Value").unwrap()));
+            dimensions.iter().map(pair).collect()
+        });
+        Self { namespace: text(metric, "Namespace"), name: text(metric, "MetricName"), dimensions }
+    }
+
+    fn is(&self, namespace: &str, name: &str) -> bool {
+        self.namespace == namespace && self.name == name
+    }
+}
+
+/// What each alarm watches.
+fn watched(document: &YamlOwned) -> Vec<(String, Vec<Watched>)> {
+    let alarms = resources(document, "AWS::CloudWatch::Alarm").into_iter();
+    let metrics = |properties: &Place<'_>| match properties.find("Metrics") {
+        Some(metrics) => metrics
+            .items()
             .unwrap()
             .iter()
             .filter_map(|metric| metric.find("MetricStat"))
-            .map(|stat| stat.load("Metric").unwrap().load("Dimensions").unwrap().items().unwrap())
-            .map(|dimensions| dimensions[0].load("Value").unwrap().intrinsic().unwrap().1)
-            .map(|function| function.text().unwrap())
+            .map(|stat| Watched::read(&stat.load("Metric").unwrap()))
+            .collect(),
+        None => vec![Watched::read(properties)],
+    };
+    alarms.map(|(id, properties)| (id, metrics(&properties))).collect()
+}
+
+#[test]
+fn errors_and_throttles_of_every_function_are_watched() {
+    let document = document();
+    let functions: BTreeSet<_> = functions(&document).into_iter().map(|(id, _)| id).collect();
+    for metric in ["Errors", "Throttles"] {
+        let watched: BTreeSet<_> = watched(&document)
+            .into_iter()
+            .flat_map(|(_, metrics)| metrics)
+            .filter(|watched| watched.is("AWS/Lambda", metric))
+            .map(|watched| watched.dimensions[0].1.clone())
             .collect();
-        let functions = functions(&document).into_iter().map(|(id, _)| id).collect();
-        assert_eq!(watched, functions, "{alarm}");
+        assert_eq!(watched, functions, "{metric}");
+    }
+}
+
+#[test]
+fn a_deployment_is_rolled_back_when_any_function_fails() {
+    let document = document();
+    let globals = Place::root(&document).load("Globals").unwrap().load("Function").unwrap();
+    let stopping = globals.load("DeploymentPreference").unwrap().load("Alarms").unwrap();
+    let stopping: BTreeSet<_> = stopping
+        .items()
+        .unwrap()
+        .iter()
+        .map(|alarm| alarm.intrinsic().unwrap().1.text().unwrap())
+        .collect();
+    for (id, metrics) in watched(&document) {
+        if metrics.iter().any(|metric| metric.is("AWS/Lambda", "Errors")) {
+            assert!(stopping.contains(&id), "{id} rolls nothing back");
+        }
+    }
+    assert!(stopping.len() <= 10, "CodeDeploy takes ten alarms");
+}
+
+/// An alarm on a metric math expression has at most ten metrics, the expression included:
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html>.
+/// One more is refused only when the stack is created.
+#[test]
+fn alarms_have_no_more_metrics_than_metric_math_allows() {
+    let document = document();
+    for (id, properties) in resources(&document, "AWS::CloudWatch::Alarm") {
+        if let Some(metrics) = properties.find("Metrics") {
+            let metrics = metrics.items().unwrap().len();
+            assert!(metrics <= 10, "{id} has {metrics}: split it");
+        }
+    }
+}
+
+/// DynamoDB counts an index's throttled requests under the index's own name only.
+#[test]
+fn throttling_of_every_table_and_index_is_watched() {
+    let document = document();
+    let dimension = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let mut expected = BTreeSet::new();
+    for (id, table) in super::template().tables {
+        expected.insert(vec![dimension("TableName", &id)]);
+        for index in table.indexes {
+            let index = dimension("GlobalSecondaryIndexName", &index.name);
+            expected.insert(vec![dimension("TableName", &id), index]);
+        }
+    }
+    for metric in ["ReadThrottleEvents", "WriteThrottleEvents"] {
+        let watched: BTreeSet<_> = watched(&document)
+            .into_iter()
+            .flat_map(|(_, metrics)| metrics)
+            .filter(|watched| watched.is("AWS/DynamoDB", metric))
+            .map(|watched| watched.dimensions)
+            .collect();
+        assert_eq!(watched, expected, "{metric}");
     }
 }
 
@@ -160,12 +257,166 @@ fn the_dashboard_is_json_and_shows_every_function() {
         resources(&document, "AWS::CloudWatch::Dashboard").try_into().ok().unwrap();
     let (tag, body) = dashboard.load("DashboardBody").unwrap().intrinsic().unwrap();
     assert_eq!(tag, "Sub");
-    let body = body.text().unwrap();
+    let body = body.items().unwrap()[0].text().unwrap();
     let parsed: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert!(parsed["widgets"].as_array().unwrap().len() >= 9);
     for (id, _) in functions(&document) {
         assert!(body.contains(&format!("${{{id}}}")), "{id} is not on the dashboard");
     }
+    let searches: Vec<_> = parsed["widgets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|widget| widget["properties"]["metrics"].as_array().unwrap())
+        .filter_map(|metric| metric[0]["expression"].as_str())
+        .collect();
+    let refusals = r#"SEARCH('{Ratchet,FunctionName,code} MetricName="refusals"', 'Sum', 60)"#;
+    assert_eq!(searches, [refusals]);
+}
+
+fn protected_tables(document: &YamlOwned) -> Vec<String> {
+    let [(_, protection)] = resources(document, "Custom::TableProtection").try_into().ok().unwrap();
+    let tables = protection.load("Tables").unwrap().items().unwrap();
+    let own = tables.iter().map(|table| table.of_own_resource().unwrap());
+    own.map(|table| table.intrinsic().unwrap().1.text().unwrap()).collect()
+}
+
+/// The gateway's throttling is per route. docs/quotas.md has the sums, in the order checked here.
+#[test]
+fn the_documented_quotas_follow_from_the_template() {
+    let document = document();
+    let parameters = super::template().parameters;
+    let default = |name: &str| parameters[name].default.parse::<u32>().unwrap();
+    let routes: Vec<_> = resources(&document, "AWS::ApiGatewayV2::Route")
+        .into_iter()
+        .map(|(_, route)| route.load("RouteKey").unwrap().text().unwrap())
+        .collect();
+    let [(_, stage)] = resources(&document, "AWS::ApiGatewayV2::Stage").try_into().ok().unwrap();
+    let hashing = stage.load("RouteSettings").unwrap().entries().unwrap();
+    for (route, settings) in &hashing {
+        assert!(routes.contains(route), "{route} is no route");
+        let rate = settings.load("ThrottlingRateLimit").unwrap().intrinsic().unwrap().1;
+        assert_eq!(rate.text().unwrap(), "HashingThrottlingRate");
+    }
+    let hashing = u32::try_from(hashing.len()).unwrap();
+    let others = u32::try_from(routes.len()).unwrap() - hashing;
+    let thousands = |number: u32| match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{},{:03}", number / 1_000, number % 1_000),
+    };
+    let (slow, fast) = (default("HashingThrottlingRate"), default("ThrottlingRate"));
+    let slow_burst = hashing * default("HashingThrottlingBurst");
+    let fast_burst = others * default("ThrottlingBurst");
+    let environments = |slow: u32, fast: u32| {
+        (f64::from(hashing * slow) * 0.045, f64::from(others * fast) * 0.008)
+    };
+    let (for_hashing, for_others) = environments(slow, fast);
+    let (few_for_hashing, few_for_others) = environments(10, 30);
+    let stated = [
+        format!(
+            "| {hashing} that hash | {slow} | {} | {} |",
+            thousands(hashing * slow),
+            thousands(slow_burst)
+        ),
+        format!(
+            "| {others} others | {fast} | {} | {} |",
+            thousands(others * fast),
+            thousands(fast_burst)
+        ),
+        format!(
+            "| all {} | | {} | {} |",
+            hashing + others,
+            thousands(hashing * slow + others * fast),
+            thousands(slow_burst + fast_burst)
+        ),
+        format!(
+            "that is {for_hashing:.0} environments for hashing and {for_others:.0} for everything else"
+        ),
+        format!(
+            "which needs {few_for_hashing:.1} environments for hashing and {few_for_others:.2} for \
+             everything else"
+        ),
+    ];
+    let quotas = fs::read_to_string(Workspace::locate().root().join("docs/quotas.md")).unwrap();
+    let quotas = quotas.replace('\n', " ");
+    for sentence in stated {
+        assert!(quotas.contains(&sentence), "docs/quotas.md should say: {sentence}");
+    }
+}
+
+/// DynamoDB refuses to delete a protected table, also when `CloudFormation` rolls a failed creation
+/// back: the stack would be stuck, and its tables would stay.
+#[test]
+fn a_creation_that_fails_can_delete_the_tables() {
+    let document = document();
+    for (id, table) in resources(&document, "AWS::DynamoDB::Table") {
+        assert!(table.find("DeletionProtectionEnabled").is_none(), "{id}: see TableProtection");
+    }
+    let protection = Place::root(&document).load("Resources").unwrap();
+    let protection = protection.load("TableProtection").unwrap();
+    // Deleted with a failed creation, which ends the protection, and with nothing else.
+    let policy = protection.load("DeletionPolicy").unwrap().text().unwrap();
+    assert_eq!(policy, "RetainExceptOnCreate");
+}
+
+/// `CloudFormation` generates a new secret when any of this changes: a deployment that did so would
+/// replace the key ring of every stack, and every token would be refused. So it never changes.
+#[test]
+fn how_the_key_ring_is_generated_never_changes() {
+    let text = fs::read_to_string(Workspace::locate().template()).unwrap();
+    let generated = part(&text, "      GenerateSecretString:");
+    let words: Vec<_> = generated.split_whitespace().collect();
+    assert_eq!(
+        words.join(" "),
+        "SecretStringTemplate: '{\"keys\":[]}' GenerateStringKey: seed PasswordLength: 64 \
+         ExcludePunctuation: true IncludeSpace: false"
+    );
+}
+
+/// Lambda refuses to publish what it published last, so a version that a rollback leaves behind
+/// would keep the same build from being deployed again.
+#[test]
+fn versions_are_deleted_with_their_resource() {
+    let document = document();
+    let globals = Place::root(&document).load("Globals").unwrap().load("Function").unwrap();
+    assert_eq!(globals.load("VersionDeletionPolicy").unwrap().text().unwrap(), "Delete");
+}
+
+/// Otherwise an `Issuer` that is set to what it was before makes a version that differs in nothing,
+/// which Lambda refuses.
+#[test]
+fn configuration_version_and_environment_have_the_same_issuer() {
+    let text = fs::read_to_string(Workspace::locate().template()).unwrap();
+    let issuer = |line: &str, key: &str| {
+        let part = part(&text, line);
+        let value = part.split_once(key).unwrap().1.trim_start();
+        let lines = value.lines().take_while(|line| !line.trim_start().starts_with("RATCHET_"));
+        lines.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let environment = issuer("    Environment:", "RATCHET_ISSUER: ");
+    assert!(environment.starts_with("!If - HasIssuer - !Ref Issuer"), "{environment}");
+    assert_eq!(issuer("  ConfigurationVersion:", " Url: "), environment);
+}
+
+/// An AAAA record needs a target that has an IPv6 address.
+#[test]
+fn names_with_an_ipv6_record_have_an_ipv6_address() {
+    let document = document();
+    let dual = |place: &Place<'_>| place.load("IpAddressType").unwrap().text().unwrap();
+    let [(_, domain)] =
+        resources(&document, "AWS::ApiGatewayV2::DomainName").try_into().ok().unwrap();
+    let configurations = domain.load("DomainNameConfigurations").unwrap().items().unwrap();
+    assert_eq!(dual(&configurations[0]), "dualstack");
+    let [(_, api)] = resources(&document, "AWS::ApiGatewayV2::Api").try_into().ok().unwrap();
+    assert_eq!(dual(&api), "dualstack");
+}
+
+/// `AppConfig`'s names have at most 64 characters, a stack's name up to 128.
+#[test]
+fn names_with_a_limit_do_not_come_from_the_name_of_the_stack() {
+    let text = fs::read_to_string(Workspace::locate().template()).unwrap();
+    let application = part(&text, "  ConfigurationApplication:");
+    assert!(!application.contains("AWS::StackName"), "{application}");
 }
 
 /// Controls of AWS Foundational Security Best Practices, by their names. `APIGateway.8` does not
@@ -188,7 +439,8 @@ fn foundational_security_best_practices_hold() {
         let recovery = table.load("PointInTimeRecoverySpecification").unwrap();
         let recovery = recovery.load("PointInTimeRecoveryEnabled").unwrap();
         assert!(recovery.is_true().unwrap(), "DynamoDB.2: {id}");
-        assert!(table.find("DeletionProtectionEnabled").is_some(), "DynamoDB.6: {id}");
+        let protected = protected_tables(&document);
+        assert!(protected.contains(&id), "DynamoDB.6: {id}");
     }
     assert_eq!(super::template().parameters["DeletionProtection"].default, "true", "DynamoDB.6");
     for (id, stage) in resources(&document, "AWS::ApiGatewayV2::Stage") {

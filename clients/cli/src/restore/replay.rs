@@ -1,0 +1,231 @@
+//! What happened after the point in time, and must not be undone with the rest.
+//!
+//! Decisions only: an item as it was restored, and the same item as it is now, lead to what is written.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use ratchet_core::time::UnixSeconds;
+
+/// An item of a table.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// What becomes of a restored item.
+#[derive(Debug, PartialEq)]
+pub(super) enum Fate {
+    /// It stays as it was restored.
+    Keep,
+    /// Another item is written in its place.
+    Replace(Box<Item>),
+    /// It is deleted.
+    Delete,
+}
+
+/// What the current users table has under a key.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Now<'a> {
+    /// The table cannot be read: it is gone.
+    Unknown,
+    /// Nothing: it was deleted since.
+    Nothing,
+    /// This item.
+    Item(&'a Item),
+}
+
+/// Decides about an item of the tokens table.
+///
+/// A session lives on only if it is alive now, and then as it is now: its client has the token of the
+/// latest generation. A session that ended since stays ended, and so does every session if the current
+/// table is gone.
+pub(super) fn session(restored: &Item, current: Option<&Item>, now: UnixSeconds) -> Fate {
+    let is_live = |item: &&Item| {
+        !item.contains_key("revoked_at")
+            && number(item, "expires_at").is_some_and(|at| at > now.get())
+    };
+    match current.filter(is_live) {
+        None => Fate::Delete,
+        Some(current) if current == restored => Fate::Keep,
+        Some(current) => Fate::Replace(Box::new(current.clone())),
+    }
+}
+
+/// The key of the user that an item of the users table belongs to: a deletion of the user is one of the
+/// item.
+pub(super) fn owner(item: &Item) -> Option<String> {
+    let key = text(item, "pk")?;
+    match key.split_once('#')?.0 {
+        "user" => Some(key.to_owned()),
+        "name" | "email" => Some(format!("user#{}", text(item, "user_id")?)),
+        _ => None,
+    }
+}
+
+/// Decides about an item of the users table, by what its own key and its owner's have now.
+///
+/// Links and codes are deleted: they may have been used since. Letters are too: they were sent. Users that
+/// were deleted since are deleted again unless `undelete`. Otherwise, what protects an account stays as it
+/// is now: a disabled status, the last cut of its sessions, its password, and the roles that it lost. Any
+/// other item that is gone stays gone.
+pub(super) fn user(restored: &Item, own: Now<'_>, owner: Now<'_>, undelete: bool) -> Fate {
+    let kind = text(restored, "pk").and_then(|key| key.split_once('#')).map(|(kind, _)| kind);
+    match (kind, own, owner) {
+        (Some("user" | "name" | "email"), _, Now::Nothing) if !undelete => Fate::Delete,
+        (Some("user"), Now::Item(current), _) => protected(restored, current),
+        (Some("user" | "name" | "email"), ..) => Fate::Keep,
+        (Some("challenge" | "outbox"), ..) | (_, Now::Nothing, _) => Fate::Delete,
+        _ => Fate::Keep,
+    }
+}
+
+fn protected(restored: &Item, current: &Item) -> Fate {
+    let mut item = restored.clone();
+    if text(current, "status") == Some("disabled") {
+        copy(current, "status", &mut item);
+    }
+    if number(current, CUT) > number(restored, CUT) {
+        copy(current, CUT, &mut item);
+    }
+    copy(current, "password_hash", &mut item);
+    if let (Some(AttributeValue::L(had)), Some(AttributeValue::L(has))) =
+        (restored.get("roles"), current.get("roles"))
+    {
+        let roles = had.iter().filter(|role| has.contains(role)).cloned().collect();
+        item.insert("roles".to_owned(), AttributeValue::L(roles));
+    }
+    if item == *restored { Fate::Keep } else { Fate::Replace(Box::new(item)) }
+}
+
+/// When all sessions of a user were cut.
+const CUT: &str = "sessions_valid_after";
+
+fn copy(from: &Item, name: &str, to: &mut Item) {
+    if let Some(value) = from.get(name) {
+        to.insert(name.to_owned(), value.clone());
+    }
+}
+
+fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
+}
+
+fn number(item: &Item, name: &str) -> Option<u64> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixSeconds = UnixSeconds::new(1_000);
+
+    fn s(text: &str) -> AttributeValue {
+        AttributeValue::S(text.to_owned())
+    }
+
+    fn n(number: u64) -> AttributeValue {
+        AttributeValue::N(number.to_string())
+    }
+
+    fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
+        attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    fn roles(names: &[&str]) -> AttributeValue {
+        AttributeValue::L(names.iter().map(|name| s(name)).collect())
+    }
+
+    fn with(mut item: Item, name: &str, value: AttributeValue) -> Item {
+        item.insert(name.to_owned(), value);
+        item
+    }
+
+    fn live() -> Item {
+        item([("generation", n(3)), ("expires_at", n(2_000))])
+    }
+
+    #[test]
+    fn a_session_that_lives_on_is_as_it_is_now() {
+        assert_eq!(session(&live(), Some(&live()), NOW), Fate::Keep);
+        let rotated = with(live(), "generation", n(4));
+        assert_eq!(session(&live(), Some(&rotated), NOW), Fate::Replace(Box::new(rotated.clone())));
+    }
+
+    #[test]
+    fn a_session_that_ended_since_stays_ended() {
+        let revoked = with(live(), "revoked_at", n(900));
+        assert_eq!(session(&live(), Some(&revoked), NOW), Fate::Delete);
+        let expired = with(live(), "expires_at", n(1_000));
+        assert_eq!(session(&live(), Some(&expired), NOW), Fate::Delete);
+        assert_eq!(session(&live(), None, NOW), Fate::Delete, "deleted, or the table is gone");
+    }
+
+    fn ada() -> Item {
+        item([
+            ("pk", s("user#7")),
+            ("status", s("active")),
+            ("password_hash", s("old")),
+            ("roles", roles(&["reader", "admin"])),
+        ])
+    }
+
+    #[test]
+    fn a_user_that_was_deleted_since_is_deleted_again_with_name_and_address() {
+        let pointer = item([("pk", s("name#ada")), ("user_id", s("7"))]);
+        for one in [ada(), pointer.clone(), with(pointer, "pk", s("email#ada@example.com"))] {
+            assert_eq!(owner(&one).as_deref(), Some("user#7"));
+            assert_eq!(user(&one, Now::Nothing, Now::Nothing, false), Fate::Delete);
+            assert_eq!(user(&one, Now::Nothing, Now::Nothing, true), Fate::Keep, "what is undone");
+            assert_eq!(user(&one, Now::Unknown, Now::Unknown, false), Fate::Keep);
+        }
+    }
+
+    /// The fate of an item that is this one now.
+    fn same(restored: &Item, current: &Item) -> Fate {
+        user(restored, Now::Item(current), Now::Item(current), false)
+    }
+
+    #[test]
+    fn what_protects_an_account_stays_as_it_is_now() {
+        let replaced = |current: &Item| match same(&ada(), current) {
+            Fate::Replace(item) => *item,
+            other => panic!("{other:?}"),
+        };
+        let disabled = with(ada(), "status", s("disabled"));
+        assert_eq!(replaced(&disabled), disabled);
+        let cut = with(ada(), CUT, n(5));
+        assert_eq!(replaced(&cut), cut);
+        let password = with(ada(), "password_hash", s("new"));
+        assert_eq!(replaced(&password), password);
+        let demoted = with(ada(), "roles", roles(&["reader", "writer"]));
+        assert_eq!(replaced(&demoted), with(ada(), "roles", roles(&["reader"])));
+    }
+
+    #[test]
+    fn everything_else_is_as_it_was() {
+        assert_eq!(same(&ada(), &ada()), Fate::Keep);
+        let spoiled = with(ada(), "name", s("spoiled"));
+        assert_eq!(same(&ada(), &spoiled), Fate::Keep);
+        let was_disabled = with(ada(), "status", s("disabled"));
+        assert_eq!(same(&was_disabled, &ada()), Fate::Keep);
+        let was_cut = with(ada(), CUT, n(5));
+        assert_eq!(same(&was_cut, &ada()), Fate::Keep);
+        let attempts = item([("pk", s("attempts#account#ada"))]);
+        assert_eq!(user(&attempts, Now::Unknown, Now::Unknown, false), Fate::Keep);
+        assert_eq!(same(&attempts, &attempts), Fate::Keep);
+    }
+
+    #[test]
+    fn links_and_letters_do_not_come_back() {
+        for key in ["challenge#password_reset#7", "outbox#1"] {
+            let one = item([("pk", s(key)), ("user_id", s("7"))]);
+            assert_eq!(user(&one, Now::Unknown, Now::Unknown, true), Fate::Delete, "{key}");
+        }
+    }
+
+    #[test]
+    fn anything_else_that_is_gone_stays_gone() {
+        let credential = item([("pk", s("credential#1")), ("user_id", s("7"))]);
+        assert_eq!(user(&credential, Now::Nothing, Now::Unknown, false), Fate::Delete);
+        assert_eq!(same(&credential, &credential), Fate::Keep);
+    }
+}

@@ -1,0 +1,44 @@
+//! The note of a late recovery.
+
+use ratchet_core::{session::Session, time::UnixMillis};
+
+use super::{
+    SessionUpdate, Sessions, is_not_revoked, item,
+    rotation::{is_live_token, lasts},
+};
+use crate::{
+    StoreError,
+    expression::{Changes, absent, equals},
+    write::Write,
+};
+
+impl Sessions {
+    /// Notes that the live generation of `session`, as it was read, is being recovered late: one
+    /// conditional write. Answer with the live token only if it was made.
+    ///
+    /// The condition names the generation, the hash and the notes that were read, so one of several
+    /// concurrent requests makes the note, and the others see it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the note may have been made nevertheless, and the next request with the same
+    /// token finds it.
+    pub async fn note_late_recovery(
+        &self,
+        session: &Session,
+        now: UnixMillis,
+    ) -> Result<SessionUpdate, StoreError> {
+        let notes = item::recovered(&session.recovered_late().recovered)
+            .ok_or(StoreError::MalformedItem(item::RECOVERED))?;
+        let as_read = match item::recovered(&session.recovered) {
+            None => absent(item::RECOVERED),
+            Some(notes) => equals(item::RECOVERED, notes),
+        };
+        let key = item::key(session.user_id, session.session_id);
+        let write = Write::update(&self.table, key, Changes::new().set(item::RECOVERED, notes))
+            .when(is_live_token(session.generation, session.token_hash))
+            .when(is_not_revoked())
+            .when(lasts(now))
+            .when(as_read);
+        SessionUpdate::read(&write.send_update(&self.client).await?)
+    }
+}

@@ -1,0 +1,103 @@
+"""The commands of docs/deploy.md, docs/mail.md and docs/account.md, word for word, on a stack of their own."""
+
+import json
+import os
+import pty
+import re
+
+from conftest import PASSWORD, commands, output_function
+from emulator import ROOT
+
+ANSWERS = {"MailFrom": "accounts@example.com"}
+
+
+def test_sam_deploy_guided(cloud, template):
+    """`sam build` has been done by `.ci/template`, which CI runs before."""
+    [block] = [block for block in commands("deploy.md") if "sam deploy --guided" in block]
+    build, deploy = block.strip().splitlines()[-2:]
+    assert build == "RATCHET_BUILD=$(git rev-parse HEAD) sam build"
+    assert deploy == "sam deploy --guided"
+    answers = ["ratchet", "us-east-1"]
+    answers += [ANSWERS.get(name, "") for name in template["Parameters"]]
+    # Confirm changes: no. Create roles: yes. Disable rollback: no. Save the answers: no.
+    answers += ["n", "y", "n", "n"]
+    cloud.shell(deploy, given="\n".join(answers) + "\n")
+    assert set(cloud.outputs("ratchet")) >= {"ApiUrl", "UsersTableName", "TokensTableName"}
+
+
+def test_the_first_administrator(cloud):
+    [block] = [block for block in commands("deploy.md") if "--role admin" in block]
+    # `ratchet` is installed already.
+    install, rest = block.split("\n", 1)
+    assert install == "cargo install --locked --path clients/cli"
+    printed = typed(cloud, rest, PASSWORD)
+    assert "root is added" in printed, printed
+    url = cloud.outputs("ratchet")["ApiUrl"]
+    admin = cloud.sign_in(url, "root")["access_token"]
+    _, _, listed = cloud.request(f"{url}/users", token=admin)
+    # More of each for an administrator.
+    assert listed["users"][0]["email"] == "root@example.com"
+
+
+def test_the_configuration_set_becomes_the_default_of_the_identity(cloud):
+    [block] = [block for block in commands("mail.md") if "configuration-set" in block]
+    cloud.shell(output_function() + block)
+    identity = cloud.client("sesv2").get_email_identity(EmailIdentity="example.com")
+    assert identity["ConfigurationSetName"] == cloud.outputs("ratchet")["MailConfigurationSetName"]
+    name = identity["ConfigurationSetName"]
+    made = cloud.client("sesv2").get_configuration_set(ConfigurationSetName=name)
+    assert sorted(made["SuppressionOptions"]["SuppressedReasons"]) == ["BOUNCE", "COMPLAINT"]
+
+
+def test_a_table_is_warmed_up_before_a_launch(cloud):
+    [block] = [block for block in commands("account.md") if "warm-throughput" in block]
+    cloud.shell(output_function() + block)
+    table = cloud.outputs("ratchet")["TokensTableName"]
+    described = cloud.client("dynamodb").describe_table(TableName=table)["Table"]
+    assert described["WarmThroughput"]["WriteUnitsPerSecond"] == 10_000
+
+
+def test_a_stack_is_protected_from_deletion(cloud):
+    [block] = [block for block in commands("account.md") if "termination-protection" in block]
+    cloud.shell(block.replace("ratchet-prod", "ratchet"))
+    assert cloud.cloudformation.describe_stacks(StackName="ratchet")["Stacks"][0]["EnableTerminationProtection"]
+    cloud.shell(block.replace("ratchet-prod", "ratchet").replace("--enable", "--no-enable"))
+
+
+def test_the_policy_of_a_deployer_can_be_created(cloud):
+    [block] = [block for block in commands("account.md") if "create-policy" in block]
+    made = json.loads(cloud.shell(block))["Policy"]
+    assert made["PolicyName"] == "ratchet-deployer"
+
+
+def test_the_stages_are_those_of_samconfig():
+    """`prod` is deployed by the other tests."""
+    text = (ROOT / "docs/deploy.md").read_text()
+    documented = re.search(r'^parameter_overrides = "(.*)"$', text, re.MULTILINE)[1].split()
+    configured = re.findall(r'^parameter_overrides = "(.*)"$', (ROOT / "samconfig.toml").read_text(), re.MULTILINE)
+    prod = next(one for one in configured if "Canary" in one).split()
+    assert documented[: len(prod)] == prod, "the example adds to the parameters of prod"
+
+
+def typed(cloud, script, password):
+    """Runs a script at a terminal, types the password when it is asked for, and returns what it printed."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(cloud.checkout)
+        os.execvpe("bash", ["bash", "-euc", script], cloud.environment)
+    printed = b""
+    asked = 0
+    while True:
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        printed += piece
+        if (now := printed.lower().count(b"password")) > asked:
+            asked = now
+            os.write(terminal, password.encode() + b"\n")
+    _, status = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, printed.decode()
+    return printed.decode()
