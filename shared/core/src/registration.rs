@@ -120,6 +120,13 @@ impl Address {
         }
     }
 
+    /// Whether a registration of a round can no longer be confirmed. One that was confirmed meanwhile
+    /// has the address itself.
+    #[must_use]
+    pub fn is_lost_for(&self, user: UserId, round: UserId) -> bool {
+        *self != Self::Taken(user) && !self.may_be_confirmed_by(user, Some(round))
+    }
+
     /// The users whom a code that was sent to the address may be for, the newest one first.
     #[must_use]
     pub fn users(&self) -> [Option<UserId>; LISTED] {
@@ -207,10 +214,15 @@ mod tests {
             (taken, user(1), None, true),
             (taken, user(2), None, false),
             (taken, user(1), Some(user(1)), false),
+            (taken, user(2), Some(user(1)), false),
             (Address::Free, user(1), Some(user(1)), false),
             (Address::Free, user(1), None, false),
         ] {
             assert_eq!(address.may_be_confirmed_by(user_id, round), may, "{address:?} {user_id}");
+            if let Some(round) = round {
+                let has_it = address == Address::Taken(user_id);
+                assert_eq!(address.is_lost_for(user_id, round), !may && !has_it, "{address:?}");
+            }
         }
     }
 

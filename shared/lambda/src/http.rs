@@ -14,6 +14,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::HeaderMap;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_runtime::{LambdaEvent, service_fn, tower::Service as _};
 use ratchet_core::trusted_proxies::TrustedProxies;
 use ratchet_http::{Invocation, edge, problem::ProblemCode};
@@ -21,7 +22,6 @@ use ratchet_service::{clock, metrics};
 use ratchet_store::Stores;
 use serde_json::value::RawValue;
 
-use self::response::GatewayResponse;
 use crate::{
     Failure, emf,
     start::{self, StartError, exit_code},
@@ -62,7 +62,11 @@ impl Server {
 
     /// Serves one invocation, with one log line: no path (it may contain an id), no query, no header,
     /// no body.
-    async fn serve(&self, event: &str, request_id: &str) -> Result<GatewayResponse, Failure> {
+    async fn serve(
+        &self,
+        event: &str,
+        request_id: &str,
+    ) -> Result<ApiGatewayV2httpResponse, Failure> {
         let begun = clock::now();
         let invocation = async {
             let (method, response) = match event::read(event) {
@@ -78,7 +82,7 @@ impl Server {
             };
             let milliseconds = clock::now().get().saturating_sub(begun.get());
             record(request_id, &method, &response, milliseconds);
-            GatewayResponse::read(response).await
+            response::read(response).await
         };
         Ok(emf::measured(request_id, invocation).await?)
     }

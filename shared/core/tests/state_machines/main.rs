@@ -12,6 +12,7 @@
 
 mod attempts;
 mod challenges;
+mod registrations;
 mod session_cap;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};

@@ -8,7 +8,8 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use axum::{body::Body, extract::Request};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header, uri::PathAndQuery};
+use lambda_http::{aws_lambda_events::apigw::ApiGatewayV2httpRequest, request::LambdaRequest};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ratchet_http::Problem;
 use serde::Deserialize;
@@ -59,14 +60,19 @@ pub(super) fn read(event: &str) -> Result<(Request, Option<IpAddr>), Problem> {
     let http = event.request_context.http;
     let method = Method::from_bytes(http.method.as_bytes());
     let method = method.ok().ok_or_else(malformed("an HTTP method"))?;
-    let uri = uri(&event.raw_path, event.raw_query_string.as_deref()).ok_or_else(malformed(
-        "a path that begins with /, of at most 65,534 bytes with its query",
-    ))?;
+    let (path, query) = target(&event.raw_path, event.raw_query_string.as_deref()).ok_or_else(
+        malformed("a path that begins with /, of at most 65,534 bytes with its query"),
+    )?;
     let body = body(event.body, event.is_base64_encoded)
         .ok_or_else(malformed("a body that is base64, if it is said to be"))?;
-    let mut request = Request::new(Body::from(body));
-    *request.method_mut() = method;
-    *request.uri_mut() = uri;
+    // lambda_http makes the URI. It panics at what is not valid, and at many values of `Host` and
+    // `X-Forwarded-Proto`, so those come later.
+    let mut valid = ApiGatewayV2httpRequest::default();
+    valid.raw_path = Some(path);
+    valid.raw_query_string = query;
+    valid.request_context.http.method = method;
+    let request = http::Request::from(LambdaRequest::ApiGatewayV2(valid));
+    let mut request = request.map(|_| Body::from(body));
     *request.headers_mut() = headers(event.headers.unwrap_or_default(), event.cookies);
     let source_ip = http.source_ip.and_then(text).and_then(|address| address.parse().ok());
     Ok((request, source_ip))
@@ -103,18 +109,18 @@ const NOT_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
 /// The same for a query (RFC 3986 §3.4).
 const NOT_IN_QUERY: &AsciiSet = &NOT_IN_PATH.remove(b'?');
 
-/// The path and the query as a URI. The gateway passes on characters that no URI may contain, and
-/// decodes those of the path.
-fn uri(path: &str, query: Option<&str>) -> Option<Uri> {
+/// The path and the query as parts of a URI. The gateway passes on characters that no URI may contain,
+/// and decodes those of the path.
+fn target(path: &str, query: Option<&str>) -> Option<(String, Option<String>)> {
     if !path.starts_with('/') {
         return None;
     }
-    let path = utf8_percent_encode(path, NOT_IN_PATH);
-    let text = match query.filter(|query| !query.is_empty()) {
-        Some(query) => format!("{path}?{}", utf8_percent_encode(query, NOT_IN_QUERY)),
-        None => path.to_string(),
-    };
-    Some(PathAndQuery::try_from(text).ok()?.into())
+    let path = utf8_percent_encode(path, NOT_IN_PATH).to_string();
+    let query = query.filter(|query| !query.is_empty());
+    let query = query.map(|query| utf8_percent_encode(query, NOT_IN_QUERY).to_string());
+    let both = query.as_ref().map(|query| format!("{path}?{query}"));
+    PathAndQuery::try_from(both.as_deref().unwrap_or(&path)).ok()?;
+    Some((path, query))
 }
 
 fn body(body: Option<String>, is_base64_encoded: Option<bool>) -> Option<Vec<u8>> {

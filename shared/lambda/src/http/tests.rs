@@ -119,7 +119,7 @@ async fn headers_with_several_values_are_joined_and_cookies_are_not() {
         let value = http::HeaderValue::from_static(value);
         response.headers_mut().append(http::HeaderName::from_static(name), value);
     }
-    let response = serde_json::to_value(GatewayResponse::read(response).await.unwrap()).unwrap();
+    let response = serde_json::to_value(response::read(response).await.unwrap()).unwrap();
     assert_eq!(response["headers"]["vary"], "origin, accept");
     assert_eq!(response["headers"].get("set-cookie"), None);
     assert_eq!(response["cookies"], json!(["a=1", "b=2"]));

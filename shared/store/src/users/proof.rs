@@ -99,15 +99,13 @@ impl Users {
 impl Users {
     /// Whether a registration that waits has lost its name to a later one, or its round is over.
     pub(super) async fn has_lost(&self, account: &Account) -> Result<bool, StoreError> {
-        if account.round.is_none() {
-            return Ok(false);
-        }
+        let Some(round) = account.round else { return Ok(false) };
         let (lost_name, address) = tokio::join!(
             self.has_lost_name(account),
             self.get(item::email_pk(account.email.as_str()))
         );
         let address = item::to_address(address?.as_ref())?;
-        Ok(lost_name? || !address.may_be_confirmed_by(account.user.id, account.round))
+        Ok(lost_name? || address.is_lost_for(account.user.id, round))
     }
 
     /// Whether a registration that waits has lost its name to a later one.
