@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use local::workspace::Workspace;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -21,6 +22,7 @@ impl LocalStack {
         command
             .args(["local", "--port", "0", "--page-port", "0"])
             .args(options)
+            .current_dir(Workspace::locate().root())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
