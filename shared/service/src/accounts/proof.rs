@@ -152,7 +152,7 @@ impl Accounts {
                     let known = users.iter().flatten().count();
                     self.count_comparisons(purpose, email, known.max(1), now).await?;
                     let proofs = users.map(|user| proof(user.unwrap_or(nobody)));
-                    let judged = self.challenges.judge(purpose, &proofs, now).await?;
+                    let judged = Box::pin(self.challenges.judge(purpose, &proofs, now)).await?;
                     let place = sent_for(&judged);
                     let chosen = place.and_then(|place| proofs.into_iter().nth(place));
                     chosen.unwrap_or_else(|| proof(nobody))

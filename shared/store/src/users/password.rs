@@ -62,7 +62,7 @@ impl Users {
             let (account, met) = match (account, &judged.judgement) {
                 (Some(account), Judgement::Meets(met)) => (account, met),
                 (Some(account), Judgement::MetBefore) => {
-                    return Ok(ResetResult::MetBefore(account.clone()));
+                    return Ok(ResetResult::MetBefore(Box::new(account.clone())));
                 }
                 _ => return Ok(ResetResult::Invalid),
             };

@@ -34,7 +34,7 @@ pub enum ResetResult {
     /// # Security
     /// The request is done only if its password is the account's, which the caller has to verify; and
     /// such requests have to be counted, or they would be a way to guess the password.
-    MetBefore(Account),
+    MetBefore(Box<Account>),
     /// The proof is worth nothing.
     Invalid,
 }
