@@ -5,8 +5,11 @@ use ratchet_core::{
 };
 use serde_json::{Map, Value, json};
 
-/// The same token as if it had been issued earlier and had just expired, signed by the key ring like
-/// any other. `None` if `token` is no access token.
+/// How long ago the token expired. Verifiers allow for clocks that differ, Spring by a minute.
+const SINCE: u64 = 300;
+
+/// The same token as if it had been issued earlier and had expired [`SINCE`] seconds ago, signed by the
+/// key ring like any other. `None` if `token` is no access token.
 pub(crate) fn expired(
     token: &str,
     ring: &str,
@@ -17,7 +20,7 @@ pub(crate) fn expired(
     let mut claims: Map<String, Value> = serde_json::from_slice(&from_base64url(payload)?).ok()?;
     let seconds = |name: &str| claims.get(name).and_then(Value::as_u64);
     let life = seconds("exp")?.checked_sub(seconds("iat")?)?;
-    let end = now.get().checked_sub(1)?;
+    let end = now.get().checked_sub(SINCE)?;
     claims.insert("exp".to_owned(), json!(end));
     claims.insert("iat".to_owned(), json!(end.checked_sub(life)?));
     let ring = KeyRing::parse_for(ring, algorithm, now).ok()?;
@@ -44,7 +47,7 @@ mod tests {
         let token = format!("x.{}.x", to_base64url(live.to_string().as_bytes()));
         let expired =
             expired(&token, &ring, SignatureAlgorithm::Es256, UnixSeconds::new(1_010)).unwrap();
-        assert_eq!(claims(&expired), json!({"sub": "ada", "iat": 709, "exp": 1_009}));
+        assert_eq!(claims(&expired), json!({"sub": "ada", "iat": 410, "exp": 710}));
     }
 
     #[test]

@@ -49,8 +49,10 @@ impl LocalStack {
         for _ in 0..10 {
             let url = format!("{}/authenticate", self.api);
             let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
-            if answer.status() != 503 {
+            let status = answer.status();
+            if status != 503 {
                 let answer: Value = answer.json().await.unwrap();
+                assert_eq!(status, 200, "{answer}");
                 return answer["access_token"].as_str().unwrap().to_owned();
             }
         }

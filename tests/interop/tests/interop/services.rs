@@ -242,7 +242,9 @@ async fn users_of_an_asp_net_application_keep_their_passwords() {
     let script = fixture.root.join("tests/interop/services/aspnet_users.py");
     let mut convert = Command::new("python3");
     convert.arg(script).stdin(fs::File::open(&users).unwrap());
-    succeed(convert.stdout(fs::File::create(&seed).unwrap())).await;
+    let converted = convert.output().await.unwrap();
+    assert!(converted.status.success(), "{converted:?}");
+    fs::write(&seed, converted.stdout).unwrap();
 
     let stack = LocalStack::start(&["--seed", seed.to_str().unwrap()]).await;
     let token = stack.sign_in("legacy", password).await;
