@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { artefacts, sleep } from './stack.js';
-import { accessible, answer, generation, settled, signIn, status, until, visit, WINDOW } from './world.js';
+import { sleep } from './stack.js';
+import {
+  accessible, answer, answered, generation, refreshes, screenshot, settled, signIn, status, until, visit, WINDOW,
+} from './world.js';
 
 const button = (page, name) => page.getByRole('button', { name, exact: true });
 
@@ -52,8 +54,10 @@ test('the thief who comes first is told apart from the one who comes second', as
   await button(page, 'Steal the live token').click();
   await button(page, 'The thief presents it').click();
   await story.filter({ hasText: /answered 200: the thief came first/ }).waitFor();
+  const before = refreshes(page);
   await button(page, 'Refresh').click();
-  await until(async () => /\n200\n/.test(await answer(page)), 'the owner is led to the live token');
+  await until(() => refreshes(page) > before, 'the owner refreshes');
+  await answered(page, 'POST /refresh');
   await button(page, 'The thief presents it').click();
   await story.filter({ hasText: /answered 200/ }).waitFor();
 });
@@ -123,7 +127,7 @@ test('answers do not move the page', async () => {
   const tops = () => page.evaluate(() => ['session', 'chain', 'sessions'].map((id) => document.getElementById(id).offsetTop));
   const before = await tops();
   await button(page, 'GET /users').click();
-  await until(async () => /\n200\n/.test(await answer(page)), 'users');
+  await answered(page, 'GET /users');
   await button(page, 'List').click();
   await until(async () => /sessions/.test(await answer(page)), 'sessions');
   assert.deepEqual(await tops(), before);
@@ -138,7 +142,7 @@ for (const colorScheme of ['light', 'dark']) {
     await button(page, 'Steal the live token').click();
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
     await accessible(page, 'on a phone');
-    await page.screenshot({ path: `${artefacts}phone-${colorScheme}.png`, fullPage: true });
+    await screenshot(page, `phone-${colorScheme}`, { fullPage: true });
   });
 }
 

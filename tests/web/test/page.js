@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { artefacts, sleep } from './stack.js';
+import { sleep } from './stack.js';
 import {
-  accessible, answer, generation, LIFE, open, refreshes, signIn, stack, status, submit, until, visit, WINDOW,
+  accessible, answer, answered, generation, LIFE, open, refreshes, screenshot, signIn, status, submit, until, visit,
+  WINDOW,
 } from './world.js';
 
 for (const mode of ['cookie', 'token']) {
@@ -17,7 +18,8 @@ for (const mode of ['cookie', 'token']) {
     const before = refreshes(page);
     await until(() => refreshes(page) > before, 'a refresh before the token expires', 60);
     await page.getByRole('button', { name: 'GET /users', exact: true }).click();
-    await until(async () => /\n200\n/.test(await answer(page)), 'users again');
+    await until(() => page.proxy.seen.filter((request) => request === 'GET /users').length === 2, 'users again');
+    await answered(page, 'GET /users');
     assert.deepEqual(page.errors, []);
   });
 }
@@ -40,7 +42,7 @@ test('an expired access token is refreshed and the request repeated, unseen', as
   await sleep(LIFE * 1000 + 500);
   assert.equal(refreshes(page), before);
   await page.getByRole('button', { name: 'GET /users', exact: true }).click();
-  await until(async () => /\n200\n/.test(await answer(page)), 'users');
+  await answered(page, 'GET /users');
   const expired = page.proxy.seen.filter((request) => request === 'GET /users').length;
   assert.equal(expired, 2, 'the expired request and its repetition');
   assert.equal(refreshes(page), before + 1);
@@ -86,7 +88,7 @@ test('an answer that is cut off logs nobody out', async () => {
     await page.getByRole('button', { name: 'Refresh' }).click();
     await until(() => refreshes(page) >= before + 3, `two cut answers and a whole one (${mode}, ${bytes} bytes)`);
     await page.getByRole('button', { name: 'GET /users', exact: true }).click();
-    await until(async () => /\n200\n/.test(await answer(page)), 'users');
+    await answered(page, 'GET /users');
     await status(page, /Signed in/);
     pages.push(page);
   }
@@ -102,13 +104,14 @@ test('a stolen token that is presented when it is old ends the session, and the 
   await page.getByText('Stolen', { exact: true }).waitFor();
   await page.getByRole('button', { name: 'Refresh' }).click();
   await page.locator('#tokens [data-state="old"] .stolen').waitFor({ timeout: (WINDOW + 20) * 1000 });
-  await page.screenshot({ path: `${artefacts}stolen.png`, fullPage: true });
+  // Without the list of sessions, which has those of all tests.
+  await screenshot(page, 'demonstration', { fullPage: true, clip: { x: 0, y: 0, width: 1280, height: 925 } });
   await page.getByRole('button', { name: 'The thief presents it' }).click();
   await status(page, /an old refresh token was presented.*Thief and owner are both out/);
   assert.match(await answer(page), /reuse_detected/);
   assert.equal(await page.locator('#session').isVisible(), false);
   assert.equal(await page.locator('#tokens [data-state="live"]').count(), 0);
-  await page.screenshot({ path: `${artefacts}reuse-detected.png`, fullPage: true });
+  await screenshot(page, 'reuse-detected', { fullPage: true });
 });
 
 test('cookie mode survives a reload, also without another tab', async () => {
@@ -241,6 +244,6 @@ for (const colorScheme of ['light', 'dark']) {
     await page.getByRole('button', { name: 'List' }).click();
     await page.getByText('(this one)').waitFor();
     await check('signed in');
-    await page.screenshot({ path: `${artefacts}page-${colorScheme}.png`, fullPage: true });
+    await screenshot(page, `page-${colorScheme}`, { fullPage: true });
   });
 }

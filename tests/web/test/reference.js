@@ -7,8 +7,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-import { artefacts } from './stack.js';
-import { accessible, stack, visit } from './world.js';
+import { accessible, screenshot, stack, visit } from './world.js';
 
 const contract = JSON.parse(await readFile(new URL('../../../openapi.json', import.meta.url), 'utf8'));
 const operations = Object.entries(contract.paths).flatMap(([path, methods]) =>
@@ -66,7 +65,7 @@ test('an operation shows its fields and refusals, and can be tried on this stack
   await page.locator('rapi-doc').getByRole('button', { name: /^try$/i }).click();
   await page.locator('rapi-doc').getByText(/Response Status: 200/i).waitFor();
   assert.doesNotMatch(await page.locator('body').innerText(), /undefined|\[object|NaN/);
-  await page.screenshot({ path: `${artefacts}api.png` });
+  await screenshot(page, 'api');
   assert.deepEqual(page.errors, []);
 });
 
