@@ -83,7 +83,7 @@ subprocess.run(
     shell=True, check=True, input=f"{PASSWORD}\n", text=True, stdout=subprocess.DEVNULL,
 )
 
-for document_id in ("jwks", "metadata", "metadataByItsOlderName"):
+for document_id in ("jwks", "metadata", "openidConfiguration"):
     call(document_id)
     path, _, _ = OPERATIONS[document_id]
     with urllib.request.urlopen(API + path) as answer:

@@ -1,5 +1,5 @@
 //! The conditions of the store's writes, one by one, on the real database. Each test fails if its
-//! condition is left out of the write; `tests/CONDITIONS.md` says which test is whose.
+//! condition is left out of the write; `tests/README.md` says which test is whose.
 
 mod counters;
 mod model;
@@ -70,6 +70,13 @@ impl World {
         let delete = self.stack().dynamodb().delete_item();
         let delete = delete.table_name(&self.stack().data().users_table);
         delete.key("pk", text(pk)).send().await.expect("a deleted item");
+    }
+
+    /// Removes attributes of a user's item.
+    async fn remove_user_attributes(&self, id: UserId, names: &[&str]) {
+        let mut item = self.users_item(&format!("user#{id}")).await.expect("a user");
+        item.retain(|name, _| !names.contains(&name.as_str()));
+        self.put_user_item(item).await;
     }
 
     /// Gives a name or an address to another user.

@@ -125,7 +125,14 @@ fn the_metadata_name_the_configured_issuer_whatever_the_host_says() {
                 assert_eq!(metadata["token_endpoint"], format!("{base}/oauth2/token"));
                 assert_eq!(metadata["revocation_endpoint"], format!("{base}/oauth2/revoke"));
                 assert_eq!(metadata["grant_types_supported"], json!(["refresh_token"]));
-                assert_eq!(metadata["response_types_supported"], json!([]));
+                let signs = json!(["ES256", "EdDSA", "RS256"]);
+                assert_eq!(metadata["access_token_signing_alg_values_supported"], signs);
+                // What OpenID Connect Discovery 1.0 §3 requires and is true.
+                assert_eq!(metadata["response_types_supported"], json!(["none"]));
+                assert_eq!(metadata["subject_types_supported"], json!(["public"]));
+                assert_eq!(metadata["id_token_signing_alg_values_supported"], signs);
+                // There is no such endpoint.
+                assert_eq!(metadata.get("authorization_endpoint"), None);
             }
         }
     });

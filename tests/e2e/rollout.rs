@@ -89,7 +89,7 @@ fn another_issuer_and_audience_accept_the_former_ones_while_their_tokens_live() 
         let other = json!({"iss": "https://other.example"});
         let other = altered(&tokens.access, &json!({}), &other, &signing_secret());
         let refusal = rollout.after.api().get("/users", &other).await;
-        assert_eq!(refusal.problem(), (401, "invalid_access_token".to_owned()));
+        assert_eq!(refusal.problem(), (401, "stale_access_token".to_owned()));
     });
 }
 

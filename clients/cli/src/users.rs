@@ -48,8 +48,7 @@ pub(crate) async fn run(
             output::done(&format!("{name} may sign in"), json)
         }
         UsersCommand::Unlock { name } => {
-            // The name of no user can be locked too.
-            connection.administration.unlock(&name).await?;
+            unlock(connection, &name).await?;
             output::done(&format!("{name} is unlocked"), json)
         }
         UsersCommand::Roles { name, roles } => {
@@ -76,6 +75,20 @@ async fn update(
     let id = connection.user(name).await?.user.id;
     let updated = connection.administration.update(id, update, None).await;
     updated.map_err(Failure::administration(name))
+}
+
+/// Unlocks an account. Sign-in takes the name or the address, and each has its counter.
+async fn unlock(connection: &Connection, name: &str) -> Result<(), Failure> {
+    // The name of no user can be locked too.
+    connection.administration.unlock(name).await?;
+    match connection.user(name).await {
+        Ok(Profile { user, email, .. }) => {
+            connection.administration.unlock(&user.name).await?;
+            Ok(connection.administration.unlock(&email).await?)
+        }
+        Err(Failure::NotFound(_) | Failure::Refused(_)) => Ok(()),
+        Err(failure) => Err(failure),
+    }
 }
 
 fn check_roles(roles: &[String]) -> Result<(), Failure> {

@@ -3,6 +3,8 @@
 //! It is a function of its own because it hashes passwords, and because it may do to users what
 //! the others may not. It sends no mail: it leaves letters in the outbox.
 
+#[cfg(feature = "contract")]
+pub mod contract;
 mod own;
 mod routes;
 
@@ -58,24 +60,4 @@ pub fn router(state: State, config: &Config) -> Router {
         .route("/users/{id}", get(admin::show).patch(admin::change).delete(admin::delete))
         .route("/users/{id}/sessions", delete(admin::end_sessions));
     edge::around(routes.with_state(state), &config.cors)
-}
-
-/// Adds the request bodies to the API description.
-#[cfg(feature = "contract")]
-pub fn requests(generator: &mut schemars::SchemaGenerator) {
-    generator.subschema_for::<register::Request>();
-    generator.subschema_for::<confirm_email::Request>();
-    generator.subschema_for::<routes::Address>();
-    generator.subschema_for::<password_reset::Confirm>();
-    generator.subschema_for::<password::Request>();
-    generator.subschema_for::<me::Change>();
-    generator.subschema_for::<me::Delete>();
-    generator.subschema_for::<admin::Change>();
-}
-
-/// Adds the response bodies to the API description.
-#[cfg(feature = "contract")]
-pub fn answers(generator: &mut schemars::SchemaGenerator) {
-    generator.subschema_for::<routes::Accepted>();
-    generator.subschema_for::<me::Profile>();
 }

@@ -13,21 +13,27 @@ use serde::{Deserialize, Serialize};
 
 /// The response where nobody may learn whether the address is known: always the same.
 #[derive(Serialize)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema))]
 pub(crate) struct Accepted {
     message: &'static str,
 }
 
+impl Accepted {
+    const fn new() -> Self {
+        Self { message: "If there is anything to send, a message is on its way to the address." }
+    }
+}
+
 fn accepted() -> Response {
-    let message = "If there is anything to send, a message is on its way to the address.";
-    json(StatusCode::ACCEPTED, &Accepted { message })
+    json(StatusCode::ACCEPTED, &Accepted::new())
 }
 
 /// The body of a request for a message.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "AddressRequest"))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = AddressRequest))]
 pub(crate) struct Address {
+    #[cfg_attr(feature = "contract", schema(value_type = String))]
     email: Private,
 }
 

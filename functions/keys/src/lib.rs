@@ -2,6 +2,8 @@
 //!
 //! Reads the key ring and nothing else, and shows only its public keys.
 
+#[cfg(feature = "contract")]
+pub mod contract;
 mod routes;
 
 use std::{sync::Arc, time::Duration};
@@ -44,11 +46,4 @@ pub fn router(state: State, config: &Config) -> Router {
         .route("/.well-known/oauth-authorization-server", get(routes::metadata::metadata))
         .route("/.well-known/openid-configuration", get(routes::metadata::metadata));
     edge::around(routes.with_state(state), &config.cors)
-}
-
-/// Adds the response bodies to the API description.
-#[cfg(feature = "contract")]
-pub fn answers(generator: &mut schemars::SchemaGenerator) {
-    generator.subschema_for::<routes::jwks::JwkSet<'_>>();
-    generator.subschema_for::<routes::metadata::Metadata<'_>>();
 }

@@ -1,6 +1,8 @@
 //! `POST /refresh`, its OAuth equivalent, and log-out: the hot path. Waits for DynamoDB and does
 //! little else.
 
+#[cfg(feature = "contract")]
+pub mod contract;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod routes;
@@ -57,20 +59,4 @@ pub fn router(state: State, config: &Config) -> Router {
         .route("/oauth2/token", post(routes::oauth2_token::handle))
         .route("/oauth2/revoke", post(routes::oauth2_revoke::handle));
     edge::around(routes.with_state(state), &config.cors)
-}
-
-/// Adds the request bodies to the API description.
-#[cfg(feature = "contract")]
-pub fn requests(generator: &mut schemars::SchemaGenerator) {
-    generator.subschema_for::<routes::refresh::Request>();
-    generator.subschema_for::<routes::logout::Request>();
-    generator.subschema_for::<routes::oauth2_token::Request>();
-    generator.subschema_for::<routes::oauth2_revoke::Request>();
-}
-
-/// Adds the response bodies to the API description.
-#[cfg(feature = "contract")]
-pub fn answers(generator: &mut schemars::SchemaGenerator) {
-    generator.subschema_for::<routes::oauth2_error::OAuthError>();
-    generator.subschema_for::<routes::health::Health>();
 }

@@ -3,6 +3,8 @@
 //!
 //! Reads the key ring, to sign, and the index of ended sessions; no session and no user.
 
+#[cfg(feature = "contract")]
+pub mod contract;
 mod routes;
 
 use std::sync::Arc;

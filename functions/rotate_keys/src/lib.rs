@@ -57,13 +57,13 @@ pub enum StepError {
 
 /// Rotates one key ring.
 #[derive(Debug)]
-pub struct Rotation {
+pub struct KeyRingRotation {
     versions: KeyRingVersions,
     secret_id: String,
     policy: RotationPolicy,
 }
 
-impl Rotation {
+impl KeyRingRotation {
     /// The rotation of the configured key ring.
     #[must_use]
     pub fn new(config: &Config, aws: &AwsSettings) -> Self {

@@ -1,5 +1,7 @@
 //! The list of users, and the caller's own sessions.
 
+#[cfg(feature = "contract")]
+pub mod contract;
 mod routes;
 
 use axum::{
@@ -42,18 +44,4 @@ pub fn router(state: State, config: &Config) -> Router {
         .route("/users/me/sessions", get(routes::sessions::list).delete(routes::sessions::end_all))
         .route("/users/me/sessions/{id}", delete(routes::sessions::end));
     edge::around(routes.with_state(state), &config.cors)
-}
-
-/// Adds the response bodies to the API description.
-#[cfg(feature = "contract")]
-pub fn answers(generator: &mut schemars::SchemaGenerator) {
-    generator.subschema_for::<routes::users::Body>();
-    generator.subschema_for::<routes::sessions::Body>();
-}
-
-/// The queries of the list of users, and of the end of all sessions.
-#[cfg(feature = "contract")]
-#[must_use]
-pub fn queries() -> [schemars::Schema; 2] {
-    [schemars::schema_for!(routes::users::Page), schemars::schema_for!(routes::sessions::Scope)]
 }

@@ -64,6 +64,16 @@ impl AttemptPolicy {
     }
 }
 
+/// Which of the two counters of an attempt, the network's and its site's, have to give it back: those
+/// that counted it although the other one did not. An attempt is made only if both count it.
+#[must_use]
+pub const fn to_undo(counted: [bool; 2]) -> [bool; 2] {
+    match counted {
+        [true, true] => [false, false],
+        counted => counted,
+    }
+}
+
 /// The contents of a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failures {

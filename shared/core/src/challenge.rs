@@ -17,7 +17,7 @@ use std::{fmt, time::Duration};
 
 pub use self::{
     secrets::{Hashes, LetterSecrets},
-    state::{Challenge, Judgement, MAX_MESSAGES, Message, Met, Opening, Presented},
+    state::{Challenge, Judgement, MAX_MESSAGES, Message, MessageSecret, Met, Opening},
 };
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};

@@ -42,10 +42,15 @@ use crate::{Problem, problem::InvalidAttempt, tokens::without_refresh_token};
 /// The header that a request with the cookie must have, with any value.
 pub const CONFIRMATION: HeaderName = HeaderName::from_static("x-ratchet");
 
-/// Who keeps the refresh token.
+/// How many genuine tokens of a request count, so that a request costs few writes. A browser has one
+/// session, and seldom two. Tokens that are not genuine cost nothing.
+const MAX: usize = 8;
+
+/// Who keeps the refresh token: the client (`token`), which finds it in the body of the response, or
+/// the browser, in a cookie.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema))]
 pub enum Mode {
     /// The client: the token is in the body of the response.
     #[default]
@@ -156,6 +161,9 @@ impl Browser {
         let mut first_refusal = None;
         let mut ended = Vec::new();
         for token in self.first_of_each_session() {
+            if ended.len() >= MAX {
+                break;
+            }
             match refresh(token.text.clone()).await {
                 Ok(pair) => {
                     ended.extend(self.end_all_but(pair.session_id, &end).await);
@@ -186,6 +194,9 @@ impl Browser {
         self.permit()?;
         let mut ended = Vec::new();
         for token in self.first_of_each_session() {
+            if ended.len() >= MAX {
+                break;
+            }
             if end(token.text.clone()).await? {
                 ended.push(token.session_id);
             }
@@ -211,6 +222,9 @@ impl Browser {
     ) -> Vec<SessionId> {
         let mut ended = Vec::new();
         for token in self.first_of_each_session().filter(|token| token.session_id != live) {
+            if ended.len() >= MAX {
+                break;
+            }
             match end(token.text.clone()).await {
                 Ok(true) => ended.push(token.session_id),
                 Ok(false) => {}
@@ -218,6 +232,7 @@ impl Browser {
                     let error = tracing::field::display(ErrorChain(&fault));
                     let session_id = tracing::field::display(token.session_id);
                     tracing::warn!(error, session_id, "a browser's former session was not ended");
+                    break;
                 }
             }
         }

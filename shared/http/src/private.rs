@@ -13,22 +13,6 @@ use zeroize::Zeroizing;
 #[serde(transparent)]
 pub struct Private(Zeroizing<String>);
 
-/// For clients it is an ordinary string.
-#[cfg(feature = "contract")]
-impl schemars::JsonSchema for Private {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        String::schema_name()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        String::json_schema(generator)
-    }
-}
-
 impl Deref for Private {
     type Target = str;
 

@@ -2,6 +2,8 @@
 //!
 //! `table` has one row per problem. `from_errors` says which problem an error of a use case is.
 
+#[cfg(any(test, feature = "contract"))]
+mod every;
 mod from_errors;
 mod table;
 
@@ -12,6 +14,8 @@ use http::{HeaderValue, StatusCode, header};
 use ratchet_core::password::PasswordRule;
 use serde::Serialize;
 
+#[cfg(any(test, feature = "contract"))]
+pub(crate) use self::every::every_problem;
 use self::table::Row;
 
 /// The response header that is `true` on the 401 of a genuine but expired access token: refresh it.
@@ -124,6 +128,18 @@ impl Problem {
         self.row().ends_session
     }
 
+    pub(crate) fn details(&self) -> Details {
+        let Row { code, status, title, detail, .. } = self.row();
+        Details {
+            r#type: format!("urn:ratchet:problem:{code}"),
+            title,
+            status: status.as_u16(),
+            detail: detail.into_text(),
+            code,
+            rules: self.rules(),
+        }
+    }
+
     fn rules(&self) -> Vec<MissedRule> {
         let Self::PasswordRefused(rules) = self else { return Vec::new() };
         rules
@@ -155,12 +171,12 @@ pub struct ProblemCode(pub &'static str);
 
 /// Problem details (RFC 9457).
 #[derive(Serialize)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "Problem"))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = Problem))]
 pub(crate) struct Details {
     /// `urn:ratchet:problem:` and the code.
     r#type: String,
     /// What happened, for a person.
-    title: &'static str,
+    pub(crate) title: &'static str,
     status: u16,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -174,7 +190,7 @@ pub(crate) struct Details {
 
 /// A rule that a refused password misses, for the program and for the person.
 #[derive(Serialize)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "MissedRule"))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema))]
 struct MissedRule {
     code: &'static str,
     detail: String,
@@ -182,16 +198,8 @@ struct MissedRule {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Row { code, status, title, detail, challenge, retry_after, .. } = self.row();
-        let details = Details {
-            r#type: format!("urn:ratchet:problem:{code}"),
-            title,
-            status: status.as_u16(),
-            detail: detail.into_text(),
-            code,
-            rules: self.rules(),
-        };
-        let body = serde_json::to_vec(&details).unwrap_or_default();
+        let Row { code, status, challenge, retry_after, .. } = self.row();
+        let body = serde_json::to_vec(&self.details()).unwrap_or_default();
         let mut response = (status, body).into_response();
         response.extensions_mut().insert(ProblemCode(code));
         let headers = response.headers_mut();

@@ -13,25 +13,39 @@ use crate::json::json;
 pub struct TokenResponse(pub TokenPair);
 
 #[derive(Serialize)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "TokenPair"))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema))]
 pub(crate) struct Body<'a> {
     /// A JWT (RFC 9068), for the header `Authorization: Bearer …`.
-    access_token: &'a str,
+    pub(crate) access_token: &'a str,
     /// `Bearer`.
-    token_type: &'static str,
+    pub(crate) token_type: &'static str,
     /// Life of the access token, in seconds.
-    expires_in: u64,
+    pub(crate) expires_in: u64,
     /// For the next `POST /refresh`. Absent if it is in the cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<&'a str>,
+    pub(crate) refresh_token: Option<&'a str>,
     /// Life of the refresh token unless it is used before, in seconds.
-    refresh_token_expires_in: u64,
+    pub(crate) refresh_token_expires_in: u64,
     /// Life of the session however often it is refreshed, in seconds.
-    session_expires_in: u64,
+    pub(crate) session_expires_in: u64,
     /// When to refresh, in seconds: spread, so that clients do not come all at once.
-    refresh_after: u64,
+    pub(crate) refresh_after: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    device_token: Option<&'a str>,
+    pub(crate) device_token: Option<&'a str>,
+}
+
+#[cfg(feature = "contract")]
+impl utoipa::PartialSchema for TokenResponse {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        Body::schema()
+    }
+}
+
+#[cfg(feature = "contract")]
+impl utoipa::ToSchema for TokenResponse {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "TokenPair".into()
+    }
 }
 
 impl IntoResponse for TokenResponse {

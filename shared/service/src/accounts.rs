@@ -34,7 +34,7 @@ use crate::{
     clock,
     end_sessions::EndSessions,
     hashing::Hashing,
-    throttle::{AttemptError, AttemptLimiter, Counter},
+    throttle::{AttemptError, AttemptLimiter, AttemptScope},
 };
 
 /// The use cases around accounts.
@@ -137,7 +137,7 @@ impl Accounts {
         source_ip: Option<IpAddr>,
     ) -> Result<(), AttemptError> {
         let now = clock::now();
-        self.limiter.record_attempt(Counter::AccountRequests(source_ip), now).await?;
+        self.limiter.record_attempt(AttemptScope::AccountRequests(source_ip), now).await?;
         self.outbox.post(&letter(notice, now)?).await?;
         Ok(())
     }

@@ -3,7 +3,9 @@
 //! One conditional write rotates the session. If its condition does not hold, the decision table
 //! says what the presented token is worth.
 
-use std::{sync::Arc, time::Duration};
+mod recovery;
+
+use std::sync::Arc;
 
 use ratchet_core::{
     access_token::AccessTokenError,
@@ -28,11 +30,6 @@ use crate::{
     fault::from_faults,
     tokens::{TokenIssuer, TokenPair, read_refresh_token},
 };
-
-/// How often the note of a late recovery is tried when the session changes at the same time.
-const RECOVERY_TRIES: usize = 3;
-
-const ONE_DAY: Duration = Duration::from_hours(24);
 
 /// Refreshes sessions.
 #[derive(Debug, Clone)]
@@ -220,15 +217,9 @@ impl Request<'_> {
                 record(SecurityEvent::RefreshedInRetryWindow, user_id, session_id);
                 self.answer(session, live, user).await
             }
+            (Decision::RecoverLate, Some(session)) => self.recover(session, user).await,
             (Decision::AnswerRecovered, Some(session)) => {
-                self.check_network(session)?;
-                let live = walk(&self.token, session)?;
-                record(SecurityEvent::RecoveredLate, user_id, session_id);
-                self.answer(session, live, user).await
-            }
-            (Decision::RecoverLate, Some(session)) => {
-                self.check_network(session)?;
-                self.recover(session, user).await
+                self.answer_recovered(session, user).await
             }
             // The write's condition and the table's first row are the same. If they ever disagree,
             // nothing was written, and nobody may be signed out for it.
@@ -245,48 +236,6 @@ impl Request<'_> {
 
     fn decide(&self, session: Option<&Session>) -> Decision {
         decide(&self.presented, &self.origin.user_agent, session, self.now, &self.service.policy)
-    }
-
-    /// Notes a late recovery and answers with the live token. If the session changed since it was
-    /// read, the request is decided anew.
-    async fn recover(
-        &self,
-        session: &Session,
-        user: Option<&User>,
-    ) -> Result<TokenPair, RefreshError> {
-        if !user.is_some_and(|user| user.allows(session)) {
-            return self.answer(session, walk(&self.token, session)?, user).await;
-        }
-        let mut session = session.clone();
-        for _ in 0..RECOVERY_TRIES {
-            match self.service.sessions.note_late_recovery(&session, self.now).await? {
-                SessionUpdate::Written(noted) => {
-                    self.record_recovery(&session);
-                    return self.answer(&noted, walk(&self.token, &noted)?, user).await;
-                }
-                SessionUpdate::Unmet(Some(found))
-                    if self.decide(Some(&found)) == Decision::RecoverLate =>
-                {
-                    session = found;
-                }
-                // Boxed, because this and `follow` call each other.
-                SessionUpdate::Unmet(found) => {
-                    return Box::pin(self.follow(found.as_ref(), user)).await;
-                }
-            }
-        }
-        Err(Fault::Contended.into())
-    }
-
-    /// Records a late recovery; a second one within a day is suspicious.
-    fn record_recovery(&self, before: &Session) {
-        let (user_id, session_id) = (Some(self.token.user_id), Some(before.session_id));
-        record(SecurityEvent::RecoveredLate, user_id, session_id);
-        if before.recovered_since(self.now.minus(ONE_DAY)) {
-            let event =
-                SecurityEvent::SuspiciousConvergence { last: &before.origin, now: &self.origin };
-            record(event, user_id, session_id);
-        }
     }
 
     /// Answers with the live token, if the user may still have sessions.
@@ -328,15 +277,6 @@ impl Request<'_> {
             Convergence::Allow => Ok(()),
             Convergence::Refuse => Err(RefreshError::Elsewhere),
         }
-    }
-
-    /// A late client may have moved to another network, unless the operator forbids it.
-    fn check_network(&self, session: &Session) -> Result<(), RefreshError> {
-        let moved = session.origin.network != self.origin.network;
-        if moved && self.service.convergence_from_elsewhere == Convergence::Refuse {
-            return Err(RefreshError::Elsewhere);
-        }
-        Ok(())
     }
 
     async fn end_session(&self, reason: RevocationReason) -> Result<(), Fault> {

@@ -5,7 +5,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use ratchet_core::{
-    attempts::{AttemptId, AttemptKey, AttemptPolicy, Throttle, ThrottleDecision},
+    attempts::{AttemptId, AttemptKey, AttemptPolicy, Throttle, ThrottleDecision, to_undo},
     device_token::DeviceId,
     entropy::random,
     error_chain::ErrorChain,
@@ -36,9 +36,9 @@ pub struct RecordedAttempt {
     id: AttemptId,
 }
 
-/// Which counter an attempt goes to.
+/// What attempts are counted for.
 #[derive(Debug, Clone, Copy)]
-pub enum Counter<'a> {
+pub enum AttemptScope<'a> {
     /// Sign-ins from a network.
     Network(Option<IpAddr>),
     /// Sign-ins to the account with this name, as typed, from unknown devices.
@@ -79,7 +79,7 @@ pub enum AttemptError {
 
 from_faults!(AttemptError);
 
-impl Counter<'_> {
+impl AttemptScope<'_> {
     fn key(self, now: UnixMillis) -> AttemptKey {
         match self {
             Self::Network(source) => AttemptKey::network(source, now),
@@ -131,12 +131,12 @@ impl AttemptLimiter {
     /// [`AttemptError`]; the attempt was not counted and must not be made.
     pub async fn record_attempt(
         &self,
-        counter: Counter<'_>,
+        scope: AttemptScope<'_>,
         now: UnixMillis,
     ) -> Result<RecordedAttempt, AttemptError> {
-        let (key, site) = (counter.key(now), counter.site_key(now));
+        let (key, site) = (scope.key(now), scope.site_key(now));
         let id = AttemptId::new(random()?);
-        let (throttle, site_throttle) = (counter.throttle(&self.policy), self.policy.site());
+        let (throttle, site_throttle) = (scope.throttle(&self.policy), self.policy.site());
         let take_of_site = async {
             match &site {
                 None => Ok(()),
@@ -145,17 +145,18 @@ impl AttemptLimiter {
         };
         // At the same time, so that IPv6 takes no longer than IPv4.
         let (taken, site_taken) = tokio::join!(self.take(&key, throttle, id, now), take_of_site);
-        let (error, counted) = match (taken, site_taken) {
-            (Ok(()), Ok(())) => return Ok(RecordedAttempt { key, site, id }),
-            (Ok(()), Err(error)) => (error, Some(key)),
-            (Err(error), Ok(())) => (error, site),
-            (Err(error), Err(_)) => (error, None),
-        };
-        if let Some(key) = counted {
-            self.give_back(&key, id).await;
+        let counters = [Some(&key), site.as_ref()].into_iter();
+        for (counter, undo) in counters.zip(to_undo([taken.is_ok(), site_taken.is_ok()])) {
+            if let Some(counter) = counter.filter(|_| undo) {
+                self.give_back(counter, id).await;
+            }
         }
+        let error = match taken.and(site_taken) {
+            Ok(()) => return Ok(RecordedAttempt { key, site, id }),
+            Err(error) => error,
+        };
         if let AttemptError::Throttled(_) = error {
-            record(SecurityEvent::AttemptRefused { kind: counter.kind() }, None, None);
+            record(SecurityEvent::AttemptRefused { kind: scope.kind() }, None, None);
         }
         Err(error)
     }

@@ -2,7 +2,7 @@
 //!
 //! One method per atomic operation; what an operation means is decided in `ratchet-core`. A failed
 //! condition is a result, not an error; every error says whether another try may help. A write is a
-//! list of named conditions and changes (`write.rs`, `expression.rs`); `tests/CONDITIONS.md` lists the
+//! list of named conditions and changes (`write.rs`, `expression.rs`); `tests/README.md` lists the
 //! test of each.
 
 pub mod attempts;

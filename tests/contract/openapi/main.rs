@@ -1,18 +1,17 @@
 //! The description of the API (`OpenAPI` 3.1), and that it is true.
 //!
-//! What travels is read off the functions' own types (their feature `contract`), what is refused
-//! off the real answers of [`Problem`](ratchet_http::Problem). What a route is for, and which of
-//! the refusals it has, is said in [`document`]. The routes are compared with `template.yaml`, the
-//! whole with the committed `openapi.json`, which `UPDATE_OPENAPI=1 cargo test -p contract` writes. So
-//! is the [`collection`] for Postman that is made of it.
+//! Each function describes its routes beside their handlers (feature `contract`). [`document`] merges
+//! the descriptions. The routes are compared with `template.yaml`, and the whole with the committed
+//! `openapi.json`, which `UPDATE_OPENAPI=1 cargo test -p contract` writes. It also writes the
+//! [`collection`] for Postman that is made from it.
 //!
-//! This is a test, not a program, because the features of a test's dependencies stay out of what
-//! `cargo build --bin` builds: the functions that are deployed do not have this one.
+//! This is a test and not a program, because the features of a test's dependencies stay out of what
+//! `cargo build --bin` builds. Deployed functions do not have this feature.
 
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "what a test can not go on with ends it"
+    reason = "a test ends at what it cannot continue with"
 )]
 
 mod collection;
@@ -46,20 +45,20 @@ fn assert_committed(file: &str, current: &Value) {
     assert!(committed == *current, "{file}: run `UPDATE_OPENAPI=1 cargo test -p contract`");
 }
 
-#[tokio::test]
-async fn the_committed_description_is_the_current_one() {
-    assert_committed("openapi.json", &current().await);
+#[test]
+fn the_committed_description_is_the_current_one() {
+    assert_committed("openapi.json", &current());
 }
 
-#[tokio::test]
-async fn the_committed_collection_is_that_of_the_description() {
-    let collection = collection::collection(&current().await);
+#[test]
+fn the_committed_collection_is_that_of_the_description() {
+    let collection = collection::collection(&current());
     assert_committed("tests/contract/ratchet.postman_collection.json", &collection);
 }
 
-#[tokio::test]
-async fn the_description_has_the_routes_of_the_deployment_and_no_others() {
-    let document = current().await;
+#[test]
+fn the_description_has_the_routes_of_the_deployment_and_no_others() {
+    let document = current();
     let described: BTreeSet<_> =
         members(&document["paths"]).map(|(path, _)| path.clone()).collect();
     let template =
@@ -71,9 +70,9 @@ async fn the_description_has_the_routes_of_the_deployment_and_no_others() {
     assert_eq!(described, deployed);
 }
 
-#[tokio::test]
-async fn every_described_problem_is_explained_in_the_reference() {
-    let document = current().await;
+/// The codes that some route is described to refuse with, and the one that no route has.
+fn described_codes() -> BTreeSet<String> {
+    let document = current();
     let mut described = BTreeSet::from(["method_not_allowed".to_owned()]);
     for (_, methods) in members(&document["paths"]) {
         for (_, operation) in members(methods) {
@@ -85,6 +84,18 @@ async fn every_described_problem_is_explained_in_the_reference() {
             }
         }
     }
+    described
+}
+
+#[test]
+fn every_problem_is_described_as_a_refusal_of_some_route() {
+    let problems = ratchet_http::contract::codes().into_iter().map(str::to_owned).collect();
+    assert_eq!(described_codes(), problems);
+}
+
+#[test]
+fn every_described_problem_is_explained_in_the_reference() {
+    let described = described_codes();
     let reference = fs::read_to_string(checkout("docs/api.md")).unwrap();
     let table =
         reference.split("| `code` | meaning |").nth(1).unwrap().split("\n\n").next().unwrap();
@@ -101,9 +112,9 @@ async fn every_described_problem_is_explained_in_the_reference() {
 /// Statuses that every route may answer. The reference lists them once, below its table.
 const OF_ALL: [&str; 4] = ["405", "413", "415", "500"];
 
-#[tokio::test]
-async fn every_route_of_the_reference_has_the_described_refusals() {
-    let document = current().await;
+#[test]
+fn every_route_of_the_reference_has_the_described_refusals() {
+    let document = current();
     let reference = fs::read_to_string(checkout("docs/api.md")).unwrap();
     let table = reference.split("| route | takes | success | refusals |").nth(1).unwrap();
     let table = table.split("\n\n").next().unwrap();
@@ -132,13 +143,13 @@ async fn every_route_of_the_reference_has_the_described_refusals() {
     assert_eq!(listed, routes_described_by(&document));
 }
 
-#[tokio::test]
-async fn the_readme_lists_every_route_and_no_other() {
+#[test]
+fn the_readme_lists_every_route_and_no_other() {
     let readme = fs::read_to_string(checkout("README.md")).unwrap();
     let table = readme.split("| route | does |").nth(1).unwrap().split("\n\n").next().unwrap();
     let rows = table.lines().filter_map(|row| row.strip_prefix("| ")?.split(" | ").next());
     let listed: BTreeSet<_> = rows.flat_map(routes_of).collect();
-    assert_eq!(listed, routes_described_by(&current().await));
+    assert_eq!(listed, routes_described_by(&current()));
 }
 
 /// The methods and paths in a cell of a table. `GET`, `PATCH /users/{id}` is two routes with one
@@ -164,9 +175,9 @@ fn routes_described_by(document: &Value) -> BTreeSet<(String, String)> {
         .collect()
 }
 
-#[tokio::test]
-async fn every_reference_leads_somewhere() {
-    let document = current().await;
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = current();
     let mut waiting = vec![&document];
     let mut references = 0;
     while let Some(value) = waiting.pop() {

@@ -64,6 +64,35 @@ fn the_same_password_change_again_is_done_and_another_one_is_refused() {
 }
 
 #[test]
+fn the_same_password_change_again_is_done_although_it_ended_its_own_session() {
+    run(async {
+        let world = World::shared().await;
+        let (person, here) = world.signed_in().await;
+        let path = "/users/me/password";
+        let new = format!("{CANARY} quite another one");
+        let body = json!({"current": person.password, "new": new});
+        for _ in 0..2 {
+            assert_eq!(post(world, path, &here.access, body.clone()).await.status, 204);
+        }
+        // It is no way to guess the password.
+        let mut other = body.clone();
+        let mut refusals = Vec::new();
+        for number in 0..6 {
+            other["new"] = json!(format!("{CANARY} guess number {number}"));
+            refusals.push(post(world, path, &here.access, other.clone()).await.code());
+        }
+        assert_eq!(refusals[..5], ["session_ended"; 5]);
+        assert_eq!(refusals[5], "too_many_attempts");
+        assert_eq!(world.api().authenticate(&person.name, &new).await.status, 200);
+        // A session that ended otherwise is not asked for its password.
+        let (person, here) = world.signed_in().await;
+        assert_eq!(world.api().logout(&here.refresh).await.status, 204);
+        let body = json!({"current": "x", "new": person.password});
+        assert_eq!(post(world, path, &here.access, body).await.code(), "session_ended");
+    });
+}
+
+#[test]
 fn whoever_has_an_access_token_guesses_no_more_than_a_stranger_and_locks_nobody_out() {
     run(async {
         let settings = [("RATCHET_FREE_FAILURES", "3"), ("RATCHET_FAILURE_DELAY_SECONDS", "60")];

@@ -157,12 +157,18 @@ fn an_account_is_unlocked_without_a_new_password() {
     run(async {
         let world = World::beside("cli-unlock", &[("RATCHET_FAILURE_DELAY_SECONDS", "3600")]).await;
         let person = world.person().await;
-        for _ in 0..5 {
-            world.api().authenticate(&person.name, "canary wrong").await;
+        let email = format!("{}@example.com", person.name);
+        for name in [&person.name, &email] {
+            for _ in 0..5 {
+                world.api().authenticate(name, "canary wrong").await;
+            }
+            let locked = world.api().authenticate(name, &person.password).await;
+            assert_eq!(locked.status, 429, "{name}");
         }
-        assert_eq!(world.try_sign_in(&person).await.status, 429);
         world.ratchet(&["users", "unlock", &person.name.to_uppercase()]).await.done();
         assert_eq!(world.try_sign_in(&person).await.status, 200);
+        let by_address = world.api().authenticate(&email, &person.password).await;
+        assert_eq!(by_address.status, 200, "sign-in takes either, and each has its counter");
         let table = world.stack().data().users_table.as_str();
         let attempts = Attempts::new(world.stack().dynamodb(), table);
         let left = attempts.find(&AttemptKey::account(&person.name)).await.unwrap();

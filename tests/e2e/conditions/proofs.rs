@@ -352,6 +352,29 @@ fn a_changed_address_keeps_its_name_and_is_done_the_second_time() {
     });
 }
 
+#[test]
+fn of_a_changed_address_no_pointer_is_left_behind_by_a_registration_confirmed_meanwhile() {
+    run(async {
+        let scene = Scene::new(true).await;
+        let (pending, before) = (address(), scene.account().await);
+        let confirmation = scene.open(Purpose::ConfirmEmail).await;
+        let proof = scene.ask_for(&pending).await;
+        let (users, account) = (scene.users.clone(), before.clone());
+        let late = Box::pin(async move {
+            users.confirm_email_change(&account, &proof, now(), &silent()).await.unwrap()
+        });
+        let late = between(&scene.proxy, "TransactWriteItems", late, async || {
+            let users = scene.world.users();
+            let confirmed = users.confirm_email(scene.person.id, &confirmation, now()).await;
+            assert_eq!(confirmed.unwrap(), ConfirmResult::Confirmed);
+        });
+        assert_eq!(late.await, ConfirmResult::Confirmed);
+        let found = async |email| scene.users.address(email, now()).await.unwrap();
+        assert_eq!(found(&pending).await, Address::Taken(scene.person.id));
+        assert_eq!(found(&before.email).await, Address::Free);
+    });
+}
+
 /// The answers to all tries are lost.
 #[test]
 fn a_transaction_that_was_applied_is_done_although_nobody_heard() {

@@ -8,15 +8,16 @@ use ratchet_core::{
     ids::{SessionId, UserId},
     letter::{Letter, Notice},
     password::PhcHash,
+    registration::{Address, Round},
     time::UnixMillis,
     user::{NameKey, SessionsCut, User, UserStatus},
 };
 use ratchet_store::{
-    Account, NewUser, Registration,
+    Account, NewUser, Registration, Users,
     users::{Deletion, Imported},
 };
 
-use super::{hash, letter, number, text};
+use super::{between, hash, letter, number, proxied, text};
 use crate::support::{
     World,
     mail::Newcomer,
@@ -102,6 +103,100 @@ fn what_has_expired_is_written_over_and_what_has_not_is_kept() {
     });
 }
 
+/// A letter that sends nothing: nobody has the address.
+fn silent() -> Letter {
+    let email = EmailAddress::parse(&Newcomer::new().email).unwrap();
+    Letter::new(Notice::AddressTaken { email }, now(), &random().unwrap())
+}
+
+/// A registration with this address that waits for its confirmation.
+fn waiting(email: &str) -> NewUser {
+    let newcomer = Newcomer { email: email.to_owned(), ..Newcomer::new() };
+    let end = now().plus(Duration::from_secs(1_000));
+    NewUser { expires_at: Some(end.seconds()), ..new_user(&newcomer) }
+}
+
+/// Registers somebody, and somebody else between the reads and the write of that.
+async fn register_late(
+    world: &World,
+    late: &NewUser,
+    meanwhile: impl AsyncFnOnce(),
+) -> Registration {
+    let (client, proxy) = proxied(world).await;
+    let users = Users::new(client, world.stack().data().users_table.as_str());
+    let late = NewUser { user: late.user.clone(), ..waiting(&late.email) };
+    let registering =
+        Box::pin(async move { users.register(&late, |_| silent(), now()).await.unwrap() });
+    between(&proxy, "TransactWriteItems", registering, meanwhile).await
+}
+
+async fn address(world: &World, email: &str) -> Address {
+    world.users().address(&EmailAddress::parse(email).unwrap(), now()).await.unwrap()
+}
+
+#[test]
+fn a_registration_opens_a_round_only_if_there_is_none_by_then() {
+    run(async {
+        let world = World::shared().await;
+        let first = waiting(&Newcomer::new().email);
+        let late = waiting(&first.email);
+        let registered = register_late(world, &late, async || {
+            assert!(world.users().create(&first, now()).await.unwrap());
+        });
+        assert_eq!(registered.await, Registration::Registered);
+        let round = Round::open(first.user.id).join(late.user.id);
+        assert_eq!(address(world, &first.email).await, Address::Awaited(round));
+        let account = world.users().find_account(late.user.id, now()).await.unwrap().unwrap();
+        assert_eq!(account.round, Some(first.user.id));
+    });
+}
+
+#[test]
+fn a_registration_joins_the_round_that_it_has_read_and_no_other() {
+    run(async {
+        let world = World::shared().await;
+        let first = waiting(&Newcomer::new().email);
+        assert!(world.users().create(&first, now()).await.unwrap());
+        let late = waiting(&first.email);
+        // An administrator's user takes the address, which ends the round.
+        let newcomer = Newcomer { email: first.email.clone(), ..Newcomer::new() };
+        let taker = new_user(&newcomer);
+        let registered = register_late(world, &late, async || {
+            assert!(world.users().create(&taker, now()).await.unwrap());
+        });
+        assert_eq!(registered.await, Registration::AddressTaken);
+        assert_eq!(address(world, &first.email).await, Address::Taken(taker.user.id));
+        assert!(world.users().find(late.user.id).await.unwrap().is_none());
+    });
+}
+
+#[test]
+fn a_registration_that_gets_its_address_meanwhile_is_not_deleted_in_part() {
+    run(async {
+        let world = World::shared().await;
+        let person = world
+            .person_with(|new| {
+                new.expires_at = waiting(&new.email).expires_at;
+                new.user.email_confirmed = false;
+            })
+            .await;
+        let read = account(world, &person).await;
+        assert_eq!(read.round, Some(person.id));
+        // As a confirmation leaves it.
+        world.remove_user_attributes(person.id, &["round", "expires_at"]).await;
+        let pointer = format!("email#{}", read.email);
+        let own = [("pk", text(&pointer)), ("user_id", text(&person.id))];
+        world.put_user_item(own.map(|(name, value)| (name.to_owned(), value)).into()).await;
+        assert!(!world.users().delete(Deletion::of(&read), None).await.unwrap());
+        for key in keys(&read) {
+            assert!(world.users_item(&key).await.is_some(), "{key}");
+        }
+        let read = account(world, &person).await;
+        assert!(world.users().delete(Deletion::of(&read), None).await.unwrap());
+        assert_eq!(address(world, read.email.as_str()).await, Address::Free);
+    });
+}
+
 #[test]
 fn a_decoy_is_written_over_another_decoy_and_over_nothing_permanent() {
     run(async {
@@ -110,12 +205,7 @@ fn a_decoy_is_written_over_another_decoy_and_over_nothing_permanent() {
         let there = account(world, &person).await;
         let register = async || {
             let new = NewUser { name_key: there.name_key.clone(), ..new_user(&Newcomer::new()) };
-            let nobody = EmailAddress::parse(&Newcomer::new().email).unwrap();
-            let letter = |_| {
-                let notice = Notice::AddressTaken { email: nobody.clone() };
-                Letter::new(notice, now(), &random().unwrap())
-            };
-            world.users().register(&new, letter, now()).await
+            world.users().register(&new, |_| silent(), now()).await
         };
         for _ in 0..2 {
             assert_eq!(register().await.unwrap(), Registration::NameTaken);

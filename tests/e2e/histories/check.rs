@@ -86,6 +86,8 @@ pub(super) async fn check(world: &World, service: &Service, history: &History) -
                 break answer;
             }
             unheard.push(began_at);
+            // A machine that is too busy for the time limits.
+            tokio::time::sleep(Duration::from_millis(250)).await;
         };
         let window = Duration::from_secs(WINDOW_SECONDS);
         let unheard = unheard.into_iter().any(|began_at| began_at.plus(window) <= now());
@@ -98,7 +100,7 @@ pub(super) async fn check(world: &World, service: &Service, history: &History) -
         if over {
             assert_eq!(status, 401, "session {number} is dead and stays dead");
         } else if !(maybe_over || unforgiven) {
-            assert_eq!(status, 200, "session {number}: its last token is good");
+            assert_eq!(status, 200, "session {number}: its last token is good: {body}");
         }
         assert!(session.generation >= ids(&live).generation, "session {number}");
         assert_eq!(session.revoked.is_some(), status == 401, "session {number}");
@@ -178,6 +180,9 @@ fn check_ends(operations: &[&Operation]) {
             503 => {}
             other => panic!("{other}: {refresh:?}"),
         }
+    }
+    for end in operations.iter().filter(|operation| operation.status == 204) {
+        assert!(end.left_revoked, "a rotation in flight may still be written: {end:?}");
     }
     for theft in operations.iter().filter(|operation| operation.act == Act::Steal) {
         assert!([401, 503].contains(&theft.status), "an old token is accepted: {theft:?}");

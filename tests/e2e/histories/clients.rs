@@ -56,6 +56,9 @@ pub(super) struct Operation {
     pub(super) code: String,
     /// The refresh token of a 200.
     pub(super) token: Option<String>,
+    /// Whether the session's item was revoked when this had just answered. Only then is no rotation
+    /// written any more that read the user before.
+    pub(super) left_revoked: bool,
 }
 
 /// Everything that happened.
@@ -172,6 +175,8 @@ impl Client {
             Act::EndAll => self.service.end_all(&access).await,
         };
         let (ended, ended_at) = (self.stage.clock.fetch_add(1, Ordering::SeqCst), now());
+        let left_revoked = status == 204
+            && world.session(&token).await.is_some_and(|session| session.revoked.is_some());
         let text = |name: &str| body[name].as_str().map(str::to_owned);
         let operation = Operation {
             act,
@@ -184,6 +189,7 @@ impl Client {
             status,
             code: text("code").unwrap_or_default(),
             token: text("refresh_token"),
+            left_revoked,
         };
         self.learn(world, slot, &operation, token).await;
     }

@@ -62,8 +62,14 @@ test('an operation shows its fields and refusals, and can be tried on this stack
   }
   const body = page.locator('rapi-doc textarea').first();
   await body.fill(JSON.stringify({ name: 'ada', password: 'correct horse battery staple' }));
-  await page.locator('rapi-doc').getByRole('button', { name: /^try$/i }).click();
-  await page.locator('rapi-doc').getByText(/Response Status: 200/i).waitFor();
+  const answered = page.locator('rapi-doc').getByText(/Response Status: \D*\d+/);
+  // Hashing on a busy machine may take longer than an answer may.
+  for (let tries = 5; tries; tries -= 1) {
+    await page.locator('rapi-doc').getByRole('button', { name: /^try$/i }).click();
+    await answered.waitFor();
+    if (!/503/.test(await answered.innerText())) break;
+  }
+  assert.match(await answered.innerText(), /\b200\b/);
   assert.doesNotMatch(await page.locator('body').innerText(), /undefined|\[object|NaN/);
   await screenshot(page, 'api');
   assert.deepEqual(page.errors, []);

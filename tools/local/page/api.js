@@ -38,7 +38,9 @@ function look() {
 
 /** A screen reader says what a field is for, as the text beside it does. */
 function name(root) {
-  root.querySelector('nav:not([aria-label])')?.setAttribute('aria-label', 'Operations');
+  // One is within the other.
+  root.querySelector('nav.nav-bar')?.setAttribute('aria-label', 'Operations');
+  root.querySelector('nav.nav-scroll')?.setAttribute('aria-label', 'List of operations');
   for (const field of root.querySelectorAll('input:not([aria-label]), select:not([aria-label]), textarea:not([aria-label])')) {
     const beside = field.closest('td')?.previousElementSibling ?? field.parentElement;
     const text = field.dataset.pname ?? field.placeholder ?? '';

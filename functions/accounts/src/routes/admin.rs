@@ -20,6 +20,17 @@ use serde::Deserialize;
 use super::me::Profile;
 
 /// Shows an account.
+///
+/// The caller needs the role `admin`, both in the access token and now.
+#[cfg_attr(feature = "contract", utoipa::path(
+    get, path = "/users/{id}", operation_id = "showUser",
+    security(("accessToken" = [])),
+    params(UserPath),
+    responses((
+        status = 200, description = "The account", body = Profile, example = Profile::example,
+    )),
+    extensions(("x-refusals" = json!(["session_ended", "forbidden", "not_found"]))),
+))]
 pub(crate) async fn show(
     State(accounts): State<Accounts>,
     Administrator(_): Administrator,
@@ -32,20 +43,13 @@ pub(crate) async fn show(
 /// The request body.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(
-    feature = "contract",
-    derive(schemars::JsonSchema),
-    schemars(rename = "AdministerRequest")
-)]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = AdministerRequest))]
 pub(crate) struct Change {
     #[serde(default, deserialize_with = "optional")]
-    #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
+    #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
     status: Option<UserStatus>,
     #[serde(default, deserialize_with = "optional")]
-    #[cfg_attr(
-        feature = "contract",
-        schemars(with = "ratchet_http::contract::Optional<Vec<String>>")
-    )]
+    #[cfg_attr(feature = "contract", schema(schema_with = optional_roles))]
     roles: Option<Vec<String>>,
 }
 
@@ -65,6 +69,22 @@ impl Change {
 }
 
 /// Disables or enables a user, or sets the roles.
+///
+/// The caller needs the role `admin`, both in the access token and now.
+#[cfg_attr(feature = "contract", utoipa::path(
+    patch, path = "/users/{id}", operation_id = "administerUser",
+    security(("accessToken" = [])),
+    params(UserPath),
+    request_body(content = Change, examples(
+        ("disable" = (summary = "disable", value = json!({"status": "disabled"}))),
+        ("set-roles" = (summary = "set roles", value = json!({"roles": ["reader", "admin"]}))),
+    )),
+    responses((
+        status = 200, description = "The account after the change",
+        body = Profile, example = Profile::example,
+    )),
+    extensions(("x-refusals" = json!(["session_ended", "forbidden", "not_found"]))),
+))]
 pub(crate) async fn change(
     State(accounts): State<Accounts>,
     Administrator(caller): Administrator,
@@ -77,6 +97,15 @@ pub(crate) async fn change(
 }
 
 /// Ends all sessions of a user.
+///
+/// The caller needs the role `admin`, both in the access token and now.
+#[cfg_attr(feature = "contract", utoipa::path(
+    delete, path = "/users/{id}/sessions", operation_id = "endUserSessions",
+    security(("accessToken" = [])),
+    params(UserPath),
+    responses((status = 204, description = "The sessions have ended")),
+    extensions(("x-refusals" = json!(["session_ended", "forbidden", "not_found"]))),
+))]
 pub(crate) async fn end_sessions(
     State(accounts): State<Accounts>,
     Administrator(_): Administrator,
@@ -87,6 +116,15 @@ pub(crate) async fn end_sessions(
 }
 
 /// Deletes a user.
+///
+/// The caller needs the role `admin`, both in the access token and now.
+#[cfg_attr(feature = "contract", utoipa::path(
+    delete, path = "/users/{id}", operation_id = "deleteUser",
+    security(("accessToken" = [])),
+    params(UserPath),
+    responses((status = 204, description = "The user is deleted")),
+    extensions(("x-refusals" = json!(["session_ended", "forbidden", "not_found"]))),
+))]
 pub(crate) async fn delete(
     State(accounts): State<Accounts>,
     Administrator(caller): Administrator,
@@ -94,4 +132,20 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, Problem> {
     accounts.administration().delete(id, caller.user.id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[cfg(feature = "contract")]
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only its description is used")]
+struct UserPath {
+    /// `id` of a user.
+    #[param(example = "01a20c41-e62f-73f0-9ec9-c6907cba724d")]
+    id: String,
+}
+
+#[cfg(feature = "contract")]
+fn optional_roles() -> utoipa::openapi::Schema {
+    let roles = <Vec<String> as utoipa::PartialSchema>::schema();
+    ratchet_http::contract::optional(roles, "All of the user's roles after the change.")
 }

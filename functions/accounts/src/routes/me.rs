@@ -18,9 +18,9 @@ use crate::own::Own;
 
 /// An account as its user and administrators see it.
 #[derive(Serialize)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "Account"))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = Account))]
 pub(crate) struct Profile {
-    #[cfg_attr(feature = "contract", schemars(with = "String"))]
+    #[cfg_attr(feature = "contract", schema(value_type = String))]
     id: UserId,
     name: String,
     email: String,
@@ -28,7 +28,7 @@ pub(crate) struct Profile {
     /// The address that replaces `email` once it is confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_email: Option<String>,
-    #[cfg_attr(feature = "contract", schemars(with = "String"))]
+    #[cfg_attr(feature = "contract", schema(value_type = String))]
     status: UserStatus,
     roles: Vec<String>,
 }
@@ -49,6 +49,14 @@ impl From<Account> for Profile {
 }
 
 /// Shows the caller's account.
+#[cfg_attr(feature = "contract", utoipa::path(
+    get, path = "/users/me", operation_id = "showAccount",
+    security(("accessToken" = [])),
+    responses((
+        status = 200, description = "The account", body = Profile, example = Profile::example,
+    )),
+    extensions(("x-refusals" = json!(["session_ended"]))),
+))]
 pub(crate) async fn show(Own(own): Own) -> Response {
     json(StatusCode::OK, &Profile::from(own.account))
 }
@@ -56,13 +64,11 @@ pub(crate) async fn show(Own(own): Own) -> Response {
 /// The body of a request to change the address.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(
-    feature = "contract",
-    derive(schemars::JsonSchema),
-    schemars(rename = "ChangeEmailRequest")
-)]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = ChangeEmailRequest))]
 pub(crate) struct Change {
+    #[cfg_attr(feature = "contract", schema(value_type = String))]
     email: Private,
+    #[cfg_attr(feature = "contract", schema(value_type = String))]
     password: Private,
 }
 
@@ -71,7 +77,25 @@ impl Describe for Change {
         r#"{"email": "ada@example.com", "password": "…"}, the new address and your password"#;
 }
 
-/// Requests another address. It replaces the current one when it is confirmed.
+/// Requests another address.
+///
+/// It replaces the current one when it is confirmed. The current address is notified.
+#[cfg_attr(feature = "contract", utoipa::path(
+    patch, path = "/users/me", operation_id = "changeEmail",
+    security(("accessToken" = [])),
+    request_body(content = Change, examples(
+        ("another-address" = (summary = "another address", value = json!({
+            "email": "ada@example.org", "password": "correct horse battery staple",
+        }))),
+    )),
+    responses((
+        status = 202, description = "A message follows",
+        body = super::Accepted, example = super::Accepted::new,
+    )),
+    extensions(("x-refusals" = json!([
+        "session_ended", "wrong_password", "too_many_attempts", "account_locked",
+    ]))),
+))]
 pub(crate) async fn change(
     State(accounts): State<Accounts>,
     Own(own): Own,
@@ -87,12 +111,9 @@ pub(crate) async fn change(
 /// The body of a request to delete the account.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(
-    feature = "contract",
-    derive(schemars::JsonSchema),
-    schemars(rename = "DeleteAccountRequest")
-)]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = DeleteAccountRequest))]
 pub(crate) struct Delete {
+    #[cfg_attr(feature = "contract", schema(value_type = String))]
     password: Private,
 }
 
@@ -101,6 +122,22 @@ impl Describe for Delete {
 }
 
 /// Deletes the caller's account.
+#[cfg_attr(feature = "contract", utoipa::path(
+    delete, path = "/users/me", operation_id = "deleteAccount",
+    security(("accessToken" = [])),
+    request_body(content = Delete, examples(
+        ("the-password" = (summary = "the password", value = json!({
+            "password": "correct horse battery staple",
+        }))),
+    )),
+    responses((
+        status = 204,
+        description = "The account is deleted, all sessions have ended, name and address are free",
+    )),
+    extensions(("x-refusals" = json!([
+        "session_ended", "wrong_password", "too_many_attempts", "account_locked",
+    ]))),
+))]
 pub(crate) async fn delete(
     State(accounts): State<Accounts>,
     Own(own): Own,
@@ -108,4 +145,19 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, Problem> {
     accounts.delete_own(&own, &request.password).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[cfg(feature = "contract")]
+impl Profile {
+    pub(crate) fn example() -> Self {
+        Self {
+            id: UserId::from_bytes(0x01a2_0c41_e62f_73f0_9ec9_c690_7cba_724d_u128.to_be_bytes()),
+            name: "ada".to_owned(),
+            email: "ada@example.com".to_owned(),
+            email_confirmed: true,
+            pending_email: None,
+            status: UserStatus::Active,
+            roles: vec!["reader".to_owned()],
+        }
+    }
 }

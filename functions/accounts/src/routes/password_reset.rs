@@ -14,6 +14,17 @@ use serde::Deserialize;
 use super::{Address, accepted};
 
 /// Requests a message with which the password can be reset.
+#[cfg_attr(feature = "contract", utoipa::path(
+    post, path = "/users/password-reset", operation_id = "askReset",
+    request_body(content = Address, examples(
+        ("an-address" = (summary = "an address", value = json!({"email": "ada@example.com"}))),
+    )),
+    responses((
+        status = 202, description = "A message follows, if it is the address of a user",
+        body = super::Accepted, example = super::Accepted::new,
+    )),
+    extensions(("x-refusals" = json!(["too_many_attempts"]))),
+))]
 pub(crate) async fn request(
     State(accounts): State<Accounts>,
     caller: Caller,
@@ -26,21 +37,22 @@ pub(crate) async fn request(
 /// The request body.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(
-    feature = "contract",
-    derive(schemars::JsonSchema),
-    schemars(rename = "ResetPasswordRequest")
-)]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = ResetPasswordRequest))]
 pub(crate) struct Confirm {
     #[serde(default, deserialize_with = "optional")]
+    #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
     token: Option<Private>,
     #[serde(default, deserialize_with = "optional")]
+    #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
     email: Option<Private>,
     /// The user name that the code was sent for: then it counts for no other account.
     #[serde(default, deserialize_with = "optional")]
+    #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
     name: Option<Private>,
     #[serde(default, deserialize_with = "optional")]
+    #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
     code: Option<Private>,
+    #[cfg_attr(feature = "contract", schema(value_type = String))]
     password: Private,
 }
 
@@ -49,6 +61,20 @@ impl Describe for Confirm {
 }
 
 /// Sets a new password and ends all sessions.
+#[cfg_attr(feature = "contract", utoipa::path(
+    post, path = "/users/password-reset/confirm", operation_id = "resetPassword",
+    request_body(content = Confirm, examples(
+        ("from-the-link" = (summary = "from the link", value = json!({
+            "token": "rm1_…", "password": "another horse battery staple",
+        }))),
+        ("a-typed-code" = (summary = "a typed code", value = json!({
+            "email": "ada@example.com", "name": "ada", "code": "012345",
+            "password": "another horse battery staple",
+        }))),
+    )),
+    responses((status = 204, description = "The password is set")),
+    extensions(("x-refusals" = json!(["invalid_proof", "too_many_attempts", "password_refused"]))),
+))]
 pub(crate) async fn confirm(
     State(accounts): State<Accounts>,
     caller: Caller,

@@ -15,17 +15,16 @@ use super::accepted;
 /// The request body. Clients may set nothing else.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(
-    feature = "contract",
-    derive(schemars::JsonSchema),
-    schemars(rename = "RegisterRequest")
-)]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = RegisterRequest))]
 pub(crate) struct Request {
     #[serde(alias = "Name")]
+    #[cfg_attr(feature = "contract", schema(value_type = String))]
     name: Private,
     #[serde(alias = "Email")]
+    #[cfg_attr(feature = "contract", schema(value_type = String))]
     email: Private,
     #[serde(alias = "Password")]
+    #[cfg_attr(feature = "contract", schema(value_type = String))]
     password: Private,
 }
 
@@ -33,7 +32,24 @@ impl Describe for Request {
     const EXPECTED: &'static str = r#"{"name": "…", "email": "…", "password": "…"} and nothing else: a name of 1 to 64 letters, digits and signs other than / : @ < > \, without spaces, and an address such as ada@example.com"#;
 }
 
-/// Registers a user. The response is the same whether or not the name and the address are taken.
+/// Registers a user.
+///
+/// The response is the same whether or not the name and the address are taken; only the message
+/// says so. Where self sign-up is disabled, only administrators can register users.
+#[cfg_attr(feature = "contract", utoipa::path(
+    post, path = "/users", operation_id = "register",
+    request_body(content = Request, examples(("a-user" = (summary = "a user", value = json!({
+        "name": "ada", "email": "ada@example.com", "password": "correct horse battery staple",
+    }))))),
+    responses((
+        status = 202, description = "A message follows",
+        body = super::Accepted, example = super::Accepted::new,
+    )),
+    extensions(("x-refusals" = json!([
+        "password_refused", "too_many_attempts", "missing_access_token", "invalid_access_token",
+        "expired_access_token", "stale_access_token", "session_ended", "forbidden",
+    ]))),
+))]
 pub(crate) async fn handle(
     State(accounts): State<Accounts>,
     administrator: Result<Administrator, Problem>,

@@ -22,35 +22,30 @@ use ratchet_service::{
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-/// The characters of a password, as far as a pattern can say it.
-#[cfg(feature = "contract")]
-const PASSWORD: &str = r"^[^\u0000-\u0008\u000a-\u001f\u007f-\u009f]*$";
-
 /// The request body.
 #[derive(Deserialize)]
-#[cfg_attr(
-    feature = "contract",
-    derive(schemars::JsonSchema),
-    schemars(rename = "AuthenticateRequest")
-)]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = AuthenticateRequest))]
 pub(crate) struct Request {
     /// The user name, in any case and width of its letters.
     #[serde(alias = "Name")]
     name: String,
     /// As it was typed.
     #[serde(alias = "Password")]
-    #[cfg_attr(feature = "contract", schemars(with = "String", length(min = 1, max = 256), regex(pattern = PASSWORD)))]
+    #[cfg_attr(feature = "contract", schema(
+        value_type = String, min_length = 1, max_length = 256,
+        pattern = r"^[^\u0000-\u0008\u000a-\u001f\u007f-\u009f]*$",
+    ))]
     password: Zeroizing<String>,
     /// What the user calls this device, for the list of sessions.
     #[serde(default, deserialize_with = "optional")]
-    #[cfg_attr(feature = "contract", schemars(length(max = 40)))]
+    #[cfg_attr(feature = "contract", schema(max_length = 40))]
     device: Option<String>,
     /// The device token of an earlier response.
     #[serde(default, deserialize_with = "optional")]
     device_token: Option<String>,
     /// Who keeps the refresh token.
     #[serde(default, deserialize_with = "optional")]
-    #[cfg_attr(feature = "contract", schemars(with = "ratchet_http::contract::Optional<Mode>"))]
+    #[cfg_attr(feature = "contract", schema(schema_with = optional_mode))]
     mode: Option<Mode>,
 }
 
@@ -83,7 +78,28 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Signs a user in.
+/// Exchanges a password for a token pair.
+///
+/// Starts a session. With the `mode` `cookie` the refresh token is not in the body, but in a cookie
+/// that no script can read.
+#[cfg_attr(feature = "contract", utoipa::path(
+    post, path = "/authenticate", operation_id = "authenticate",
+    params(ratchet_http::contract::CookieConfirmation),
+    request_body(content = Request, examples(
+        ("a-program" = (summary = "a program", value = json!({
+            "name": "ada", "password": "correct horse battery staple",
+        }))),
+        ("a-browser-application" = (summary = "a browser application", value = json!({
+            "name": "ada", "password": "correct horse battery staple", "device": "Laptop",
+            "mode": "cookie",
+        }))),
+    )),
+    responses((status = 200, response = inline(ratchet_http::contract::FirstTokenPair))),
+    extensions(("x-refusals" = json!([
+        "invalid_credentials", "email_not_confirmed", "forbidden_origin", "too_many_attempts",
+        "account_locked",
+    ]))),
+))]
 pub(crate) async fn handle(
     State(service): State<SignIn>,
     State(log_out): State<LogOut>,
@@ -106,6 +122,12 @@ pub(crate) async fn handle(
             browser.signed_in(&pair, end).await
         }
     })
+}
+
+#[cfg(feature = "contract")]
+fn optional_mode() -> utoipa::openapi::Schema {
+    let mode = <Mode as utoipa::PartialSchema>::schema();
+    ratchet_http::contract::optional(mode, "Who keeps the refresh token.")
 }
 
 #[cfg(test)]

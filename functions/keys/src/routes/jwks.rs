@@ -13,18 +13,34 @@ use serde::Serialize;
 use crate::Public;
 
 #[derive(Serialize)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "JwkSet"))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema))]
 pub(crate) struct JwkSet<'a> {
     /// Public keys (RFC 7517).
     #[cfg_attr(
         feature = "contract",
-        schemars(with = "Vec<std::collections::BTreeMap<String, String>>")
+        schema(value_type = Vec<std::collections::BTreeMap<String, String>>)
     )]
     keys: Vec<&'a PublicJwk>,
 }
 
-/// The public keys of all tokens that may still be valid, and the key that signs next (RFC 7517 §5).
-/// If all keys are symmetric the set is empty: then only this service can verify its tokens.
+/// The public keys (RFC 7517 §5).
+///
+/// Those of all tokens that may still be valid, and the one that signs next. If all keys are
+/// symmetric the set is empty: then only this service can verify its tokens.
+#[cfg_attr(feature = "contract", utoipa::path(
+    get, path = "/.well-known/jwks.json", operation_id = "jwks",
+    params(ratchet_http::contract::IfNoneMatch),
+    responses(
+        (
+            status = 200, description = "May be cached as `Cache-Control` says", body = JwkSet,
+            example = json!({"keys": [{
+                "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": "2026-11",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+            }]}),
+        ),
+        (status = 304, description = "The client's copy is current"),
+    ),
+))]
 pub(crate) async fn keys(
     State(key_ring): State<Arc<KeyRingCache>>,
     State(public): State<Arc<Public>>,

@@ -1,5 +1,8 @@
-//! `GET /.well-known/oauth-authorization-server` (RFC 8414), also under its older name
-//! `openid-configuration` (§5), where API Gateway and other verifiers look for `jwks_uri`.
+//! `GET /.well-known/oauth-authorization-server` (RFC 8414), also as `openid-configuration`, where API
+//! Gateway, Spring and other verifiers look for `jwks_uri`.
+//!
+//! Ratchet is no `OpenID` provider: it has no authorization endpoint, so the document names none, and
+//! it issues no ID tokens. Libraries that read the second name require members about them anyway.
 
 use std::sync::Arc;
 
@@ -12,40 +15,85 @@ use serde::Serialize;
 use crate::Public;
 
 #[derive(Serialize)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "Metadata"))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema))]
 pub(crate) struct Metadata<'a> {
     issuer: &'a str,
     jwks_uri: String,
     token_endpoint: String,
     revocation_endpoint: String,
+    #[cfg_attr(feature = "contract", schema(min_items = 1, max_items = 1))]
     grant_types_supported: [&'static str; 1],
-    /// Mandatory, and empty because there is no authorization endpoint.
-    response_types_supported: [&'static str; 0],
+    /// Required by RFC 8414, which forbids an empty list (§3.2). `none` returns no code and no token.
+    #[cfg_attr(feature = "contract", schema(min_items = 1, max_items = 1))]
+    response_types_supported: [&'static str; 1],
+    /// Required by `OpenID` Connect Discovery 1.0 §3. A user has the same `sub` everywhere.
+    #[cfg_attr(feature = "contract", schema(min_items = 1, max_items = 1))]
+    subject_types_supported: [&'static str; 1],
+    /// Required by the same. Verifiers take the algorithms that they accept from here.
+    id_token_signing_alg_values_supported: Vec<&'static str>,
+    #[cfg_attr(feature = "contract", schema(min_items = 1, max_items = 1))]
     token_endpoint_auth_methods_supported: [&'static str; 1],
+    #[cfg_attr(feature = "contract", schema(min_items = 1, max_items = 1))]
     revocation_endpoint_auth_methods_supported: [&'static str; 1],
     access_token_signing_alg_values_supported: Vec<&'static str>,
 }
 
-/// The URLs of everything. They come from the configured issuer, never from the request.
+/// The URLs of everything (RFC 8414).
+///
+/// They come from the configured issuer, never from the request.
+#[cfg_attr(feature = "contract", utoipa::path(
+    get, path = "/.well-known/oauth-authorization-server", operation_id = "metadata",
+    params(ratchet_http::contract::IfNoneMatch),
+    responses(
+        (
+            status = 200, description = "May be cached as `Cache-Control` says",
+            body = Metadata, example = json!(Metadata::new("https://auth.example.com")),
+        ),
+        (status = 304, description = "The client's copy is current"),
+    ),
+))]
 pub(crate) async fn metadata(
     State(public): State<Arc<Public>>,
     request: HeaderMap,
 ) -> Result<Response, Problem> {
-    let issuer = public.issuer.as_str();
-    let url = |path: &str| format!("{}{path}", issuer.trim_end_matches('/'));
-    let published = SignatureAlgorithm::ALL.into_iter().filter(|one| !one.is_symmetric());
-    let metadata = Metadata {
-        issuer,
-        jwks_uri: url("/.well-known/jwks.json"),
-        token_endpoint: url("/oauth2/token"),
-        revocation_endpoint: url("/oauth2/revoke"),
-        grant_types_supported: ["refresh_token"],
-        response_types_supported: [],
-        token_endpoint_auth_methods_supported: ["none"],
-        revocation_endpoint_auth_methods_supported: ["none"],
-        access_token_signing_alg_values_supported: published
-            .map(SignatureAlgorithm::name)
-            .collect(),
-    };
-    cacheable(&request, &metadata, public.max_age)
+    cacheable(&request, &Metadata::new(&public.issuer), public.max_age)
+}
+
+impl<'a> Metadata<'a> {
+    fn new(issuer: &'a str) -> Self {
+        let url = |path: &str| format!("{}{path}", issuer.trim_end_matches('/'));
+        let published = SignatureAlgorithm::ALL.into_iter().filter(|one| !one.is_symmetric());
+        let algorithms: Vec<_> = published.map(SignatureAlgorithm::name).collect();
+        Self {
+            issuer,
+            jwks_uri: url("/.well-known/jwks.json"),
+            token_endpoint: url("/oauth2/token"),
+            revocation_endpoint: url("/oauth2/revoke"),
+            grant_types_supported: ["refresh_token"],
+            response_types_supported: ["none"],
+            subject_types_supported: ["public"],
+            id_token_signing_alg_values_supported: algorithms.clone(),
+            token_endpoint_auth_methods_supported: ["none"],
+            revocation_endpoint_auth_methods_supported: ["none"],
+            access_token_signing_alg_values_supported: algorithms,
+        }
+    }
+}
+
+/// Describes the same document where verifiers of `OpenID` Connect look for it.
+#[cfg(feature = "contract")]
+pub(crate) struct OpenidConfiguration;
+
+#[cfg(feature = "contract")]
+impl utoipa::Modify for OpenidConfiguration {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        let paths = &mut description.paths.paths;
+        let mut route = paths.get("/.well-known/oauth-authorization-server").cloned();
+        if let Some(operation) = route.as_mut().and_then(|route| route.get.as_mut()) {
+            operation.operation_id = Some("openidConfiguration".to_owned());
+            operation.summary =
+                Some("The same, where verifiers of OpenID Connect look for it.".to_owned());
+        }
+        paths.extend(route.map(|route| ("/.well-known/openid-configuration".to_owned(), route)));
+    }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 /// The response body.
 #[derive(Serialize)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema))]
 pub(crate) struct Health {
     version: &'static str,
     /// The commit that the release was built from; `unknown` in a build by hand.
@@ -24,8 +24,18 @@ pub(crate) struct Health {
 
 /// Shows what is running.
 ///
-/// # Errors
-/// [`Problem::Unavailable`] while there is no key ring.
+/// Calls no other service. It is unavailable while this function has no key ring, and so could not
+/// refresh a session.
+#[cfg_attr(feature = "contract", utoipa::path(
+    get, path = "/health", operation_id = "health",
+    responses((
+        status = 200, description = "This function can refresh sessions", body = Health,
+        example = json!({
+            "version": "0.1.0", "build": "unknown", "function_version": "7",
+            "key_ring_age_seconds": 42,
+        }),
+    )),
+))]
 pub(crate) async fn handle(State(key_ring): State<Arc<KeyRingCache>>) -> Result<Response, Problem> {
     let age = key_ring.age(clock::now()).ok_or(Problem::Unavailable)?;
     let health = Health {

@@ -19,11 +19,11 @@ use zeroize::Zeroizing;
 
 /// The request body.
 #[derive(Deserialize)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "LogoutRequest"))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = LogoutRequest))]
 pub(crate) struct Request {
     /// If it is not in the cookie.
     #[serde(alias = "Refresh_Token", default, deserialize_with = "optional")]
-    #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
+    #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
     refresh_token: Option<Zeroizing<String>>,
 }
 
@@ -37,7 +37,22 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Ends the session of a refresh token, from the body or else from the cookie.
+/// Ends the session of a refresh token.
+///
+/// Takes the refresh token from the body, or else from the cookie. Any token of the session will do,
+/// and the session may have ended already.
+#[cfg_attr(feature = "contract", utoipa::path(
+    post, path = "/logout", operation_id = "logout",
+    params(ratchet_http::contract::CookieConfirmation),
+    request_body(content = Request, examples(
+        ("a-refresh-token" = (summary = "a refresh token", value = json!({
+            "refresh_token": "rt1_AaIMQeYvc_Ce…",
+        }))),
+        ("from-the-cookie" = (summary = "from the cookie", value = json!({}))),
+    )),
+    responses((status = 204, description = "The session has ended")),
+    extensions(("x-refusals" = json!(["forbidden_origin"]))),
+))]
 pub(crate) async fn handle(
     State(service): State<LogOut>,
     browser: Browser,

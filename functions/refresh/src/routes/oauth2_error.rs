@@ -6,7 +6,7 @@ use ratchet_http::json::json;
 use serde::Serialize;
 
 #[derive(Serialize)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "OAuth2Error"))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = OAuth2Error))]
 pub(crate) struct OAuthError {
     error: &'static str,
     error_description: &'static str,

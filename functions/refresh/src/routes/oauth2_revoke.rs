@@ -24,13 +24,9 @@ use super::oauth2_error::OAuthError;
 /// The request body (RFC 7009 §2.1). `token_type_hint` is not needed: only refresh tokens can be
 /// revoked.
 #[derive(Deserialize)]
-#[cfg_attr(
-    feature = "contract",
-    derive(schemars::JsonSchema),
-    schemars(rename = "OAuth2RevokeRequest")
-)]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = OAuth2RevokeRequest))]
 pub(crate) struct Request {
-    #[cfg_attr(feature = "contract", schemars(with = "String", length(min = 1)))]
+    #[cfg_attr(feature = "contract", schema(value_type = String, min_length = 1))]
     token: Zeroizing<String>,
 }
 
@@ -44,8 +40,29 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Ends the session of a refresh token. An invalid token counts as revoked (RFC 7009 §2.2). A live
-/// access token does not, because it stays valid (§2.2.1).
+/// Ends the session of a refresh token (RFC 7009).
+///
+/// An invalid token counts as revoked (§2.2). A live access token does not, because it stays valid
+/// (§2.2.1).
+#[cfg_attr(feature = "contract", utoipa::path(
+    post, path = "/oauth2/revoke", operation_id = "oauth2Revoke",
+    request_body(
+        content = Request, content_type = "application/x-www-form-urlencoded",
+        examples(("a-refresh-token" = (summary = "a refresh token", value = json!({
+            "token": "rt1_AaIMQeYvc_Ce…",
+        })))),
+    ),
+    responses(
+        (status = 200, description = "The session has ended, or there was none"),
+        (
+            status = 400, description = "A refusal (RFC 7009 §2.2.1)", body = OAuthError,
+            example = json!({
+                "error": "unsupported_token_type",
+                "error_description": "only refresh tokens can be revoked",
+            }),
+        ),
+    ),
+))]
 pub(crate) async fn handle(
     State(service): State<LogOut>,
     State(verifier): State<AccessTokenVerifier>,

@@ -21,21 +21,17 @@ use super::oauth2_error::OAuthError;
 
 /// The request body (RFC 6749 §6). `client_id` is neither needed nor read.
 #[derive(Deserialize)]
-#[cfg_attr(
-    feature = "contract",
-    derive(schemars::JsonSchema),
-    schemars(rename = "OAuth2TokenRequest")
-)]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = OAuth2TokenRequest))]
 pub(crate) struct Request {
     /// `refresh_token`.
     #[serde(default, deserialize_with = "optional")]
     grant_type: Option<String>,
     #[serde(default, deserialize_with = "optional")]
-    #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
+    #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
     refresh_token: Option<Zeroizing<String>>,
     /// No session has scopes, so none can be asked for.
     #[serde(default, deserialize_with = "optional")]
-    #[cfg_attr(feature = "contract", schemars(length(max = 0)))]
+    #[cfg_attr(feature = "contract", schema(pattern = "^$"))]
     scope: Option<String>,
 }
 
@@ -49,8 +45,26 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Exchanges a refresh token for the next token pair. All other grants are refused. RFC 9700 §2.4
-/// forbids the password grant; `/authenticate` is for first-party clients only.
+/// Exchanges a refresh token for the next token pair (RFC 6749 §6).
+///
+/// All other grants are refused. RFC 9700 §2.4 forbids the password grant; `/authenticate` is for
+/// first-party clients only.
+#[cfg_attr(feature = "contract", utoipa::path(
+    post, path = "/oauth2/token", operation_id = "oauth2Token",
+    request_body(
+        content = Request, content_type = "application/x-www-form-urlencoded",
+        examples(("a-refresh-token" = (summary = "a refresh token", value = json!({
+            "grant_type": "refresh_token", "refresh_token": "rt1_AaIMQeYvc_Ce…",
+        })))),
+    ),
+    responses(
+        (status = 200, response = inline(ratchet_http::contract::NextTokenPair)),
+        (
+            status = 400, description = "A refusal (RFC 6749 §5.2)", body = OAuthError,
+            example = json!({"error": "invalid_grant", "error_description": "revoked"}),
+        ),
+    ),
+))]
 pub(crate) async fn handle(
     State(service): State<Refresh>,
     caller: Caller,

@@ -20,15 +20,15 @@ use zeroize::Zeroizing;
 
 /// The request body.
 #[derive(Deserialize)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "RefreshRequest"))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = RefreshRequest))]
 pub(crate) struct Request {
     /// If it is not in the cookie.
     #[serde(alias = "Refresh_Token", default, deserialize_with = "optional")]
-    #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
+    #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
     refresh_token: Option<Zeroizing<String>>,
     /// The access token of the same session. It may have expired.
     #[serde(alias = "Access_Token", default, deserialize_with = "optional")]
-    #[cfg_attr(feature = "contract", schemars(with = "Option<String>"))]
+    #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
     access_token: Option<Zeroizing<String>>,
 }
 
@@ -43,7 +43,26 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Exchanges a refresh token, from the body or else from the cookie, for the next token pair.
+/// Exchanges a refresh token for the next token pair.
+///
+/// Takes the refresh token from the body, or else from the cookie. After a 503 or a lost response,
+/// send the same token again: it leads to the live one.
+#[cfg_attr(feature = "contract", utoipa::path(
+    post, path = "/refresh", operation_id = "refresh",
+    params(ratchet_http::contract::CookieConfirmation),
+    request_body(content = Request, examples(
+        ("a-refresh-token" = (summary = "a refresh token", value = json!({
+            "refresh_token": "rt1_AaIMQeYvc_Ce…",
+        }))),
+        ("from-the-cookie" = (summary = "from the cookie", value = json!({}))),
+    )),
+    responses((status = 200, response = inline(ratchet_http::contract::NextTokenPair))),
+    extensions(("x-refusals" = json!([
+        "missing_refresh_token", "malformed", "access_token_mismatch", "expired_idle",
+        "expired_absolute", "reuse_detected", "revoked", "user_disabled", "unknown", "elsewhere",
+        "forbidden_origin",
+    ]))),
+))]
 pub(crate) async fn handle(
     State(service): State<Refresh>,
     State(log_out): State<LogOut>,

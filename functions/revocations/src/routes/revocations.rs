@@ -12,7 +12,24 @@ use ratchet_store::{EndsCache, KeyRingCache};
 /// The media type of a JWT (RFC 7519 §10.3.1).
 const JWT: &str = "application/jwt";
 
-/// The list, signed like access tokens, or a 304 if the client has it. 404 unless it is enabled.
+/// The sessions that ended lately.
+///
+/// A JWT of the type `revocations+jwt`, signed like access tokens. For every session that ended
+/// between `since` and `iat`, `ended` has the first 16 bytes of the SHA-256 of its id (`sid`) in
+/// base64url. Access tokens issued before `since` count as expired. There is no list unless the
+/// deployment enables it.
+#[cfg_attr(feature = "contract", utoipa::path(
+    get, path = "/.well-known/revocations", operation_id = "revocations",
+    params(ratchet_http::contract::IfNoneMatch),
+    responses(
+        (
+            status = 200, description = "May be cached for 15 s",
+            body = String, content_type = JWT, example = "eyJ0eXAiOiJyZXZvY2F0…",
+        ),
+        (status = 304, description = "The client's copy is current"),
+    ),
+    extensions(("x-refusals" = json!(["not_found"]))),
+))]
 pub(crate) async fn list(
     State(key_ring): State<Arc<KeyRingCache>>,
     State(ends): State<Option<Arc<EndsCache>>>,

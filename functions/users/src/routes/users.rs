@@ -23,52 +23,54 @@ const MAX_LIMIT: u8 = 100;
 const MAX_CURSOR: usize = 1_023;
 
 #[derive(Debug, Deserialize)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "contract", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 pub(crate) struct Page {
     /// The number of users of a page.
     #[serde(default, deserialize_with = "optional")]
     #[cfg_attr(
         feature = "contract",
-        schemars(with = "i32", range(min = 1, max = MAX_LIMIT), extend("default" = DEFAULT_LIMIT))
+        param(value_type = Option<u8>, minimum = 1, maximum = 100, default = json!(DEFAULT_LIMIT))
     )]
     limit: Option<String>,
     /// `next_cursor` of the previous page.
     #[serde(default, deserialize_with = "optional")]
-    #[cfg_attr(feature = "contract", schemars(with = "String"))]
     cursor: Option<String>,
     /// How the names begin.
     #[serde(default, deserialize_with = "optional")]
-    #[cfg_attr(feature = "contract", schemars(with = "String"))]
     name: Option<String>,
 }
 
 #[derive(Serialize)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "UserPage"))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = UserPage))]
 pub(crate) struct Body {
     users: Vec<Entry>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     /// For the next page. Absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
 
 #[derive(Serialize)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "UserEntry"))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = UserEntry))]
 struct Entry {
-    #[cfg_attr(feature = "contract", schemars(with = "String"))]
+    #[cfg_attr(feature = "contract", schema(value_type = String))]
     id: UserId,
     name: String,
     #[serde(flatten)]
+    #[cfg_attr(feature = "contract", schema(value_type = Details))]
     for_administrators: Option<Details>,
 }
 
 /// What only administrators see.
 #[derive(Serialize)]
-#[cfg_attr(feature = "contract", derive(schemars::JsonSchema), schemars(rename = "UserDetails"))]
+#[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = UserDetails))]
 struct Details {
+    #[cfg_attr(feature = "contract", schema(required = false))]
     email: String,
+    #[cfg_attr(feature = "contract", schema(required = false))]
     email_confirmed: bool,
-    #[cfg_attr(feature = "contract", schemars(with = "String"))]
+    #[cfg_attr(feature = "contract", schema(required = false, value_type = String))]
     status: UserStatus,
+    #[cfg_attr(feature = "contract", schema(required = false))]
     roles: Vec<String>,
 }
 
@@ -107,7 +109,22 @@ impl Page {
     }
 }
 
-/// Lists users in name order, a page at a time. Administrators see more of each.
+/// Lists users in name order, a page at a time.
+///
+/// Administrators see more of each.
+#[cfg_attr(feature = "contract", utoipa::path(
+    get, path = "/users", operation_id = "listUsers",
+    security(("accessToken" = [])),
+    params(Page),
+    responses((
+        status = 200, description = "A page of users", body = Body,
+        example = json!({
+            "users": [{"id": "01a20c41-e62f-73f0-9ec9-c6907cba724d", "name": "ada"}],
+            "next_cursor": "YWRh",
+        }),
+    )),
+    extensions(("x-refusals" = json!(["forbidden"]))),
+))]
 pub(crate) async fn list(
     State(service): State<UserList>,
     Bearer(claims): Bearer,

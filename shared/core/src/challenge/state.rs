@@ -46,14 +46,14 @@ pub struct Message {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Met {
     /// What was presented.
-    pub by: Presented,
+    pub by: MessageSecret,
     /// When the message would have expired.
     pub expires_at: UnixSeconds,
 }
 
 /// The half of a message that was presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presented {
+pub enum MessageSecret {
     /// Its token.
     Token(SecretHash),
     /// Its code.
@@ -138,23 +138,23 @@ impl Challenge {
                 .messages
                 .iter()
                 .find(|message| message.hashes.token == *token)
-                .map(|message| (message, Presented::Token(*token))),
+                .map(|message| (message, MessageSecret::Token(*token))),
             Proof::Code(codes) => good
                 .messages
                 .iter()
                 .max_by_key(|message| message.letter)
                 .filter(|newest| codes.contains(&newest.hashes.code))
-                .map(|newest| (newest, Presented::Code(newest.hashes.code))),
+                .map(|newest| (newest, MessageSecret::Code(newest.hashes.code))),
         };
         if let Some((message, by)) = met {
             let met = Some(Met { by, expires_at: message.expires_at });
             return Judgement::Meets(Self { met, ..self.used_up(now) });
         }
         match (good.met.map(|met| met.by), proof) {
-            (Some(Presented::Token(by)), Proof::Token(token)) if by == *token => {
+            (Some(MessageSecret::Token(by)), Proof::Token(token)) if by == *token => {
                 Judgement::MetBefore
             }
-            (Some(Presented::Code(by)), Proof::Code(codes)) if codes.contains(&by) => {
+            (Some(MessageSecret::Code(by)), Proof::Code(codes)) if codes.contains(&by) => {
                 Judgement::MetBefore
             }
             _ => Judgement::Invalid,

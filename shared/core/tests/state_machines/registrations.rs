@@ -34,6 +34,16 @@ enum Purpose {
     Reset,
 }
 
+impl Purpose {
+    /// The place of its challenge.
+    const fn place(self) -> usize {
+        match self {
+            Self::Confirm => 0,
+            Self::Reset => 1,
+        }
+    }
+}
+
 /// How a message is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
@@ -179,7 +189,7 @@ fn letter_id(letter: usize, written_at: u64) -> LetterId {
 fn code_hash(user: usize, purpose: Purpose, code: u8) -> CodeHash {
     let mut bytes = [code; 32];
     bytes[..16].copy_from_slice(id(user).as_bytes());
-    bytes[16] = purpose as u8;
+    bytes[16] = u8::try_from(purpose.place()).unwrap();
     CodeHash::from_bytes(bytes)
 }
 
@@ -302,7 +312,7 @@ impl World {
             }
             Task::Send { letter } => {
                 let (user, purpose, _) = self.letters[letter];
-                Read::Challenge(self.users[user].challenges[purpose as usize].clone())
+                Read::Challenge(self.users[user].challenges[purpose.place()].clone())
             }
             Task::Use { mail, by } => {
                 let mail = self.mails[mail];
@@ -321,7 +331,7 @@ impl World {
                 let Some(user) = user else { return Read::Nothing };
                 let mut read = self.see(user, purpose, proof(user), then);
                 if let Read::Account(seen) = &mut read {
-                    let sent = &self.users[mail.user].challenges[purpose as usize];
+                    let sent = &self.users[mail.user].challenges[purpose.place()];
                     let is_good =
                         matches!(sent.judge(&proof(mail.user), at(then)), Judgement::Meets(_));
                     let is_listed = seen.address.users().contains(&Some(id(mail.user)));
@@ -333,7 +343,7 @@ impl World {
     }
 
     fn see(&self, user: usize, purpose: Purpose, proof: Proof, then: u64) -> Read {
-        let challenge = self.users[user].challenges[purpose as usize].clone();
+        let challenge = self.users[user].challenges[purpose.place()].clone();
         let User { round, confirmed, .. } = self.users[user];
         Read::Account(Seen {
             user,
@@ -358,7 +368,7 @@ impl World {
         let judged: Vec<Judgement> = users
             .iter()
             .map(|user| {
-                self.users[*user].challenges[purpose as usize].judge(&proof(*user), at(then))
+                self.users[*user].challenges[purpose.place()].judge(&proof(*user), at(then))
             })
             .collect();
         let chosen = if self.has(Mistake::FirstThatMeets) {
@@ -383,7 +393,7 @@ impl World {
                                 self.check_confirmed(user, self.mails[mail], by, seen, then);
                             }
                             (Answer::Refused, Read::Account(seen)) => {
-                                self.check_refused(seen, then)
+                                self.check_refused(seen, then);
                             }
                             _ => {}
                         }
@@ -455,7 +465,7 @@ impl World {
         let (letter, life) = (letter_id(letter, written_at), Duration::from_secs(LIFE));
         let opening = Challenge::open(Some(read), &email(), letter, &[hashes], life, at(then));
         let Some(Opening::Write { challenge, .. }) = opening else { return true };
-        let kept = &mut self.users[user].challenges[purpose as usize];
+        let kept = &mut self.users[user].challenges[purpose.place()];
         if kept != read {
             return false;
         }
@@ -485,7 +495,7 @@ impl World {
         let may = round.is_none() || address.may_be_confirmed_by(id(user), round);
         let is_listed = !self.has(Mistake::OnlyListed) || address.users().contains(&Some(id(user)));
         let may = may && is_listed || self.has(Mistake::AnyRound);
-        let is_unchanged = self.users[user].challenges[purpose as usize] == *challenge;
+        let is_unchanged = self.users[user].challenges[purpose.place()] == *challenge;
         if !may || !is_unchanged || self.names.get(&name) != Some(&user) {
             let is_lost = round.is_some_and(|round| match self.address {
                 Address::Taken(_) if self.has(Mistake::LostToItself) => true,
@@ -505,10 +515,10 @@ impl World {
             }
         }
         let account = &mut self.users[user];
-        account.challenges[purpose as usize] = met;
+        account.challenges[purpose.place()] = met;
         if purpose == Purpose::Reset {
-            account.challenges[Purpose::Confirm as usize] =
-                account.challenges[Purpose::Confirm as usize].used_up(at(then));
+            account.challenges[Purpose::Confirm.place()] =
+                account.challenges[Purpose::Confirm.place()].used_up(at(then));
         }
         (account.confirmed, account.expires_at, account.round) = (true, None, None);
         Some(Answer::Confirmed(user))
@@ -530,7 +540,7 @@ impl World {
     /// What has confirmed a user already is not refused.
     fn check_refused(&self, seen: &Seen, then: u64) {
         let user = &self.users[seen.user];
-        let challenge = &user.challenges[seen.purpose as usize];
+        let challenge = &user.challenges[seen.purpose.place()];
         let is_done = challenge.judge(&seen.proof, at(then)) == Judgement::MetBefore;
         assert!(!is_done || !user.confirmed || user.deleted, "{seen:?}");
     }
@@ -549,7 +559,7 @@ impl World {
             .collect();
         // Those who wait, whoever registered after them.
         for user in waiting {
-            world.clone().is_confirmed(user);
+            world.clone().expect_confirmed(user);
         }
         // And a new registration, unless somebody has the address who reads its mail, or for whom
         // an administrator answers.
@@ -563,10 +573,10 @@ impl World {
         let read = world.read(Task::Register { name }, now);
         assert!(world.register(name, now, &read), "{world:?}");
         assert_eq!(world.users.len(), user + 1, "the owner of the address cannot register");
-        world.is_confirmed(user);
+        world.expect_confirmed(user);
     }
 
-    fn is_confirmed(mut self, user: usize) {
+    fn expect_confirmed(mut self, user: usize) {
         let (now, name) = (self.now, self.users[user].name);
         self.letters.push((user, Purpose::Confirm, now));
         let letter = self.letters.len() - 1;

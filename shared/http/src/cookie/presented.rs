@@ -8,9 +8,6 @@ use zeroize::Zeroizing;
 
 use super::kind::Kind;
 
-/// How many tokens of a request count. A browser has one, and seldom two.
-const MAX: usize = 8;
-
 /// A refresh token in a cookie. Nothing of it has been verified.
 pub(super) struct PresentedToken {
     pub(super) name: String,
@@ -31,7 +28,6 @@ impl PresentedToken {
         let mut tokens: Vec<_> =
             cookies.filter_map(|cookie| Self::read(cookie.trim_ascii(), kind)).collect();
         tokens.sort_by_key(|token| Reverse((token.session_id, token.generation)));
-        tokens.truncate(MAX);
         tokens
     }
 

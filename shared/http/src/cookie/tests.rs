@@ -114,7 +114,7 @@ async fn refresh(
 ) -> (u16, Vec<String>, Vec<u8>) {
     let number = |text: &str| {
         let read = UnverifiedRefreshToken::read(text).unwrap();
-        (0..10).find(|number| session(*number) == read.session_id).unwrap()
+        (0..50).find(|number| session(*number) == read.session_id).unwrap()
     };
     let ended = RefCell::new(Vec::new());
     let ask = |text: Zeroizing<String>| {
@@ -364,8 +364,29 @@ fn the_cookie_is_out_of_reach_for_scripts_other_sites_and_other_hosts() {
 async fn a_request_with_very_many_tokens_costs_no_more_than_one_with_a_few() {
     let cookies: Vec<_> = (0..40).map(|number| cookie(number, 4)).collect();
     let browser = deployed(&cookies);
-    assert_eq!(browser.tokens.len(), 8);
-    assert_eq!(browser.tokens[0].session_id, session(39));
+    let answers: Vec<_> =
+        (0..40).map(|number| (number, refused(InvalidAttempt::Revoked))).collect();
+    let (status, deleted_cookies, _) = refresh(&browser, &answers, &[]).await;
+    let newest: Vec<_> = (32..40).rev().map(|number| deleted(&name(number))).collect();
+    assert_eq!((status, deleted_cookies), (401, newest));
+    let (status, _, ended) = refresh(&deployed(&cookies), &[(39, Answer::Rotated)], &[]).await;
+    assert_eq!((status, ended), (200, (31..39).rev().collect()));
+    let sessions = RefCell::new(Vec::new());
+    let end = |text: Zeroizing<String>| {
+        sessions.borrow_mut().push(text);
+        std::future::ready(Ok(true))
+    };
+    assert!(browser.log_out(end).await.is_ok());
+    assert_eq!(sessions.borrow().len(), MAX);
+}
+
+#[tokio::test]
+async fn tokens_of_another_deployment_at_the_same_host_do_not_matter() {
+    let cookies: Vec<_> = (0..40).map(|number| cookie(number, 4)).collect();
+    let mut answers = vec![(0, Answer::Rotated)];
+    answers.extend((1..40).map(|number| (number, refused(InvalidAttempt::Malformed))));
+    let answer = refresh(&deployed(&cookies), &answers, &[]).await;
+    assert_eq!((answer.0, &answer.1[answer.1.len() - 1]), (200, &live(0, 5)));
 }
 
 #[test]

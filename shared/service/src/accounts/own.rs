@@ -9,6 +9,8 @@ use ratchet_core::{
     letter::Notice,
     password::{Password, PasswordRule, PhcHash, Verdict},
     session::RevocationReason,
+    time::UnixMillis,
+    user::UserStatus,
 };
 use ratchet_store::{Account, users::Deletion};
 
@@ -19,7 +21,7 @@ use crate::{
     clock,
     events::{AccountChange, SecurityEvent, record},
     fault::from_faults,
-    throttle::{AttemptError, Counter, Throttled},
+    throttle::{AttemptError, AttemptScope, Throttled},
 };
 
 /// How long a request that changed the password is recognised when it comes again.
@@ -117,6 +119,35 @@ impl Accounts {
         Ok(())
     }
 
+    /// Whether a password change has come again after it ended its own session: its answer was lost.
+    ///
+    /// # Security
+    /// Attempts are counted for the session, before anything is hashed. So a token of an ended session
+    /// is no way to guess the password.
+    ///
+    /// # Errors
+    /// [`OwnAccountError::Throttled`] or a fault.
+    pub async fn has_changed_password(
+        &self,
+        claims: &Claims,
+        typed_new: &str,
+    ) -> Result<bool, OwnAccountError> {
+        let now = clock::now();
+        let Some(account) = self.users.find_account(claims.sub, now).await? else {
+            return Ok(false);
+        };
+        if account.user.status != UserStatus::Active || !was_cut_lately(&account, now) {
+            return Ok(false);
+        }
+        let Ok(password) = Password::typed(typed_new) else { return Ok(false) };
+        let counter = self.limiter.record_attempt(AttemptScope::Session(claims.sid), now).await?;
+        if self.hashing.verify(password, account.password_hash).await? == Verdict::Wrong {
+            return Ok(false);
+        }
+        self.limiter.take_back(&counter).await;
+        Ok(true)
+    }
+
     /// Asks for another address. It replaces the current one when it is confirmed; the current one
     /// is notified.
     ///
@@ -134,7 +165,7 @@ impl Accounts {
         source_ip: Option<IpAddr>,
     ) -> Result<(), OwnAccountError> {
         // Each request may send a message to another stranger.
-        self.limiter.record_attempt(Counter::AccountRequests(source_ip), clock::now()).await?;
+        self.limiter.record_attempt(AttemptScope::AccountRequests(source_ip), clock::now()).await?;
         self.check_password(own, password).await?;
         let Account { user, password_hash: proved, .. } = &own.account;
         let now = clock::now();
@@ -197,10 +228,9 @@ impl Accounts {
     /// Whether this session set this very password a moment ago: then the request that set it has
     /// come again, because its answer was lost.
     async fn has_just_set(&self, own: &OwnAccount, typed: &str) -> Result<bool, Fault> {
-        let cut = own.account.user.cut.filter(|cut| cut.spared == Some(own.claims.sid));
-        let lately = cut.is_some_and(|cut| clock::now() < cut.valid_after.plus(JUST_NOW));
+        let spared = own.account.user.cut.and_then(|cut| cut.spared);
         let Ok(password) = Password::typed(typed) else { return Ok(false) };
-        if !lately {
+        if spared != Some(own.claims.sid) || !was_cut_lately(&own.account, clock::now()) {
             return Ok(false);
         }
         let stored = own.account.password_hash.clone();
@@ -212,11 +242,16 @@ impl Accounts {
     async fn check_password(&self, own: &OwnAccount, typed: &str) -> Result<(), OwnAccountError> {
         // Nobody has an invalid password.
         let password = Password::typed(typed).map_err(|_| OwnAccountError::WrongPassword)?;
-        let counter = Counter::Session(own.claims.sid);
-        let counter = self.limiter.record_attempt(counter, clock::now()).await?;
+        let scope = AttemptScope::Session(own.claims.sid);
+        let counter = self.limiter.record_attempt(scope, clock::now()).await?;
         match self.hashing.verify(password, own.account.password_hash.clone()).await? {
             Verdict::Wrong => Err(OwnAccountError::WrongPassword),
             Verdict::Right | Verdict::RightButCheap => Ok(self.limiter.reset(&counter).await?),
         }
     }
+}
+
+/// Whether sessions of the user ended a moment ago, as a password change ends them.
+fn was_cut_lately(account: &Account, now: UnixMillis) -> bool {
+    account.user.cut.is_some_and(|cut| now < cut.valid_after.plus(JUST_NOW))
 }

@@ -18,7 +18,7 @@ use super::Accounts;
 use crate::{
     Fault,
     fault::from_faults,
-    throttle::{AttemptError, Counter, RecordedAttempt, Throttled},
+    throttle::{AttemptError, AttemptScope, RecordedAttempt, Throttled},
 };
 
 /// What a client presents from a message.
@@ -129,14 +129,14 @@ impl Accounts {
                     return Err(EvidenceError::Invalid);
                 }
                 let MailToken { purpose, user_id, secret } = token;
-                let counter = Counter::AccountRequests(source_ip);
-                let request = self.limiter.record_attempt(counter, now).await?;
+                let scope = AttemptScope::AccountRequests(source_ip);
+                let request = self.limiter.record_attempt(scope, now).await?;
                 Ok(CountedProof { purpose, user_id, proof: Proof::Token(secret.hash()), request })
             }
             Evidence::Code { email, name, code } => {
                 let purpose = purposes.first().copied().ok_or(EvidenceError::Invalid)?;
-                let counter = Counter::AccountRequests(source_ip);
-                let request = self.limiter.record_attempt(counter, now).await?;
+                let scope = AttemptScope::AccountRequests(source_ip);
+                let request = self.limiter.record_attempt(scope, now).await?;
                 let proof = |user_id| {
                     let keys = ring.tag_keys(now.seconds());
                     let hashes = keys.map(|key| code.hash(purpose, user_id, key)).collect();

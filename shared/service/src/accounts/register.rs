@@ -17,7 +17,7 @@ use crate::{
     Fault, clock,
     events::{AccountChange, SecurityEvent, record},
     fault::from_faults,
-    throttle::{AttemptError, Counter, Throttled},
+    throttle::{AttemptError, AttemptScope, Throttled},
 };
 
 /// Characters that a new name must not contain.
@@ -103,7 +103,7 @@ impl Accounts {
         let password =
             self.check_new_password(password, about).map_err(RegisterError::PasswordRefused)?;
         if administrator.is_none() {
-            self.limiter.record_attempt(Counter::AccountRequests(source_ip), now).await?;
+            self.limiter.record_attempt(AttemptScope::AccountRequests(source_ip), now).await?;
         }
         // An unconfirmed registration expires, so it cannot reserve a name forever.
         let may_expire = self.policy.require_confirmed_email && administrator.is_none();

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ratchet_core::{device_token::DeviceToken, time::UnixMillis, user::User};
 
-use crate::throttle::{AttemptError, AttemptLimiter, Counter, RecordedAttempt, Throttled};
+use crate::throttle::{AttemptError, AttemptLimiter, AttemptScope, RecordedAttempt, Throttled};
 
 /// A counted attempt. Whether its device token counts shows when the user has been read.
 pub(super) struct Admission {
@@ -38,11 +38,13 @@ impl Admission {
         source: Option<IpAddr>,
         now: UnixMillis,
     ) -> Result<Self, AttemptError> {
-        let network = limiter.record_attempt(Counter::Network(source), now).await?;
+        let network = limiter.record_attempt(AttemptScope::Network(source), now).await?;
         let attempt = match device {
-            None => Attempt::Stranger(limiter.record_attempt(Counter::Account(name), now).await?),
+            None => {
+                Attempt::Stranger(limiter.record_attempt(AttemptScope::Account(name), now).await?)
+            }
             Some(device) => {
-                let counter = Counter::Device(device.device_id);
+                let counter = AttemptScope::Device(device.device_id);
                 match limiter.record_attempt(counter, now).await {
                     Ok(key) => Attempt::Device(device, Ok(key)),
                     Err(AttemptError::Throttled(throttled)) => {
@@ -73,7 +75,7 @@ impl Admission {
                 if user.is_some_and(|user| device.knows(user)) {
                     counted.map_err(AttemptError::Throttled)?
                 } else {
-                    limiter.record_attempt(Counter::Account(name), now).await?
+                    limiter.record_attempt(AttemptScope::Account(name), now).await?
                 }
             }
         };

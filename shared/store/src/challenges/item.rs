@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ratchet_core::{
-    challenge::{Challenge, CodeHash, Hashes, Message, Met, Presented, Purpose},
+    challenge::{Challenge, CodeHash, Hashes, Message, MessageSecret, Met, Purpose},
     email::EmailAddress,
     ids::{LetterId, UserId},
     secret::SecretHash,
@@ -42,8 +42,8 @@ pub(super) fn from_challenge(key: String, challenge: &Challenge, revision: u64) 
     }
     if let Some(met) = challenge.met {
         let (name, hash) = match met.by {
-            Presented::Token(token) => ("token", binary(token.as_bytes())),
-            Presented::Code(code) => ("code", binary(code.as_bytes())),
+            MessageSecret::Token(token) => ("token", binary(token.as_bytes())),
+            MessageSecret::Code(code) => ("code", binary(code.as_bytes())),
         };
         let met = [(name, hash), (EXPIRES_AT, number(met.expires_at.get()))];
         set(MET, map(met));
@@ -95,8 +95,8 @@ fn to_message(message: &Reader<'_>) -> Result<Message, StoreError> {
 
 fn to_met(met: &Reader<'_>) -> Result<Met, StoreError> {
     let by = match met.optional_bytes("token")? {
-        Some(token) => Presented::Token(SecretHash::from_bytes(token)),
-        None => Presented::Code(CodeHash::from_bytes(met.bytes("code")?)),
+        Some(token) => MessageSecret::Token(SecretHash::from_bytes(token)),
+        None => MessageSecret::Code(CodeHash::from_bytes(met.bytes("code")?)),
     };
     Ok(Met { by, expires_at: UnixSeconds::new(met.number(EXPIRES_AT)?) })
 }
@@ -125,8 +125,8 @@ mod tests {
             messages: vec![message(1), message(7)],
             ..Challenge::default()
         };
-        let by_token = Presented::Token(SecretHash::from_bytes([9; 32]));
-        let by_code = Presented::Code(CodeHash::from_bytes([9; 32]));
+        let by_token = MessageSecret::Token(SecretHash::from_bytes([9; 32]));
+        let by_code = MessageSecret::Code(CodeHash::from_bytes([9; 32]));
         let met = |by| Challenge {
             met: Some(Met { by, expires_at }),
             used_up_to: Some(UnixMillis::new(1_780_000_000_123)),

@@ -102,14 +102,20 @@ impl Issuer {
 
     /// An access token for a demo user.
     pub(crate) async fn sign_in(&self) -> String {
+        self.tokens().await.0
+    }
+
+    /// An access token and a refresh token for a demo user.
+    pub(crate) async fn tokens(&self) -> (String, String) {
         let body = json!({"name": "ada", "password": "correct horse battery staple"});
         let url = format!("{}/authenticate", self.stack.base_url());
         let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
         let answer: Value = answer.json().await.unwrap();
-        let token = answer["access_token"].as_str().unwrap().to_owned();
+        let text = |name: &str| answer[name].as_str().unwrap().to_owned();
+        let token = text("access_token");
         let (_, claims) = super::adversarial::parts(&token);
         claims["sub"].as_str().unwrap().clone_into(&mut self.user_id.lock().unwrap());
-        token
+        (token, text("refresh_token"))
     }
 
     pub(crate) fn user_id(&self) -> String {

@@ -100,3 +100,14 @@ async fn every_verifier_accepts_tokens_of_the_local_stack_as_it_starts() {
         assert!(verdicts[1].starts_with("refused"), "{name} of an expired token: {}", verdicts[1]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_openid_client_refreshes_and_revokes_knowing_the_issuer_only() {
+    let _turn = TURN.lock().await;
+    let fixture = Fixture::start().await;
+    let issuer = Issuer::start(&fixture, SignatureAlgorithm::Es256).await;
+    let (_, refresh_token) = issuer.tokens().await;
+    if let Some(error) = verifiers::openid_client(&fixture, &issuer, &refresh_token).await {
+        assert_eq!(error, "invalid_grant");
+    }
+}

@@ -27,25 +27,25 @@ impl Verifiers {
         let mut programs = BTreeMap::new();
         programs.insert("Rust", vec![example(fixture, "verify").await.into()]);
         install_python(fixture).await;
-        let script = interop.join("python/verify.py");
-        programs.insert("PyJWT", vec![fixture.python().into(), script.into()]);
-        if available("node", &["--version"], (20, 0)).await
-            && available("npm", &["--version"], (8, 0)).await
-        {
-            let folder = fixture.folder.join("node");
-            copy(&interop.join("node"), &folder);
-            let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
-            succeed(Command::new("npm").args(install).current_dir(&folder)).await;
+        for (name, script) in [("PyJWT", "verify.py"), ("Authlib", "authlib_verify.py")] {
+            let script = interop.join("python").join(script);
+            programs.insert(name, vec![fixture.python().into(), script.into()]);
+        }
+        if let Some(folder) = install_node(fixture).await {
             for (name, script) in [("jose", "jose.mjs"), ("aws-jwt-verify", "aws-jwt-verify.mjs")] {
                 programs.insert(name, vec!["node".into(), folder.join(script).into()]);
             }
         }
         if available("go", &["env", "GOVERSION"], (1, 25)).await {
-            let program = fixture.folder.join("go-verify");
-            let mut build = Command::new("go");
-            build.args(["build", "-o"]).arg(&program).arg(".").current_dir(interop.join("go"));
-            succeed(&mut build).await;
-            programs.insert("lestrrat-go/jwx", vec![program.into()]);
+            for (name, package, program) in
+                [("lestrrat-go/jwx", ".", "go-verify"), ("coreos/go-oidc", "./oidc", "go-oidc")]
+            {
+                let program = fixture.folder.join(program);
+                let mut build = Command::new("go");
+                build.args(["build", "-o"]).arg(&program).arg(package);
+                succeed(build.current_dir(interop.join("go"))).await;
+                programs.insert(name, vec![program.into()]);
+            }
         }
         Self(programs)
     }
@@ -124,7 +124,37 @@ impl ExampleService {
     }
 }
 
-/// `PyJWT`, and what the TLS front needs.
+/// The libraries for Node, unless it is not installed. Returns the folder of the programs.
+async fn install_node(fixture: &Fixture) -> Option<PathBuf> {
+    let is_available = available("node", &["--version"], (20, 0)).await
+        && available("npm", &["--version"], (8, 0)).await;
+    if !is_available {
+        return None;
+    }
+    let folder = fixture.folder.join("node");
+    copy(&fixture.root.join("tests/interop/node"), &folder);
+    let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
+    succeed(Command::new("npm").args(install).current_dir(&folder)).await;
+    Some(folder)
+}
+
+/// Refreshes and revokes with `openid-client`. Returns the error that it gets for a revoked token,
+/// `None` if Node is not installed.
+pub(crate) async fn openid_client(
+    fixture: &Fixture,
+    issuer: &Issuer,
+    refresh_token: &str,
+) -> Option<String> {
+    let program = install_node(fixture).await?.join("openid-client.mjs");
+    let mut client = Command::new("node");
+    client.arg(program).args([&issuer.url, "first-party", refresh_token]);
+    let output = trusting(&mut client, issuer).output().await.unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
+}
+
+/// The libraries for Python, and what the TLS front needs.
 pub(crate) async fn install_python(fixture: &Fixture) {
     let environment = fixture.folder.join("python");
     let requirements = fixture.root.join("tests/interop/python/requirements.txt");

@@ -1,4 +1,5 @@
-//! One browser with several tabs, whose requests and responses are lost and overtake each other.
+//! One browser with several tabs, whose requests and responses are lost and overtake each other. Other
+//! applications have cookies at the same host.
 //!
 //! Requests are read and answered by the production code. The service behind it and the browser's
 //! cookies are the model's own. A mutation changes what goes into the production code or what becomes
@@ -19,8 +20,8 @@ use proptest::{
 
 use super::*;
 
-/// A cookie of another application at the same host.
-const FOREIGN: (&str, &str) = ("__Host-refresh-theme", "J\u{fc}rgen");
+/// Sessions from this number on are those of another deployment at the same host.
+const OTHER_DEPLOYMENT: u8 = 200;
 
 /// What happens next. Numbers choose among what there is.
 #[derive(Debug, Clone)]
@@ -63,10 +64,14 @@ enum Mutation {
     NewestOnly,
     /// Cookies of ended sessions are not deleted.
     NeverDeletes,
+    /// A refresh that another deployment's token cannot make is the response.
+    ForeignTokenIsRefused,
+    /// A response deletes the cookies of another deployment.
+    DeletesForeignTokens,
 }
 
 impl Mutation {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::OneNameForAll,
         Self::DeletesEveryCookie,
         Self::SignInEndsNothing,
@@ -75,6 +80,8 @@ impl Mutation {
         Self::OldestFirst,
         Self::NewestOnly,
         Self::NeverDeletes,
+        Self::ForeignTokenIsRefused,
+        Self::DeletesForeignTokens,
     ];
 }
 
@@ -128,6 +135,8 @@ struct World {
     mutation: Option<Mutation>,
     server: RefCell<Server>,
     cookies: BTreeMap<String, String>,
+    /// Cookies of other applications at the same host: whole, with any bytes.
+    foreign: Vec<Vec<u8>>,
     messages: Vec<Message>,
     /// The sessions whose sign-in was answered, as far as the browser knows.
     known: Vec<u8>,
@@ -143,14 +152,14 @@ fn now<F: Future>(future: F) -> F::Output {
 
 impl World {
     /// A browser that has a session by the former name.
-    fn new(mutation: Option<Mutation>) -> Self {
+    fn new(mutation: Option<Mutation>, foreign: Vec<Vec<u8>>) -> Self {
         let server = Server { sessions: vec![(3, true)] };
         let (name, token) = ("__Host-refresh".to_owned(), text(0, 3));
-        let foreign = (FOREIGN.0.to_owned(), FOREIGN.1.to_owned());
         Self {
             mutation,
             server: RefCell::new(server),
-            cookies: BTreeMap::from([(name, token), foreign]),
+            cookies: BTreeMap::from([(name, token)]),
+            foreign,
             messages: Vec::new(),
             known: vec![0],
         }
@@ -232,9 +241,11 @@ impl World {
             }
             _ => {}
         }
-        let cookies: Vec<_> =
-            cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        deployed(&cookies)
+        // Other applications' cookies come before and after ours.
+        let (before, after) = self.foreign.split_at(self.foreign.len() / 2);
+        let ours = cookies.iter().map(|(name, value)| format!("{name}={value}").into_bytes());
+        let all: Vec<_> = before.iter().cloned().chain(ours).chain(after.iter().cloned()).collect();
+        browser_at("https://issuer.example", OWN, &all.join(&b"; "[..]), CONFIRMED)
     }
 
     fn answer(&mut self, position: usize, fault: bool) -> Result<(), String> {
@@ -245,7 +256,11 @@ impl World {
         let keeps = self.is(Mutation::SignInEndsNothing) && kind == Kind::SignIn
             || self.is(Mutation::RefreshEndsNothing) && kind == Kind::Refresh;
         let server = &self.server;
+        let deletes_foreign = self.is(Mutation::DeletesForeignTokens);
         let end = |text: Zeroizing<String>| {
+            if is_foreign(&text) {
+                return std::future::ready(Ok(deletes_foreign));
+            }
             if fault {
                 return std::future::ready(Err(Fault::NoTagKey));
             }
@@ -254,8 +269,15 @@ impl World {
             }
             std::future::ready(Ok(true))
         };
+        let foreign_refusal = if self.is(Mutation::ForeignTokenIsRefused) {
+            Problem::ForbiddenOrigin
+        } else {
+            Problem::InvalidAttempt(InvalidAttempt::Malformed)
+        };
         let refresh = |text: Zeroizing<String>| {
-            std::future::ready(if fault {
+            std::future::ready(if is_foreign(&text) {
+                Err(foreign_refusal.clone())
+            } else if fault {
                 Err(Problem::Unavailable)
             } else {
                 server.borrow_mut().refresh(&text)
@@ -275,6 +297,9 @@ impl World {
         };
         let status = response.status().as_u16();
         let cookies = set_cookies(&response);
+        if let Some(cookie) = cookies.iter().find(|cookie| self.is_of_others(cookie)) {
+            return Err(format!("another application's cookie is overwritten: {cookie}"));
+        }
         if kind == Kind::Refresh && !fault {
             let set = cookies.iter().find(|cookie| cookie.ends_with("Max-Age=60"));
             let set = set.map(|cookie| cookie_value(cookie).1.to_owned());
@@ -292,6 +317,12 @@ impl World {
         }
         self.messages[position].response = Some((status, cookies, begun));
         Ok(())
+    }
+
+    /// Whether this `Set-Cookie` has the name of a cookie that is not ours.
+    fn is_of_others(&self, cookie: &str) -> bool {
+        let name = cookie_value(cookie).0.as_bytes();
+        self.foreign.iter().any(|cookie| cookie.split(|byte| *byte == b'=').next() == Some(name))
     }
 
     fn deliver(&mut self, position: usize) {
@@ -319,9 +350,6 @@ impl World {
             if self.server.borrow().is_live(*number) && !sessions.contains(number) {
                 return Err(format!("the browser lost the live session {number}"));
             }
-        }
-        if self.cookies.get(FOREIGN.0).map(String::as_str) != Some(FOREIGN.1) {
-            return Err("another application lost its cookie".to_owned());
         }
         Ok(())
     }
@@ -359,6 +387,28 @@ fn cookie_value(cookie: &str) -> (&str, &str) {
     cookie.split_once(';').and_then(|(pair, _)| pair.split_once('=')).expect("a cookie")
 }
 
+/// Whether a token is that of another deployment.
+fn is_foreign(text: &str) -> bool {
+    let read = UnverifiedRefreshToken::read(text).expect("a token");
+    (OTHER_DEPLOYMENT..=u8::MAX).any(|number| session(number) == read.session_id)
+}
+
+/// Cookies of other applications: tokens of another deployment, known troublemakers, and any bytes.
+fn foreign() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let byte = any::<u8>().prop_filter("a byte that a cookie can have", |byte| {
+        (*byte >= b' ' || *byte == b'\t') && *byte != 0x7f && *byte != b';'
+    });
+    let known =
+        ["__Host-refresh-theme=J\u{fc}rgen", "__Host-refresh-=rt1_x", "=", "flag", "a=\"", ""];
+    let cookie = prop_oneof![
+        (OTHER_DEPLOYMENT..=u8::MAX, 0..9_u32)
+            .prop_map(|(number, generation)| cookie(number, generation).into_bytes()),
+        prop::sample::select(known.to_vec()).prop_map(|cookie| cookie.as_bytes().to_vec()),
+        vec(byte, 0..40),
+    ];
+    vec(cookie, 0..12)
+}
+
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let kind = prop_oneof![Just(Kind::SignIn), Just(Kind::Refresh), Just(Kind::LogOut)];
     let event = prop_oneof![
@@ -372,8 +422,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     vec(event, 0..40)
 }
 
-fn run(mutation: Option<Mutation>, events: &[Event]) -> Result<(), String> {
-    let mut world = World::new(mutation);
+fn run(mutation: Option<Mutation>, foreign: &[Vec<u8>], events: &[Event]) -> Result<(), String> {
+    let mut world = World::new(mutation, foreign.to_vec());
     for event in events {
         world.step(event)?;
     }
@@ -384,8 +434,10 @@ proptest! {
     #![proptest_config(Config::with_cases(2_000))]
 
     #[test]
-    fn no_late_or_lost_response_costs_a_browser_its_session_or_brings_one_back(events in events()) {
-        prop_assert_eq!(run(None, &events), Ok(()));
+    fn no_late_or_lost_response_costs_a_browser_its_session_or_brings_one_back(
+        foreign in foreign(), events in events(),
+    ) {
+        prop_assert_eq!(run(None, &foreign, &events), Ok(()));
     }
 }
 
@@ -395,10 +447,12 @@ fn every_mistake_is_found() {
         let config = Config { cases: 4_000, failure_persistence: None, ..Config::default() };
         let rng = TestRng::deterministic_rng(config.rng_algorithm);
         let found = TestRunner::new_with_rng(config, rng)
-            .run(&events(), |events| run(Some(mutation), &events).map_err(TestCaseError::fail));
+            .run(&(foreign(), events()), |(foreign, events)| {
+                run(Some(mutation), &foreign, &events).map_err(TestCaseError::fail)
+            });
         match found {
-            Err(TestError::Fail(reason, events)) => {
-                println!("{mutation:?}: {reason} after {events:?}");
+            Err(TestError::Fail(reason, (foreign, events))) => {
+                println!("{mutation:?}: {reason} after {events:?} beside {foreign:?}");
             }
             other => panic!("{mutation:?} was not found: {other:?}"),
         }

@@ -1,0 +1,28 @@
+//! The description of the routes, for `tests/contract`.
+
+use ratchet_http::contract::Refusals;
+use utoipa::OpenApi;
+
+use crate::routes::{admin, confirm_email, me, password, password_reset, register};
+
+/// Has the description.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    paths(
+        register::handle,
+        confirm_email::handle,
+        confirm_email::resend,
+        password_reset::request,
+        password_reset::confirm,
+        me::show,
+        me::change,
+        me::delete,
+        password::change,
+        admin::show,
+        admin::change,
+        admin::delete,
+        admin::end_sessions,
+    ),
+    modifiers(&Refusals)
+)]
+pub struct Contract;

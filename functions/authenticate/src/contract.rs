@@ -1,0 +1,15 @@
+//! The description of the routes, for `tests/contract`.
+
+use ratchet_http::{contract::Refusals, tokens::TokenResponse};
+use utoipa::OpenApi;
+
+use crate::routes::authenticate;
+
+/// Has the description.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    paths(authenticate::handle),
+    components(schemas(TokenResponse)),
+    modifiers(&Refusals)
+)]
+pub struct Contract;

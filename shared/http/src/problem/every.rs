@@ -1,0 +1,38 @@
+//! One value of every problem, for the API description and the tests.
+
+use std::time::Duration;
+
+use ratchet_core::password::PasswordRule;
+
+use super::{InvalidAttempt, Problem};
+
+pub(crate) fn every_problem() -> Vec<Problem> {
+    let mut problems = vec![
+        Problem::MalformedRequest { expected: "something else" },
+        Problem::PayloadTooLarge,
+        Problem::UnsupportedMediaType { expected: "application/json" },
+        Problem::NotFound,
+        Problem::MethodNotAllowed,
+        Problem::InvalidCredentials,
+        Problem::TooManyAttempts { retry_after: Duration::from_millis(1_001) },
+        Problem::AccountLocked,
+        Problem::EmailNotConfirmed,
+        Problem::PasswordRefused(vec![
+            PasswordRule::TooShort { min_chars: 15 },
+            PasswordRule::Common,
+        ]),
+        Problem::ForbiddenOrigin,
+        Problem::WrongPassword,
+        Problem::InvalidProof,
+        Problem::Forbidden,
+        Problem::MissingAccessToken,
+        Problem::InvalidAccessToken,
+        Problem::ExpiredAccessToken,
+        Problem::StaleAccessToken,
+        Problem::SessionEnded,
+        Problem::Unavailable,
+        Problem::Internal,
+    ];
+    problems.extend(InvalidAttempt::ALL.map(Problem::InvalidAttempt));
+    problems
+}
