@@ -148,7 +148,7 @@ pub(crate) async fn openid_client(
     let program = install_node(fixture).await?.join("openid-client.mjs");
     let mut client = Command::new("node");
     client.arg(program).args([&issuer.url, "first-party", refresh_token]);
-    let output = trusting(&mut client, issuer).output().await.unwrap();
+    let output = trusting(&mut client, &issuer.ca).output().await.unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
     Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
