@@ -1,5 +1,5 @@
 /** Every `code` that the service's problem details (RFC 9457) can carry. */
-export declare const CODES: readonly ['access_token_mismatch', 'account_locked', 'elsewhere', 'email_not_confirmed', 'expired_absolute', 'expired_access_token', 'expired_idle', 'forbidden', 'forbidden_origin', 'internal', 'invalid_access_token', 'invalid_credentials', 'invalid_proof', 'malformed', 'malformed_request', 'missing_access_token', 'missing_refresh_token', 'not_found', 'password_refused', 'payload_too_large', 'reuse_detected', 'revoked', 'session_ended', 'too_many_attempts', 'unavailable', 'unknown', 'unsupported_media_type', 'user_disabled', 'wrong_password'];
+export declare const CODES: readonly ['access_token_mismatch', 'account_locked', 'elsewhere', 'email_not_confirmed', 'expired_absolute', 'expired_access_token', 'expired_idle', 'forbidden', 'forbidden_origin', 'internal', 'invalid_access_token', 'invalid_credentials', 'invalid_proof', 'malformed', 'malformed_request', 'missing_access_token', 'missing_refresh_token', 'not_found', 'password_refused', 'payload_too_large', 'reuse_detected', 'revoked', 'session_ended', 'stale_access_token', 'too_many_attempts', 'unavailable', 'unknown', 'unsupported_media_type', 'user_disabled', 'wrong_password'];
 /** A `code` of the service. */
 export type ServiceCode = (typeof CODES)[number];
 /**

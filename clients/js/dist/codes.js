@@ -24,6 +24,7 @@ export const CODES = [
     'reuse_detected',
     'revoked',
     'session_ended',
+    'stale_access_token',
     'too_many_attempts',
     'unavailable',
     'unknown',

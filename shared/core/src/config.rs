@@ -253,6 +253,14 @@ impl Config {
                     .to_owned(),
             );
         }
+        let has_wildcard = config.cors.origins.iter().any(|origin| cors::is_wildcard(origin));
+        if has_wildcard && !cors::is_loopback(&config.access_token.issuer) {
+            reader.errors.push(
+                "RATCHET_CORS_ORIGINS may have a wildcard only while RATCHET_ISSUER is an http URL \
+                 of this machine"
+                    .to_owned(),
+            );
+        }
         if reader.errors.is_empty() { Ok(config) } else { Err(ConfigError(reader.errors)) }
     }
 }
@@ -401,6 +409,23 @@ mod tests {
             "https://app.example/ x",
         ] {
             assert!(read(&[("RATCHET_LINK_URL", page)]).is_err(), "{page}");
+        }
+    }
+
+    #[test]
+    fn a_deployment_cannot_allow_origins_by_wildcard() {
+        let settings = |issuer, origins| {
+            read(&[("RATCHET_ISSUER", issuer), ("RATCHET_CORS_ORIGINS", origins)])
+        };
+        assert!(settings("http://127.0.0.1:9000", "http://localhost:*").is_ok());
+        for (issuer, origins) in [
+            ("https://issuer.example", "http://localhost:*"),
+            ("http://localhost.example", "http://localhost:*"),
+            ("http://localhost:9000", "http://app.example:*"),
+            ("http://localhost:9000", "http://*:5173"),
+        ] {
+            let message = settings(issuer, origins).unwrap_err().to_string();
+            assert!(message.contains("RATCHET_CORS_ORIGINS"), "{issuer} {origins}: {message}");
         }
     }
 }

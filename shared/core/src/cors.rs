@@ -3,11 +3,18 @@
 /// What browsers may send across origins (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CorsPolicy {
-    /// Origins of web applications, as browsers write them. Without any, none may call.
+    /// Origins of web applications, as browsers write them, and wildcards such as `http://localhost:*`.
+    /// Without any, none may call. [`is_allowed`] decides.
     pub origins: Vec<String>,
     /// The request headers that are allowed beside the service's own, in lower case.
     pub headers: Vec<String>,
 }
+
+/// Stands for every port of a loopback host, in development.
+const ANY_PORT: &str = ":*";
+
+/// The hosts that may stand with [`ANY_PORT`].
+const LOOPBACK: [&str; 3] = ["http://localhost", "http://127.0.0.1", "http://[::1]"];
 
 /// The text is no web origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,11 +47,15 @@ pub struct HeaderNameError;
 /// Reads an origin and returns it as browsers write it: in lower case, and without the port if it is
 /// the scheme's own.
 ///
-/// Web views have schemes of their own, such as `capacitor` and `ionic`.
+/// Web views have schemes of their own, such as `capacitor` and `ionic`. `http://localhost:*` stands for
+/// every port of this host, and so do `127.0.0.1` and `[::1]` with it.
 ///
 /// # Errors
 /// [`WebOriginError`]; it says what to write instead.
 pub fn web_origin(text: &str) -> Result<String, WebOriginError> {
+    if is_wildcard(text) {
+        return Ok(text.to_owned());
+    }
     if text.contains('*') {
         return Err(WebOriginError::Wildcard);
     }
@@ -77,6 +88,34 @@ pub fn web_origin(text: &str) -> Result<String, WebOriginError> {
     Ok(match port.filter(|port| Some(*port) != default_port) {
         Some(port) => format!("{scheme}://{host}:{port}"),
         None => format!("{scheme}://{host}"),
+    })
+}
+
+/// Whether a web application at `origin` is one of the configured `origins`.
+#[must_use]
+pub fn is_allowed(origins: &[String], origin: &str) -> bool {
+    origins.iter().any(|allowed| match allowed.strip_suffix(ANY_PORT) {
+        None => allowed == origin,
+        Some(host) => is_host_with_port(origin, host),
+    })
+}
+
+/// Whether a configured origin stands for every port of a loopback host.
+pub(crate) fn is_wildcard(origin: &str) -> bool {
+    origin.strip_suffix(ANY_PORT).is_some_and(|host| LOOPBACK.contains(&host))
+}
+
+/// Whether a URL without a path is plain http on this machine.
+pub(crate) fn is_loopback(url: &str) -> bool {
+    LOOPBACK.iter().any(|host| is_host_with_port(url, host))
+}
+
+fn is_host_with_port(origin: &str, host: &str) -> bool {
+    origin.strip_prefix(host).is_some_and(|rest| {
+        rest.is_empty()
+            || rest.strip_prefix(':').is_some_and(|port| {
+                port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
+            })
     })
 }
 
@@ -177,6 +216,27 @@ mod tests {
         ] {
             let refusal = web_origin(text).unwrap_err().to_string();
             assert!(refusal.contains(advice), "{text}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_stands_for_the_ports_of_a_loopback_host_and_nothing_else() {
+        let origins = ["http://localhost:*", "https://app.example"].map(str::to_owned);
+        for origin in ["http://localhost", "http://localhost:5173", "https://app.example"] {
+            assert!(is_allowed(&origins, origin), "{origin}");
+        }
+        for origin in [
+            "http://localhost.evil.example",
+            "http://localhost:5173.evil.example",
+            "http://localhost:",
+            "http://localhost:65536",
+            "http://localhost:+1",
+            "https://localhost:5173",
+            "http://127.0.0.1:5173",
+            "https://app.example:444",
+            "null",
+        ] {
+            assert!(!is_allowed(&origins, origin), "{origin}");
         }
     }
 

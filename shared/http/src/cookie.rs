@@ -28,7 +28,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
-use ratchet_core::{error_chain::ErrorChain, ids::SessionId};
+use ratchet_core::{cors, error_chain::ErrorChain, ids::SessionId};
 use ratchet_service::{Fault, tokens::TokenPair};
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -111,7 +111,7 @@ impl CookiePolicy {
         let Ok(origin) = origin.to_str() else { return false };
         let over_tls = origin.starts_with("https://");
         let in_development = self.kind == Kind::Plain && is_plain_loopback(origin);
-        (over_tls || in_development) && self.origins.iter().any(|own| own == origin)
+        (over_tls || in_development) && cors::is_allowed(&self.origins, origin)
     }
 }
 

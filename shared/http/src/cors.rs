@@ -12,7 +12,7 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use ratchet_core::cors::CorsPolicy;
+use ratchet_core::cors::{CorsPolicy, is_allowed};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::cookie;
@@ -37,7 +37,7 @@ const LOGGED: usize = 128;
 pub(crate) fn around(router: Router, policy: &CorsPolicy) -> Router {
     let headers = policy.headers.iter().filter_map(|name| name.parse().ok());
     let allowed = Arc::new(Allowed {
-        origins: policy.origins.iter().filter_map(|origin| origin.parse().ok()).collect(),
+        origins: policy.origins.clone(),
         headers: REQUEST_HEADERS.into_iter().chain(headers).collect(),
     });
     let router = if allowed.origins.is_empty() { router } else { router.layer(allowed.layer()) };
@@ -47,7 +47,7 @@ pub(crate) fn around(router: Router, policy: &CorsPolicy) -> Router {
 /// What is allowed.
 #[derive(Debug)]
 struct Allowed {
-    origins: Vec<HeaderValue>,
+    origins: Vec<String>,
     headers: Vec<HeaderName>,
 }
 
@@ -63,10 +63,15 @@ enum Refusal {
 }
 
 impl Allowed {
+    fn allows(&self, origin: &HeaderValue) -> bool {
+        origin.to_str().is_ok_and(|origin| is_allowed(&self.origins, origin))
+    }
+
     /// Credentials are allowed for the cookie of [`cookie`].
-    fn layer(&self) -> CorsLayer {
+    fn layer(self: &Arc<Self>) -> CorsLayer {
+        let allowed = Arc::clone(self);
         CorsLayer::new()
-            .allow_origin(AllowOrigin::list(self.origins.iter().cloned()))
+            .allow_origin(AllowOrigin::predicate(move |origin, _| allowed.allows(origin)))
             .allow_credentials(true)
             .allow_methods(METHODS)
             .allow_headers(self.headers.clone())
@@ -81,7 +86,7 @@ impl Allowed {
         if method != Method::OPTIONS {
             return None;
         }
-        if !headers.get(header::ORIGIN).is_some_and(|origin| self.origins.contains(origin)) {
+        if !headers.get(header::ORIGIN).is_some_and(|origin| self.allows(origin)) {
             return Some(Refusal::Origin);
         }
         // Browsers may send these three whether or not they are listed.

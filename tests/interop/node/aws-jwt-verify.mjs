@@ -1,16 +1,28 @@
 // Verifies Ratchet's access tokens with aws-jwt-verify: node aws-jwt-verify.mjs ISSUER AUDIENCE < tokens
 import { createInterface } from "node:readline";
 import { JwtVerifier } from "aws-jwt-verify";
+import { SimpleJwksCache } from "aws-jwt-verify/jwk";
 
 const [issuer, audience] = process.argv.slice(2);
-const verifier = JwtVerifier.create({
+
+// The library's own fetcher knows https only; with this one, an issuer on this machine works too.
+const fetcher = {
+  async fetch(uri) {
+    const response = await fetch(uri, { signal: AbortSignal.timeout(3_000) });
+    if (!response.ok) throw new Error(`the issuer answered ${response.status}`);
+    return response.arrayBuffer();
+  },
+};
+
+const options = {
   issuer,
   audience,
   // Access tokens only (RFC 9068).
   customJwtCheck: ({ header }) => {
     if (header.typ !== "at+jwt") throw new Error("not an access token");
   },
-});
+};
+const verifier = JwtVerifier.create(options, { jwksCache: new SimpleJwksCache({ fetcher }) });
 
 for await (const token of createInterface({ input: process.stdin })) {
   try {

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { artefacts, sleep } from './stack.js';
-import { accessible, settled, signIn, stack, status, submit, until, visit } from './world.js';
+import { sleep } from './stack.js';
+import { accessible, screenshot, settled, signIn, stack, status, submit, until, visit } from './world.js';
 
 const PASSWORD = 'sixteen words or so';
 let number = 0;
@@ -100,7 +100,7 @@ test('everything that is wrong with a password is said at once, and of which fie
   const described = await password.evaluate((field) => document.getElementById(field.getAttribute('aria-describedby')).textContent);
   assert.equal(described, rules.join(''));
   assert.equal(await password.evaluate((field) => field === document.activeElement), true);
-  await page.screenshot({ path: `${artefacts}password-refused.png`, fullPage: true });
+  await screenshot(page, 'password-refused', { fullPage: true });
 
   await password.fill(user.password);
   const send = () => page.locator('#register').getByRole('button', { name: 'Register' }).click();
@@ -204,7 +204,7 @@ for (const colorScheme of ['light', 'dark']) {
     await register(page, user);
     await message(page, /Confirm/);
     await accessible(page, 'a message has arrived');
-    await page.screenshot({ path: `${artefacts}register-${colorScheme}.png`, fullPage: true });
+    await screenshot(page, `register-${colorScheme}`, { fullPage: true });
     await page.locator('#confirm').getByRole('button', { name: 'Back' }).click();
     await page.getByRole('button', { name: 'Forgotten password' }).click();
     await accessible(page, 'a forgotten password');

@@ -4,3 +4,7 @@ import './clients.js';
 import './library.js';
 import './page.js';
 import './account.js';
+import './demonstration.js';
+import './origins.js';
+import './reference.js';
+import './react.js';

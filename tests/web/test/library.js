@@ -26,10 +26,6 @@ const BROWSERS = {
 
 let stack;
 
-before(async () => {
-  stack = await startStack('--access-token-seconds', '30');
-});
-
 after(async () => {
   await stack?.stop();
 });
@@ -41,6 +37,8 @@ for (const [name, { skip = false, start, visitor }] of Object.entries(BROWSERS))
     let context;
 
     before(async () => {
+      // Not in a hook of the file: two stacks would start at the same time.
+      stack ??= await startStack('--access-token-seconds', '30');
       browser = await start();
     });
 

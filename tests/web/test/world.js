@@ -1,11 +1,13 @@
 // One stack and one browser for all tests, and what people do on the page.
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after, afterEach, before } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
-import { sleep, startBrowser, startProxy, startStack } from './stack.js';
+import { artefacts, sleep, startBrowser, startProxy, startStack } from './stack.js';
 
 /** How long an access token lives, and how long a superseded token leads on, in seconds. */
 export const LIFE = 6;
@@ -38,7 +40,7 @@ export async function visit({ ownClock = false, init, ...options } = {}) {
   visitors.push(visitor);
   if (ownClock) await visitor.context.clock.install();
   if (init) await visitor.context.addInitScript(init);
-  visitor.context.setDefaultTimeout(15_000);
+  visitor.context.setDefaultTimeout(30_000);
   return open(visitor);
 }
 
@@ -80,7 +82,23 @@ export async function submit(page, send, accepted) {
 
 export const status = (page, text) => page.getByRole('status').filter({ hasText: text }).first().waitFor();
 export const answer = (page) => page.locator('#answer-text').textContent();
+
+/** Until the newest answer that is shown is one to `request`. */
+export const answered = (page, request, status = 200) =>
+  until(async () => {
+    const text = await answer(page);
+    return text.startsWith(`${request}\n`) && text.includes(`\n${status}\n`);
+  }, `${status} of ${request}`);
+
 export const refreshes = ({ proxy }) => proxy.seen.filter((request) => request === 'POST /refresh').length;
+
+/** A picture in `target/web`; with `UPDATE_SCREENSHOTS=1` also in `docs/images`, if the documents show it. */
+export async function screenshot(page, name, options) {
+  const path = `${artefacts}${name}.png`;
+  await page.screenshot({ path, ...options });
+  const shown = fileURLToPath(new URL(`../../../docs/images/${name}.png`, import.meta.url));
+  if (process.env.UPDATE_SCREENSHOTS && existsSync(shown)) await copyFile(path, shown);
+}
 
 /** Which token of the chain is live. */
 export async function generation(page) {

@@ -1,6 +1,8 @@
 // What comes before a session: registration, the message that confirms an address, and a new
 // password for one that was forgotten.
 
+import { UNREACHABLE } from './words.js';
+
 const $ = (id) => document.getElementById(id);
 /** One of these is open while nobody is signed in. */
 const PANELS = ['sign-in', 'register', 'confirm', 'forgot', 'reset'];
@@ -8,6 +10,7 @@ const PANELS = ['sign-in', 'register', 'confirm', 'forgot', 'reset'];
 const DELIVERY = 30_000;
 
 export class Account {
+  #exchanges;
   #api;
   #say;
   #open = 'sign-in';
@@ -15,8 +18,9 @@ export class Account {
   /** From the link of a message; without it the code is typed. */
   #token;
 
-  constructor(api, say) {
+  constructor(api, exchanges, say) {
     this.#api = api;
+    this.#exchanges = exchanges;
     this.#say = say;
     for (const button of document.querySelectorAll('[data-opens]')) {
       button.addEventListener('click', () => this.open(button.dataset.opens));
@@ -45,8 +49,8 @@ export class Account {
   }
 
   /**
-   * Goes on where the link of a message leads. Nothing is sent before a person presses the button:
-   * programs that read mail open links.
+   * Goes on where the link of a message leads: its fragment has action and token. Nothing is sent
+   * before a person presses the button: programs that read mail open links.
    */
   follow(fragment) {
     const token = fragment.get('token');
@@ -129,7 +133,9 @@ export class Account {
 
   async #run(id, action) {
     const form = $(id);
+    if (form.ariaBusy === 'true') return;
     refuse(form, undefined, []);
+    form.ariaBusy = 'true';
     try {
       await action();
     } catch (error) {
@@ -138,15 +144,20 @@ export class Account {
       const { password, code: typed, name } = form.elements;
       const field = { password_refused: password, invalid_proof: typed, malformed_request: name }[code];
       refuse(form, field, rules.length ? rules.map((rule) => rule.detail) : [inWords(error)]);
+    } finally {
+      form.ariaBusy = 'false';
     }
   }
 
   async #post(path, body) {
-    const response = await fetch(this.#api + path, {
+    const request = {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(body),
-    }).catch(() => undefined);
+    };
+    const response = await this.#exchanges
+      .during(() => this.#exchanges.fetch(this.#api + path, request))
+      .catch(() => undefined);
     if (response?.ok) return;
     throw (await response?.json().catch(() => undefined)) ?? { code: 'unavailable' };
   }
@@ -171,7 +182,7 @@ function inWords({ code, title }) {
       malformed_request:
         'A name has 1 to 64 letters, digits and signs, without spaces and / : @ < > \\. An address is like ada@example.com.',
       invalid_proof: 'The link or the code is wrong, used or expired. Ask for another message.',
-      unavailable: 'The service is not available at the moment. Try again.',
+      unavailable: UNREACHABLE,
     }[code] ??
     title ??
     'That did not work.'

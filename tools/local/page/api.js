@@ -1,73 +1,56 @@
-// Renders openapi.json: every operation with what it takes, answers and refuses.
+// Renders openapi.json with RapiDoc, in the colours of the system, and names the fields that the
+// component leaves without a name.
 
-const api = await (await fetch('/openapi.json')).json();
+const LOOKS = {
+  light: {
+    theme: 'light', 'bg-color': '#ffffff', 'text-color': '#17202c', 'primary-color': '#1f5fbf',
+    'nav-bg-color': '#f5f6f8', 'nav-text-color': '#17202c', 'nav-hover-bg-color': '#eaf1fb', 'nav-hover-text-color': '#17202c',
+    'nav-accent-color': '#1f5fbf',
+  },
+  dark: {
+    theme: 'dark', 'bg-color': '#11151a', 'text-color': '#e7ebf0', 'primary-color': '#8ab6ff',
+    'nav-bg-color': '#1a2027', 'nav-text-color': '#e7ebf0', 'nav-hover-bg-color': '#1e2a3b', 'nav-hover-text-color': '#e7ebf0',
+    'nav-accent-color': '#8ab6ff',
+  },
+};
 
-function element(name, ...children) {
-  const made = document.createElement(name);
-  made.append(...children);
-  return made;
+const SETTINGS = {
+  'spec-url': '/openapi.json',
+  'render-style': 'focused',
+  'schema-style': 'table',
+  'show-header': 'false',
+  'show-method-in-nav-bar': 'as-plain-text',
+  'use-path-in-nav-bar': 'false',
+  'allow-server-selection': 'false',
+  'allow-advanced-search': 'true',
+  'load-fonts': 'false',
+  'regular-font': 'system-ui, sans-serif',
+  'mono-font': 'ui-monospace, monospace',
+  'update-route': 'true',
+};
+
+const reference = document.createElement('rapi-doc');
+const dark = matchMedia('(prefers-color-scheme: dark)');
+
+function look() {
+  for (const [name, value] of Object.entries(LOOKS[dark.matches ? 'dark' : 'light'])) reference.setAttribute(name, value);
 }
 
-/** Follows a reference within the document. */
-function resolve(value) {
-  if (!value?.$ref) return value ?? {};
-  return resolve(value.$ref.slice(2).split('/').reduce((at, key) => at?.[key.replaceAll('~1', '/')], api));
-}
-
-function typeOf(schema) {
-  const { type, items, enum: values, oneOf, anyOf } = resolve(schema);
-  if (values) return values.map((value) => JSON.stringify(value)).join(' or ');
-  if (oneOf || anyOf) return (oneOf ?? anyOf).map(typeOf).join(' or ');
-  if (type === 'array') return `list of ${typeOf(items)}`;
-  return [type ?? 'object'].flat().join(' or ');
-}
-
-function fields(schema) {
-  const { properties = {}, required = [] } = resolve(schema);
-  const rows = Object.entries(properties).map(([name, property]) =>
-    element(
-      'tr',
-      element('th', element('code', name)),
-      element('td', `${typeOf(property)}${required.includes(name) ? '' : ', optional'}`),
-      element('td', property.description ?? resolve(property).description ?? ''),
-    ),
-  );
-  return rows.length ? element('table', element('tbody', ...rows)) : '';
-}
-
-function content({ content: types = {} }) {
-  return Object.entries(types).flatMap(([type, { schema, example, examples }]) => [
-    element('p', element('code', type)),
-    fields(schema),
-    ...Object.values(examples ?? (example ? { example: { value: example } } : {})).map(({ summary, value }) => {
-      const text = typeof value === 'string' ? value : JSON.stringify(value, null, 2);
-      const pre = element('pre', text);
-      pre.tabIndex = 0;
-      return element('details', element('summary', summary ?? 'Example'), pre);
-    }),
-  ]);
-}
-
-function operation(method, path, { summary, description, parameters = [], requestBody, responses }) {
-  const title = element('h2', element('code', `${method.toUpperCase()} ${path}`), ` ${summary ?? ''}`);
-  const parts = [title];
-  if (description) parts.push(element('p', description));
-  const named = parameters.map(resolve).map(({ name, in: place, description: text }) =>
-    element('li', element('code', name), ` (${place}) ${text ?? ''}`),
-  );
-  if (named.length) parts.push(element('h3', 'Parameters'), element('ul', ...named));
-  if (requestBody) parts.push(element('h3', 'Takes'), ...content(resolve(requestBody)));
-  for (const [status, reference] of Object.entries(responses)) {
-    const response = resolve(reference);
-    const summaryLine = element('summary', element('code', status), ` ${response.description ?? ''}`);
-    parts.push(element('details', summaryLine, ...content(response)));
+/** A screen reader says what a field is for, as the text beside it does. */
+function name(root) {
+  // One is within the other.
+  root.querySelector('nav.nav-bar')?.setAttribute('aria-label', 'Operations');
+  root.querySelector('nav.nav-scroll')?.setAttribute('aria-label', 'List of operations');
+  for (const field of root.querySelectorAll('input:not([aria-label]), select:not([aria-label]), textarea:not([aria-label])')) {
+    const beside = field.closest('td')?.previousElementSibling ?? field.parentElement;
+    const text = field.dataset.pname ?? field.placeholder ?? '';
+    field.setAttribute('aria-label', text || beside?.textContent.trim().replace(/\s+/g, ' ').slice(0, 60) || 'Value');
   }
-  return element('section', ...parts);
 }
 
-document.getElementById('description').textContent = api.info.description ?? '';
-document.getElementById('operations').replaceChildren(
-  ...Object.entries(api.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, described]) => operation(method, path, described)),
-  ),
-);
+for (const [setting, value] of Object.entries(SETTINGS)) reference.setAttribute(setting, value);
+look();
+dark.addEventListener('change', look);
+document.body.append(reference);
+await customElements.whenDefined('rapi-doc');
+new MutationObserver(() => name(reference.shadowRoot)).observe(reference.shadowRoot, { childList: true, subtree: true });

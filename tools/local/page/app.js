@@ -5,40 +5,38 @@ import { leases } from '/client/leases.js';
 
 import { Account, refuse } from './account.js';
 import { Chain } from './chain.js';
+import { copy, Exchanges } from './exchanges.js';
+import { Sessions } from './sessions.js';
+import { Theft } from './theft.js';
+import { ago, inWordsOfEnd, inWordsOfFailure, isAlarm, UNREACHABLE } from './words.js';
 
 const $ = (id) => document.getElementById(id);
 const settings = await (await fetch('/settings.json')).json();
 const api = chosenApi() ?? settings.api;
 
-/** Why the user was signed out, in words. */
-const REASONS = {
-  signed_out: 'You are signed out.',
-  missing_refresh_token: 'You are not signed in.',
-  reuse_detected:
-    'The session has been ended: an old refresh token was presented, so somebody may have stolen it. Thief and owner are both out.',
-  revoked: 'The session has been ended from another device.',
-  expired_idle: 'The session was not used for too long.',
-  expired_absolute: 'The session has reached the end of its life.',
-  user_disabled: 'This user may not sign in any more.',
-};
-const ALARMS = ['reuse_detected', 'user_disabled'];
-
-const account = new Account(api, say);
+const exchanges = new Exchanges($('exchanges'), $('no-answers'), api);
+const account = new Account(api, exchanges, say);
 const chain = new Chain($('tokens'), settings.retryWindowSeconds);
+const theft = new Theft({ api, chain, exchanges, session: () => client.session });
 const clients = Object.fromEntries(
   ['cookie', 'token'].map((mode) => {
     const turns = navigator.locks ? {} : { locks: leases(`ratchet:${mode}:leases`) };
-    return [mode, createClient({ baseUrl: api, mode, ...turns })];
+    return [mode, createClient({ baseUrl: api, mode, fetch: exchanges.fetch, ...turns })];
   }),
 );
 let client = clients[recall()];
-let lastAccessToken;
-let stolen;
+const sessions = new Sessions({
+  list: $('session-list'),
+  button: $('list-sessions'),
+  request: (path, init) => client.fetch(api + path, init),
+  run,
+  say,
+});
 
 /** Another API on this machine, for example a proxy that cuts answers off. */
 function chosenApi() {
   const url = new URL(location.href).searchParams.get('api');
-  return url && /^http:\/\/127\.0\.0\.1:\d+$/.test(url) ? url : undefined;
+  return url && /^http:\/\/(127\.0\.0\.1|localhost):\d+$/.test(url) ? url : undefined;
 }
 
 /** The mode, which is no secret, is kept for the next visit. */
@@ -53,24 +51,63 @@ function changed(mode, session, reason) {
   }
   localStorage.setItem('mode', mode);
   account.show(Boolean(session));
+  const isNew = session && $('session').hidden;
   for (const id of ['session', 'sessions']) $(id).hidden = !session;
   $('theft').hidden = mode !== 'token';
   $('chain-hint').textContent =
     mode === 'token'
       ? 'This page keeps the token in memory. Steal it, refresh, wait until it is old, and present it.'
-      : 'The browser keeps the token in a cookie. No script can read it, so there is nothing to show but that it changed.';
+      : 'The browser keeps the token in a cookie. No script can read it, so this page can only show that it changed.';
   if (session) {
     $('chain').hidden = false;
-    lastAccessToken = session.accessToken;
     chain.add(session.refreshToken ?? `cookie ${session.accessToken}`, mode);
+    showUser(session, mode);
     say('Signed in.');
+    if (isNew) setTimeout(() => sessions.show().catch(() => {}));
   } else {
     chain.end();
-    const known = Object.hasOwn(REASONS, reason ?? '') ? REASONS[reason] : undefined;
-    if (reason || !$('status').dataset.tone) {
-      say(known ?? (reason ? `The session is over: ${reason}.` : REASONS.missing_refresh_token), ALARMS.includes(reason));
-    }
+    if (reason === 'signed_out') clear();
+    if (reason || !$('status').dataset.tone) say(inWordsOfEnd(reason), isAlarm(reason));
   }
+  theft.update();
+}
+
+/** Nothing of a user stays on the page when that user has signed out. */
+function clear() {
+  $('chain').hidden = true;
+  chain.clear();
+  theft.forget();
+  exchanges.clear();
+  sessions.clear();
+  $('claims').replaceChildren();
+  for (const id of ['user', 'user-details', 'initial', 'countdown']) $(id).textContent = '';
+}
+
+const TIMES = ['exp', 'iat', 'nbf', 'auth_time'];
+
+function showUser({ accessToken }, mode) {
+  const claims = decoded(accessToken);
+  $('user').textContent = claims.name;
+  $('initial').textContent = claims.name.slice(0, 1).toUpperCase();
+  const roles = claims.roles?.length ? `Roles: ${claims.roles.join(', ')}. ` : '';
+  $('user-details').textContent =
+    `${roles}Signed in ${ago(claims.auth_time)}; the refresh token is ${mode === 'cookie' ? 'in a cookie' : 'in memory'}.`;
+  const rows = Object.entries(claims).map(([name, value]) => {
+    const row = document.createElement('tr');
+    const [title, cell] = ['th', 'td'].map((kind) => document.createElement(kind));
+    title.scope = 'row';
+    title.textContent = name;
+    const text = typeof value === 'object' ? Object.values(value).join(', ') || 'none' : String(value);
+    cell.textContent = TIMES.includes(name) ? `${text} (${new Date(value * 1000).toLocaleTimeString()})` : text;
+    row.append(title, cell);
+    return row;
+  });
+  $('claims').replaceChildren(...rows);
+}
+
+function decoded(token) {
+  const payload = token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
+  return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(payload), (char) => char.charCodeAt(0))));
 }
 
 function say(text, alarm = false) {
@@ -78,36 +115,20 @@ function say(text, alarm = false) {
   $('status').dataset.tone = alarm ? 'alarm' : 'calm';
 }
 
-/** Shows an answer as it came. */
-async function show(request, response) {
-  const headers = ['content-type', 'is-token-expired', 'www-authenticate', 'retry-after'];
-  const lines = headers
-    .filter((name) => response.headers.has(name))
-    .map((name) => `${name === 'is-token-expired' ? 'IS-TOKEN-EXPIRED' : name}: ${response.headers.get(name)}`);
-  const body = await response.clone().text();
-  $('answer').hidden = false;
-  $('answer-text').textContent = [request, '', String(response.status), ...lines, '', pretty(body)].join('\n');
-  return response;
-}
-
-function pretty(body) {
-  try {
-    const hide = (name, value) =>
-      /_token$/.test(name) && typeof value === 'string' ? `${value.slice(0, 16)}…` : value;
-    return JSON.stringify(JSON.parse(body), hide, 2);
-  } catch {
-    return body;
-  }
-}
-
-/** Runs what a button does; what goes wrong is said, not lost. */
+/** Runs what a button or form does, once at a time, and says what goes wrong. */
 function run(action) {
-  return async (happening) => {
-    happening.preventDefault();
+  return async (event) => {
+    event.preventDefault();
+    const element = event.currentTarget;
+    if (element.ariaBusy === 'true') return;
+    // Not `disabled`: the keyboard would lose its place.
+    element.ariaBusy = 'true';
     try {
-      await action(happening.target);
+      await exchanges.during(() => action(element));
     } catch (error) {
-      say(`${error.message ?? error}`, true);
+      say(inWordsOfFailure(error), true);
+    } finally {
+      element.ariaBusy = 'false';
     }
   };
 }
@@ -116,18 +137,13 @@ function on(id, event, action) {
   $(id).addEventListener(event, run(action));
 }
 
-function signInError({ code, message, retryAfter }) {
-  if (code === 'account_locked') return `${message} Choose a new password by e-mail.`;
-  return code === 'too_many_attempts' && retryAfter ? `${message} Try again in ${retryAfter} s.` : message;
-}
-
 on('sign-in', 'submit', async (form) => {
   const { name, password, device, mode } = Object.fromEntries(new FormData(form));
   refuse(form, undefined, []);
   client = clients[mode];
   try {
     chain.clear();
-    forgetTheft();
+    theft.forget();
     await client.signIn({ name, password, ...(device && { device }) });
     form.elements.password.value = '';
     $('users').focus();
@@ -135,97 +151,33 @@ on('sign-in', 'submit', async (form) => {
     const unconfirmed = error.code === 'email_not_confirmed';
     if (unconfirmed) account.open('confirm');
     const field = unconfirmed || error.code === 'unavailable' ? undefined : form.elements.password;
-    refuse(unconfirmed ? $('confirm') : form, field, [signInError(error)]);
+    refuse(unconfirmed ? $('confirm') : form, field, [inWordsOfFailure(error)]);
   }
 });
-on('users', 'click', async () => show('GET /users', await client.fetch('/users')));
+on('users', 'click', () => client.fetch(`${api}/users`));
 on('expired', 'click', async () => {
-  const left = client.session.expiresAt - Date.now();
-  if (left > 0) say(`The token still lives for ${Math.ceil(left / 1000)} s; it is sent when it has expired.`);
-  const old = lastAccessToken;
-  await new Promise((resolve) => setTimeout(resolve, Math.max(left, 0) + 1_000));
+  // This machine's own: the same token, signed as if it had been issued earlier.
+  const made = await fetch('/expired-token', { headers: { authorization: `Bearer ${client.session.accessToken}` } });
+  if (!made.ok) throw new Error('This machine could not make an expired token.');
   // Past the client, which would refresh.
-  const answer = await fetch(`${api}/users`, { headers: { authorization: `Bearer ${old}` } });
-  await show('GET /users', answer);
+  await exchanges.fetch(`${api}/users`, { headers: { authorization: `Bearer ${await made.text()}` } });
 });
 on('refresh', 'click', () => client.refresh());
 on('sign-out', 'click', async () => {
   await client.signOut();
   $('sign-in').elements.name.focus();
 });
-on('list-sessions', 'click', listSessions);
-on('end-others', 'click', () => end('/users/me/sessions?except=current'));
+$('copy-token').addEventListener('click', ({ currentTarget }) => copy(currentTarget, client.session?.accessToken ?? ''));
+on('list-sessions', 'click', () => sessions.show());
+on('end-others', 'click', () => sessions.end('/users/me/sessions?except=current', () => client.session));
+on('steal', 'click', () => theft.steal());
+on('lose', 'click', () => theft.lose());
+// The owner finds out with the next refresh.
+on('present', 'click', async () => (await theft.present()) && client.refresh());
 
-async function end(path) {
-  const response = await show(`DELETE ${path}`, await client.fetch(path, { method: 'DELETE' }));
-  if (!response.ok) {
-    // Without a session, the reason for that has been said already.
-    if (client.session) say(`That did not work: the service answered ${response.status}.`, true);
-    return;
-  }
-  say('Ended.');
-  await listSessions();
-}
-
-async function listSessions() {
-  const response = await show('GET /users/me/sessions', await client.fetch('/users/me/sessions'));
-  if (!response.ok) return;
-  const { sessions } = await response.json();
-  const list = $('session-list');
-  const focused = list.contains(document.activeElement);
-  list.replaceChildren(...sessions.map(sessionItem));
-  // The button that had the focus is gone, and the keyboard would start again at the top.
-  if (focused) $('list-sessions').focus();
-}
-
-function sessionItem(session) {
-  const item = document.createElement('li');
-  const label = session.device || session.user_agent || 'a client';
-  item.textContent = `${label}${session.current ? ' (this one)' : ''}`;
-  if (!session.current) {
-    const button = document.createElement('button');
-    button.textContent = 'End';
-    button.setAttribute('aria-label', `End ${label}`);
-    button.addEventListener('click', run(() => end(`/users/me/sessions/${encodeURIComponent(session.id)}`)));
-    item.append(' ', button);
-  }
-  return item;
-}
-
-on('steal', 'click', () => {
-  stolen = client.session?.refreshToken;
-  chain.steal(stolen);
-  $('present').disabled = false;
-  $('theft-story').textContent = 'A copy of the token is in the hands of a thief. Nobody has noticed.';
-});
-on('present', 'click', async () => {
-  // The thief has the token and nothing else: no client, no cookie.
-  const response = await fetch(`${api}/refresh`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ refresh_token: stolen }),
-  });
-  await show('POST /refresh (the thief)', response);
-  $('theft-story').textContent = response.ok
-    ? 'The token is live, or was superseded within the retry window: the thief was led to the same live token as the owner. There is still one chain; whoever falls behind the other by more than the window trips the alarm.'
-    : 'The token is old. Only somebody who kept a copy would present it, so the whole session has been ended.';
-  if (response.ok) {
-    stolen = (await response.json()).refresh_token;
-    chain.add(stolen, 'token');
-    chain.steal(stolen);
-  } else {
-    await client.refresh();
-  }
-});
-
-function forgetTheft() {
-  stolen = undefined;
-  $('present').disabled = true;
-  $('theft-story').textContent = '';
-}
-
+/** What changes with time alone. */
 function tick() {
-  const session = client.session;
+  const { session } = client;
   if (session) {
     const left = Math.max(0, session.expiresAt - Date.now());
     $('life').value = Math.min(1, left / 1000 / settings.accessTokenSeconds);
@@ -238,21 +190,19 @@ const form = $('sign-in');
 form.elements.mode.value = recall();
 form.elements.name.value = settings.demoUser.name;
 form.elements.password.value = settings.demoUser.password;
-$('second-tab').href = location.href;
+$('second-tab').href = location.pathname + location.search;
 for (const mode of Object.keys(clients)) {
-  // Without a user it is no sign-out, but the answer to `resume`.
-  clients[mode].subscribe(({ session, userId, reason }) => changed(mode, session, userId && reason));
+  // Without a user, this is no sign-out but the result of `resume`.
+  clients[mode].subscribe(({ session, userId, reason }) => changed(mode, session ?? null, userId && reason));
 }
 setInterval(tick, 250);
 try {
-  await client.resume();
-  if (client.status === 'unknown') {
-    account.show(false);
-    say('The service cannot be reached. Trying again.', true);
-  }
+  const session = await client.resume();
+  account.show(Boolean(session));
+  if (client.status === 'unknown') say(UNREACHABLE, true);
 } catch (error) {
   account.show(false);
-  say(error.message, true);
+  say(inWordsOfFailure(error), true);
 }
 // The link of a message leads here, from another tab or from this very page.
 const follow = () => account.follow(new URLSearchParams(location.hash.slice(1)));

@@ -1,12 +1,7 @@
 // The chain of refresh tokens, as a list that a screen reader can read too.
 
-/** What is said of a token in each state. */
-const WORDS = {
-  live: 'live',
-  recent: 'superseded',
-  old: 'old',
-  dead: 'dead',
-};
+/** What a token is called in each state. */
+const WORDS = { live: 'live', recent: 'superseded', old: 'old', dead: 'dead' };
 
 export class Chain {
   #list;
@@ -19,14 +14,20 @@ export class Chain {
     this.#window = retryWindowSeconds * 1000;
   }
 
-  /** The next token; the same one again changes nothing. */
-  add(token, mode) {
-    if (this.#tokens.some((known) => known.token === token)) return;
+  /** The next token. One that is known already has arrived after all, if its answer was lost. */
+  add(token, mode, { isLost = false } = {}) {
+    const known = this.#tokens.find((known) => known.token === token);
+    if (known) {
+      known.isLost &&= isLost;
+      return this.draw();
+    }
     this.#ended = false;
     const last = this.#tokens.at(-1);
     if (last) last.supersededAt = Date.now();
-    const number = mode === 'token' ? generation(token) : this.#tokens.length;
-    this.#tokens.push({ token, number, text: mode === 'token' ? `rt1_…${token.slice(-8)}` : 'in the cookie' });
+    // A cookie cannot be read: its tokens are counted.
+    const number = mode === 'token' ? generation(token) : (last?.number ?? -1) + 1;
+    const text = mode === 'token' ? `rt1_…${token.slice(-8)}` : 'in the cookie';
+    this.#tokens.push({ token, number, text, isLost });
     this.#tokens.splice(0, this.#tokens.length - 8);
     this.draw();
   }
@@ -36,6 +37,7 @@ export class Chain {
     this.draw();
   }
 
+  /** The session is over: no token refreshes anything. */
   end() {
     this.#ended = true;
     this.draw();
@@ -54,7 +56,7 @@ export class Chain {
     }
   }
 
-  #item({ token, number, text, supersededAt, stolen }) {
+  #item({ number, text, supersededAt, stolen, isLost }) {
     const item = document.createElement('li');
     const left = supersededAt === undefined ? 0 : Math.ceil((supersededAt + this.#window - Date.now()) / 1000);
     const state = this.#ended ? 'dead' : supersededAt === undefined ? 'live' : left > 0 ? 'recent' : 'old';
@@ -67,14 +69,15 @@ export class Chain {
     remark.textContent = {
       live: 'Good for one refresh.',
       recent: `Leads to the live one for ${left} s.`,
-      old: 'Whoever presents it ends the session.',
+      old: 'Too old to lead on: presenting it looks like theft.',
       dead: 'Refreshes nothing.',
     }[state];
     item.append(title, code, remark);
-    if (stolen) {
+    for (const [name, text] of [[stolen && 'stolen', 'Stolen'], [isLost && 'lost', 'Never arrived']]) {
+      if (!name) continue;
       const mark = document.createElement('strong');
-      mark.className = 'stolen';
-      mark.textContent = 'Stolen';
+      mark.className = name;
+      mark.textContent = text;
       item.append(mark);
     }
     return item;
@@ -82,7 +85,7 @@ export class Chain {
 }
 
 /** The generation that a token names: four bytes behind the ids of user and session. */
-function generation(token) {
+export function generation(token) {
   const text = token.slice('rt1_'.length).replaceAll('-', '+').replaceAll('_', '/');
   const bytes = Uint8Array.from(atob(text.slice(0, 48)), (char) => char.charCodeAt(0));
   return new DataView(bytes.buffer).getUint32(32);

@@ -30,11 +30,29 @@ impl Binaries {
         profile: &str,
         functions: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, StartError> {
+        let bins = functions.into_iter().flat_map(|function| ["--bin", function]);
+        Self::build_with(workspace, profile, bins)
+    }
+
+    /// Builds the operators' command line, which is not among the default packages: its features
+    /// must not get into the functions.
+    ///
+    /// # Errors
+    /// If it does not build.
+    pub fn build_ratchet(workspace: &Workspace) -> Result<PathBuf, StartError> {
+        let built = Self::build_with(workspace, "dev", ["--package", "ratchet-cli"])?;
+        let missing = || StartError::Build("cargo named no program `ratchet`".to_owned());
+        built.get("ratchet").map(Path::to_path_buf).ok_or_else(missing)
+    }
+
+    fn build_with<'a>(
+        workspace: &Workspace,
+        profile: &str,
+        selection: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, StartError> {
         let mut cargo = cargo(workspace);
         cargo.args(["build", "--message-format=json-render-diagnostics", "--profile", profile]);
-        for function in functions {
-            cargo.args(["--bin", function]);
-        }
+        cargo.args(selection);
         let mut child = cargo
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -5,7 +5,8 @@ use std::{env, path::Path, time::Duration};
 use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Credentials, Region},
-    error::DisplayErrorContext,
+    error::{DisplayErrorContext, SdkError},
+    operation::describe_table::DescribeTableError,
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
         Projection, StreamSpecification, TimeToLiveSpecification,
@@ -13,7 +14,7 @@ use aws_sdk_dynamodb::{
 };
 
 use crate::{
-    process::Process,
+    process::{Process, Signal},
     run::Run,
     starting::{StartError, http_client, on_a_free_port, until_ready},
     template::{Key, Table, Template},
@@ -37,22 +38,36 @@ pub struct DynamoDb {
 }
 
 /// The endpoint that the developer has set, if any.
-#[must_use]
-pub fn developers_endpoint() -> Option<String> {
-    env::var(ENDPOINT_VARIABLE).ok().filter(|endpoint| !endpoint.is_empty())
+///
+/// # Errors
+/// If it has no scheme, which the AWS SDK would only complain about at the first request.
+pub fn developers_endpoint() -> Result<Option<String>, StartError> {
+    endpoint(env::var(ENDPOINT_VARIABLE).ok())
+}
+
+fn endpoint(set: Option<String>) -> Result<Option<String>, StartError> {
+    let Some(endpoint) = set.filter(|endpoint| !endpoint.is_empty()) else { return Ok(None) };
+    let has_scheme = endpoint.starts_with("http://") || endpoint.starts_with("https://");
+    if has_scheme { Ok(Some(endpoint)) } else { Err(StartError::NoScheme(endpoint)) }
 }
 
 impl DynamoDb {
-    /// Uses the developer's DynamoDB, or starts one in memory.
+    /// Uses the developer's DynamoDB, or starts one: with its tables in the folder `database`, or
+    /// in memory.
     ///
     /// # Errors
     /// If it does not answer.
-    pub async fn start(toolbox: &Toolbox, run: &Run, temporary: &Path) -> Result<Self, StartError> {
+    pub async fn start(
+        toolbox: &Toolbox,
+        run: &Run,
+        temporary: &Path,
+        database: Option<&Path>,
+    ) -> Result<Self, StartError> {
         let http = http_client()?;
         // Without a signature the answer is a refusal, but an answer.
         let answers = async |endpoint: &str| http.get(endpoint).send().await.is_ok();
         let Some(installed) = toolbox.dynamodb() else {
-            let endpoint = developers_endpoint().unwrap_or_default();
+            let endpoint = developers_endpoint()?.unwrap_or_default();
             if !answers(&endpoint).await {
                 return Err(StartError::NoDynamoDb { endpoint });
             }
@@ -64,8 +79,12 @@ impl DynamoDb {
             java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"])
                 .arg(format!("-Djava.io.tmpdir={}", temporary.display()))
                 .arg(DynamoDbLocal::MAIN)
-                .args(["-inMemory", "-disableTelemetry", "-port", &port.to_string()])
+                .args(["-disableTelemetry", "-port", &port.to_string()])
                 .current_dir(run.folder());
+            match database {
+                None => java.arg("-inMemory"),
+                Some(folder) => java.arg("-dbPath").arg(folder),
+            };
             let name = "DynamoDB Local";
             let process = Process::spawn(name, &java, &run.log("dynamodb"))
                 .map_err(StartError::spawn(name))?;
@@ -89,6 +108,21 @@ impl DynamoDb {
         self.process.is_some()
     }
 
+    /// Asks the DynamoDB that we started to end, and waits until it has written everything.
+    pub(crate) async fn finish(&self) {
+        let Some(process) = &self.process else { return };
+        if process.signal(Signal::Terminate).is_err() {
+            return;
+        }
+        // If it does not end by then it is killed with the run.
+        for _ in 0..50 {
+            if !matches!(process.exit_status(), Ok(None)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     pub(crate) fn early_end(&self) -> Option<StartError> {
         self.process.as_ref().and_then(StartError::if_ended)
     }
@@ -106,20 +140,48 @@ impl DynamoDb {
         Client::from_conf(config)
     }
 
-    /// Creates every table of the template, as `<prefix>-<logical id>`.
+    /// Creates every table of the template, as `<prefix>-<logical id>`. What is there already
+    /// under that name is kept or replaced, as `existing` says.
     ///
     /// # Errors
     /// If DynamoDB refuses one.
-    pub async fn create_tables(&self, template: &Template, prefix: &str) -> Result<(), StartError> {
+    pub async fn create_tables(
+        &self,
+        template: &Template,
+        prefix: &str,
+        existing: Existing,
+    ) -> Result<(), StartError> {
         let client = self.client();
         for (id, table) in &template.tables {
             let name = format!("{prefix}-{id}");
-            create(&client, &name, table)
-                .await
-                .map_err(StartError::create(&format!("the table {name}")))?;
+            let failed = || StartError::create(&format!("the table {name}"));
+            let described = client.describe_table().table_name(&name).send().await;
+            match (described, existing) {
+                (Err(error), _) if is_missing(&error) => {}
+                (Err(error), _) => return Err(failed()(DisplayErrorContext(error).to_string())),
+                (Ok(_), Existing::Keep) => continue,
+                (Ok(_), Existing::Replace) => {
+                    let deleted = client.delete_table().table_name(&name).send().await;
+                    sdk_error(deleted).map_err(failed())?;
+                }
+            }
+            create(&client, &name, table).await.map_err(failed())?;
         }
         Ok(())
     }
+}
+
+/// What becomes of tables that are there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// They are used as they are.
+    Keep,
+    /// They are left over from a run that could not remove them.
+    Replace,
+}
+
+fn is_missing(error: &SdkError<DescribeTableError>) -> bool {
+    error.as_service_error().is_some_and(DescribeTableError::is_resource_not_found_exception)
 }
 
 async fn create(client: &Client, name: &str, table: &Table) -> Result<(), String> {
@@ -186,4 +248,19 @@ fn text_error<T>(result: Result<T, aws_sdk_dynamodb::error::BuildError>) -> Resu
 
 pub(crate) fn sdk_error<T, E: std::error::Error>(result: Result<T, E>) -> Result<T, String> {
     result.map_err(|error| DisplayErrorContext(error).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_without_a_scheme_is_refused_with_what_is_missing() {
+        let set = |text: &str| endpoint(Some(text.to_owned()));
+        let error = set("localhost:8000").unwrap_err().to_string();
+        assert!(error.contains("has no scheme: set it to http://localhost:8000"), "{error}");
+        let url = "http://localhost:8000";
+        assert_eq!(set(url).unwrap().as_deref(), Some(url));
+        assert_eq!((set("").unwrap(), endpoint(None).unwrap()), (None, None));
+    }
 }

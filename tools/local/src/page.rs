@@ -1,33 +1,48 @@
 //! The demonstration page on loopback: the files of `page/` and of the browser client, as they are.
-//!
-//! A fixed list of files by GET is all there is, so this needs no HTTP server of the dependencies,
-//! whose features would make Cargo build the functions once with them and once without.
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+use ratchet_core::jws::SignatureAlgorithm;
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+
+use crate::{
+    demo_users::{self, ADA},
+    expired::expired,
+    head::Head,
+    listener::Listener,
+    services::Services,
+    stack::Stack,
+    workspace::Workspace,
 };
 
-use crate::{demo_users::ADA, services::Services, stack::Stack, workspace::Workspace};
-
-/// What is served, from where in the checkout, and as what.
-const FILES: [(&str, &str, &str); 12] = [
-    ("/", "tools/local/page/index.html", HTML),
-    ("/style.css", "tools/local/page/style.css", "text/css"),
-    ("/app.js", "tools/local/page/app.js", JAVASCRIPT),
-    ("/account.js", "tools/local/page/account.js", JAVASCRIPT),
-    ("/chain.js", "tools/local/page/chain.js", JAVASCRIPT),
-    ("/api.html", "tools/local/page/api.html", HTML),
-    ("/api.js", "tools/local/page/api.js", JAVASCRIPT),
-    ("/client/index.js", "clients/js/dist/index.js", JAVASCRIPT),
-    ("/client/leases.js", "clients/js/dist/leases.js", JAVASCRIPT),
-    ("/client/session.js", "clients/js/dist/session.js", JAVASCRIPT),
-    ("/client/state.js", "clients/js/dist/state.js", JAVASCRIPT),
-    ("/client/turns.js", "clients/js/dist/turns.js", JAVASCRIPT),
+/// The files of the page, by the path that they are served at.
+const FILES: [(&str, &str, &str); 13] = [
+    ("/", "index.html", HTML),
+    ("/style.css", "style.css", "text/css"),
+    ("/app.js", "app.js", JAVASCRIPT),
+    ("/account.js", "account.js", JAVASCRIPT),
+    ("/chain.js", "chain.js", JAVASCRIPT),
+    ("/exchanges.js", "exchanges.js", JAVASCRIPT),
+    ("/sessions.js", "sessions.js", JAVASCRIPT),
+    ("/theft.js", "theft.js", JAVASCRIPT),
+    ("/words.js", "words.js", JAVASCRIPT),
+    ("/api.html", "api.html", HTML),
+    ("/api.css", "api.css", "text/css"),
+    ("/api.js", "api.js", JAVASCRIPT),
+    ("/rapidoc-min.js", "vendor/rapidoc-min.js", JAVASCRIPT),
 ];
+
+/// The file of the checkout that is served at a path, and as what.
+fn file(path: &str) -> Option<(String, &'static str)> {
+    // The modules of the browser client, whatever they are called.
+    let module = path.strip_prefix("/client/").and_then(|name| name.strip_suffix(".js"));
+    if let Some(module) = module.filter(|name| name.bytes().all(|byte| byte.is_ascii_lowercase())) {
+        return Some((format!("clients/js/dist/{module}.js"), JAVASCRIPT));
+    }
+    let (_, name, content_type) = FILES.iter().find(|(served, _, _)| *served == path)?;
+    Some((format!("tools/local/page/{name}"), content_type))
+}
 
 const HTML: &str = "text/html; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
@@ -35,61 +50,81 @@ const JSON: &str = "application/json";
 
 /// Nothing but our own files, no inline script, and requests to this machine only.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
-    connect-src 'self' http://127.0.0.1:*; base-uri 'none'; form-action 'none'; \
+    connect-src 'self' http://127.0.0.1:* http://localhost:*; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// The longest head of a request that is read, in bytes.
-const MAX_HEAD: usize = 8 * 1024;
+/// The page of the API, whose component writes its own styles and templates.
+const API: &str = "/api.html";
 
-/// A page that is reserved a port but does not answer yet.
+/// As [`POLICY`], with inline styles and the component's Trusted Types policy.
+const API_POLICY: &str = "default-src 'none'; script-src 'self'; \
+    style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; \
+    connect-src 'self' http://127.0.0.1:* http://localhost:*; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'";
+
+/// What this machine is called in a URL. A browser's IPv6 address has its brackets.
+const NAMES: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
+
+/// A page that has its port but does not answer yet.
 #[derive(Debug)]
 pub struct Page {
-    listener: TcpListener,
-    origin: String,
+    listener: Listener,
 }
 
-/// What the page is told about the stack.
+/// What the page shows of the stack.
 struct Site {
     root: PathBuf,
-    host: String,
-    settings: String,
+    port: u16,
+    api_port: u16,
+    settings: Value,
     services: Arc<Services>,
+    /// ARN of the key ring.
+    ring: String,
+    /// What a ring that has no keys yet signs with.
+    algorithm: SignatureAlgorithm,
 }
 
 impl Page {
-    /// Takes a port of 127.0.0.1.
-    ///
-    /// # Errors
-    /// If it is in use.
-    pub async fn reserve(port: u16) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-        let origin = format!("http://{}", listener.local_addr()?);
-        Ok(Self { listener, origin })
-    }
-
-    /// The page's URL without a slash at the end: the origin that the functions have to allow.
+    /// A page on a port.
     #[must_use]
-    pub fn origin(&self) -> &str {
-        &self.origin
+    pub fn new(listener: Listener) -> Self {
+        Self { listener }
     }
 
-    /// Answers until this is dropped.
-    pub async fn serve(self, stack: &Stack) -> io::Error {
+    /// The page's URL without a slash at the end.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.listener.port())
+    }
+
+    /// Answers until this is dropped. The API answers on `api_port`.
+    pub async fn serve(self, stack: &Stack, api_port: u16) -> io::Error {
         let variables = stack.environment().variables();
         let seconds = |name| variables.get(name).and_then(|text| text.parse::<u64>().ok());
         let settings = json!({
-            "api": stack.base_url(),
             "accessTokenSeconds": seconds("RATCHET_ACCESS_TOKEN_SECONDS"),
             "retryWindowSeconds": seconds("RATCHET_RETRY_WINDOW_SECONDS"),
             "demoUser": {"name": ADA.name, "password": ADA.password},
         });
-        let root = Workspace::locate().root().to_path_buf();
-        let services = Arc::clone(stack.services());
-        let host = self.origin.trim_start_matches("http://").to_owned();
-        let site = Arc::new(Site { root, host, settings: settings.to_string(), services });
+        let site = Arc::new(Site {
+            root: Workspace::locate().root().to_path_buf(),
+            port: self.listener.port(),
+            api_port,
+            settings,
+            services: Arc::clone(stack.services()),
+            ring: stack.data().key_ring_secret.clone(),
+            algorithm: SignatureAlgorithm::ALL
+                .into_iter()
+                .find(|known| {
+                    variables
+                        .get("RATCHET_SIGNING_ALGORITHM")
+                        .is_some_and(|set| set == known.name())
+                })
+                .unwrap_or_default(),
+        });
         loop {
             match self.listener.accept().await {
-                Ok((client, _)) => {
+                Ok(client) => {
                     let site = Arc::clone(&site);
                     // A browser that hangs up early misses its answer, which is its business.
                     tokio::spawn(async move { site.answer(client).await.unwrap_or(()) });
@@ -103,31 +138,88 @@ impl Page {
 impl Site {
     async fn answer(&self, mut client: TcpStream) -> io::Result<()> {
         // Browsers open connections ahead that they may never use.
-        let head = tokio::time::timeout(Duration::from_secs(30), read_head(&mut client));
+        let head = tokio::time::timeout(Duration::from_secs(30), Head::read(&mut client));
         let Ok(head) = head.await else { return Ok(()) };
-        let head = head?;
-        let (status, content_type, body) = match requested(&head) {
-            Some(_) if !is_for(&head, &self.host) => {
-                ("421 Misdirected Request", "text/plain", Vec::new())
-            }
-            Some("/settings.json") => ("200 OK", JSON, self.settings.clone().into_bytes()),
-            Some("/mail.json") => self.mail().await,
-            Some("/openapi.json") => self.file("openapi.json", JSON).await,
-            Some(path) => match FILES.iter().find(|(served, _, _)| *served == path) {
-                Some((_, file, content_type)) => self.file(file, content_type).await,
-                None => NOT_FOUND,
+        let Some(head) = head? else { return Ok(()) };
+        let (status, content_type, body) = match (head.target(), self.host(&head)) {
+            (_, None) => ("421 Misdirected Request", "text/plain", Vec::new()),
+            (Some(("GET", path)), Some(host)) => match path {
+                "/settings.json" => ("200 OK", JSON, self.settings(host)),
+                "/mail.json" => self.mail().await,
+                "/expired-token" => self.expired(&head).await,
+                "/openapi.json" => self.openapi(host).await,
+                path => match file(path) {
+                    Some((file, content_type)) => self.file(&file, content_type).await,
+                    None => NOT_FOUND,
+                },
             },
-            None => ("405 Method Not Allowed", "text/plain", Vec::new()),
+            _ => ("405 Method Not Allowed", "text/plain", Vec::new()),
+        };
+        let policy = if content_type == HTML && head.target().is_some_and(|(_, path)| path == API) {
+            API_POLICY
+        } else {
+            POLICY
         };
         let answer = format!(
             "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\
-             content-security-policy: {POLICY}\r\nx-content-type-options: nosniff\r\n\
+             content-security-policy: {policy}\r\nx-content-type-options: nosniff\r\n\
              referrer-policy: no-referrer\r\ncache-control: no-store\r\nconnection: close\r\n\r\n",
             body.len()
         );
         client.write_all(answer.as_bytes()).await?;
         client.write_all(&body).await?;
         client.shutdown().await
+    }
+
+    /// The name of this machine that the request uses; `None` if it is not one of ours.
+    ///
+    /// # Security
+    /// A site elsewhere can have its own name lead to this machine (DNS rebinding). To the browser
+    /// that is the site's own origin, and its scripts could read the messages.
+    fn host(&self, head: &Head) -> Option<&'static str> {
+        let (name, port) = head.header("host")?.rsplit_once(':')?;
+        let is_ours = port.parse() == Ok(self.port);
+        NAMES.into_iter().find(|known| is_ours && *known == name)
+    }
+
+    /// The API by the same name as the page: to a browser, `localhost` and `127.0.0.1` are
+    /// different sites, and a cookie of one is not sent to the other.
+    fn api(&self, host: &str) -> String {
+        format!("http://{host}:{}", self.api_port)
+    }
+
+    fn settings(&self, host: &str) -> Vec<u8> {
+        let mut settings = self.settings.clone();
+        if let Some(settings) = settings.as_object_mut() {
+            settings.insert("api".to_owned(), json!(self.api(host)));
+        }
+        settings.to_string().into_bytes()
+    }
+
+    /// The contract, with this stack as its server.
+    async fn openapi(&self, host: &str) -> Answer {
+        let file = tokio::fs::read(self.root.join("openapi.json")).await.ok();
+        match file.and_then(|file| serde_json::from_slice::<Value>(&file).ok()) {
+            Some(Value::Object(mut contract)) => {
+                let server = json!([{"url": self.api(host), "description": "This stack"}]);
+                contract.insert("servers".to_owned(), server);
+                ("200 OK", JSON, Value::Object(contract).to_string().into_bytes())
+            }
+            _ => NOT_FOUND,
+        }
+    }
+
+    /// The access token of the request, expired.
+    async fn expired(&self, head: &Head) -> Answer {
+        let made = async {
+            let token = head.header("authorization")?.strip_prefix("Bearer ")?;
+            let ring = self.services.secrets().current(&self.ring).await.ok()?;
+            expired(token, &ring, self.algorithm, demo_users::now().ok()?.seconds())
+        };
+        match made.await {
+            Some(token) => ("200 OK", "text/plain", token.into_bytes()),
+            None => ("400 Bad Request", "text/plain", Vec::new()),
+        }
     }
 
     /// The messages of this machine, which `cargo local mail` shows too.
@@ -154,65 +246,32 @@ type Answer = (&'static str, &'static str, Vec<u8>);
 
 const NOT_FOUND: Answer = ("404 Not Found", "text/plain", Vec::new());
 
-async fn read_head(client: &mut TcpStream) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
-    while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < MAX_HEAD {
-        if client.read_buf(&mut head).await? == 0 {
-            break;
-        }
-    }
-    Ok(head)
-}
-
-/// The path that a GET asks for, without its query.
-fn requested(head: &[u8]) -> Option<&str> {
-    let line = head.split(|byte| *byte == b'\r').next()?;
-    let target = std::str::from_utf8(line).ok()?.strip_prefix("GET ")?.split(' ').next()?;
-    target.split('?').next()
-}
-
-/// Whether a request is for this host by its name.
-///
-/// # Security
-/// A site elsewhere can have its own name lead to this machine (DNS rebinding). To the browser
-/// that is the site's own origin, and its scripts could read the messages.
-fn is_for(head: &[u8], host: &str) -> bool {
-    let lines = std::str::from_utf8(head).unwrap_or_default().split("\r\n");
-    let mut hosts = lines
-        .filter_map(|line| line.split_once(':'))
-        .filter(|(name, _)| name.eq_ignore_ascii_case("host"))
-        .map(|(_, value)| value.trim());
-    hosts.next() == Some(host) && hosts.next().is_none()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
-    fn only_a_get_asks_for_something() {
-        assert_eq!(requested(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"), Some("/"));
-        assert_eq!(requested(b"GET /app.js?api=1 HTTP/1.1\r\n\r\n"), Some("/app.js"));
-        assert_eq!(requested(b"POST / HTTP/1.1\r\n\r\n"), None);
-        assert_eq!(requested(b"GET"), None);
-        assert_eq!(requested(b""), None);
-        assert_eq!(requested(&[0xff]), None);
+    fn every_file_of_the_page_is_served_and_every_file_served_is_there() {
+        let page = Workspace::locate().root().join("tools/local/page");
+        for (path, _, _) in FILES {
+            let (file, _) = file(path).unwrap();
+            assert!(Workspace::locate().root().join(&file).is_file(), "{file}");
+        }
+        for entry in fs::read_dir(page).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            let served = FILES.iter().any(|(_, file, _)| *file == name);
+            assert!(served || entry.path().is_dir(), "{name}");
+        }
     }
 
     #[test]
-    fn only_requests_by_the_name_of_this_host_are_answered() {
-        let host = "127.0.0.1:9001";
-        assert!(is_for(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:9001\r\nX: y\r\n\r\n", host));
-        assert!(!is_for(b"GET / HTTP/1.1\r\nHost: evil.example:9001\r\n\r\n", host));
-        assert!(!is_for(b"GET / HTTP/1.1\r\nX: 127.0.0.1:9001\r\n\r\n", host));
-        let two = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:9001\r\nhost: evil.example\r\n\r\n";
-        assert!(!is_for(two, host));
-    }
-
-    #[test]
-    fn every_file_that_is_served_is_in_the_checkout() {
-        for (_, file, _) in FILES {
-            assert!(Workspace::locate().root().join(file).is_file(), "{file}");
+    fn the_modules_of_the_client_are_served_and_nothing_around_them() {
+        let served = |path| file(path).map(|(file, _)| file);
+        assert_eq!(served("/client/index.js").as_deref(), Some("clients/js/dist/index.js"));
+        for path in ["/client/../package.json", "/client/../src/index.js", "/client/index.d.ts"] {
+            assert_eq!(served(path), None, "{path}");
         }
     }
 }

@@ -75,7 +75,8 @@ impl SecretsManager {
         Client::from_conf(config)
     }
 
-    /// Creates a secret as `CloudFormation` does from `GenerateSecretString`; its ARN.
+    /// Creates a secret, `known` or else as `CloudFormation` does from `GenerateSecretString`; its
+    /// ARN.
     ///
     /// # Errors
     /// If the template of the secret is not a JSON object, or moto refuses.
@@ -83,24 +84,44 @@ impl SecretsManager {
         &self,
         name: &str,
         generated: &GeneratedSecret,
+        known: Option<String>,
     ) -> Result<String, StartError> {
         let create = async {
             let client = self.client();
-            let password = client
-                .get_random_password()
-                .password_length(generated.length)
-                .exclude_punctuation(generated.exclude_punctuation)
-                .include_space(generated.include_space)
-                .send()
-                .await;
-            let password = sdk_error(password)?.random_password.unwrap_or_default();
-            let mut object: Map<String, Value> =
-                serde_json::from_str(&generated.template).map_err(|error| error.to_string())?;
-            object.insert(generated.key.clone(), Value::String(password));
-            let secret = Value::Object(object).to_string();
+            let secret = match known {
+                Some(secret) => secret,
+                None => Self::generate(&client, generated).await?,
+            };
             let created = client.create_secret().name(name).secret_string(secret).send().await;
             sdk_error(created)?.arn.ok_or_else(|| "there is no ARN in the answer".to_owned())
         };
         create.await.map_err(StartError::create(&format!("the secret {name}")))
+    }
+
+    /// The current version of a secret.
+    ///
+    /// # Errors
+    /// If moto does not have it.
+    pub async fn current(&self, id: &str) -> Result<String, StartError> {
+        let failed = StartError::create("a copy of the key ring");
+        match sdk_error(self.client().get_secret_value().secret_id(id).send().await) {
+            Ok(answer) => Ok(answer.secret_string.unwrap_or_default()),
+            Err(cause) => Err(failed(cause)),
+        }
+    }
+
+    async fn generate(client: &Client, generated: &GeneratedSecret) -> Result<String, String> {
+        let password = client
+            .get_random_password()
+            .password_length(generated.length)
+            .exclude_punctuation(generated.exclude_punctuation)
+            .include_space(generated.include_space)
+            .send()
+            .await;
+        let password = sdk_error(password)?.random_password.unwrap_or_default();
+        let mut object: Map<String, Value> =
+            serde_json::from_str(&generated.template).map_err(|error| error.to_string())?;
+        object.insert(generated.key.clone(), Value::String(password));
+        Ok(Value::Object(object).to_string())
     }
 }

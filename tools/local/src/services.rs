@@ -6,7 +6,8 @@ use ratchet_core::entropy::random;
 
 use crate::{
     binaries::Binaries,
-    dynamodb::{DynamoDb, developers_endpoint},
+    dynamodb::{DynamoDb, Existing, developers_endpoint},
+    keep::Keep,
     mail,
     progress::Progress,
     run::{Run, Temporary},
@@ -28,15 +29,15 @@ pub struct Preparation {
 }
 
 impl Preparation {
-    /// Installs the tools and builds the functions with a profile (`dev`, `release`, …), as far as
-    /// that has not been done before. Blocks meanwhile.
+    /// Installs the tools and builds the functions with a profile (`dev`, `release`, …), unless that
+    /// has been done before. Blocks meanwhile.
     ///
     /// # Errors
     /// If a prerequisite is missing, an installation fails or the functions do not build.
     pub fn complete(profile: &str, progress: Progress) -> Result<Self, StartError> {
         let workspace = Workspace::locate();
         let template = Template::read(&workspace.template())?;
-        let toolbox = Toolbox::install(&workspace, developers_endpoint().is_none())?;
+        let toolbox = Toolbox::install(&workspace, developers_endpoint()?.is_none())?;
         progress.step("building the functions …");
         let binaries =
             Binaries::build(&workspace, profile, template.functions.keys().map(String::as_str))?;
@@ -67,6 +68,7 @@ impl Preparation {
 pub struct Services {
     dynamodb: DynamoDb,
     secrets: SecretsManager,
+    keep: Option<Keep>,
     run: Run,
     preparation: Preparation,
     /// Dropped, and removed, after the programs that use it.
@@ -74,26 +76,55 @@ pub struct Services {
 }
 
 impl Services {
-    /// Starts both, at the same time.
+    /// Starts both, at the same time, with nothing in them.
     ///
     /// # Errors
     /// If one of them does not answer.
     pub async fn start(preparation: Preparation) -> Result<Arc<Self>, StartError> {
+        Self::start_with(preparation, None).await
+    }
+
+    /// Starts both with the data of an earlier run, if `keep` has any, and keeps their data.
+    ///
+    /// # Errors
+    /// If one of them does not answer.
+    pub async fn start_with(
+        preparation: Preparation,
+        keep: Option<Keep>,
+    ) -> Result<Arc<Self>, StartError> {
         let run = Run::begin(&preparation.workspace).map_err(StartError::spawn("a run"))?;
         let temporary = run.temporary().map_err(StartError::spawn("a run"))?;
         preparation.progress.step("starting DynamoDB Local and moto …");
+        let database = keep.as_ref().map(Keep::database);
         let (dynamodb, secrets) = tokio::try_join!(
-            DynamoDb::start(&preparation.toolbox, &run, temporary.folder()),
+            DynamoDb::start(&preparation.toolbox, &run, temporary.folder(), database.as_deref()),
             SecretsManager::start(&preparation.toolbox, &run, temporary.folder()),
         )?;
         mail::verify_sender(secrets.endpoint()).await?;
-        Ok(Arc::new(Self { dynamodb, secrets, run, preparation, _temporary: temporary }))
+        Ok(Arc::new(Self { dynamodb, secrets, keep, run, preparation, _temporary: temporary }))
     }
 
     /// The DynamoDB.
     #[must_use]
     pub fn dynamodb(&self) -> &DynamoDb {
         &self.dynamodb
+    }
+
+    /// The folder that outlives this run, if there is one.
+    #[must_use]
+    pub fn keep(&self) -> Option<&Keep> {
+        self.keep.as_ref()
+    }
+
+    /// Writes the key ring as it is now to the folder that outlives this run.
+    ///
+    /// # Errors
+    /// If it cannot be read or written.
+    pub async fn keep_ring(&self, data: &Data) -> Result<(), StartError> {
+        let Some(keep) = &self.keep else { return Ok(()) };
+        let ring = self.secrets.current(&data.key_ring_secret).await?;
+        let cannot = |cause| StartError::Keep { folder: keep.folder().to_path_buf(), cause };
+        keep.save_ring(&ring).map_err(cannot)
     }
 
     /// The Secrets Manager.
@@ -144,14 +175,38 @@ impl Data {
     /// # Errors
     /// If a service refuses.
     pub async fn create(services: &Services) -> Result<Self, StartError> {
-        let template = &services.preparation.template;
         let unique = random::<8>()
             .map_err(|error| StartError::create("a name for the tables")(error.to_string()))?;
         let prefix = format!("ratchet-{:016x}", u64::from_be_bytes(unique));
+        Self::called(services, &prefix, Existing::Replace).await
+    }
+
+    /// Creates them under names that begin with `prefix`, or goes on with those of the last run if
+    /// the services keep them.
+    ///
+    /// # Errors
+    /// If a service refuses.
+    pub async fn named(services: &Services, prefix: &str) -> Result<Self, StartError> {
+        let existing = if services.keep.is_some() { Existing::Keep } else { Existing::Replace };
+        Self::called(services, prefix, existing).await
+    }
+
+    async fn called(
+        services: &Services,
+        prefix: &str,
+        existing: Existing,
+    ) -> Result<Self, StartError> {
+        let template = &services.preparation.template;
         let secret_name = format!("{prefix}-KeyRingSecret");
+        let ring = match &services.keep {
+            None => None,
+            Some(keep) => keep
+                .load_ring()
+                .map_err(|cause| StartError::Keep { folder: keep.folder().to_path_buf(), cause })?,
+        };
         let ((), key_ring_secret) = tokio::try_join!(
-            services.dynamodb.create_tables(template, &prefix),
-            services.secrets.create(&secret_name, &template.key_ring),
+            services.dynamodb.create_tables(template, prefix, existing),
+            services.secrets.create(&secret_name, &template.key_ring, ring),
         )?;
         Ok(Self {
             users_table: format!("{prefix}-UsersTable"),
@@ -165,7 +220,7 @@ impl Data {
         self.users_table.replace("UsersTable", id)
     }
 
-    /// Deletes the tables from a DynamoDB that does not end with us.
+    /// Deletes the tables, from a DynamoDB that keeps running.
     ///
     /// # Errors
     /// If DynamoDB refuses.

@@ -33,8 +33,8 @@ pub struct StackOptions {
     /// Variables of one function only, by its name; they win over `environment`. With
     /// [`Mode::Spawned`] only.
     pub own_environment: BTreeMap<String, BTreeMap<String, String>>,
-    /// What differs from the template's event source mappings, for example how long a record is
-    /// tried: a test can not wait for hours.
+    /// Changes the template's event source mappings, for example how long a record is tried: a test
+    /// cannot wait for hours.
     pub event_sources: fn(EventSource) -> EventSource,
     /// Services to share with other stacks; `None` starts new ones.
     pub services: Option<Arc<Services>>,
@@ -43,7 +43,7 @@ pub struct StackOptions {
     /// Whether functions are invoked with the changes of the tables: by one stack of those that
     /// share them.
     pub follows_streams: bool,
-    /// What is told on standard error.
+    /// Which steps are printed on standard error.
     pub progress: Progress,
 }
 
@@ -103,7 +103,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts a stack, and installs and builds before that what is missing.
+    /// Starts a stack. Installs and builds what is missing first.
     ///
     /// `cargo lambda watch` 1.9.2 stops for ever when more than 100 requests wait for one function:
     /// keep fewer in flight per stack, or put a second stack [beside](StackOptions::beside) it.
@@ -185,7 +185,7 @@ impl Stack {
         self.functions.logs()
     }
 
-    /// Where records are written to that were given up for a function.
+    /// The file of records that a function failed for until they were given up.
     #[must_use]
     pub fn dead_letters(&self, function: &str) -> Option<PathBuf> {
         let pump = self.pumps.iter().find(|pump| pump.function() == function);
@@ -234,13 +234,23 @@ impl Stack {
         }
     }
 
-    /// Stops the stack, and removes its tables from a DynamoDB that is the developer's.
+    /// Stops the stack. Its data is written to the folder that outlives the run, if there is one,
+    /// or else removed from a DynamoDB that is the developer's.
     ///
     /// # Errors
-    /// If the tables can not be removed.
+    /// If the data cannot be written or removed.
     pub async fn stop(self) -> Result<(), StartError> {
-        let Self { functions, data, services, .. } = self;
+        let Self { pumps, functions, data, services, .. } = self;
+        drop(pumps);
         drop(functions);
-        if services.dynamodb().is_ours() { Ok(()) } else { data.delete(&services).await }
+        if services.keep().is_some() {
+            services.keep_ring(&data).await?;
+            services.dynamodb().finish().await;
+            Ok(())
+        } else if services.dynamodb().is_ours() {
+            Ok(())
+        } else {
+            data.delete(&services).await
+        }
     }
 }

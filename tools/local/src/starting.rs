@@ -1,4 +1,4 @@
-//! Starting something and waiting until it answers; what can go wrong with that.
+//! Starting a program and waiting until it answers, and what can go wrong.
 
 use std::{
     io,
@@ -15,24 +15,24 @@ use crate::{process::Process, template::TemplateError, toolbox::ToolboxError};
 /// Why the stack, or a part of it, did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The tools can not be installed.
+    /// The tools cannot be installed.
     #[error(transparent)]
     Toolbox(#[from] ToolboxError),
-    /// `template.yaml` can not be used.
+    /// `template.yaml` cannot be used.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// The functions do not build; cargo has said why.
-    #[error("the functions do not build ({0}); cargo's messages are above")]
+    /// `cargo build` failed; it has said why.
+    #[error("cargo build failed ({0}); its messages are above")]
     Build(String),
-    /// A program can not be started, or its log not be written.
-    #[error("can not start {name}: {cause}")]
+    /// A program cannot be started, or its log cannot be written.
+    #[error("cannot start {name}: {cause}")]
     Spawn {
         /// The program.
         name: String,
         /// What the operating system says.
         cause: io::Error,
     },
-    /// A program ended that should run.
+    /// A program has ended that should still run.
     #[error("{name} has ended ({status}), but it should run. The end of {}:\n{tail}", log.display())]
     Ended {
         /// The program.
@@ -56,6 +56,11 @@ pub enum StartError {
         /// The last lines of its log.
         tail: String,
     },
+    /// The developer's own endpoint is not a URL.
+    #[error(
+        "AWS_ENDPOINT_URL_DYNAMODB is {0}, which has no scheme: set it to http://{0} (or https://{0})"
+    )]
+    NoScheme(String),
     /// The developer's own endpoint does not answer.
     #[error(
         "no DynamoDB answers at {endpoint}. Start one there, or unset AWS_ENDPOINT_URL_DYNAMODB to use the local one"
@@ -67,8 +72,19 @@ pub enum StartError {
     /// The port that was asked for is taken.
     #[error("port {0} is in use. End what uses it, or choose another with --port")]
     PortInUse(u16),
-    /// A table or secret can not be created.
-    #[error("can not create {what}: {cause}")]
+    /// The folder of `--persist` cannot be used.
+    #[error("cannot keep anything in {folder}: {cause}")]
+    Keep {
+        /// The folder.
+        folder: PathBuf,
+        /// What the operating system says.
+        cause: io::Error,
+    },
+    /// Another stack keeps its data in the same folder.
+    #[error("another stack uses {0}: stop it, or choose another folder")]
+    KeptElsewhere(PathBuf),
+    /// A table or secret cannot be created.
+    #[error("cannot create {what}: {cause}")]
     Create {
         /// Which.
         what: String,
@@ -107,12 +123,11 @@ impl StartError {
     }
 }
 
-/// Below the ports that systems hand out by themselves (Linux from 32768 on, others from 49152 on as
-/// RFC 6335, section 6, has it), so that none of those is given away, to a connection or to who
-/// listens on any port, between our choice and the start of what we chose it for.
+/// The ports to choose from. They lie below the ephemeral ports (Linux: from 32768; RFC 6335 §6: from
+/// 49152), so the system gives none of them away before the chosen program listens.
 const PORTS: Range<u16> = 20_000..32_000;
 
-/// A port of the loopback interface that nobody listens on now, and that this process gets once.
+/// A free port of the loopback interface. A process gets each port once.
 ///
 /// # Errors
 /// If there is none.
@@ -120,7 +135,7 @@ pub fn free_port() -> io::Result<u16> {
     /// How many were tried so far.
     static TRIED: AtomicU16 = AtomicU16::new(0);
     let count = u32::from(PORTS.end - PORTS.start);
-    // Processes with neighbouring ids begin far from each other: about the golden ratio of the ports.
+    // Processes with neighbouring ids begin far from each other.
     let first = process::id().wrapping_mul(7_417) % count;
     for _ in PORTS {
         let tried = u32::from(TRIED.fetch_add(1, Ordering::Relaxed));
@@ -133,12 +148,12 @@ pub fn free_port() -> io::Result<u16> {
     Err(io::Error::new(io::ErrorKind::AddrInUse, "no port is free"))
 }
 
-/// Whether nobody listens on a port of the loopback interface.
+/// Whether a port of the loopback interface is free.
 pub(crate) fn is_free(port: u16) -> bool {
     TcpListener::bind(("127.0.0.1", port)).is_ok()
 }
 
-/// A client for loopback: no proxy, and no waiting for ever.
+/// An HTTP client for loopback, without a proxy and with a timeout.
 pub(crate) fn http_client() -> Result<reqwest::Client, StartError> {
     reqwest::Client::builder()
         .no_proxy()
@@ -147,7 +162,7 @@ pub(crate) fn http_client() -> Result<reqwest::Client, StartError> {
         .map_err(|error| StartError::create("an HTTP client")(error.to_string()))
 }
 
-/// Waits until `ready` says so, `process` ends, or time is up.
+/// Waits until `ready` returns true. Fails if `process` ends first, or takes longer than `within`.
 pub(crate) async fn until_ready(
     process: &Process,
     within: Duration,
@@ -175,7 +190,8 @@ pub(crate) async fn until_ready(
     }
 }
 
-/// Tries again if the program ended early: another one may have taken its port.
+/// Starts a program on a free port. Tries again if it ends early, because another program may have
+/// taken the port.
 pub(crate) async fn on_a_free_port<T>(
     name: &str,
     start: impl AsyncFn(u16) -> Result<T, StartError>,

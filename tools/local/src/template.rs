@@ -44,6 +44,9 @@ pub struct Template {
     /// Environment of every function: the defaults of the parameters, `None` where the value
     /// exists only in a deployment (names, ARNs, URLs).
     pub environment: BTreeMap<String, Option<String>>,
+    /// The parameter that gives a variable of [`environment`](Self::environment) its value, by the
+    /// variable's name.
+    pub parameter_of: BTreeMap<String, String>,
     /// Functions by the name of their binary.
     pub functions: BTreeMap<String, Function>,
     /// Which functions are invoked with the changes of which table.

@@ -34,10 +34,10 @@ impl Workspace {
         self.root.join("target").join("local")
     }
 
-    /// Where `cargo local mail` finds the messages of the stack that was started last.
-    #[must_use]
-    pub fn mail(&self) -> PathBuf {
-        self.local().join("mail")
+    /// A checkout elsewhere.
+    #[cfg(test)]
+    pub(crate) fn at(root: &Path) -> Self {
+        Self { root: root.to_path_buf() }
     }
 
     /// A file that belongs to this crate.

@@ -27,6 +27,7 @@ exports.CODES = [
     'reuse_detected',
     'revoked',
     'session_ended',
+    'stale_access_token',
     'too_many_attempts',
     'unavailable',
     'unknown',

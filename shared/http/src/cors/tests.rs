@@ -51,7 +51,7 @@ async fn a_preflight_allows_configured_headers_beside_our_own() {
 #[test]
 fn the_log_says_why_a_preflight_was_refused() {
     let allowed = Allowed {
-        origins: vec![HeaderValue::from_static("https://app.example")],
+        origins: vec!["https://app.example".to_owned()],
         headers: REQUEST_HEADERS.to_vec(),
     };
     let header = |name: &str| Some(Refusal::Header(name.to_owned()));

@@ -6,11 +6,14 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "what a test can not go on with ends it"
+    reason = "what a test cannot go on with ends it"
 )]
 
 mod adversarial;
+mod guides;
 mod issuer;
+mod local_stack;
+mod services;
 mod verifiers;
 
 use ratchet_core::jws::SignatureAlgorithm;
@@ -79,6 +82,23 @@ async fn the_example_service_lets_in_who_has_a_token() {
     assert!(body.contains(&issuer.user_id()));
     assert_eq!(service.whoami(None).await.0, 401);
     assert_eq!(service.whoami(Some("x")).await.0, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_verifier_accepts_tokens_of_the_local_stack_as_it_starts() {
+    let _turn = TURN.lock().await;
+    let fixture = Fixture::start().await;
+    let verifiers = Verifiers::install(&fixture).await;
+    let stack = local_stack::LocalStack::start(&[]).await;
+    let token = stack.sign_in("ada", "correct horse battery staple").await;
+    let expired = stack.expired(&token).await;
+    let (_, claims) = adversarial::parts(&token);
+    let accepted = format!("ok {}", claims["sub"].as_str().unwrap());
+    let tokens = [token.as_str(), expired.as_str()];
+    for (name, verdicts) in verifiers.verdicts_about(&stack.api, None, &tokens).await {
+        assert_eq!(verdicts[0], accepted, "{name}");
+        assert!(verdicts[1].starts_with("refused"), "{name} of an expired token: {}", verdicts[1]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,17 +50,30 @@ impl Verifiers {
         Self(programs)
     }
 
-    /// What each says about each token.
+    /// What each says about each token of an issuer.
     pub(crate) async fn verdicts(
         &self,
         issuer: &Issuer,
         tokens: &[&str],
     ) -> BTreeMap<&'static str, Vec<String>> {
+        self.verdicts_about(&issuer.url, Some(&issuer.ca), tokens).await
+    }
+
+    /// The same; `ca` certifies an issuer under https.
+    pub(crate) async fn verdicts_about(
+        &self,
+        issuer: &str,
+        ca: Option<&Path>,
+        tokens: &[&str],
+    ) -> BTreeMap<&'static str, Vec<String>> {
         let mut verdicts = BTreeMap::new();
         for (name, command) in &self.0 {
             let mut verifier = Command::new(&command[0]);
-            verifier.args(&command[1..]).args([&issuer.url, "ratchet"]);
-            let mut child = trusting(&mut verifier, issuer)
+            verifier.args(&command[1..]).args([issuer, "ratchet"]);
+            if let Some(ca) = ca {
+                trusting(&mut verifier, ca);
+            }
+            let mut child = verifier
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .kill_on_drop(true)
@@ -92,7 +105,7 @@ impl ExampleService {
         let port = local::starting::free_port().unwrap();
         let mut service = Command::new(example(fixture, "protected_service").await);
         service.env("ISSUER", &issuer.url).env("AUDIENCE", "ratchet").env("PORT", port.to_string());
-        let process = trusting(&mut service, issuer).kill_on_drop(true).spawn().unwrap();
+        let process = trusting(&mut service, &issuer.ca).kill_on_drop(true).spawn().unwrap();
         let url = format!("http://127.0.0.1:{port}/whoami");
         while reqwest::get(&url).await.is_err() {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -135,7 +148,7 @@ pub(crate) async fn openid_client(
     let program = install_node(fixture).await?.join("openid-client.mjs");
     let mut client = Command::new("node");
     client.arg(program).args([&issuer.url, "first-party", refresh_token]);
-    let output = trusting(&mut client, issuer).output().await.unwrap();
+    let output = trusting(&mut client, &issuer.ca).output().await.unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
     Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
@@ -157,11 +170,11 @@ pub(crate) async fn install_python(fixture: &Fixture) {
 }
 
 /// Tells every implementation to trust the issuer's certificate.
-fn trusting<'c>(command: &'c mut Command, issuer: &Issuer) -> &'c mut Command {
-    command.env("SSL_CERT_FILE", &issuer.ca).env("NODE_EXTRA_CA_CERTS", &issuer.ca)
+fn trusting<'c>(command: &'c mut Command, ca: &Path) -> &'c mut Command {
+    command.env("SSL_CERT_FILE", ca).env("NODE_EXTRA_CA_CERTS", ca)
 }
 
-async fn example(fixture: &Fixture, name: &str) -> PathBuf {
+pub(crate) async fn example(fixture: &Fixture, name: &str) -> PathBuf {
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "-p", "ratchet-verify", "--example", name]);
     succeed(build.current_dir(&fixture.root)).await;
@@ -171,16 +184,16 @@ async fn example(fixture: &Fixture, name: &str) -> PathBuf {
 }
 
 /// Whether a program is there in a version that its libraries need; says so if not.
-async fn available(program: &str, arguments: &[&str], least: (u32, u32)) -> bool {
+pub(crate) async fn available(program: &str, arguments: &[&str], least: (u32, u32)) -> bool {
     let output = Command::new(program).args(arguments).output().await;
     let version = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    let numbers = version.unwrap_or_default();
-    let mut numbers = numbers
-        .trim()
-        .trim_start_matches(|c: char| !c.is_ascii_digit())
-        .split('.')
-        .map(|number| number.parse::<u32>().unwrap_or_default());
-    let found = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    // `v20.20.2`, `go1.26.8`; Maven writes colours before its name.
+    let found = version.unwrap_or_default().split_whitespace().find_map(|word| {
+        let numbers = word.trim_start_matches(|c: char| !c.is_ascii_digit());
+        let (major, rest) = numbers.split_once('.')?;
+        Some((major.parse().ok()?, rest.split('.').next()?.parse().unwrap_or_default()))
+    });
+    let found: (u32, u32) = found.unwrap_or_default();
     let good = found >= least;
     let all = env::var("RATCHET_INTEROP").is_ok_and(|value| value == "all");
     assert!(good || !all, "{program} {}.{} or newer is needed", least.0, least.1);
@@ -190,7 +203,7 @@ async fn available(program: &str, arguments: &[&str], least: (u32, u32)) -> bool
     good
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for file in fs::read_dir(from).unwrap() {
         let file = file.unwrap();
@@ -200,7 +213,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-async fn succeed(command: &mut Command) {
+pub(crate) async fn succeed(command: &mut Command) {
     let output = command.output().await.unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {error}");

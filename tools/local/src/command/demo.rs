@@ -15,7 +15,7 @@ use reqwest::{
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::{Failure, with_stack};
+use super::{Failure, Start, with_stack};
 
 /// How to walk.
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,8 @@ pub fn run(runtime: &Runtime, options: &Options) -> Result<(), Failure> {
         ..StackOptions::default()
     }
     .with("RATCHET_ACCESS_TOKEN_SECONDS", seconds);
-    with_stack(runtime, stack_options, async |stack: &Stack| {
+    let start = Start { stack: stack_options, tables: None, keep: None };
+    with_stack(runtime, start, async |stack: &Stack| {
         demo_users::create(stack).await?;
         walk(stack, Duration::from_secs(seconds.into())).await
     })

@@ -3,13 +3,16 @@ use std::{fs, path::PathBuf};
 use clap::{Parser as _, error::ErrorKind};
 use local::workspace::Workspace;
 
-use super::Arguments;
+use super::{Arguments, Command};
 
 fn documents() -> Vec<PathBuf> {
     let root = Workspace::locate().root().to_owned();
     let names = ["README.md", "CONTRIBUTING.md", "tests/README.md"];
     let mut documents: Vec<_> = names.iter().map(|name| root.join(name)).collect();
-    documents.extend(fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    for folder in ["docs", "docs/guides"] {
+        let entries = fs::read_dir(root.join(folder)).unwrap();
+        documents.extend(entries.map(|entry| entry.unwrap().path()));
+    }
     documents.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     documents
 }
@@ -25,6 +28,10 @@ fn commands_in_the_documents_are_accepted() {
             commands += 1;
             let words = command.split('#').next().unwrap().split_whitespace().skip(2);
             match Arguments::try_parse_from(["cargo local"].into_iter().chain(words)) {
+                Ok(Arguments { command: Some(Command::Ratchet(words)), .. }) => {
+                    let known = ["users", "sessions", "keys"];
+                    assert!(known.iter().any(|known| words[0] == *known), "{command}");
+                }
                 Ok(_) => {}
                 Err(error) => {
                     let name = document.display();

@@ -53,6 +53,12 @@ impl Environment {
         Ok(Self(variables))
     }
 
+    /// The environment of a stack that another process started.
+    #[must_use]
+    pub fn of(variables: BTreeMap<String, String>) -> Self {
+        Self(variables)
+    }
+
     /// The variables by name.
     #[must_use]
     pub fn variables(&self) -> &BTreeMap<String, String> {

@@ -29,6 +29,11 @@ impl FromStr for Template {
                 .collect::<Result<_, TemplateError>>()?,
             key_ring: secret(&resources.properties("KeyRingSecret", &root)?)?,
             environment: named(&variables, |place| Ok(value(place, &parameters)))?,
+            parameter_of: named(&variables, |place| Ok(parameter_of(place)))?
+                .into_iter()
+                .filter_map(|(variable, parameter)| Some((variable, parameter?)))
+                .filter(|(_, parameter)| parameters.contains_key(parameter))
+                .collect(),
             functions: functions(&resources)?,
             event_sources: event_sources(&resources)?,
             parameters,
@@ -93,6 +98,15 @@ fn value(place: &Place<'_>, parameters: &BTreeMap<String, Parameter>) -> Option<
         // Lists are passed on joined, as their defaults are written.
         Some(("Join", arguments)) => value(arguments.items().ok()?.get(1)?, parameters),
         Some(_) => None,
+    }
+}
+
+/// The parameter that a value comes from if somebody sets it.
+fn parameter_of(place: &Place<'_>) -> Option<String> {
+    match place.intrinsic()? {
+        ("Ref", name) => name.text().ok(),
+        ("Join" | "If", arguments) => parameter_of(arguments.items().ok()?.get(1)?),
+        _ => None,
     }
 }
 

@@ -1,0 +1,128 @@
+//! The options of `cargo local` that set parameters of the deployment.
+
+use std::collections::BTreeMap;
+
+use local::{parameters, template::Template};
+use ratchet_core::config::Config;
+
+use super::Failure;
+
+/// Origins that may call the API: everything on this machine.
+const LOOPBACK: [&str; 3] = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"];
+
+/// Parameters of the deployment, as the local functions see them.
+#[derive(Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Settings {
+    /// Life of an access token, in seconds
+    #[arg(long, value_name = "N")]
+    access_token_seconds: Option<String>,
+    /// How long a superseded refresh token leads to the live one, in seconds
+    #[arg(long, value_name = "N")]
+    retry_window_seconds: Option<String>,
+    /// What access tokens are signed with: ES256, RS256, HS256 or `EdDSA`
+    #[arg(long, value_name = "ALGORITHM")]
+    signing_algorithm: Option<String>,
+    /// Publish which sessions have ended: enabled or disabled
+    #[arg(long, value_name = "ENABLED", num_args = 0..=1, default_missing_value = "enabled")]
+    revocations: Option<String>,
+    /// Any other parameter of template.yaml; may be given more than once
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
+    set: Vec<(String, String)>,
+    /// A web origin that may call the API, beside all http origins of this machine; may be given
+    /// more than once
+    #[arg(long, value_name = "ORIGIN")]
+    cors_origin: Vec<String>,
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl Settings {
+    /// The variables that the functions get.
+    ///
+    /// # Errors
+    /// Everything that the template or the functions would refuse, before anything starts.
+    pub fn variables(
+        &self,
+        template: &Template,
+        api: &str,
+        page: &str,
+    ) -> Result<BTreeMap<String, String>, Failure> {
+        let options = [
+            ("AccessTokenSeconds", &self.access_token_seconds),
+            ("RetryWindowSeconds", &self.retry_window_seconds),
+            ("SigningAlgorithm", &self.signing_algorithm),
+            ("Revocations", &self.revocations),
+        ];
+        let options =
+            options.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        let others = self.set.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut variables = BTreeMap::from([
+            ("RATCHET_ISSUER".to_owned(), api.to_owned()),
+            ("RATCHET_LINK_URL".to_owned(), format!("{page}/")),
+        ]);
+        for (name, value) in others.chain(options) {
+            variables.extend(parameters::variables(template, name, value)?);
+        }
+        let is_local =
+            variables.get("RATCHET_ISSUER").is_some_and(|url| url.starts_with("http://"));
+        let wildcards = LOOPBACK.iter().filter(|_| is_local).map(|origin| (*origin).to_owned());
+        let origins: Vec<_> = wildcards.chain(self.cors_origin.clone()).collect();
+        variables.insert("RATCHET_CORS_ORIGINS".to_owned(), origins.join(","));
+
+        let defaults = &template.environment;
+        Config::read(|name| {
+            // Names of tables and of the secret exist when the stack does.
+            let default =
+                || defaults.get(name).map(|value| value.clone().unwrap_or("x".to_owned()));
+            variables.get(name).cloned().or_else(default)
+        })?;
+        Ok(variables)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use local::workspace::Workspace;
+
+    use super::*;
+
+    fn variables(settings: &Settings) -> Result<BTreeMap<String, String>, String> {
+        let template = Template::read(&Workspace::locate().template()).unwrap();
+        let (api, page) = ("http://127.0.0.1:9000", "http://127.0.0.1:9001");
+        settings.variables(&template, api, page).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn options_and_set_reach_the_functions() {
+        let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let settings = Settings {
+            signing_algorithm: Some("RS256".to_owned()),
+            revocations: Some("enabled".to_owned()),
+            set: vec![set("MaxSessions", "3"), set("Audience", "a=b")],
+            cors_origin: vec!["https://app.example".to_owned()],
+            ..Settings::default()
+        };
+        let variables = variables(&settings).unwrap();
+        assert_eq!(variables["RATCHET_SIGNING_ALGORITHM"], "RS256");
+        assert_eq!(variables["RATCHET_REVOCATIONS"], "enabled");
+        assert_eq!(variables["RATCHET_MAX_SESSIONS"], "3");
+        assert_eq!(variables["RATCHET_AUDIENCE"], "a=b");
+        assert_eq!(variables["RATCHET_ISSUER"], "http://127.0.0.1:9000");
+        assert_eq!(
+            variables["RATCHET_CORS_ORIGINS"],
+            "http://localhost:*,http://127.0.0.1:*,http://[::1]:*,https://app.example"
+        );
+    }
+
+    #[test]
+    fn what_the_functions_would_refuse_is_said_before_anything_starts() {
+        let bad = Settings { cors_origin: vec!["app.example".to_owned()], ..Settings::default() };
+        let error = variables(&bad).unwrap_err();
+        assert!(error.contains("RATCHET_CORS_ORIGINS has \"app.example\""), "{error}");
+        let bad = Settings { access_token_seconds: Some("0".to_owned()), ..Settings::default() };
+        assert!(variables(&bad).unwrap_err().contains("expected 1 to 86400"));
+    }
+}
