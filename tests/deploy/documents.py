@@ -4,6 +4,8 @@ import json
 import os
 import pty
 import re
+import termios
+import time
 
 from conftest import PASSWORD, commands, output_function
 from emulator import ROOT
@@ -97,6 +99,9 @@ def typed(cloud, script, password):
         printed += piece
         if (now := printed.lower().count(b"password")) > asked:
             asked = now
+            # What is typed before the terminal hides it is thrown away.
+            while termios.tcgetattr(terminal)[3] & termios.ECHO:
+                time.sleep(0.01)
             os.write(terminal, password.encode() + b"\n")
     _, status = os.waitpid(process, 0)
     assert os.waitstatus_to_exitcode(status) == 0, printed.decode()

@@ -187,6 +187,22 @@ fn a_thief_one_step_behind_is_found_by_the_third_late_token() {
 }
 
 #[test]
+fn a_second_copy_of_a_recovered_request_may_arrive_after_the_next_rotation() {
+    run(async {
+        let mut client = Client::new(World::shared().await).await;
+        let late = client.token.clone();
+        client.loses_an_answer().await;
+        client.pass(MINUTE).await;
+        client.refreshes().await;
+        let live = client.refreshes().await;
+        let copy = client.api.refresh(&late).await.tokens();
+        assert_eq!(copy.refresh, live.refresh);
+        client.pass(MINUTE).await;
+        assert_eq!(client.api.refresh(&late).await.code(), "reuse_detected");
+    });
+}
+
+#[test]
 fn a_session_that_ended_meanwhile_is_not_recovered() {
     run(async {
         let world = World::shared().await;
@@ -266,6 +282,7 @@ fn where_other_networks_are_refused_a_late_token_from_one_is_refused_and_the_ses
         let answer = world.invoke("refresh", &event).await;
         assert_eq!(answer["statusCode"], 401, "{answer}");
         assert!(answer["body"].as_str().unwrap().contains("elsewhere"), "{answer}");
+        assert_eq!(client.events("suspicious_convergence"), 1);
         assert_eq!(client.refreshes().await.refresh, lost);
     });
 }

@@ -273,10 +273,16 @@ impl Session {
 
 impl Session {
     /// The session after a late recovery of its present generation has been noted: what the
-    /// store's `UpdateItem` does.
+    /// store's `UpdateItem` does. The late token is recent again, for its client may have sent it
+    /// more than once.
     #[must_use]
-    pub fn recovered_late(&self) -> Self {
-        Self { recovered: self.recovered.noting(self.generation), ..self.clone() }
+    pub fn recovered_late(&self, now: UnixMillis) -> Self {
+        let mut session = self.clone();
+        session.recovered = self.recovered.noting(self.generation);
+        if let Some(Some(last)) = session.superseded.first_mut() {
+            last.superseded_at = now;
+        }
+        session
     }
 }
 

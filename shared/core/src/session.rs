@@ -84,7 +84,7 @@ const CUT_SLACK: usize = 8;
 
 impl Origin {
     /// Whether a request with `user_agent` comes from the same kind of client: the same text but
-    /// for digits and dots, since browsers and apps update themselves.
+    /// for digits, dots and underscores, since browsers, apps and systems update themselves.
     ///
     /// # Security
     /// A user agent is no secret and can be forged: this makes a stolen token harder to use, and is
@@ -93,7 +93,7 @@ impl Origin {
     pub fn is_same_kind_of_client(&self, user_agent: &str) -> bool {
         let kind = |text: &str| -> Vec<char> {
             let kept = text.chars().take(Self::USER_AGENT_BYTES);
-            kept.filter(|sign| !sign.is_ascii_digit() && *sign != '.').collect()
+            kept.filter(|sign| !sign.is_ascii_digit() && !['.', '_'].contains(sign)).collect()
         };
         let (ours, theirs) = (kind(&self.user_agent), kind(user_agent));
         let is_cut = |text: &str| text.len() >= Self::USER_AGENT_BYTES;
@@ -358,6 +358,12 @@ mod tests {
         assert!(before.is_same_kind_of_client(&chrome("100.0.4896.60")));
         assert!(origin(&chrome("100.0.4896.60")).is_same_kind_of_client(&chrome("99.0.4844.51")));
         assert!(origin("Ada/1.2.9 (iPhone)").is_same_kind_of_client("Ada/1.2.10 (iPhone)"));
+        let iphone = |version: &str| {
+            format!(
+                "Mozilla/5.0 (iPhone; CPU iPhone OS {version} like Mac OS X) AppleWebKit/605.1.15"
+            )
+        };
+        assert!(origin(&iphone("17_5_1")).is_same_kind_of_client(&iphone("18_0")));
         assert!(origin("").is_same_kind_of_client(""));
         for other in [firefox, "", "curl/8.5.0", &"1".repeat(100), &chrome("")[..60]] {
             assert!(!before.is_same_kind_of_client(other), "{other}");

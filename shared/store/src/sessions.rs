@@ -124,7 +124,9 @@ impl Sessions {
     ) -> Result<bool, StoreError> {
         let changes = Changes::new()
             .set("revoked_at", number(now.get()))
-            .set("revoked_reason", string(reason.as_str()));
+            .set("revoked_reason", string(reason.as_str()))
+            // Nothing recovers it now, and the item stays below 1 KiB.
+            .remove(item::RECOVERED);
         let changes = match self.published_for {
             None => changes,
             // TTL must not delete the session before its access tokens have expired.

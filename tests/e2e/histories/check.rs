@@ -66,6 +66,13 @@ pub(super) async fn check(world: &World, service: &Service, history: &History) -
             late.into_iter().map(|late| Operation { act: Act::Steal, ..late.clone() }).collect();
         operations.retain(|operation| late.iter().all(|late| late.began != operation.began));
         operations.extend(&late);
+        let retries: Vec<_> = operations
+            .iter()
+            .filter(|operation| is_retry_of_a_recovery(&operations, operation))
+            .map(|retry| Operation { act: Act::Refresh, ..(*retry).clone() })
+            .collect();
+        operations.retain(|operation| retries.iter().all(|retry| retry.began != operation.began));
+        operations.extend(&retries);
         let live = check_chain(&operations, &first.refresh);
         check_ends(&operations);
         check_recoveries(&operations);
@@ -141,6 +148,29 @@ fn late<'h>(operations: &[&'h Operation]) -> Vec<&'h Operation> {
             first_presented(late).is_some_and(|first| first.plus(window) <= late.ended_at)
         })
         .collect()
+}
+
+/// Whether an old token was answered because it had been recovered within the last window: it counts
+/// as recent then, since its client may have sent it more than once.
+fn is_retry_of_a_recovery(operations: &[&Operation], retry: &Operation) -> bool {
+    let window = Duration::from_secs(WINDOW_SECONDS);
+    let first_presented = operations
+        .iter()
+        .filter(|other| other.presented == retry.presented)
+        .map(|other| other.began_at)
+        .min();
+    let recovers = |other: &&&Operation| {
+        let is_late = first_presented.is_some_and(|first| first.plus(window) <= other.ended_at);
+        other.act == Act::Late || other.act == Act::Refresh && is_late
+    };
+    [Act::Late, Act::Steal].contains(&retry.act)
+        && retry.token.as_deref().is_some_and(|live| ids(live).generation != retry.presented + 1)
+        && operations
+            .iter()
+            .filter(|other| other.presented == retry.presented && other.began != retry.began)
+            .filter(recovers)
+            .filter(|other| [200, 503].contains(&other.status) && other.began < retry.ended)
+            .any(|other| other.ended_at.plus(window) >= retry.began_at)
 }
 
 /// One chain: each generation has one token, and no answer goes back behind an earlier one.

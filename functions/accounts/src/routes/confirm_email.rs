@@ -76,6 +76,7 @@ pub(crate) struct Resend {
     #[cfg_attr(feature = "contract", schema(value_type = String))]
     email: Private,
     /// The user name of the one registration that is to be confirmed.
+    #[serde(default, deserialize_with = "optional")]
     #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
     name: Option<Private>,
 }

@@ -138,10 +138,21 @@ fn a_late_token_of_the_last_rotation_is_recovered_however_late_it_comes() {
 #[test]
 fn a_recovery_whose_answer_was_lost_is_answered_again_without_another_note() {
     let mut chain = Chain::rotated_at(&[1]);
-    chain.session = chain.session.recovered_late();
-    for late in [61, 3_000] {
+    chain.session = chain.session.recovered_late(after(100));
+    for late in [160, 3_000] {
         assert_eq!(chain.decide_with(0, after(late), 1), Decision::AnswerRecovered);
     }
+}
+
+#[test]
+fn after_a_recovery_the_late_token_is_recent_for_a_window() {
+    let mut chain = Chain::rotated_at(&[1]);
+    chain.session = chain.session.recovered_late(after(100));
+    assert_eq!(chain.decide_with(0, after(101), 1), Decision::AnswerSuccessor);
+    // The client has the live token and goes on; its first request arrives late.
+    chain.rotate(after(102));
+    assert_eq!(chain.decide_with(0, after(103), 1), Decision::AnswerSuccessor);
+    assert_eq!(chain.decide_with(0, after(160), 1), Decision::Theft(Reuse::Superseded));
 }
 
 #[test]
@@ -152,7 +163,7 @@ fn the_recovery_after_the_last_one_of_eight_generations_is_theft() {
         chain.rotate(now);
         if generation < 2 {
             assert_eq!(chain.decide_with(generation, later(now), 2), Decision::RecoverLate);
-            chain.session = chain.session.recovered_late();
+            chain.session = chain.session.recovered_late(later(now));
         } else {
             let refused = chain.decide_with(generation, later(now), 2);
             assert_eq!(refused, Decision::Theft(Reuse::Late), "{generation}");

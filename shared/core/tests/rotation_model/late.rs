@@ -208,7 +208,7 @@ impl Late {
         let Some(pending) = next.pending[party].take() else { return next };
         let holds = pending.rotations == 0 && pending.notes == state.notes;
         if holds || self.fault == Some(Fault::NoteNotConditional) {
-            let after = session(state).recovered_late();
+            let after = session(state).recovered_late(PRESENT);
             next.notes = notes(&after);
             if self.fault == Some(Fault::WrongGenerationNoted) {
                 next.notes[0] = Some(1);

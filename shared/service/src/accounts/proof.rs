@@ -112,7 +112,8 @@ impl Accounts {
     /// parallel requests contend for the same items.
     ///
     /// A code without a name is compared with several challenges and counts as often, so that more
-    /// registrations allow no more guesses.
+    /// registrations allow no more guesses. A code too many is compared with those of nobody: how
+    /// many are too many depends on who has the address, and must not show in the time.
     pub(super) async fn count_evidence(
         &self,
         evidence: &Evidence<'_>,
@@ -145,13 +146,15 @@ impl Accounts {
                 let nobody = email.stand_in();
                 let (user_id, proof) = if let Some(name) = name {
                     let called = self.users.find_account_called(name, email, now).await?;
-                    self.count_comparisons(purpose, email, 1, now).await?;
+                    let may_compare = self.count_comparisons(purpose, email, 1, now).await?;
+                    let called = called.filter(|_| may_compare);
                     proof(called.map_or(nobody, |account| account.user.id))
                 } else {
                     let users = self.users.address(email, now).await?.users();
-                    let known = users.iter().flatten().count();
-                    self.count_comparisons(purpose, email, known.max(1), now).await?;
-                    let proofs = users.map(|user| proof(user.unwrap_or(nobody)));
+                    let known = users.iter().flatten().count().max(1);
+                    let may_compare = self.count_comparisons(purpose, email, known, now).await?;
+                    let user = |user: Option<UserId>| user.filter(|_| may_compare);
+                    let proofs = users.map(|one| proof(user(one).unwrap_or(nobody)));
                     let judged = Box::pin(self.challenges.judge(purpose, &proofs, now)).await?;
                     let place = sent_for(&judged);
                     let chosen = place.and_then(|place| proofs.into_iter().nth(place));
@@ -162,19 +165,16 @@ impl Accounts {
         }
     }
 
+    /// Counts comparisons that are about to be made. Returns whether they may be.
     async fn count_comparisons(
         &self,
         purpose: Purpose,
         email: &EmailAddress,
         number: usize,
         now: UnixMillis,
-    ) -> Result<(), EvidenceError> {
+    ) -> Result<bool, EvidenceError> {
         let attempts = (0..number).map(|_| Ok(AttemptId::new(random()?)));
         let attempts = attempts.collect::<Result<Vec<_>, RandomUnavailable>>()?;
-        if self.challenges.count_tries(purpose, email, &attempts, now).await? {
-            Ok(())
-        } else {
-            Err(EvidenceError::Invalid)
-        }
+        Ok(self.challenges.count_tries(purpose, email, &attempts, now).await?)
     }
 }

@@ -83,6 +83,9 @@ impl Request<'_> {
     fn check_network(&self, session: &Session) -> Result<(), RefreshError> {
         let moved = session.origin.network != self.origin.network;
         if moved && self.service.convergence_from_elsewhere == Convergence::Refuse {
+            let event =
+                SecurityEvent::SuspiciousConvergence { last: &session.origin, now: &self.origin };
+            record(event, Some(self.token.user_id), Some(session.session_id));
             return Err(RefreshError::Elsewhere);
         }
         Ok(())

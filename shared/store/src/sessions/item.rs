@@ -41,6 +41,9 @@ pub(super) fn superseded(slot: Option<&Superseded>) -> AttributeValue {
 /// The attribute of the generations that were recovered late. It is absent until there is one.
 pub(super) const RECOVERED: &str = "late";
 
+/// When the last rotation was, or the last late recovery after it.
+pub(super) const LAST_SUPERSEDED_AT: &str = "superseded_1.at_ms";
+
 /// The generations that were recovered late, four bytes each (big endian), the most recent first;
 /// `None` if there are none.
 pub(super) fn recovered(generations: &LateRecoveries) -> Option<AttributeValue> {

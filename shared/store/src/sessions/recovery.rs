@@ -9,6 +9,7 @@ use super::{
 use crate::{
     StoreError,
     expression::{Changes, absent, equals},
+    item::number,
     write::Write,
 };
 
@@ -17,7 +18,8 @@ impl Sessions {
     /// conditional write. Answer with the live token only if it was made.
     ///
     /// The condition names the generation, the hash and the notes that were read, so one of several
-    /// concurrent requests makes the note, and the others see it.
+    /// concurrent requests makes the note, and the others see it. From now on the late token is a
+    /// recent one for a retry window, so other requests of its client that are under way are no theft.
     ///
     /// # Errors
     /// [`StoreError`]; the note may have been made nevertheless, and the next request with the same
@@ -27,14 +29,17 @@ impl Sessions {
         session: &Session,
         now: UnixMillis,
     ) -> Result<SessionUpdate, StoreError> {
-        let notes = item::recovered(&session.recovered_late().recovered)
+        let notes = item::recovered(&session.recovered_late(now).recovered)
             .ok_or(StoreError::MalformedItem(item::RECOVERED))?;
         let as_read = match item::recovered(&session.recovered) {
             None => absent(item::RECOVERED),
             Some(notes) => equals(item::RECOVERED, notes),
         };
+        let changes = Changes::new()
+            .set(item::RECOVERED, notes)
+            .set(item::LAST_SUPERSEDED_AT, number(now.get()));
         let key = item::key(session.user_id, session.session_id);
-        let write = Write::update(&self.table, key, Changes::new().set(item::RECOVERED, notes))
+        let write = Write::update(&self.table, key, changes)
             .when(is_live_token(session.generation, session.token_hash))
             .when(is_not_revoked())
             .when(lasts(now))

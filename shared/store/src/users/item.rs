@@ -124,8 +124,8 @@ pub(super) fn pointer(pk: String, id: UserId) -> Item {
 }
 
 /// What is written in place of a new user's items when name or address is taken: nothing points to
-/// them, and TTL deletes them. Each name and each address has one decoy, so that parallel requests
-/// contend for it as registrations do.
+/// them, and TTL deletes them. Each name and each address has one decoy, so that the writes of
+/// parallel requests conflict as those of registrations do.
 pub(super) fn decoys(new: &NewUser, now: UnixMillis) -> [Item; 3] {
     let id = new.user.id;
     [user_pk(id), name_pk(&new.name_key), email_pk(&new.email)].map(|pk| {

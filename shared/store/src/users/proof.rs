@@ -71,11 +71,9 @@ impl Users {
         proof: &Proof,
         now: UnixMillis,
     ) -> Result<Judged, StoreError> {
-        let (account, found) = tokio::join!(
-            self.find_account(id, now),
-            challenges::find(&self.client, &self.table, purpose, id)
-        );
-        let (account, found) = (account?, found?);
+        // One after the other: an account that is read after its challenge was met shows what that did.
+        let found = challenges::find(&self.client, &self.table, purpose, id).await?;
+        let account = self.find_account(id, now).await?;
         let judgement = found
             .challenge()
             .map_or(Judgement::Invalid, |challenge: &Challenge| challenge.judge(proof, now));
