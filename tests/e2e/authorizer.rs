@@ -79,7 +79,7 @@ fn everything_else_is_refused() {
 }
 
 #[test]
-fn a_key_ring_that_can_not_be_had_is_no_refusal() {
+fn a_key_ring_that_cannot_be_had_is_no_refusal() {
     run(async {
         let shared = World::shared().await;
         let secrets = Proxy::before(shared.stack().services().secrets().endpoint()).await;

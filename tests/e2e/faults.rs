@@ -207,7 +207,7 @@ fn a_damaged_user_is_a_generic_500_for_a_refresh_and_costs_nobody_the_session() 
 }
 
 #[test]
-fn a_theft_that_can_not_be_acted_upon_is_a_fault_and_is_acted_upon_next_time() {
+fn a_theft_that_cannot_be_acted_upon_is_a_fault_and_is_acted_upon_next_time() {
     run(async {
         let faulty = faulty("faults-theft").await;
         let api = faulty.world.api();
@@ -215,7 +215,7 @@ fn a_theft_that_can_not_be_acted_upon_is_a_fault_and_is_acted_upon_next_time() {
         let next = api.refresh(&tokens.refresh).await.tokens();
         let next = api.refresh(&next.refresh).await.tokens();
         faulty.world.age_superseded(&tokens.refresh, Duration::from_secs(60)).await;
-        // The rotation's own write finds the old item; the second write can not revoke it.
+        // The rotation's own write finds the old item; the second write cannot revoke it.
         faulty.dynamodb.break_all("UpdateItem", Fault::THROTTLED);
         assert_eq!(api.refresh(&tokens.refresh).await.status, 503);
         faulty.dynamodb.heal();

@@ -394,7 +394,7 @@ fn the_networks_of_one_ipv6_site_share_a_larger_budget() {
 }
 
 #[test]
-fn a_counter_that_can_not_be_written_is_a_fault_and_no_free_guess() {
+fn a_counter_that_cannot_be_written_is_a_fault_and_no_free_guess() {
     run(async {
         let faulty = super::faults::faulty("faults-attempts").await;
         for fault in super::faults::LASTING.into_iter().chain([Fault::ApplyAndDrop]) {

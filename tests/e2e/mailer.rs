@@ -256,7 +256,7 @@ fn a_letter_that_cannot_be_read_holds_nobody_up() {
             put.send().await.expect("a table");
         };
         let text = |text: &str| AttributeValue::S(text.to_owned());
-        // One that says nothing known, and one that is about a user who can not be read.
+        // One that says nothing known, and one that is about a user who cannot be read.
         let id = "01920000-0000-7000-8000-000000000001";
         put(&format!("outbox#{id}"), &[("kind", text("poem"))]).await;
         put(&format!("user#{id}"), &[("user_id", text(id))]).await;

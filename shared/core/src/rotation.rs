@@ -226,7 +226,7 @@ impl Rotation {
     /// Prepares the rotation from `token` to `next`. `nonce` is twelve fresh random bytes.
     ///
     /// # Errors
-    /// [`SealError`] if the successor can not be sealed; nothing may be written then.
+    /// [`SealError`] if the successor cannot be sealed; nothing may be written then.
     pub fn prepare(
         token: &RefreshToken,
         next: &TokenSecret,

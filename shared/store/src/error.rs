@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The service could not be reached, took too long, turned the call away or answered what
-    /// can not be read. The write may have happened; asking again is safe.
+    /// cannot be read. The write may have happened; asking again is safe.
     #[error("{operation} is not available")]
     Unavailable {
         /// The operation's name in the service's API.

@@ -99,7 +99,7 @@ fn a_deletion_is_whole_or_nothing() {
         let tokens = world.api().refresh(&tokens.refresh).await.tokens();
         world.sign_in(&person).await;
 
-        // Although its sessions can not be revoked the user is deleted and told so, and they end.
+        // Although its sessions cannot be revoked the user is deleted and told so, and they end.
         world.api().post("/users/password-reset", json!({"email": email})).await;
         world.mail(&email, 1).await;
         let challenge = format!("challenge#{}#{}", Purpose::ResetPassword.as_str(), person.id);

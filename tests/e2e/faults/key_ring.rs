@@ -273,7 +273,7 @@ fn unknown_key_ids_cost_one_load_in_a_cool_down() {
 }
 
 #[test]
-fn a_ring_that_can_not_be_used_keeps_the_functions_from_starting() {
+fn a_ring_that_cannot_be_used_keeps_the_functions_from_starting() {
     run(async {
         let shared = World::shared().await;
         for (name, ring, message) in [

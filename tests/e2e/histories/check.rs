@@ -117,7 +117,7 @@ pub(super) async fn check(world: &World, service: &Service, history: &History) -
 }
 
 /// Refreshes that were on the way for so long that their token was old when it was looked at: what
-/// a machine does that is too slow for a window of a few seconds. The service can not know.
+/// a machine does that is too slow for a window of a few seconds. The service cannot know.
 ///
 /// A token is superseded when the request that does it reads the clock, so not before the first
 /// other request that presented it began.

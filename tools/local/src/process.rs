@@ -65,7 +65,7 @@ impl Process {
     /// Starts `command`, whose output is appended to the file `log`.
     ///
     /// # Errors
-    /// If there is no `sh`, or the log file can not be written. That the program itself does not
+    /// If there is no `sh`, or the log file cannot be written. That the program itself does not
     /// exist shows as its early end ([`Process::exit_status`]) and in its log.
     pub fn spawn(name: &str, command: &Command, log: &Path) -> io::Result<Self> {
         let errors = File::options().create(true).append(true).open(log)?;
@@ -140,7 +140,7 @@ impl Process {
     /// notice.
     ///
     /// # Errors
-    /// If the supervisor can not be reached although it runs.
+    /// If the supervisor cannot be reached although it runs.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         let mut control = locked(&self.control);
         let Some(control) = control.as_mut() else { return Ok(()) };
@@ -179,7 +179,7 @@ impl Drop for Process {
         // Closes the pipe, and the script ends the program.
         drop(locked(&self.control).take());
         if let Err(error) = locked(&self.supervisor).wait() {
-            eprintln!("local: can not wait for {} to end: {error}", self.name);
+            eprintln!("local: cannot wait for {} to end: {error}", self.name);
         }
     }
 }
@@ -198,7 +198,7 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The last lines of a file; empty if it can not be read.
+/// The last lines of a file; empty if it cannot be read.
 pub(crate) fn tail(file: &Path, lines: usize) -> String {
     let text = std::fs::read(file).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);

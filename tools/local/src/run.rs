@@ -24,7 +24,7 @@ impl Run {
     /// Makes a new folder, and removes those of long ago.
     ///
     /// # Errors
-    /// If the folder can not be written.
+    /// If the folder cannot be written.
     pub fn begin(workspace: &Workspace) -> io::Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let runs = workspace.local().join("runs");
@@ -74,12 +74,12 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("local: can not remove {}: {error}", self.0.display());
+            eprintln!("local: cannot remove {}: {error}", self.0.display());
         }
     }
 }
 
-/// Best effort: a folder that can not be removed now is tried again at the next run.
+/// Best effort: a folder that cannot be removed now is tried again at the next run.
 fn remove_old(runs: &Path) {
     let Ok(entries) = fs::read_dir(runs) else { return };
     let mut folders: Vec<_> = entries
@@ -91,7 +91,7 @@ fn remove_old(runs: &Path) {
     for (modified, folder) in folders.into_iter().take(surplus) {
         let in_use = modified.elapsed().map_or(true, |age| age < PERHAPS_IN_USE);
         if !in_use && let Err(error) = fs::remove_dir_all(&folder) {
-            eprintln!("local: can not remove {}: {error}", folder.display());
+            eprintln!("local: cannot remove {}: {error}", folder.display());
         }
     }
 }

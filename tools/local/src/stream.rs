@@ -243,7 +243,7 @@ impl Pipe {
         let line = json!({ "function": self.source.function, "records": records });
         let file = OpenOptions::new().create(true).append(true).open(&self.dead_letters);
         if let Err(error) = file.and_then(|mut file| writeln!(file, "{line}")) {
-            eprintln!("local: can not keep what {} failed for: {error}", self.source.function);
+            eprintln!("local: cannot keep what {} failed for: {error}", self.source.function);
         }
     }
 

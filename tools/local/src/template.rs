@@ -1,7 +1,7 @@
 //! What `template.yaml` says, as far as the local stack imitates it.
 //!
 //! The tables, the secret, the routes and the defaults of the configuration are read from the
-//! deployment's own description, so that a laptop and the cloud can not drift apart.
+//! deployment's own description, so that a laptop and the cloud cannot drift apart.
 
 mod document;
 mod read;
@@ -15,11 +15,11 @@ use std::{
     time::Duration,
 };
 
-/// Why the template can not be used.
+/// Why the template cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// The file can not be read.
-    #[error("can not read template.yaml: {0}")]
+    /// The file cannot be read.
+    #[error("cannot read template.yaml: {0}")]
     Read(#[from] io::Error),
     /// The file is not YAML.
     #[error("template.yaml is not valid YAML: {0}")]
@@ -171,7 +171,7 @@ impl Template {
     /// Reads a template file.
     ///
     /// # Errors
-    /// If it can not be read, is not YAML, or lacks what the local stack needs.
+    /// If it cannot be read, is not YAML, or lacks what the local stack needs.
     pub fn read(path: &Path) -> Result<Self, TemplateError> {
         fs::read_to_string(path)?.parse()
     }

@@ -22,8 +22,8 @@ pub enum ToolboxError {
     /// The machine lacks something.
     #[error(transparent)]
     Prerequisites(#[from] MissingPrerequisites),
-    /// A file or folder below `target/local` can not be written.
-    #[error("can not write {path}: {cause}\nMake it writable, or remove `target/local`.")]
+    /// A file or folder below `target/local` cannot be written.
+    #[error("cannot write {path}: {cause}\nMake it writable, or remove `target/local`.")]
     Files {
         /// The file or folder.
         path: PathBuf,

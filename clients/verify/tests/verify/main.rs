@@ -3,7 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "what a test can not go on with ends it"
+    reason = "a failure ends the test"
 )]
 
 mod documents;

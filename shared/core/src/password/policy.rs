@@ -57,7 +57,7 @@ pub enum PasswordRule {
     },
     /// It has more than [`PASSWORD_CHARS`] characters.
     TooLong,
-    /// It has characters that can not be typed or compared reliably (RFC 8265 §4.2).
+    /// It has characters that cannot be typed or compared reliably (RFC 8265 §4.2).
     InvalidCharacters,
     /// Many others have chosen it, or it is a common one with a few characters around it.
     Common,
