@@ -243,7 +243,7 @@ impl PasswordHasher {
 
     fn put_back(&self, memory: Vec<Block>) {
         let mut idle = self.idle_memory.lock().unwrap_or_else(PoisonError::into_inner);
-        // A burst of more hashes than that must not stay allocated for ever.
+        // A burst of more hashes than that must not stay allocated forever.
         if idle.len() < self.kept {
             idle.push(memory);
         }

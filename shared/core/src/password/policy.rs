@@ -5,11 +5,11 @@ use std::fmt;
 
 use super::{PASSWORD_CHARS, Password, blocklist, opaque};
 
-/// A word must have so many characters before a password is searched for it: a shorter one is in
+/// A word must have this many characters before a password is searched for it: a shorter one is in
 /// many good passwords by chance.
 const WORD_CHARS: usize = 4;
 
-/// What is left of a password beside a common or a known word must have so many characters, or it
+/// What is left of a password beside a common or a known word must have this many characters, or it
 /// does not count as a password of its own.
 const OWN_CHARS: usize = 8;
 

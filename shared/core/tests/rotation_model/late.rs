@@ -27,7 +27,7 @@ pub const RECOVERIES: u8 = 2;
 
 /// The live generation of every session that is written out.
 const LIVE: u32 = 20;
-/// A token that is so many generations behind is as good as any older one.
+/// A token this many generations behind is treated like any older one.
 const BEHIND: u8 = 3;
 /// Rotations are counted up to here: one more than the promise about a shared chain needs.
 const MANY: u8 = RECOVERIES + 2;

@@ -14,7 +14,7 @@ use ratchet_core::{
 /// One deliberate fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {
-    /// A superseded token stays recent for ever.
+    /// A superseded token stays recent forever.
     AlwaysRecent,
     /// No superseded token is recent.
     NeverRecent,

@@ -557,7 +557,7 @@ impl World {
                 waits && is_on && world.lives(*user, now)
             })
             .collect();
-        // Those who wait, whoever registered after them.
+        // Waiting registrations, even if others registered after them.
         for user in waiting {
             world.clone().expect_confirmed(user);
         }
