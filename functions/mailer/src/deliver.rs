@@ -62,7 +62,7 @@ pub(crate) struct Delivered {
 pub(crate) enum Outcome {
     /// It was sent before.
     Gone,
-    /// There is nobody to send it to, or nothing to say any more.
+    /// There is no recipient, or nothing to say any more.
     Pointless,
     /// The address got too many within the hour.
     TooMany,

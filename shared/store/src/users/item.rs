@@ -41,7 +41,7 @@ pub(super) fn name_pk(name: &NameKey) -> String {
 /// The slots of an address's item for the newest registrations that wait for it.
 pub(super) const WAITING: [Path; LISTED] = ["waiting_1", "waiting_2", "waiting_3", "waiting_4"];
 
-/// The items of a new user and of the name. A registration that expires belongs to a round.
+/// The items of a new user and of the name. If the registration expires, it belongs to a round.
 pub(super) fn from_new_user(new: &NewUser, round: UserId) -> [Item; 2] {
     let id = new.user.id;
     let mut item = pointer(user_pk(id), id);
@@ -86,7 +86,7 @@ pub(super) fn from_first(new: &NewUser, expires_at: UnixSeconds) -> Item {
     item
 }
 
-/// Who has an address, by its item, or waits for it.
+/// Who owns an address or waits for it, according to its item.
 pub(super) fn to_address(item: Option<&Item>) -> Result<Address, StoreError> {
     let Some(item) = item else { return Ok(Address::Free) };
     let Some(id) = round(&Reader(item))? else {
@@ -123,9 +123,9 @@ pub(super) fn pointer(pk: String, id: UserId) -> Item {
     HashMap::from([("pk".to_owned(), string(pk)), ("user_id".to_owned(), string(id.to_string()))])
 }
 
-/// What is written in place of a new user's items when name or address is taken: nothing points to
-/// them, and TTL deletes them. Each name and each address has one decoy, so that parallel requests
-/// contend for it as registrations do.
+/// Items to write in place of a new user's when name or address is taken. Nothing points to them,
+/// and TTL deletes them. Each name and each address has its own decoy, so that parallel requests
+/// contend for it just as registrations do.
 pub(super) fn decoys(new: &NewUser, now: UnixMillis) -> [Item; 3] {
     let id = new.user.id;
     [user_pk(id), name_pk(&new.name_key), email_pk(&new.email)].map(|pk| {
