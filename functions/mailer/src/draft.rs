@@ -1,4 +1,4 @@
-//! From a letter to a message: whom it goes to and what it says, as things are when it is sent.
+//! From a letter to messages: the recipients and contents, decided at the time of sending.
 
 use ratchet_core::{
     challenge::Purpose,
@@ -18,12 +18,12 @@ use crate::{
     compose::{Message, Proofs},
 };
 
-/// A message before it has anything that proves something.
+/// A message without its token and code.
 #[derive(Debug)]
 pub(crate) struct Draft<'a> {
     pub(crate) to: EmailAddress,
     pub(crate) message: Message<'a>,
-    /// The challenge that the message lets its reader meet.
+    /// The challenge that its token and code will meet.
     pub(crate) challenge: Option<(Purpose, UserId)>,
     /// How many messages of its kind the address gets in an hour, if anybody can request them.
     limit: Option<usize>,
@@ -207,7 +207,7 @@ impl Mailer {
         self.users.find_account(id, clock::now()).await
     }
 
-    /// Who has an address.
+    /// Who owns an address.
     async fn owner_of(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError> {
         match self.users.address(email, clock::now()).await? {
             Address::Taken(id) => self.account(id).await,
@@ -215,7 +215,7 @@ impl Mailer {
         }
     }
 
-    /// Who has an address, or else the registrations that wait for it, the newest one first.
+    /// Who owns an address, or else the registrations that wait for it, newest first.
     async fn accounts_of(&self, email: &EmailAddress) -> Result<Vec<Account>, StoreError> {
         let address = self.users.address(email, clock::now()).await?;
         let mut accounts = Vec::new();
