@@ -13,7 +13,7 @@ mod users;
 
 static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
 
-/// What a run of the binary came to.
+/// The result of a run of the binary.
 #[derive(Debug)]
 struct Run {
     code: i32,

@@ -1,4 +1,4 @@
-//! Guessing passwords: how often, from where, and who is not in the way of whom.
+//! Guessing passwords: the limits, and that strangers do not lock owners out.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl World {
         self.attempts().find(&AttemptKey::account(name)).await.expect("a readable counter")
     }
 
-    /// Makes the last attempt at an account look as if it had been so much earlier.
+    /// Makes the last attempt at an account look as if it had been this much earlier.
     async fn age_attempts(&self, name: &str, by: Duration) {
         let last = self.failures(name).await.expect("a counter").last.minus(by);
         self.set_attempts(name, "last_at", AttributeValue::N(last.get().to_string())).await;

@@ -167,7 +167,7 @@ async fn sessions(world: &World) {
     assert_eq!(api.delete("/users/me/sessions", access).await.status, 204);
 }
 
-/// Where nobody is told of them, sessions that make room are deleted.
+/// If ends are not published, sessions that make room are deleted.
 async fn evictions(world: &World, secret: &str, tally: &Tally) {
     let options = StackOptions {
         concurrency: 1,

@@ -62,7 +62,7 @@ async fn list(world: &World) -> Answer {
     Answer::of(world.api().request("GET", LIST)).await
 }
 
-/// What a list says, whoever signed it.
+/// The claims of a list, unverified.
 fn claims(list: &Answer) -> Value {
     assert_eq!(list.status, 200, "{list:?}");
     let payload = list.body.split('.').nth(1).unwrap();
@@ -216,9 +216,9 @@ fn the_list_is_signed_short_lived_and_says_nothing_to_strangers() {
         let etag = answer.header("etag").to_owned();
         let again = world.api().request("GET", LIST).header("if-none-match", &etag);
         let again = Answer::of(again).await;
-        // Whoever else logs out meanwhile, or a new minute, makes it another list.
+        // Another log-out, or a new minute, may have changed the list.
         assert!(again.status == 304 && again.body.is_empty() || again.header("etag") != etag);
-        // It opens nothing, and no access token is a list.
+        // It is not accepted as an access token.
         let opened = world.api().get("/users", &answer.body).await;
         assert_eq!(opened.problem(), (401, "invalid_access_token".to_owned()));
     });

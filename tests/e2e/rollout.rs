@@ -25,7 +25,7 @@ async fn rollout(name: &str, before: &[(&str, &str)], after: &[(&str, &str)]) ->
     }
 }
 
-/// The same token, as if it had been issued so many seconds ago.
+/// The same token, as if it had been issued `seconds` ago.
 fn aged(tokens: &Tokens, seconds: u64) -> String {
     let (_, claims) = parts(&tokens.access);
     let number = |name: &str| claims[name].as_u64().unwrap() - seconds;

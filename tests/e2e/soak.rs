@@ -32,7 +32,7 @@ const CLIENTS: u64 = 24;
 const TRIES: usize = 4;
 
 /// What goes wrong in turn. A call has three tries, so that one or two broken ones leave a healthy
-/// path; an answer that the client lost is asked for again.
+/// path; the client repeats a request whose answer it lost.
 const FAULTS: [Fault; 8] = [
     Fault::THROTTLED,
     Fault::INTERNAL,

@@ -116,7 +116,7 @@ fn example(content: &Value) -> Value {
     for_programs.map_or(Value::Null, |example| example["value"].clone())
 }
 
-/// With variables in place of what is not the same for everybody.
+/// With variables in place of values that differ between deployments.
 fn filled(mut value: Value) -> Value {
     for member in value.as_object_mut().into_iter().flat_map(Map::values_mut) {
         let variable = match member.as_str() {

@@ -1,4 +1,4 @@
-//! Registrations that nobody confirms.
+//! Registrations that are not confirmed.
 
 use std::collections::HashMap;
 
@@ -151,7 +151,7 @@ fn of_a_confirmation_and_a_new_registration_at_the_end_exactly_one_wins() {
             let (first, second) = (make(&one, begun), make(&other, end));
             let letter = |email: &str| {
                 let email = EmailAddress::parse(email).unwrap();
-                // Nobody has this address, so nothing is sent.
+                // No user has this address, so nothing is sent.
                 Letter::new(Notice::AddressTaken { email }, begun, &random().unwrap())
             };
             let nobody = format!("nobody-{round}@example.com");

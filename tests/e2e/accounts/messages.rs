@@ -47,7 +47,7 @@ fn one_token_used_twenty_times_at_once_confirms_once() {
             })
         });
         for answer in uses.collect::<Vec<_>>() {
-            assert_eq!(answer.await.unwrap(), 204, "the same request is done, whoever did it");
+            assert_eq!(answer.await.unwrap(), 204, "a repeated request is done too");
         }
         let tokens = world.api().authenticate(&ada.name, &ada.password).await.tokens();
         let me = world.api().get("/users/me", &tokens.access).await.json();
@@ -252,7 +252,7 @@ fn an_address_is_not_flooded() {
 }
 
 impl World {
-    /// Letters are sent in their order: once this one has arrived, so have those before it.
+    /// Letters are sent in order: once this one has arrived, so have those before it.
     async fn until_sent(&self) {
         let last = Newcomer::new();
         self.register(&last).await;
@@ -263,7 +263,7 @@ impl World {
 #[test]
 fn an_address_that_nobody_confirmed_gets_six_messages_whatever_routes_ask_for_them() {
     run(async {
-        // Who registers may sign in at once, and change what sends notices.
+        // Users may sign in without confirmation, and make changes that send notices.
         let open = [("RATCHET_REQUIRE_CONFIRMED_EMAIL", "false")];
         let world = World::beside("accounts-unconfirmed", &open).await;
         early_in_the_hour().await;
@@ -282,7 +282,7 @@ fn an_address_that_nobody_confirmed_gets_six_messages_whatever_routes_ask_for_th
             assert_eq!(Answer::of(changed.json(&change)).await.status, 204);
             password = new;
             api.post("/users/password-reset", body.clone()).await;
-            // The next change would make a reset pointless that was not sent yet.
+            // The next change would use up a reset that has not been sent yet.
             World::shared().await.until_sent().await;
         }
         let mails = world.mails(&ada.email).await;
@@ -333,7 +333,7 @@ fn what_strangers_register_does_not_use_up_the_owners_messages() {
         let told = world.mail(&ada.email, 2).await;
         assert!(told.text().contains("belongs to an account already"), "{}", told.text());
         let mut number = 3;
-        // At the end of an hour the owner is told twice.
+        // Around the end of an hour the owner is notified twice.
         while !world.mail(&ada.email, number).await.html.contains("rm1_") {
             number += 1;
         }

@@ -1,4 +1,4 @@
-//! Tokens that nobody should accept: the attack list, as far as it is about single tokens.
+//! Tokens that must be refused: the part of the attack list that concerns single tokens.
 
 use aws_lc_rs::{hmac, signature::Ed25519KeyPair};
 use ratchet_core::{
