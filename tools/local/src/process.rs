@@ -65,8 +65,8 @@ impl Process {
     /// Starts `command`, whose output is appended to the file `log`.
     ///
     /// # Errors
-    /// If there is no `sh`, or the log file cannot be written. That the program itself does not
-    /// exist shows as its early end ([`Process::exit_status`]) and in its log.
+    /// If there is no `sh`, or the log file cannot be written. If the program itself does not
+    /// exist, it appears to end early ([`Process::exit_status`]), and its log says why.
     pub fn spawn(name: &str, command: &Command, log: &Path) -> io::Result<Self> {
         let errors = File::options().create(true).append(true).open(log)?;
         let mut supervisor = Command::new("sh");
@@ -78,7 +78,7 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(errors);
-        // Ctrl-C in a terminal is for us alone: we stop the programs in our own order.
+        // Only we handle Ctrl-C in a terminal, and stop the programs in our own order.
         #[cfg(unix)]
         supervisor.process_group(0);
         if let Some(folder) = command.get_current_dir() {
@@ -131,13 +131,12 @@ impl Process {
     /// How the program ended, or `None` while it runs.
     ///
     /// # Errors
-    /// If the operating system does not tell.
+    /// If the operating system does not say.
     pub fn exit_status(&self) -> io::Result<Option<ExitStatus>> {
         locked(&self.supervisor).try_wait()
     }
 
-    /// Sends a signal to the program, before it returns. A program that has ended already takes no
-    /// notice.
+    /// Sends a signal to the program before it returns. Does nothing if the program has ended.
     ///
     /// # Errors
     /// If the supervisor cannot be reached although it runs.
@@ -193,7 +192,7 @@ impl fmt::Debug for Process {
     }
 }
 
-/// A panic elsewhere leaves a handle on a process as usable as before.
+/// Ignores poisoning: a handle on a process stays usable after a panic elsewhere.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

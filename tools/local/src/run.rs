@@ -1,4 +1,4 @@
-//! One run of the stack: the folder for its logs and temporary files.
+//! The folder of one run of the stack, for its logs and temporary files.
 
 use std::{
     fs, io,
@@ -11,7 +11,7 @@ use crate::workspace::Workspace;
 
 /// How many folders of earlier runs are kept.
 const KEPT: usize = 20;
-/// A folder that was written to this recently may belong to a stack that is up.
+/// A folder that was written to this recently may belong to a running stack.
 const PERHAPS_IN_USE: Duration = Duration::from_hours(24);
 
 /// `target/local/runs/<process id>-<number>`.
@@ -21,7 +21,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Makes a new folder, and removes those of long ago.
+    /// Creates a new folder, and removes old ones.
     ///
     /// # Errors
     /// If the folder cannot be written.
@@ -32,7 +32,7 @@ impl Run {
         remove_old(&runs);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = runs.join(format!("{}-{number}", std::process::id()));
-        // Process ids come round again.
+        // Process ids are reused.
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
@@ -79,7 +79,7 @@ impl Drop for Temporary {
     }
 }
 
-/// Best effort: a folder that cannot be removed now is tried again at the next run.
+/// Best effort: the next run tries again to remove a folder that cannot be removed now.
 fn remove_old(runs: &Path) {
     let Ok(entries) = fs::read_dir(runs) else { return };
     let mut folders: Vec<_> = entries
