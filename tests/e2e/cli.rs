@@ -34,7 +34,7 @@ impl Run {
     }
 }
 
-/// Builds the binary as it is now.
+/// Builds the current binary.
 async fn binary() -> &'static PathBuf {
     BINARY
         .get_or_init(async || {

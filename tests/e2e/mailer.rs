@@ -1,5 +1,5 @@
-//! `functions/mailer` when something goes wrong: the real function, between proxies before moto's SES
-//! and DynamoDB, invoked by the stream as the template's mapping has it.
+//! `functions/mailer` under faults: the real function, with proxies before moto's SES and DynamoDB,
+//! invoked by the stream with the template's mapping.
 
 use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::support::{
     world::cheap,
 };
 
-/// A stack with tables of its own, and what its mailer calls.
+/// A stack with its own tables, and the proxies of its mailer.
 struct Office {
     world: World,
     ses: Proxy,
@@ -141,7 +141,7 @@ fn what_the_mailer_cannot_read_or_write_comes_again() {
         for (operation, messages) in
             [("GetItem", 1), ("UpdateItem", 1), ("PutItem", 1), ("DeleteItem", 2)]
         {
-            // As often as the SDK tries it.
+            // The number of the SDK's tries.
             office.dynamodb.break_next(operation, 3, Fault::THROTTLED);
             let ada = office.register().await;
             office.until_empty().await;
@@ -302,7 +302,7 @@ fn a_letter_that_cannot_be_sent_in_time_is_given_up_and_the_next_ones_go_out() {
 fn killed_before_or_after_sending_the_mailer_sends_once_more_at_most_and_never_nothing() {
     run(async {
         let office = Office::open("mailer-killed", |source| {
-            // The emulator does not tell that a function is gone: its time has to be over.
+            // The emulator does not report a killed function: the invocation has to time out.
             EventSource { timeout: Duration::from_secs(3), ..source }
         })
         .await;

@@ -1,4 +1,4 @@
-//! A changed configuration, rolled out instance by instance: for a while instances of either one run.
+//! A changed configuration, rolled out instance by instance: for a while both run.
 
 use serde_json::{Value, json};
 

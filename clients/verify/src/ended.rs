@@ -26,7 +26,7 @@ pub enum Outage {
     Accept,
 }
 
-/// What to ask, and what to do if there is no answer.
+/// Where to fetch the list, and what to do if that fails.
 #[derive(Debug, Clone)]
 pub(crate) struct Revocations {
     pub(crate) fetcher: Fetcher,

@@ -140,7 +140,7 @@ fn body(content_type: &str, value: &Value) -> Value {
     json!({"mode": "urlencoded", "urlencoded": fields})
 }
 
-/// What is looked at when the answer is there, and kept of it.
+/// The checks of a response, and the values kept from it.
 fn checks(operation: &Value, must_succeed: bool) -> Vec<String> {
     let statuses: Vec<_> = operation["responses"]
         .as_object()

@@ -1,4 +1,4 @@
-//! What messages prove, and how many there are.
+//! The proofs in messages, and the number of messages.
 
 use std::{sync::Arc, time::Duration};
 
@@ -83,14 +83,14 @@ fn the_same_reset_again_is_done_and_another_one_is_refused() {
             assert_eq!(api.post(path, with(&other)).await.code(), "invalid_proof");
             assert_eq!(api.authenticate(&ada.name, &new).await.status, 200);
             assert_eq!(api.refresh(&tokens.refresh).await.status, 200, "nothing ended again");
-            // The other half of the message is used up.
+            // The other secret of the message is used up.
             let half = if by_code {
                 json!({"token": token(&mail), "password": new})
             } else {
                 json!({"email": ada.email, "code": code(&mail), "password": new})
             };
             assert_eq!(api.post(path, half).await.code(), "invalid_proof");
-            // Once the password is another one, the request is not done any more.
+            // Once the password has changed again, repeating the request fails.
             let body = json!({"current": new, "new": other, "keep_this_session": true});
             let change = api.request("POST", "/users/me/password").bearer_auth(&tokens.access);
             assert_eq!(Answer::of(change.json(&body)).await.status, 204);
@@ -154,8 +154,8 @@ impl World {
     }
 }
 
-/// Wrong codes for a known address and for an unknown one do the same, however many arrive at once:
-/// they write nothing but the counter of their address, so that there is nothing to contend for.
+/// Wrong codes make the same calls for a known address and an unknown one, however many arrive at
+/// once. They write only the counter of their address, so they contend for nothing else.
 #[test]
 fn ten_codes_at_once_look_the_same_for_a_known_and_an_unknown_address() {
     run(async {
@@ -393,7 +393,7 @@ fn one_network_may_ask_so_much_of_accounts_and_right_proofs_do_not_count() {
             concurrency: 1,
             ..StackOptions::default()
         };
-        // Tables of its own: all tests come from one network.
+        // Separate tables, because all tests come from one network.
         let options = options
             .with("RATCHET_NETWORK_FREE_FAILURES", 4)
             .with("RATCHET_FAILURE_DELAY_SECONDS", 3_600);

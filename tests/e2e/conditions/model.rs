@@ -55,7 +55,7 @@ fn a_counter_in_the_table_counts_as_the_decision_says() {
             if numbers.below(2) == 0 {
                 known.push(AttemptId::new(random().unwrap()));
             }
-            // One of the last few: what is older is forgotten by both.
+            // One of the last few: older ones are forgotten by both.
             let lately = known.len().saturating_sub(8);
             let attempt = numbers.one_of(&known[lately..]);
             at = at.plus(Duration::from_millis(u64::try_from(numbers.below(60)).unwrap()));

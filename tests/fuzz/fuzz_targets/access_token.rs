@@ -53,7 +53,7 @@ fuzz_target!(|input: &[u8]| {
     let live = matches!(verified, Ok(Verified::Live(_)));
     let Ok(verified) = verified else { return };
 
-    // What must hold of whatever is accepted, read by another parser.
+    // Properties of every accepted token, read by another parser.
     let header: Value = serde_json::from_slice(header).expect("JSON");
     let claims: Value = match serde_json::from_slice(claims) {
         Ok(claims) => claims,

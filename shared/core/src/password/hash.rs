@@ -109,7 +109,7 @@ pub enum Verdict {
     Wrong,
     /// It is, and the hash is as expensive as the configuration asks.
     Right,
-    /// It is, but the hash is cheaper than the configuration asks, or of another kind: hash anew.
+    /// It is, but the hash is cheaper than configured, or of another kind: hash the password again.
     RightButCheap,
 }
 

@@ -194,7 +194,7 @@ fn counts(chars: &[char]) -> bool {
     let step = |(a, b): (&char, &char)| i64::from(u32::from(*b)) - i64::from(u32::from(*a));
     let steps = chars.iter().zip(chars.iter().skip(1)).map(step);
     let breaks = steps.filter(|step| step.abs() > 1).count();
-    // '1234567890' breaks once at its end, and once more when it begins anew.
+    // '1234567890' breaks once at its end, and once more when it starts again.
     chars.len() >= 4 && breaks * 5 <= chars.len()
 }
 

@@ -103,7 +103,7 @@ pub enum Action {
 
 /// The model.
 pub struct Ends {
-    /// The production functions, and what is wrong with them.
+    /// The production functions, with the mutation.
     pub accounts: Accounts,
     /// What is in flight.
     pub requests: Vec<Request>,

@@ -89,7 +89,7 @@ struct Expected {
 struct Running {
     task: Task,
     begun: u64,
-    /// What it answers if that needs no write: what it read decides.
+    /// The answer from the items read, if it needs no write.
     outcome: Option<Outcome>,
 }
 

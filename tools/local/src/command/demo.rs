@@ -110,7 +110,7 @@ impl Answer {
     }
 }
 
-/// Sends a request, and prints it and its answer as they are on the wire.
+/// Sends a request, and prints it and its answer in wire format.
 async fn send(
     request: RequestBuilder,
     bearer: Option<&str>,
