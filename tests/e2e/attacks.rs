@@ -1,4 +1,4 @@
-//! The list of attacks on tokens, row by row, over HTTP. What is refused costs no call to DynamoDB.
+//! The list of attacks on tokens, row by row, over HTTP. Refusals cost no call to DynamoDB.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::support::{
     run,
 };
 
-/// A world whose signing key the attacker's tests know, with everything it calls counted.
+/// A world with a known signing key, whose calls are counted.
 struct Target {
     world: World,
     dynamodb: Proxy,
@@ -210,7 +210,7 @@ fn every_forged_access_token_is_refused_without_a_call_to_dynamodb() {
         assert_eq!(target.dynamodb.calls("*"), calls, "garbage is free");
         assert!(target.secrets.calls("GetSecretValue") <= loads + 1, "one reload per cool-down");
         let listened = tokio::time::timeout(Duration::from_millis(100), canary.accept()).await;
-        assert!(listened.is_err(), "nobody fetches what a token points to");
+        assert!(listened.is_err(), "URLs in a token are not fetched");
         assert_eq!(api.get("/users", &unchanged).await.status, 200, "the next request works");
     });
 }
@@ -227,7 +227,7 @@ fn an_expired_token_is_refused_to_the_second_and_says_so() {
     });
 }
 
-/// Row 29: what was issued for longer than is configured now buys no time.
+/// Row 29: a token that was issued with a longer life than configured now does not live longer.
 #[test]
 fn a_token_of_a_longer_life_than_configured_is_expired_when_it_is_too_old() {
     run(async {

@@ -162,7 +162,7 @@ fn a_planted_hash_that_asks_for_four_gibibytes_is_refused() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn memory_that_can_not_be_had_is_a_fault_and_the_next_sign_in_works() {
+fn memory_that_cannot_be_had_is_a_fault_and_the_next_sign_in_works() {
     run(async {
         let world = World::beside("little-memory", &[]).await;
         let dear = "$argon2id$v=19$m=131072,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$\
@@ -195,7 +195,7 @@ fn memory_that_can_not_be_had_is_a_fault_and_the_next_sign_in_works() {
 }
 
 #[test]
-fn what_can_not_be_a_password_or_a_device_is_told_before_any_hashing() {
+fn what_cannot_be_a_password_or_a_device_is_told_before_any_hashing() {
     run(async {
         let world = World::shared().await;
         let person = world.person().await;

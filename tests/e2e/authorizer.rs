@@ -79,7 +79,7 @@ fn everything_else_is_refused() {
 }
 
 #[test]
-fn a_key_ring_that_can_not_be_had_is_no_refusal() {
+fn a_key_ring_that_cannot_be_had_is_no_refusal() {
     run(async {
         let shared = World::shared().await;
         let secrets = Proxy::before(shared.stack().services().secrets().endpoint()).await;
@@ -123,7 +123,7 @@ fn a_token_of_an_ended_session_is_refused_within_seconds_if_that_is_wanted() {
         tokio::time::timeout(within, refused).await.expect("within seconds");
         assert_eq!(world.invoke("authorizer", &event).await, json!({"isAuthorized": false}));
         assert_eq!(world.invoke("authorizer", &others).await["isAuthorized"], true);
-        // Not to know is no refusal.
+        // A fault is not a refusal.
         dynamodb.break_all("Query", Fault::Refuse);
         world.stack().restart("authorizer", 1).unwrap();
         let answer = world.invoke("authorizer", &event).await;

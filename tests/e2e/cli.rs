@@ -13,7 +13,7 @@ mod users;
 
 static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
 
-/// What a run of the binary came to.
+/// The result of a run of the binary.
 #[derive(Debug)]
 struct Run {
     code: i32,
@@ -34,7 +34,7 @@ impl Run {
     }
 }
 
-/// Builds the binary as it is now.
+/// Builds the current binary.
 async fn binary() -> &'static PathBuf {
     BINARY
         .get_or_init(async || {

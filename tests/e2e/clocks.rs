@@ -1,7 +1,7 @@
-//! Functions whose clocks are wrong or step, by way of libfaketime under the real programs.
+//! Functions whose clocks are wrong or jump: the real programs, run with libfaketime.
 //!
-//! AWS itself turns calls away that are signed by a clock more than five minutes off; the services
-//! here do not, so what is shown for ten minutes is what the functions do by themselves.
+//! AWS rejects calls signed with a clock that is more than five minutes off. The local services do
+//! not, so the tests with ten minutes show the behaviour of the functions alone.
 
 use std::{
     fs,
@@ -64,7 +64,7 @@ async fn skewed(name: &str, settings: &[(&str, &str)]) -> Option<Skewed> {
 }
 
 fn set(file: &Path, offset: i64) {
-    // Read at every look at the clock: it must never be found half written.
+    // The file is read whenever the clock is, so it must never be half written.
     let new = file.with_extension("new");
     fs::write(&new, format!("{offset:+}s\n")).unwrap();
     fs::rename(&new, file).unwrap();
@@ -102,7 +102,7 @@ fn whatever_the_clock_lifetimes_are_whole_and_what_is_over_by_it_is_refused() {
             assert_eq!(number("exp") - number("iat"), 300, "{offset}");
             assert_eq!(world.api().get("/users", &tokens.access).await.status, 200, "{offset}");
 
-            // A function with the right clock and this one go on with each other's sessions.
+            // A function with the right clock and this one can continue each other's sessions.
             let next = shared.api().refresh(&tokens.refresh).await.tokens();
             let next = world.api().refresh(&next.refresh).await.tokens();
             assert_eq!(ids(&next.refresh).generation, 2, "{offset}");

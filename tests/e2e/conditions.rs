@@ -1,5 +1,5 @@
 //! The conditions of the store's writes, one by one, on the real database. Each test fails if its
-//! condition is left out of the write; `tests/README.md` says which test is whose.
+//! condition is left out of the write; `tests/README.md` lists the test of each.
 
 mod counters;
 mod model;
@@ -49,7 +49,7 @@ async fn proxied(world: &World) -> (Client, Proxy) {
     (settings.dynamodb(), proxy)
 }
 
-/// Does something between the reads of a call and its write, which is held up until then.
+/// Does something between the reads of a call and its write, which is delayed until then.
 async fn between<T: Send + 'static>(
     proxy: &Proxy,
     operation: &str,

@@ -1,5 +1,5 @@
-//! A thief and the owner who both stay inside the retry window share one chain. What gives them
-//! away is that they come from different places.
+//! A thief and the owner who both stay inside the retry window share one chain. They are detected
+//! only because they come from different places.
 
 use crate::support::{World, items::ids, run};
 

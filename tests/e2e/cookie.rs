@@ -1,5 +1,4 @@
-//! Cookie mode: the refresh token of a browser application travels in a cookie only, one for each
-//! session.
+//! Cookie mode: the refresh token of a browser application is only in a cookie, one per session.
 
 use std::collections::BTreeMap;
 
@@ -195,7 +194,7 @@ fn a_late_response_leaves_the_cookie_of_a_newer_sign_in_alone() {
         jar.receive(&late_rotation);
         assert_eq!(jar.header(), with(&first));
         let refusal = post_with(&world, "/refresh", &jar.header()).await;
-        assert_eq!(refusal.problem(), (401, "revoked".to_owned()), "nobody is signed in again");
+        assert_eq!(refusal.problem(), (401, "revoked".to_owned()), "it stays ended");
     });
 }
 
@@ -315,7 +314,7 @@ fn a_fault_leaves_the_cookie_and_the_end_of_the_session_takes_it() {
             assert_eq!(cookies(&answer), []);
         }
         proxy.heal();
-        // An access token of another session says nothing about this one.
+        // The access token is of another session.
         let other = world.person().await;
         let stranger = world.api().authenticate(&other.name, &other.password).await.tokens();
         let body = json!({"access_token": stranger.access});
@@ -352,7 +351,7 @@ fn a_token_in_the_body_is_answered_in_the_body() {
             let request = from(&world, OWN, "/refresh", &absent).header("cookie", with(&token));
             assert_eq!(Answer::of(request).await.status, 200, "{absent}");
         }
-        // Without a token anywhere it is a malformed request, as it is for every other client.
+        // Without any token it is a malformed request, as for every other client.
         for path in ["/refresh", "/logout"] {
             assert_eq!(world.api().post(path, json!({})).await.status, 400);
         }

@@ -1,5 +1,5 @@
-//! What calls cost: the units that DynamoDB bills and the memory by time that Lambda bills, counted.
-//! docs/cost.md computes with them.
+//! Counts what calls cost: the units that DynamoDB bills and the GB-seconds that Lambda bills.
+//! docs/cost.md uses these numbers.
 
 use estimates::calls::{AUTHENTICATE, Call, REFRESH, USERS};
 use local::stack::StackOptions;
@@ -9,8 +9,8 @@ use crate::support::{World, recorder::Tally, run, world::cheap};
 
 const WRITES: [&str; 4] = ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"];
 
-/// GB-ms of the last request of a function, by what the template gives it. How long it takes is this
-/// machine's business, so it is shown beside the estimate and not compared.
+/// GB-ms of the last request of a function, with the memory in the template. The time depends on
+/// this machine, so it is shown beside the estimate and not compared.
 fn gb_milliseconds(world: &World, function: &str) -> f64 {
     let lines = world.metric_lines(function);
     let last = lines.iter().rfind(|line| line["requests"] == 1).expect("a request");

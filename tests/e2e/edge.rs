@@ -1,4 +1,4 @@
-//! What holds for every route: events, methods, types, headers, CORS.
+//! Behaviour of every route: events, methods, types, headers, CORS.
 
 use std::{fs, path::Path};
 
@@ -93,7 +93,7 @@ fn only_configured_origins_may_call_from_a_browser() {
             answer.header("access-control-allow-headers"),
             "authorization,content-type,x-ratchet,traceparent"
         );
-        // A browser says nothing about the reason.
+        // Browsers do not show the reason.
         assert!(!world.log_text().contains("CorsHeaders does not list"));
         Answer::of(preflight("https://app.example", "authorization,sentry-trace")).await;
         Answer::of(preflight("https://other.example", "authorization")).await;
@@ -298,7 +298,7 @@ fn null_and_empty_optional_members_count_as_absent() {
             assert_eq!(patch(&body).await.code(), "malformed_request", "{body}");
         }
         assert_eq!(api.get("/users?limit=&cursor=&name=", &access).await.status, 200);
-        // What would end more than was meant is refused.
+        // A body that would end more than intended is refused.
         let refusal = api.delete("/users/me/sessions?except=", &access).await;
         assert_eq!(refusal.problem(), (400, "malformed_request".to_owned()));
     });

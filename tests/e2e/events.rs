@@ -10,7 +10,7 @@ use crate::support::{World, run};
 /// Stands for a function that answers something else than HTTP.
 const NO_STATUS: u16 = 0;
 
-/// What every sample is answered, by function and case.
+/// The answer to every sample, by function and case.
 const EXPECTED: &[(&str, u16, &str)] = &[
     ("accounts/administer-without-token", 401, "missing_access_token"),
     ("accounts/change-email-without-token", 401, "missing_access_token"),

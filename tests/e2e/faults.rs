@@ -1,5 +1,5 @@
 //! Dependencies that fail: every cell of the matrix. A fault is a 503 with `Retry-After` within
-//! three seconds, never a 401; what was asked for works as soon as the fault is over.
+//! three seconds, never a 401. The same request succeeds once the fault is over.
 
 mod key_ring;
 
@@ -25,7 +25,7 @@ pub(crate) async fn faulty(name: &str) -> Faulty {
     Faulty { world, dynamodb }
 }
 
-/// Everything that can be wrong for good while it lasts.
+/// Faults that last, so that all tries fail.
 pub(crate) const LASTING: [Fault; 11] = [
     Fault::Refuse,
     Fault::Swallow,
@@ -40,7 +40,7 @@ pub(crate) const LASTING: [Fault; 11] = [
     Fault::Delay(Duration::from_secs(10)),
 ];
 
-/// Faults that a second try gets over.
+/// Faults that a second try overcomes.
 pub(crate) const PASSING: [Fault; 6] = [
     Fault::Refuse,
     Fault::Swallow,
@@ -62,8 +62,8 @@ pub(crate) async fn unavailable(
     faulty.dynamodb.heal();
     assert_eq!(answer.problem(), (503, "unavailable".to_owned()), "{operation}: {fault:?}");
     assert_eq!(answer.header("retry-after"), "1");
-    // By the function's own clock; the deadline is 2.8 s, and the rest is for a timer that is late. What
-    // a client waits is this machine's business too.
+    // On the function's own clock. The deadline is 2.8 s, and the rest allows for a late timer. The
+    // time that a client waits also depends on this machine.
     let log = faulty.world.log_text();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let refused = lines.filter(|line| line["status"] == 503 && line["milliseconds"].is_u64());
@@ -131,7 +131,7 @@ fn no_user_no_answer_but_the_token_stays_good() {
             let sign_in = faulty.world.try_sign_in(&person);
             unavailable(&faulty, "GetItem", fault, sign_in).await;
         }
-        // Only writes meet transactions.
+        // Only writes conflict with transactions.
         for fault in PASSING.into_iter().filter(|fault| *fault != Fault::CONFLICT) {
             faulty.dynamodb.break_next("GetItem", 1, fault);
             assert_eq!(faulty.world.try_sign_in(&person).await.status, 200, "{fault:?}");
@@ -207,7 +207,7 @@ fn a_damaged_user_is_a_generic_500_for_a_refresh_and_costs_nobody_the_session() 
 }
 
 #[test]
-fn a_theft_that_can_not_be_acted_upon_is_a_fault_and_is_acted_upon_next_time() {
+fn a_theft_that_cannot_be_acted_upon_is_a_fault_and_is_acted_upon_next_time() {
     run(async {
         let faulty = faulty("faults-theft").await;
         let api = faulty.world.api();
@@ -215,7 +215,7 @@ fn a_theft_that_can_not_be_acted_upon_is_a_fault_and_is_acted_upon_next_time() {
         let next = api.refresh(&tokens.refresh).await.tokens();
         let next = api.refresh(&next.refresh).await.tokens();
         faulty.world.age_superseded(&tokens.refresh, Duration::from_secs(60)).await;
-        // The rotation's own write finds the old item; the second write can not revoke it.
+        // The rotation's own write finds the old item; the second write cannot revoke it.
         faulty.dynamodb.break_all("UpdateItem", Fault::THROTTLED);
         assert_eq!(api.refresh(&tokens.refresh).await.status, 503);
         faulty.dynamodb.heal();
@@ -254,7 +254,7 @@ fn without_a_key_ring_at_start_requests_are_503_until_it_can_be_had() {
             }
             for function in ["authenticate", "refresh", "users"] {
                 let metrics = world.metric_lines(function);
-                // Without those of the start, which is no request.
+                // Without the calls at the start, which belong to no request.
                 let counted = metrics
                     .iter()
                     .any(|line| line["requests"].is_u64() && line["key_ring_not_loaded"].is_u64());

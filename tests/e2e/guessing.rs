@@ -1,4 +1,4 @@
-//! Guessing passwords: how often, from where, and who is not in the way of whom.
+//! Guessing passwords: the limits, and that strangers do not lock owners out.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl World {
         self.attempts().find(&AttemptKey::account(name)).await.expect("a readable counter")
     }
 
-    /// Makes the last attempt at an account look as if it had been so much earlier.
+    /// Makes the last attempt at an account look as if it had been this much earlier.
     async fn age_attempts(&self, name: &str, by: Duration) {
         let last = self.failures(name).await.expect("a counter").last.minus(by);
         self.set_attempts(name, "last_at", AttributeValue::N(last.get().to_string())).await;
@@ -108,7 +108,7 @@ fn unknown_names_are_delayed_and_locked_as_known_ones_are() {
         for number in 0..12 {
             let (known, unknown) = (world.guess(&person.name).await, world.guess(&nobody).await);
             let (mut known, mut unknown) = (visible(&known), visible(&unknown));
-            // The second may have passed between the two.
+            // The full second may change between the two.
             for answer in [&mut known, &mut unknown] {
                 answer.1.retain(|(name, _)| name != "retry-after");
             }
@@ -147,7 +147,7 @@ fn of_two_hundred_parallel_guesses_five_are_tried() {
         for guess in guesses {
             match guess.await.unwrap() {
                 401 => tried += 1,
-                // Two hundred at once are more than some machines answer within the deadline.
+                // Some machines cannot answer two hundred at once within the deadline.
                 status => assert!([429, 503].contains(&status), "{status}"),
             }
         }
@@ -218,7 +218,7 @@ fn guessing_does_not_lock_the_owners_device_out() {
     });
 }
 
-/// Tag keys end with the sessions of their time; a device is known for a year.
+/// Tag keys expire with the sessions of their time, but a device is known for a year.
 #[test]
 fn a_device_is_known_after_the_key_that_tagged_its_token_has_ended() {
     run(async {
@@ -366,7 +366,7 @@ fn behind_a_trusted_proxy_each_client_has_its_own_budget() {
         early_in_the_hour().await;
         for client in ["198.51.100.1", "198.51.100.2", "2001:db8::1"] {
             for number in 0..2 {
-                // A client can write what it likes before the address that the proxy appends.
+                // A client can put anything before the address that the proxy appends.
                 let forwarded_for = format!("203.0.113.{number}, {client}");
                 assert_eq!(world.guess_from(&forwarded_for).await.status, 401, "{client}");
             }
@@ -394,7 +394,7 @@ fn the_networks_of_one_ipv6_site_share_a_larger_budget() {
 }
 
 #[test]
-fn a_counter_that_can_not_be_written_is_a_fault_and_no_free_guess() {
+fn a_counter_that_cannot_be_written_is_a_fault_and_no_free_guess() {
     run(async {
         let faulty = super::faults::faulty("faults-attempts").await;
         for fault in super::faults::LASTING.into_iter().chain([Fault::ApplyAndDrop]) {

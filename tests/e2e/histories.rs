@@ -1,8 +1,8 @@
 //! Histories of many concurrent clients, checked against the sequential specification.
 //!
 //! The handlers of the functions run in this process, hundreds at a time, against DynamoDB Local.
-//! Every operation is recorded with when it began and ended; what is checked afterwards is what a
-//! single server that does one thing after the other could have answered.
+//! The start and end of every operation are recorded. Afterwards the history is checked against
+//! what a single server that handles one request at a time could have answered.
 
 mod check;
 mod clients;

@@ -1,4 +1,4 @@
-//! `GET /.well-known/…`: what others need to verify our access tokens.
+//! `GET /.well-known/…`: keys and metadata to verify access tokens.
 
 use ratchet_core::{jws::SignatureAlgorithm, key_ring::NewKey};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::support::{
 
 const JWKS: &str = "/.well-known/jwks.json";
 
-/// The members of a JWK that nobody but the ring may have (RFC 7518 §6).
+/// The private members of a JWK (RFC 7518 §6), which must not leave the ring.
 const PRIVATE: [&str; 8] = ["k", "d", "p", "q", "dp", "dq", "qi", "oth"];
 
 async fn get(world: &World, path: &str) -> Answer {
@@ -127,7 +127,7 @@ fn the_metadata_name_the_configured_issuer_whatever_the_host_says() {
                 assert_eq!(metadata["grant_types_supported"], json!(["refresh_token"]));
                 let signs = json!(["ES256", "EdDSA", "RS256"]);
                 assert_eq!(metadata["access_token_signing_alg_values_supported"], signs);
-                // What OpenID Connect Discovery 1.0 §3 requires and is true.
+                // The members required by OpenID Connect Discovery 1.0 §3 that are true here.
                 assert_eq!(metadata["response_types_supported"], json!(["none"]));
                 assert_eq!(metadata["subject_types_supported"], json!(["public"]));
                 assert_eq!(metadata["id_token_signing_alg_values_supported"], signs);

@@ -28,7 +28,7 @@ async fn killed_during(
     let mut request = ask();
     while dynamodb.calls(operation) == calls {
         if request.is_finished() {
-            // This machine was too slow to get that far in time.
+            // This machine was too slow.
             request = ask();
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -46,7 +46,7 @@ async fn killed_during(
     world.stack().restart(function, 1).unwrap();
 }
 
-/// Asks for a refresh and kills the function once it has sent its write.
+/// Sends a refresh and kills the function once it has sent its write.
 async fn killed_during_refresh(name: &str, fault: Fault) -> (World, Proxy, String) {
     let fragile = World::behind_proxy(name, &[]).await;
     let (_, tokens) = fragile.0.signed_in().await;

@@ -1,5 +1,5 @@
-//! A client whose answer was lost comes back after the retry window. It is forgiven twice within
-//! eight rotations; a thief is found by then.
+//! A client whose answer was lost comes back after the retry window. It recovers twice within eight
+//! rotations. A thief who shares the session is detected by then.
 
 use std::time::Duration;
 
@@ -25,12 +25,12 @@ impl<'w> Client<'w> {
         Self { world, api, token: tokens.refresh, access: tokens.access }
     }
 
-    /// Refreshes, and never sees the answer. Returns the token in it.
+    /// Refreshes, but loses the answer. Returns the token in it.
     async fn loses_an_answer(&self) -> String {
         self.api.refresh(&self.token).await.tokens().refresh
     }
 
-    /// Refreshes, and keeps what it gets.
+    /// Refreshes, and keeps the new token.
     async fn refreshes(&mut self) -> Tokens {
         let tokens = self.api.refresh(&self.token).await.tokens();
         self.token.clone_from(&tokens.refresh);
@@ -167,7 +167,7 @@ fn a_thief_one_step_behind_is_found_by_the_third_late_token() {
             if thief_first {
                 std::mem::swap(&mut owner, &mut thief);
             }
-            // One refreshes; the other comes back later with the token before.
+            // One refreshes. The other comes back later with the previous token.
             let mut late = 0;
             let found = loop {
                 owner.refreshes().await;

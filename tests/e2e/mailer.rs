@@ -1,5 +1,5 @@
-//! `functions/mailer` when something goes wrong: the real function, between proxies before moto's SES
-//! and DynamoDB, invoked by the stream as the template's mapping has it.
+//! `functions/mailer` under faults: the real function, with proxies before moto's SES and DynamoDB,
+//! invoked by the stream with the template's mapping.
 
 use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::support::{
     world::cheap,
 };
 
-/// A stack with tables of its own, and what its mailer calls.
+/// A stack with its own tables, and the proxies of its mailer.
 struct Office {
     world: World,
     ses: Proxy,
@@ -123,7 +123,7 @@ fn while_ses_is_away_letters_wait_and_each_is_sent_once_when_it_is_back() {
             office.until_empty().await;
             assert_eq!(office.count(&ada).await, 1, "{fault:?}");
         }
-        // It took the message, and nobody heard: the same one again is better than none.
+        // SES accepted the message, but its answer was lost: sent twice is better than never.
         office.ses.break_next("SendEmail", 1, Fault::ApplyAndDrop);
         let ada = office.register().await;
         office.until_empty().await;
@@ -141,7 +141,7 @@ fn what_the_mailer_cannot_read_or_write_comes_again() {
         for (operation, messages) in
             [("GetItem", 1), ("UpdateItem", 1), ("PutItem", 1), ("DeleteItem", 2)]
         {
-            // As often as the SDK tries it.
+            // The number of the SDK's tries.
             office.dynamodb.break_next(operation, 3, Fault::THROTTLED);
             let ada = office.register().await;
             office.until_empty().await;
@@ -207,8 +207,8 @@ fn letters_that_ses_takes_from_nobody_wait_and_raise_an_alarm() {
     });
 }
 
-/// A message arrived, but nobody heard: until its letter is tried again, others go out, and the ring
-/// gets another key.
+/// A message arrived, but SES's answer was lost. Before its letter is tried again, others are sent
+/// and the ring gets another key.
 #[test]
 fn a_letter_that_is_tried_again_carries_what_it_carried_and_spoils_no_other() {
     run(async {
@@ -256,7 +256,7 @@ fn a_letter_that_cannot_be_read_holds_nobody_up() {
             put.send().await.expect("a table");
         };
         let text = |text: &str| AttributeValue::S(text.to_owned());
-        // One that says nothing known, and one that is about a user who can not be read.
+        // A letter of an unknown kind, and one about a user who cannot be read.
         let id = "01920000-0000-7000-8000-000000000001";
         put(&format!("outbox#{id}"), &[("kind", text("poem"))]).await;
         put(&format!("user#{id}"), &[("user_id", text(id))]).await;
@@ -289,7 +289,7 @@ fn a_letter_that_cannot_be_sent_in_time_is_given_up_and_the_next_ones_go_out() {
         office.world.mail(&bob.email, 1).await;
         until(async || office.letters().await.len() == 1).await;
         assert_eq!(office.count(&ada).await, 0);
-        // Nothing is lost but time: whoever asks again gets what was not sent.
+        // Only time is lost: another request sends the message.
         let body = json!({"email": ada.email});
         assert_eq!(office.world.api().post("/users/confirm-email/resend", body).await.status, 202);
         let body = json!({"token": token(&office.world.mail(&ada.email, 1).await)});
@@ -302,7 +302,7 @@ fn a_letter_that_cannot_be_sent_in_time_is_given_up_and_the_next_ones_go_out() {
 fn killed_before_or_after_sending_the_mailer_sends_once_more_at_most_and_never_nothing() {
     run(async {
         let office = Office::open("mailer-killed", |source| {
-            // The emulator does not tell that a function is gone: its time has to be over.
+            // The emulator does not report a killed function: the invocation has to time out.
             EventSource { timeout: Duration::from_secs(3), ..source }
         })
         .await;
@@ -316,7 +316,7 @@ fn killed_before_or_after_sending_the_mailer_sends_once_more_at_most_and_never_n
         let ada = office.register_until(&office.ses, "SendEmail").await;
         die();
         revive(&office.ses).await;
-        assert_eq!(office.count(&ada).await, 1, "nobody had got it");
+        assert_eq!(office.count(&ada).await, 1, "the first one was not sent");
 
         office.dynamodb.break_all("DeleteItem", Fault::Swallow);
         let bob = office.register_until(&office.dynamodb, "DeleteItem").await;

@@ -1,9 +1,8 @@
 //! End-to-end tests over HTTP: the real functions under the emulator of `cargo lambda`, DynamoDB
 //! Local and moto, started once for all tests of this program.
 //!
-//! One module per route or concern. The functions may do what their roles in the template allow: a
-//! call that is not allowed is refused and fails the test. After every test the logs of everything
-//! that runs are searched for secrets.
+//! One module per route or concern. A call to AWS that a function's role in the template does not
+//! allow is refused and fails the test. After every test, all logs are searched for secrets.
 
 #![allow(
     clippy::unwrap_used,

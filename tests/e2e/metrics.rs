@@ -1,4 +1,5 @@
-//! What CloudWatch would make of the log: one line per request in the embedded metric format.
+//! The metrics that CloudWatch extracts from the log: one line per request in the embedded metric
+//! format.
 
 use serde_json::Value;
 

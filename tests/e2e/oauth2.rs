@@ -58,7 +58,7 @@ fn refusals_are_those_of_rfc_6749() {
                 assert_eq!(refusal.json()["error_description"], description);
             }
         }
-        // What was refused has used nothing up, and an empty parameter is none.
+        // Refused requests have used nothing up, and an empty parameter counts as absent.
         let answer = post(world, "/oauth2/token", &[live[0], live[1], ("scope", "")]).await;
         assert!(answer.json()["refresh_after"].is_u64(), "{answer:?}");
     });

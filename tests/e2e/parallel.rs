@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use crate::support::{Api, World, api::available, items::ids, run};
 
-/// All clients present `token` at once; the refresh tokens of the answers.
+/// All clients present `token` at once. Returns the refresh tokens of the answers.
 async fn all_at_once(apis: &[Api], clients: usize, token: &str) -> Vec<String> {
     let requests: Vec<_> = (0..clients)
         .map(|client| {
@@ -55,8 +55,8 @@ fn of_two_hundred_parallel_refreshes_one_write_wins_and_all_get_its_token() {
 #[test]
 fn twelve_processes_that_share_a_token_file_all_end_with_the_live_token() {
     run(async {
-        // Each has read the file at another time; they refresh one after another within a second,
-        // the slowest with the oldest token.
+        // Each has read the file at a different time. They refresh one after another within a
+        // second, the slowest one with the oldest token.
         let world = World::shared().await;
         let (_, tokens) = world.signed_in().await;
         let mut file = vec![tokens.refresh];

@@ -1,6 +1,6 @@
-//! Least privilege. That no function lacks a permission is shown by every test: what a role does not
-//! allow is refused at a proxy, see `support::recorder`. That no function has one too many is shown
-//! here, by asking every route once.
+//! Least privilege. Every test shows that no function lacks a permission, because a proxy refuses
+//! calls that a role does not allow (`support::recorder`). This test calls every route once, to
+//! show that no function has a permission that it does not need.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -78,9 +78,9 @@ fn every_function_uses_all_that_its_role_allows() {
     });
 }
 
-/// What Lambda itself does in a function's name, which no proxy of ours sees: it writes the log and
-/// the trace, and where a table's stream invokes the function it reads that stream and keeps what it
-/// gives up.
+/// Calls that Lambda itself makes with a function's role, which the proxies do not see. It writes
+/// the log and the trace. If a table's stream invokes the function, it also reads the stream and
+/// stores records that are given up.
 fn used_by_lambda(name: &str, template: &Template) -> BTreeSet<Grant> {
     let log_group: String = name.split('_').map(capitalised).chain(["LogGroup".into()]).collect();
     let mut needed = vec![
@@ -107,7 +107,7 @@ fn capitalised(word: &str) -> String {
     first.to_uppercase() + rest
 }
 
-/// The routes of a function that the log has no line of.
+/// The routes of a function that have no line in the log.
 fn not_asked(world: &World, name: &str, function: &Function) -> Vec<String> {
     let text = world.log_text();
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -167,7 +167,7 @@ async fn sessions(world: &World) {
     assert_eq!(api.delete("/users/me/sessions", access).await.status, 204);
 }
 
-/// Where nobody is told of them, sessions that make room are deleted.
+/// If ends are not published, sessions that make room are deleted.
 async fn evictions(world: &World, secret: &str, tally: &Tally) {
     let options = StackOptions {
         concurrency: 1,

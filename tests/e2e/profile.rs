@@ -1,4 +1,4 @@
-//! Functions that find region, credentials and endpoints in a profile, as on a developer's machine.
+//! Functions with region, credentials and endpoints from a profile, as on a developer's machine.
 
 use std::{fs, path::PathBuf};
 
@@ -6,7 +6,7 @@ use local::stack::{Stack, StackOptions};
 
 use crate::support::{World, aws::config_file, run, world::cheap};
 
-/// Starts a function without what Lambda's environment says about AWS, and with these assignments.
+/// Starts a function with these variables, and without the AWS variables that Lambda sets.
 fn launcher(assignments: &str) -> Vec<String> {
     let script = format!(
         r#"unset AWS_REGION AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY

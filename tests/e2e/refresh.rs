@@ -312,13 +312,13 @@ fn an_unknown_key_id_makes_the_ring_look_for_a_newer_one() {
         let newer: Vec<u8> = (1..41).collect();
         let k = ratchet_core::encoding::to_base64url(&newer);
         let further = json!({"kty": "oct", "use": "sig", "kid": "newer", "k": k, "nbf": 1});
-        // The ring in the functions is fresh, so that they are still in the cool-down.
+        // The functions' ring is fresh, so they are still in the cool-down.
         let signed_by_newer = altered(&tokens.access, &json!({"kid": "newer"}), &json!({}), &newer);
         assert_eq!(world.api().get("/users", &signed_by_newer).await.status, 401);
         world.replace_secret(&secret, &known(&[further]).to_string()).await;
         world.stack().restart("users", 1).unwrap();
         assert_eq!(world.api().get("/users", &signed_by_newer).await.status, 200);
-        // What the first key signed is as good as before.
+        // Tokens of the first key are still valid.
         let signed_by_first =
             altered(&tokens.access, &json!({"kid": KID}), &json!({}), &signing_secret());
         assert_eq!(world.api().get("/users", &signed_by_first).await.status, 200);

@@ -1,4 +1,4 @@
-//! `GET /.well-known/revocations`, and those who go by it: log out now, also for access tokens.
+//! `GET /.well-known/revocations`, and verifiers that use it: log-out ends access tokens too.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -25,7 +25,7 @@ use crate::support::{
 
 const LIST: &str = "/.well-known/revocations";
 
-/// A stack that publishes, with keys that others can verify with, and with its own URL as issuer.
+/// A stack that publishes ends, with an asymmetric key, and with its own URL as issuer.
 async fn publishing(name: &str, settings: &[(&str, &str)]) -> World {
     let shared = World::shared().await;
     let (ring, _) = of_algorithm(SignatureAlgorithm::Es256);
@@ -40,13 +40,13 @@ async fn publishing(name: &str, settings: &[(&str, &str)]) -> World {
     World::start(cheap(options)).await
 }
 
-/// Somebody else's service, that has not asked before.
+/// Another service's verifier, which has not fetched anything yet.
 fn protected(world: &World) -> Verifier {
     let verifier = Verifier::new(world.stack().base_url(), "ratchet").unwrap();
     verifier.with_revocations(Outage::Unavailable).unwrap()
 }
 
-/// What a verifier says, once this machine has let it fetch what it needs in time.
+/// The verdict of a verifier, after retries if this machine was too slow to fetch the documents.
 async fn verdict(verifier: &Verifier, access: &str) -> Result<Claims, VerifyError> {
     for _ in 0..20 {
         let verdict = verifier.verify(access).await;
@@ -62,7 +62,7 @@ async fn list(world: &World) -> Answer {
     Answer::of(world.api().request("GET", LIST)).await
 }
 
-/// What a list says, whoever signed it.
+/// The claims of a list, unverified.
 fn claims(list: &Answer) -> Value {
     assert_eq!(list.status, 200, "{list:?}");
     let payload = list.body.split('.').nth(1).unwrap();
@@ -78,7 +78,7 @@ fn session(tokens: &Tokens) -> SessionId {
     ids(&tokens.refresh).session_id
 }
 
-/// Asks until it is so; fails if it takes longer than is promised.
+/// Repeats a check until it holds. Fails if that takes longer than promised.
 async fn soon(mut is_so: impl AsyncFnMut() -> bool) {
     let within = Duration::from_secs(30);
     let asking = async {
@@ -179,7 +179,8 @@ fn a_session_that_makes_room_is_told_of_and_one_that_has_to_be_told_of_stays() {
         let (person, first) = world.signed_in().await;
         let second = world.sign_in(&person).await;
         world.api().logout(&second.refresh).await;
-        // Without that, the ended one would be the first to make room, and be forgotten.
+        // Otherwise the ended session would be the first to make room, and its end would be
+        // forgotten.
         let third = world.sign_in(&person).await;
         let _fourth = world.sign_in(&person).await;
         for (tokens, listed) in [(&first, true), (&second, true), (&third, false)] {
@@ -216,9 +217,9 @@ fn the_list_is_signed_short_lived_and_says_nothing_to_strangers() {
         let etag = answer.header("etag").to_owned();
         let again = world.api().request("GET", LIST).header("if-none-match", &etag);
         let again = Answer::of(again).await;
-        // Whoever else logs out meanwhile, or a new minute, makes it another list.
+        // Another log-out, or a new minute, may have changed the list.
         assert!(again.status == 304 && again.body.is_empty() || again.header("etag") != etag);
-        // It opens nothing, and no access token is a list.
+        // It is not accepted as an access token.
         let opened = world.api().get("/users", &answer.body).await;
         assert_eq!(opened.problem(), (401, "invalid_access_token".to_owned()));
     });
@@ -251,7 +252,7 @@ fn a_fault_is_a_503_here_and_loses_no_end() {
             dynamodb.break_all("UpdateItem", fault);
             assert_eq!(world.api().logout(&tokens.refresh).await.status, 503);
             dynamodb.break_all("Query", fault);
-            // Once what was kept is too old.
+            // Once the cached list is too old.
             soon(async || list(&world).await.status == 503).await;
             dynamodb.heal();
         }

@@ -1,4 +1,4 @@
-//! A changed configuration, rolled out instance by instance: for a while instances of either one run.
+//! A changed configuration, rolled out instance by instance: for a while both run.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ async fn rollout(name: &str, before: &[(&str, &str)], after: &[(&str, &str)]) ->
     }
 }
 
-/// The same token, as if it had been issued so many seconds ago.
+/// The same token, as if it had been issued `seconds` ago.
 fn aged(tokens: &Tokens, seconds: u64) -> String {
     let (_, claims) = parts(&tokens.access);
     let number = |name: &str| claims[name].as_u64().unwrap() - seconds;

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, World, people::now, ring::parts, run};
 
-/// A world whose key ring is its own, made from a seed as a deployment makes it.
+/// A world with its own key ring, generated from a seed as in a deployment.
 struct Rotated {
     world: World,
     secret: String,
@@ -39,7 +39,7 @@ fn token() -> String {
 }
 
 impl Rotated {
-    /// Invokes one step as Secrets Manager does; the error's text, if it fails.
+    /// Invokes one step as Secrets Manager does. Returns the error's text if it fails.
     async fn step(&self, step: &str, token: &str) -> Result<(), String> {
         let event = json!({"Step": step, "SecretId": self.secret, "ClientRequestToken": token});
         let answer = self.world.invoke("rotate_keys", &event).await;
@@ -100,7 +100,7 @@ fn four_steps_publish_a_key_that_signs_later_and_refuse_nothing() {
         assert_ne!(next.kid(), first);
         assert_eq!(ring["policy"]["lead"], 662, "for the command line");
 
-        // Published at once, and everything that was issued before counts.
+        // Published at once, and earlier tokens stay valid.
         let published = loop {
             let answer = Answer::of(api.request("GET", "/.well-known/jwks.json")).await.json();
             let keys = answer["keys"].as_array().unwrap().clone();
@@ -126,7 +126,7 @@ fn every_step_may_come_twice_at_once_and_after_a_kill() {
             let error = rotated.step(step, &token).await.unwrap_err();
             assert!(error.contains("createSecret comes first"), "{error}");
         }
-        // Two at the same time: one of them made the version, both say that there is one.
+        // Two at the same time: one of them creates the version, and both succeed.
         let both = tokio::join!(
             rotated.step("createSecret", &token),
             rotated.step("createSecret", &token)
@@ -148,7 +148,7 @@ fn every_step_may_come_twice_at_once_and_after_a_kill() {
         assert_eq!(rotated.current().await, (token, ring));
         assert!(rotated.version("AWSPENDING").await.is_none());
 
-        // Another rotation while the new key waits makes no second one.
+        // Another rotation while the new key waits does not add a second one.
         let (_, before) = rotated.current().await;
         rotated.all_steps().await;
         assert_eq!(kids(&rotated.current().await.1), kids(&before));
@@ -180,7 +180,7 @@ fn a_ring_that_waited_too_long_is_not_published_and_the_next_rotation_succeeds()
         let late = token();
         rotated.step("createSecret", &late).await.unwrap();
         let (before, _) = rotated.current().await;
-        // As if finishSecret came a quarter of an hour later: the new key would begin at once.
+        // As if finishSecret came a quarter of an hour later: the new key would sign at once.
         let (_, mut pending) = rotated.version("AWSPENDING").await.unwrap();
         let soon = now().seconds().get() + 60;
         for key in pending["keys"].as_array_mut().unwrap() {

@@ -1,4 +1,4 @@
-//! `/users/me/sessions`: what people can see and end.
+//! `/users/me/sessions`: users list and end their own sessions.
 
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ fn everything_can_be_ended_at_once_and_signing_in_again_works() {
 #[test]
 fn a_cut_ends_sessions_that_the_clean_up_never_saw() {
     run(async {
-        // A session that an older sign-in keeps just after the clean-up has looked.
+        // A session that an earlier sign-in writes just after the clean-up has listed the sessions.
         let world = World::shared().await;
         let (person, tokens) = world.signed_in().await;
         // Its number is low: by whose clock it was made does not matter.
@@ -143,7 +143,7 @@ fn a_sign_in_under_way_is_ended_by_a_cut_that_it_has_not_seen() {
     run(async {
         let (world, dynamodb) = World::behind_proxy("late-sign-in", &[]).await;
         let (person, tokens) = world.signed_in().await;
-        // The user has been read and the password is proved; the session is not kept yet.
+        // The user has been read and the password checked, but the session is not written yet.
         dynamodb.break_next("PutItem", 1, Fault::Delay(Duration::from_millis(300)));
         let calls = dynamodb.calls("PutItem");
         let (api, late) = (world.api(), person.clone());

@@ -31,8 +31,8 @@ const CLIENTS: u64 = 24;
 /// How often a client repeats a request after a 503, a 429 or a lost response, as docs/api.md asks it to.
 const TRIES: usize = 4;
 
-/// What goes wrong in turn. A call has three tries, so that one or two broken ones leave a healthy
-/// path; an answer that the client lost is asked for again.
+/// The faults, in turn. A call has three tries, so after one or two failed ones it still succeeds.
+/// The client repeats a request whose answer it lost.
 const FAULTS: [Fault; 8] = [
     Fault::THROTTLED,
     Fault::INTERNAL,
@@ -44,7 +44,7 @@ const FAULTS: [Fault; 8] = [
     Fault::Delay(Duration::from_millis(900)),
 ];
 
-/// What a client's session has come to.
+/// The state of a client's session.
 enum Held {
     Live(Tokens),
     Ended(Tokens),
@@ -83,7 +83,7 @@ fn hours_of_load_with_faults_lose_nothing() {
             clients.spawn(async move { client(world, number, person, &stop, &tally).await });
         }
 
-        // The first fifth of the time is for buffers to reach their size.
+        // In the first fifth of the time, buffers reach their size.
         let mut before = None;
         for second in 0..seconds {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -132,7 +132,8 @@ fn hours_of_load_with_faults_lose_nothing() {
         );
         assert!(live >= CLIENTS && ended > 0 && done > seconds * 10);
         assert!(failed * 1_000 <= done, "less than 99.9 %");
-        // Two calls break every second. A service that gave up by them would be asked again as often.
+        // Two calls fail every second. If the service gave up because of them, clients would retry
+        // as often.
         assert!(asked_again * 4 < seconds * 3, "healthy paths were missed");
         for ((function, memory, descriptors), (_, memory_after, descriptors_after)) in
             before.unwrap().into_iter().zip(after)
@@ -146,7 +147,8 @@ fn hours_of_load_with_faults_lose_nothing() {
     });
 }
 
-/// A client: keeps the newest token, asks again when told to, signs in again after a log-out.
+/// A client: keeps the newest token, retries when the service asks it to, signs in again after a
+/// log-out.
 async fn client(
     world: &World,
     number: u64,
@@ -231,7 +233,7 @@ impl<'a> Question<'a> {
         Self { method: "GET", path, body: serde_json::Value::Null, access_token }
     }
 
-    /// Asks until there is an answer that is no fault. `None` if there is none in several tries.
+    /// Repeats a request until the answer is not a fault. `None` after several tries.
     async fn ask(&self, world: &World, tally: &Tally) -> Option<Answer> {
         for _ in 0..TRIES {
             let request = world.api().request(self.method, self.path);

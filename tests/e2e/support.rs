@@ -1,4 +1,4 @@
-//! What the tests share: one runtime, one stack, clients, users and a look at the tables.
+//! Shared by the tests: one runtime, one stack, clients, users and access to the tables.
 
 pub(crate) mod api;
 pub(crate) mod asked;

@@ -9,7 +9,7 @@ use crate::support::{Answer, World, run, world::cheap};
 fn users_are_listed_in_name_order_a_page_at_a_time() {
     run(async {
         let services = std::sync::Arc::clone(World::shared().await.stack().services());
-        // Tables of its own, so that only its own users are listed.
+        // Separate tables, so that only this test's users are listed.
         let options = StackOptions {
             name: "listing".to_owned(),
             concurrency: 1,
@@ -114,7 +114,7 @@ fn where_only_administrators_list_users_others_are_refused() {
         let admin = world.person_with(|new| new.user.roles = vec!["admin".to_owned()]).await;
         let admin = world.sign_in(&admin).await;
         assert_eq!(world.api().get(path, &admin.access).await.status, 200);
-        // By default everybody who is signed in may.
+        // By default every signed-in user may.
         let shared = World::shared().await;
         assert_eq!(shared.api().get(path, &reader.access).await.status, 200);
     });

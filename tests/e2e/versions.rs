@@ -35,7 +35,7 @@ fn a_session_of_a_later_release_is_left_as_it_is_and_nobody_is_logged_out() {
 }
 
 #[test]
-fn a_session_that_can_not_be_read_stands_in_nobodys_way_and_ends_with_the_others() {
+fn a_session_that_cannot_be_read_stands_in_nobodys_way_and_ends_with_the_others() {
     run(async {
         let world = World::shared().await;
         let (person, unreadable) = world.signed_in().await;

@@ -56,7 +56,8 @@ pub(crate) fn tables(arguments: &ConnectionArguments) -> Result<(&str, &str), Fa
 }
 
 /// The longest life of an access token, including clock skew. Ends of sessions are published for
-/// that long: whether the deployment uses the list is not known here, and otherwise nobody reads it.
+/// this long, whether or not the deployment uses the list, because its configuration is not known
+/// here.
 const LONGEST_ACCESS: Duration = Duration::from_secs(86_400 + 300);
 
 /// The stores and the use cases of the commands.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
-/// A user as it is printed, without the password hash.
+/// A user as printed, without the password hash.
 #[derive(Serialize)]
 pub(crate) struct PrintedUser<'a> {
     id: String,

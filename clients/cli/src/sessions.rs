@@ -13,7 +13,7 @@ use crate::{
 /// Why operators end sessions.
 const REASON: RevocationReason = RevocationReason::EndedByAdministrator;
 
-/// A session as it is printed. Times are in Unix seconds.
+/// A session as printed. Times are in Unix seconds.
 #[derive(Serialize)]
 struct Printed {
     id: String,

@@ -13,7 +13,7 @@ interface Asked {
   readonly token: string | undefined;
 }
 
-/** The accounts API of somebody who is signed in, or of nobody; what it asks, and what is answered. */
+/** The accounts API, with or without a signed-in user, and its recorded requests and responses. */
 async function api({ as, answer }: { as?: string; answer?: () => Response } = {}) {
   const asked: Asked[] = [];
   const request: typeof fetch = async (input, init) => {

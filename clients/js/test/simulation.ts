@@ -201,7 +201,7 @@ export class Simulation {
     return this.setting.mode === 'token' || (this.setting.locks && !this.isLocked);
   }
 
-  /** Nobody is signed out but by somebody who signs out, or by the service's word. */
+  /** Users are only signed out if somebody signs out or the service says so. */
   private justify(says: string, sid: string, reason: string) {
     const chain = this.service.chains.find(({ id }) => id === sid);
     const isAsked = reason === 'signed_out' && this.signOuts > 0;
@@ -212,7 +212,7 @@ export class Simulation {
 
   private readonly locks: Locks = {
     request: (_name, work) => {
-      // Nobody waits any longer.
+      // All calls have ended.
       const late = setTimeout(() => (this.isLocked = true), 5_000);
       const turn = this.lockQueue.then(() => {
         clearTimeout(late);
@@ -283,7 +283,7 @@ export class Simulation {
     if (name !== owner) this.violated(`a request of ${owner} was sent as ${name}`);
   }
 
-  /** The network is fine again. What hangs keeps hanging, but hangs nobody up. */
+  /** The network works again. Requests that hang keep hanging, but must not block others. */
   private async rest() {
     this.network = 'fine';
     if (this.storageIs === 'blocked') this.storageIs = 'fine';

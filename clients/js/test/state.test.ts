@@ -1,4 +1,4 @@
-// What tabs make of what they are told: decisions without time or I/O.
+// How tabs react to messages: decisions without time or I/O.
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';

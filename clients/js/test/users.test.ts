@@ -176,7 +176,7 @@ describe('events', () => {
 
   it('are reported of a cookie that another user has by now', async () => {
     const one = await signedIn({ mode: 'cookie' });
-    // In a tab that nobody heard of.
+    // In a tab that the others have not heard from.
     await client({ mode: 'cookie' }).signIn({ name: 'grace', password: 'right' });
     const heard = report(one);
     expect(named(await one.refresh())).toBe('access-1');

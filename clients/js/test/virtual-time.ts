@@ -1,4 +1,4 @@
-// Timers and a clock that move only when they are told to. Vitest's own give the event loop a turn of
+// Timers and a clock that a test moves. Vitest's own give the event loop a turn of
 // real time for each timer, which is too slow for thousands of runs.
 
 import { vi } from 'vitest';

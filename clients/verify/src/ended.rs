@@ -20,13 +20,13 @@ use crate::{
 /// What becomes of tokens when ended sessions could not be fetched for as long as a token lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outage {
-    /// No verdict, a 503: nobody who may have logged out is let in.
+    /// No verdict, a 503: a user who may have logged out is not let in.
     Unavailable,
     /// They count until they expire, as they do without revocations.
     Accept,
 }
 
-/// What to ask, and what to do if there is no answer.
+/// Where to fetch the list, and what to do if that fails.
 #[derive(Debug, Clone)]
 pub(crate) struct Revocations {
     pub(crate) fetcher: Fetcher,

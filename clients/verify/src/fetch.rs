@@ -19,7 +19,7 @@ const MAX_LEN: usize = MAX_LIST_LEN;
 /// How long an answer is kept if the issuer does not say.
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(300);
 
-/// Bounds for how long an answer is kept, whatever the issuer and the caches before it say.
+/// Limits on how long an answer is kept, whatever the issuer and caches say.
 const GOOD_FOR: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(86_400));
 
 /// The issuer is not a URL that documents can be fetched from.
@@ -135,7 +135,7 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// How long a response is good, counted from its request: what is left of `max-age` (RFC 9111
+/// How long a response is fresh, counted from its request: what is left of `max-age` (RFC 9111
 /// §5.2.2.1) after the time that it spent in caches, `Age` (§4.2.3).
 fn good_for(headers: &HeaderMap) -> Duration {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());

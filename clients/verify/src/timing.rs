@@ -1,4 +1,4 @@
-//! How often the issuer is asked, and how long its answers are used.
+//! How often documents are fetched from the issuer, and how long they are used.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Accounts: registration, addresses, passwords, deletion, and what administrators change.
 //!
-//! It is a function of its own because it hashes passwords, and because it may do to users what
-//! the others may not. It sends no mail: it leaves letters in the outbox.
+//! It is a separate function because it hashes passwords, and because it needs more permissions on
+//! users than the others. It sends no mail, but puts letters into the outbox.
 
 #[cfg(feature = "contract")]
 pub mod contract;

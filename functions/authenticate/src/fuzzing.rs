@@ -1,4 +1,4 @@
-//! What the fuzzer reaches of this function: its request body, read as the route reads it.
+//! Exposes the parsing of the request body to the fuzz targets.
 
 use ratchet_http::{
     Problem,

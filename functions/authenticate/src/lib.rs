@@ -1,4 +1,4 @@
-//! `POST /authenticate`: a password in, a token pair out.
+//! `POST /authenticate`: exchanges a password for a token pair.
 //!
 //! It hashes passwords, so it gets a whole CPU.
 

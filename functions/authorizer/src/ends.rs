@@ -1,5 +1,5 @@
-//! Sessions that ended before their access tokens did. They are read from the table, so neither a
-//! signed list nor an asymmetric key is needed.
+//! Sessions that ended before their access tokens expired. They are read from the table, so neither
+//! a signed list nor an asymmetric key is needed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -35,8 +35,8 @@ impl Ends {
     /// Whether the session of a token has ended.
     ///
     /// # Errors
-    /// [`StoreError`] if the ends cannot be read, and were last read longer ago than a token lives:
-    /// what was read then concerns only expired tokens.
+    /// [`StoreError`] if the ends cannot be read and the last read is older than a token's life, so
+    /// that it concerns only expired tokens.
     pub(crate) async fn has_ended(
         &self,
         claims: &Claims,

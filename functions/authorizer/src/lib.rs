@@ -46,7 +46,7 @@ pub struct Authorization {
     context: Option<Identity>,
 }
 
-/// What the protected API learns, as `$context.authorizer.…` and as
+/// What the protected API receives, as `$context.authorizer.…` and as
 /// `requestContext.authorizer.lambda` of its events.
 #[derive(Debug, Serialize, PartialEq, Eq)]
 pub struct Identity {
@@ -101,7 +101,7 @@ impl Authorizer {
 
 /// The token in the authorizer's one identity source, the header `Authorization`.
 fn bearer_token(event: &Value) -> Option<String> {
-    // Not read as the whole event type: one foreign member must not make a good token a refusal.
+    // Not parsed as the whole event type: an unexpected member must not refuse a valid token.
     let sources = event.get("identitySource")?.as_array()?;
     let [source] = sources.as_slice() else { return None };
     let (scheme, token) = source.as_str()?.split_once(' ')?;

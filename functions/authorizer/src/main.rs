@@ -13,7 +13,7 @@ async fn main() -> ExitCode {
             load_key_ring(&stores.key_ring()).await?;
             Ok(Authorizer::new(stores))
         },
-        // Any JSON: the error of a stricter reader would quote the token.
+        // Any JSON: the error of a stricter parser would quote the token.
         async |authorizer: &Authorizer, event: Value| Ok(authorizer.authorize(event).await?),
     )
     .await

@@ -1,4 +1,4 @@
-//! What others need to verify our access tokens: the public keys, and where everything is.
+//! What others need to verify our access tokens: the public keys and the metadata.
 //!
 //! Reads the key ring and nothing else, and shows only its public keys.
 

@@ -1,7 +1,7 @@
 //! Messages from their templates.
 //!
-//! `templates/*.txt` are the messages: the subject in the first line, then paragraphs. The HTML is the
-//! same paragraphs in `message.html`, so the two cannot say different things.
+//! `templates/*.txt` are the messages: the subject in the first line, then paragraphs. The HTML has
+//! the same paragraphs in `message.html`, so the two cannot differ.
 
 use std::fmt;
 
@@ -16,10 +16,10 @@ use zeroize::Zeroizing;
 pub(crate) use crate::template::Message;
 use crate::template::{Html, Paragraph};
 
-/// What lets the reader meet a challenge, as it stands in the message.
+/// The secrets of a challenge, as they appear in the message.
 #[derive(Default)]
 pub(crate) struct Proofs {
-    /// A link, or the bare token if there is no page for it to lead to.
+    /// A link, or the bare token if no page is configured.
     pub(crate) link: Zeroizing<String>,
     is_url: bool,
     pub(crate) code: Zeroizing<String>,
@@ -27,8 +27,8 @@ pub(crate) struct Proofs {
 
 impl Proofs {
     /// # Security
-    /// The token is in the fragment of the link, which browsers send to no server: it gets into no
-    /// access log and no `Referer` header (RFC 9110 §10.1.3).
+    /// The token is in the fragment of the link. Browsers do not send that to a server, so it does
+    /// not appear in access logs or `Referer` headers (RFC 9110 §10.1.3).
     pub(crate) fn new(
         purpose: Purpose,
         secrets: &LetterSecrets,
@@ -70,7 +70,7 @@ impl Message<'_> {
         }
     }
 
-    /// Puts what proves something into a message that proves something.
+    /// Puts the secrets into a message that has any.
     pub(crate) fn prove(&mut self, with: Proofs) {
         match self {
             Self::ConfirmEmail { proofs, .. }

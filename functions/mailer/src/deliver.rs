@@ -1,4 +1,4 @@
-//! Sending a letter of the outbox.
+//! Sending letters from the outbox.
 
 use ratchet_core::{
     challenge::{Hashes, LetterSecrets},
@@ -42,27 +42,27 @@ pub(crate) enum DeliveryError {
 }
 
 impl DeliveryError {
-    /// Whether the letter, or the user it is about, cannot be read: trying again does not help, and
-    /// holds up all other letters.
+    /// Whether the letter, or the user it is about, is unreadable. Trying again would not help, and
+    /// would hold up all other letters.
     const fn is_of_this_letter(&self) -> bool {
         let (Self::Store(error) | Self::CleanUp(Fault::Store(error))) = self else { return false };
         matches!(error, StoreError::MalformedItem(_) | StoreError::NewerItem { .. })
     }
 }
 
-/// What became of a letter.
+/// The result for a letter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Delivered {
     pub(crate) kind: &'static str,
     pub(crate) result: Outcome,
 }
 
-/// Of a letter with several messages the last of these counts.
+/// If a letter has several messages, the last of these variants that applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
     /// It was sent before.
     Gone,
-    /// There is nobody to send it to, or nothing to say any more.
+    /// There is no recipient, or nothing to say any more.
     Pointless,
     /// The address got too many within the hour.
     TooMany,
@@ -118,8 +118,8 @@ impl Mailer {
         Ok(outcome)
     }
 
-    /// Ends one by one what sessions a change of password or a deletion has left: its own request
-    /// may have failed to, or been cut short. The letter comes again until this works.
+    /// Revokes one by one the sessions that a change of password or a deletion has ended: its own
+    /// request may have failed to do so. The letter is retried until this succeeds.
     async fn finish_clean_up(&self, notice: &Notice) -> Result<(), DeliveryError> {
         let (user_id, reason) = match notice {
             Notice::PasswordChanged { user_id } => (*user_id, RevocationReason::PasswordChanged),
@@ -162,10 +162,10 @@ impl Mailer {
         }
     }
 
-    /// Writes the message, with what it proves. `None` if its letter is used up.
+    /// Writes the message, with its token and code. `None` if its letter is used up.
     ///
-    /// The secrets follow from the letter's id under a key of the ring. If the ring has got a newer
-    /// key since an earlier try, the challenge says which key that try used.
+    /// The secrets are derived from the letter's id and a key of the ring. If the ring has a newer
+    /// key than at an earlier try, the challenge shows which key that try used.
     async fn complete(
         &self,
         draft: Draft<'_>,
@@ -181,7 +181,8 @@ impl Mailer {
             keys.iter().map(|key| LetterSecrets::derive(key, letter, purpose, user_id)).collect();
         let hashes: Vec<Hashes> =
             secrets.iter().zip(&keys).map(|(secrets, key)| secrets.hashes(key)).collect();
-        // The challenge has the hashes before the message is sent, so that its reader can use it.
+        // Write the hashes to the challenge before sending, so that the message can be used at
+        // once.
         let opened = self.challenges.open(purpose, user_id, &to, (letter, &hashes), now).await?;
         let candidate = match opened {
             Opened::With(candidate) => candidate,

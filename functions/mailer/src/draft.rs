@@ -1,4 +1,4 @@
-//! From a letter to a message: whom it goes to and what it says, as things are when it is sent.
+//! From a letter to messages: the recipients and contents, decided at the time of sending.
 
 use ratchet_core::{
     challenge::Purpose,
@@ -18,12 +18,12 @@ use crate::{
     compose::{Message, Proofs},
 };
 
-/// A message before it has anything that proves something.
+/// A message without its token and code.
 #[derive(Debug)]
 pub(crate) struct Draft<'a> {
     pub(crate) to: EmailAddress,
     pub(crate) message: Message<'a>,
-    /// The challenge that the message lets its reader meet.
+    /// The challenge that its token and code will meet.
     pub(crate) challenge: Option<(Purpose, UserId)>,
     /// How many messages of its kind the address gets in an hour, if anybody can request them.
     limit: Option<usize>,
@@ -70,9 +70,9 @@ impl<'a> Draft<'a> {
     /// The counters of the address, and the most that each allows in an hour.
     ///
     /// # Security
-    /// Each kind has its own counter, so that nobody keeps one kind of message from the owner of an
-    /// account by requesting another. All messages to an address that nobody confirmed share one, so
-    /// that no route sends more of them than the others.
+    /// Each kind has its own counter, so that a stranger who requests one kind cannot keep another
+    /// kind from the owner of an account. All messages to an unconfirmed address also share one
+    /// counter, whichever route causes them.
     pub(crate) fn limits(&self) -> impl Iterator<Item = (&'static str, usize)> {
         let of_kind = self.limit.map(|limit| (self.message.kind(), limit));
         let of_all = (!self.is_confirmed).then_some(("unconfirmed", UNCONFIRMED_PER_HOUR));
@@ -81,11 +81,11 @@ impl<'a> Draft<'a> {
 }
 
 impl Mailer {
-    /// The messages that a letter stands for, all to one address. None if there is nobody to send
-    /// them to, or nothing to say any more.
+    /// The messages that a letter stands for, all to one address. Empty if there is no recipient,
+    /// or nothing to say any more.
     ///
-    /// If registrations wait for the address, each gets its own message, the newest one first: an
-    /// hour has room for so many.
+    /// If registrations wait for the address, each gets its own message, newest first. They fit
+    /// into the hourly limit.
     pub(crate) async fn drafts(&self, notice: &Notice) -> Result<Vec<Draft<'_>>, StoreError> {
         match notice {
             Notice::Registered { user_id } => {
@@ -187,7 +187,7 @@ impl Mailer {
         Draft::to_account(account, message).limited(NOTICES_PER_HOUR)
     }
 
-    /// Asks the new address to confirm, unless another user has it; then its owner is told.
+    /// Asks the new address to confirm. If another user owns it, notifies that user instead.
     async fn change(&self, user_id: UserId) -> Result<Option<Draft<'_>>, StoreError> {
         let Some(account) = self.account(user_id).await? else { return Ok(None) };
         let Some(pending) = account.pending_email else { return Ok(None) };
@@ -207,7 +207,7 @@ impl Mailer {
         self.users.find_account(id, clock::now()).await
     }
 
-    /// Who has an address.
+    /// Who owns an address.
     async fn owner_of(&self, email: &EmailAddress) -> Result<Option<Account>, StoreError> {
         match self.users.address(email, clock::now()).await? {
             Address::Taken(id) => self.account(id).await,
@@ -215,7 +215,7 @@ impl Mailer {
         }
     }
 
-    /// Who has an address, or else the registrations that wait for it, the newest one first.
+    /// Who owns an address, or else the registrations that wait for it, newest first.
     async fn accounts_of(&self, email: &EmailAddress) -> Result<Vec<Account>, StoreError> {
         let address = self.users.address(email, clock::now()).await?;
         let mut accounts = Vec::new();
@@ -227,8 +227,8 @@ impl Mailer {
     }
 }
 
-/// What a message calls the account. A stranger may have chosen the name of one whose address nobody
-/// confirmed, and any address for it.
+/// What a message calls the account: its name, or its address while that is unconfirmed, because a
+/// stranger may have chosen the name.
 fn called(account: &Account) -> String {
     if account.user.email_confirmed { account.user.name.clone() } else { account.email.to_string() }
 }

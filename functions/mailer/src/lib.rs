@@ -1,11 +1,11 @@
 //! Sends the letters of the outbox by Amazon SES.
 //!
-//! The users table's stream invokes it with the keys of new letters. A letter that is in the table
-//! has not been sent: it is read, sent, and deleted, in this order, so that none is lost; one may be
-//! sent twice. What a message carries follows from its letter, and only hashes of it are stored.
+//! The users table's stream invokes it with the keys of new letters. A letter in the table has not
+//! been sent. It is read, sent and then deleted, so none is lost, but one may be sent twice. The
+//! secrets of a message are derived from its letter, and only their hashes are stored.
 //!
-//! A letter about a changed password or a deletion also finishes what that change has left to do:
-//! the sessions that it ended are revoked one by one, before the letter is sent.
+//! Before it sends a letter about a changed password or a deletion, it also revokes one by one the
+//! sessions that the change has ended and not revoked yet.
 
 mod compose;
 mod deliver;
@@ -97,7 +97,7 @@ fn letter(record: &EventRecord) -> Option<LetterId> {
     pk.strip_prefix(OUTBOX_PREFIX)?.parse().ok()
 }
 
-/// Reports a record, which stands for all that follow it.
+/// Reports a record as failed, and with it all that follow.
 fn from(record: EventRecord) -> DynamoDbEventResponse {
     let mut failure = DynamoDbBatchItemFailure::default();
     failure.item_identifier = record.change.sequence_number;

@@ -39,15 +39,15 @@ pub(crate) enum SendError {
     /// SES refuses this message because of its recipient. Others must not wait for it.
     #[error("SES refuses the message")]
     Refused(#[source] Box<dyn Error + Send + Sync>),
-    /// SES cannot be reached, or takes no message until somebody mends something: the sender is not
-    /// verified, sending is paused or not allowed, a quota is used up.
+    /// SES cannot be reached, or accepts no messages until somebody fixes the cause: the sender is
+    /// not verified, sending is paused or not allowed, a quota is used up.
     #[error("SES takes no messages")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl Ses {
     pub(crate) fn new(config: &Config, aws: &AwsSettings) -> Self {
-        // A batch has a minute: one message may not take all of it.
+        // A batch has a minute, and one message must not take all of it.
         let client = aws_sdk_sesv2::config::Builder::from(aws.sdk())
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(
@@ -82,11 +82,11 @@ impl Ses {
     }
 }
 
-/// Whether SES refuses a message for the address that it goes to. In every other case somebody can
-/// mend the reason, or it passes, and the letter is tried again.
+/// Whether SES refuses a message because of its recipient. Every other cause passes or can be
+/// fixed, and the letter is tried again.
 ///
-/// SES says so in its text only. In the sandbox it lists the identities that are not verified; of
-/// addresses that it takes for malformed it says what is wrong with them.
+/// Only the text of the error says so. In the sandbox it lists the identities that are not
+/// verified; for addresses that SES considers malformed it says what is wrong with them.
 fn is_about_recipient(answer: &SendEmailError, from: &EmailAddress, to: &EmailAddress) -> bool {
     let lower = |text: Option<&str>| text.unwrap_or_default().to_ascii_lowercase();
     match answer {
@@ -103,7 +103,7 @@ fn is_about_recipient(answer: &SendEmailError, from: &EmailAddress, to: &EmailAd
     }
 }
 
-/// What went wrong, for the log: of a response its code only. Its text has addresses in it.
+/// The error for the log. Of a response only the code, because its text contains addresses.
 fn without_text<R>(error: SdkError<SendEmailError, R>) -> Box<dyn Error + Send + Sync>
 where
     R: fmt::Debug + Send + Sync + 'static,
@@ -127,7 +127,7 @@ fn mailbox(name: &str, address: &EmailAddress) -> String {
 fn content(mail: &Mail) -> Result<EmailContent, BuildError> {
     let text = |data: &str| Content::builder().data(data).charset("UTF-8").build();
     let body = Body::builder().text(text(&mail.text)?).html(text(&mail.html)?).build();
-    // RFC 3834: no out-of-office notice must answer this.
+    // RFC 3834: suppresses out-of-office replies.
     let automatic = MessageHeader::builder().name("Auto-Submitted").value("auto-generated");
     let message = Message::builder()
         .subject(text(&mail.subject)?)

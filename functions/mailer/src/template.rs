@@ -1,4 +1,4 @@
-//! The templates of `templates/`, each with what it needs. Text is put in as it is, HTML escaped.
+//! The templates of `templates/` with their values, which are escaped in HTML only.
 
 #![expect(
     unused_qualifications,

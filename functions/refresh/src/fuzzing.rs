@@ -1,4 +1,4 @@
-//! What the fuzzer reaches of this function: its request bodies, read as the routes read them.
+//! Exposes the parsing of request bodies to the fuzz targets.
 
 use ratchet_http::{
     Problem,

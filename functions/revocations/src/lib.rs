@@ -1,5 +1,5 @@
-//! Which sessions ended before their access tokens did, for verifiers that want to know within
-//! seconds.
+//! The list of sessions that ended before their access tokens expired, for verifiers that must know
+//! within seconds.
 //!
 //! Reads the key ring, to sign, and the index of ended sessions; no session and no user.
 

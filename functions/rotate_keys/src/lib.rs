@@ -1,7 +1,7 @@
 //! The four steps by which Secrets Manager rotates the key ring.
 //!
-//! Every step may come twice, at the same time, or after one that was killed, and leaves alone what it
-//! finds done. The secret's versions decide what each step does, never what an earlier step remembers.
+//! A step may run twice, concurrently, or after one that was killed, so it does only what has not
+//! been done yet. It finds that out from the secret's versions alone.
 
 use aws_lambda_events::event::secretsmanager::SecretsManagerSecretRotationEvent;
 use ratchet_core::{
@@ -22,13 +22,13 @@ use ratchet_store::{
 /// Why a step failed. Secrets Manager tries again.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// Another secret than the key ring.
+    /// The secret is not the key ring.
     #[error("this function rotates the key ring and no other secret")]
     OtherSecret,
     /// Not a step of a rotation.
     #[error("there is no such step of a rotation")]
     UnknownStep,
-    /// A later step before the first one.
+    /// A later step came before the first one.
     #[error("there is no pending version: createSecret comes first")]
     NothingPending,
     /// The key ring was changed meanwhile. The pending version is withdrawn.
@@ -115,7 +115,7 @@ impl KeyRingRotation {
         Ok(())
     }
 
-    /// Whether the pending version does what it has to.
+    /// Checks the pending version.
     fn test(
         &self,
         current: &Version,

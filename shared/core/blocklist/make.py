@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes `common.bin`: the passwords that nobody may choose, as a sorted list of truncated hashes.
+"""Makes `common.bin`: the forbidden passwords, as a sorted list of truncated hashes.
 
 Sources, both read from the packages that ship them:
 * Django 5.2 (BSD-3-Clause), `django/contrib/auth/common-passwords.txt.gz`, 19,640 passwords

@@ -1,10 +1,10 @@
 //! How often passwords may be guessed.
 //!
 //! An attempt is counted before its password is hashed, in one conditional write per counter. It
-//! counts as failed until the password proves right, so concurrent attempts get no further than
-//! sequential ones. [`Throttle::decide`] says what a counter allows; [`Throttle::steps`] says the
-//! same as the condition of that write. [`Counter`] says what each write does, also when it arrives
-//! twice.
+//! counts as failed until the password proves right, so concurrent attempts gain nothing over
+//! sequential ones. [`Throttle::decide`] says what a counter allows, and [`Throttle::steps`] says
+//! the same as the condition of that write. [`Counter`] defines the effect of each write, even if
+//! it arrives twice.
 
 mod counter;
 
@@ -26,8 +26,8 @@ pub const LONGEST_DELAY: Duration = Duration::from_secs(3_600);
 /// How long the failures of one network are remembered.
 pub const NETWORK_WINDOW: Duration = Duration::from_secs(3_600);
 
-/// How many times the free failures of one network an IPv6 /48 has. It contains 65,536 networks, and
-/// may belong to a single customer of a provider.
+/// An IPv6 /48 has this many times the free failures of one network. It contains 65,536 networks
+/// and may belong to a single customer of a provider.
 pub const SITE_NETWORKS: u32 = 16;
 
 /// How many failures a counter allows, and how fast.
@@ -38,15 +38,14 @@ pub struct Throttle {
     /// The delay after that many failures. Each further failure doubles it, up to
     /// [`LONGEST_DELAY`].
     pub delay: Duration,
-    /// After this many failures in succession the counter is locked until somebody unlocks it.
+    /// After this many failures in a row the counter is locked until somebody unlocks it.
     pub max: u32,
 }
 
 /// What limits guessing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptPolicy {
-    /// One counter for all devices that the user has never signed in from, and one for each
-    /// device that the user has.
+    /// For each known device of the user. All unknown devices share one more counter.
     ///
     /// # Security
     /// NIST SP 800-63B-4 §3.2.2: no more than 100 consecutive failures.
@@ -64,8 +63,8 @@ impl AttemptPolicy {
     }
 }
 
-/// Which of the two counters of an attempt, the network's and its site's, have to give it back: those
-/// that counted it although the other one did not. An attempt is made only if both count it.
+/// Which of an attempt's two counters (network and site) must take it back. An attempt is made only
+/// if both counted it, so if only one did, that one takes it back.
 #[must_use]
 pub const fn to_undo(counted: [bool; 2]) -> [bool; 2] {
     match counted {
@@ -77,7 +76,7 @@ pub const fn to_undo(counted: [bool; 2]) -> [bool; 2] {
 /// The contents of a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failures {
-    /// Successive attempts whose password has not proved right, or not yet.
+    /// Attempts in a row whose password was wrong, or has not been checked yet.
     pub count: u32,
     /// When the last attempt began.
     pub last: UnixMillis,
@@ -94,7 +93,7 @@ pub enum ThrottleDecision {
     Locked,
 }
 
-/// One alternative of the condition under which an attempt may be made: both of its parts hold.
+/// One alternative of the condition for an attempt. It holds if both of its parts do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     /// The counter must be below this.
@@ -104,7 +103,7 @@ pub struct Step {
 }
 
 impl Throttle {
-    /// The delay after `count` failures in succession.
+    /// The delay after `count` failures in a row.
     #[must_use]
     pub fn delay_after(&self, count: u32) -> Duration {
         let Some(doublings) = count.checked_sub(self.free) else { return Duration::ZERO };
@@ -129,7 +128,7 @@ impl Throttle {
         ThrottleDecision::Wait(left.min(delay))
     }
 
-    /// [`decide`](Self::decide) as alternatives: an attempt is allowed if one of them holds.
+    /// The same as [`decide`](Self::decide), as alternatives: an attempt is allowed if one holds.
     ///
     /// There are only a few, because delays double until they reach [`LONGEST_DELAY`].
     #[must_use]
@@ -149,7 +148,7 @@ impl Throttle {
     }
 }
 
-/// Identifies an attempt, so that a write that the SDK sends twice counts once.
+/// Identifies an attempt, so that it counts once even if the SDK sends the write twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptId([u8; 16]);
 
@@ -171,7 +170,7 @@ impl AttemptId {
 ///
 /// # Security
 /// Contains only a hash of the name: people sometimes type their password into the name field.
-/// Names that nobody has are counted like any other, so the two cannot be told apart.
+/// Unknown names are counted like existing ones, so a client cannot distinguish them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptKey {
     text: String,
@@ -182,7 +181,7 @@ impl AttemptKey {
     /// The counter of a user name as typed, whether or not such a user exists.
     #[must_use]
     pub fn account(typed: &str) -> Self {
-        // Successive failures never expire as such; a year after the last one, nobody is guessing.
+        // Failures do not expire by themselves, but a year without any ends a guessing attempt.
         Self::new("account", &to_base64url(&name_hash(typed)), 365 * 24 * 3_600)
     }
 
@@ -192,8 +191,8 @@ impl AttemptKey {
         Self::new("device", &to_base64url(device.as_bytes()), 365 * 24 * 3_600)
     }
 
-    /// The counter of a session that is asked for the password again. Somebody who stole its access
-    /// token gets as many guesses as a stranger, and cannot lock the owner out by wrong ones.
+    /// The counter for confirming the password within a session. A thief with its access token gets
+    /// no more guesses than a stranger, and wrong ones do not lock the owner out.
     #[must_use]
     pub fn session(session: SessionId) -> Self {
         Self::new("session", &to_base64url(session.as_bytes()), 365 * 24 * 3_600)
@@ -213,8 +212,8 @@ impl AttemptKey {
         Self::of_network("accounts", source, now)
     }
 
-    /// The counter of the IPv6 /48 that contains the network of [`network`](Self::network). `None` for
-    /// IPv4.
+    /// The counter of the IPv6 /48 that contains the network of [`network`](Self::network). `None`
+    /// for IPv4.
     #[must_use]
     pub fn network_site(source: Option<IpAddr>, now: UnixMillis) -> Option<Self> {
         Self::of_site("network", source, now)

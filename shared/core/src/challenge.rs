@@ -1,14 +1,15 @@
-//! What a message proves: that its reader reads the mail of an address.
+//! Challenges: proof that somebody can read the mail sent to an address.
 //!
-//! A message carries a token (in a link) and a code of six digits (to be typed). A [`Challenge`] keeps
-//! only their hashes: the SHA-256 of the token's secret, and an HMAC of the code, because a million
-//! codes could be tried against a plain hash. The first one that is used uses up the challenge.
+//! A message carries a token (in a link) and a code of six digits (to be typed). A [`Challenge`]
+//! keeps only their hashes: the SHA-256 of the token's secret, and an HMAC of the code, because a
+//! million codes could be tried against a plain hash. The first use of either uses up the
+//! challenge.
 //!
 //! ```text
 //! rm1_ base64url( purpose (1) ‖ user id (16) ‖ secret (32) ‖ tag (16) )
 //! ```
 //!
-//! The tag keeps garbage away from the database, as in a refresh token.
+//! As in a refresh token, the tag lets garbage be rejected without a database call.
 
 mod secrets;
 mod state;
@@ -36,13 +37,13 @@ pub const PREFIX: &str = "rm1_";
 /// How many codes may be tried for one address and purpose in a day.
 ///
 /// # Security
-/// One of a million codes is right. Ten tries a day, however many messages were requested, leave
-/// somebody who guesses for a year a chance below one in 250. The link goes on working.
+/// Ten tries a day among a million codes, however many messages were requested, give an attacker
+/// who guesses for a year a chance below 1 in 250. The link keeps working.
 pub const CODE_TRIES_PER_DAY: usize = 10;
 
 const FORMAT: Format = Format::new(PREFIX, 1 + 16 + 32);
 
-/// What a challenge is for. A token or a code of one purpose is worth nothing for another.
+/// What a challenge is for. Tokens and codes are valid for one purpose only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// Confirms the address that a user registered with.
@@ -54,10 +55,10 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// All of them.
+    /// All purposes.
     pub const ALL: [Self; 3] = [Self::ConfirmEmail, Self::ChangeEmail, Self::ResetPassword];
 
-    /// The name in keys of items, and in links.
+    /// The name in item keys and links.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -67,7 +68,7 @@ impl Purpose {
         }
     }
 
-    /// How long a message is good.
+    /// How long a message is valid.
     #[must_use]
     pub const fn life(self) -> Duration {
         match self {
@@ -85,7 +86,7 @@ impl Purpose {
     }
 }
 
-/// A genuine mailed token.
+/// A token from a message, with a valid tag.
 #[derive(Debug)]
 pub struct MailToken {
     /// What it is for.
@@ -102,7 +103,7 @@ pub struct MailToken {
 pub struct InvalidMailToken;
 
 impl MailToken {
-    /// The token as messages carry it.
+    /// The token as it appears in messages.
     #[must_use]
     pub fn encode(&self, key: &TagKey) -> Zeroizing<String> {
         let purpose = [self.purpose.byte()];
@@ -113,7 +114,7 @@ impl MailToken {
     /// Reads a token that somebody presented and checks its tag with each of `keys`.
     ///
     /// # Errors
-    /// [`InvalidMailToken`]: the text is refused without looking anything up.
+    /// [`InvalidMailToken`], without looking anything up.
     pub fn parse<'k>(
         text: &str,
         keys: impl IntoIterator<Item = &'k TagKey>,
@@ -132,7 +133,7 @@ impl MailToken {
     }
 }
 
-/// Six digits that a message carries beside the token.
+/// Six digits that a message contains beside the token.
 ///
 /// # Security
 /// Prints as a placeholder and is wiped when dropped.
@@ -148,13 +149,13 @@ impl MailCode {
     /// How many digits a code has (NIST SP 800-63B-4 §3.1.3.2: at least six).
     pub const DIGITS: usize = 6;
 
-    /// A code from eight random bytes, which make any of the million about equally likely.
+    /// A code from eight random bytes. All codes are about equally likely.
     #[must_use]
     pub fn new(random: [u8; 8]) -> Self {
         Self(format!("{:06}", u64::from_be_bytes(random) % 1_000_000))
     }
 
-    /// Reads a typed code. Spaces, with which people group digits, do not count.
+    /// Reads a typed code. Ignores spaces, which people use to group digits.
     ///
     /// # Errors
     /// [`InvalidMailCode`].
@@ -164,7 +165,7 @@ impl MailCode {
         if right { Ok(digits) } else { Err(InvalidMailCode) }
     }
 
-    /// The digits: only for the line that sends them.
+    /// The digits. Only for the line that sends them.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -173,8 +174,8 @@ impl MailCode {
     /// What a challenge keeps of the code.
     ///
     /// # Security
-    /// The key is derived from the ring's, so a dump of the table alone does not yield the code.
-    /// Purpose and user are part of it: a code is worth nothing for anybody else.
+    /// The key is derived from the key ring, so a dump of the table alone does not yield the code.
+    /// The hash covers purpose and user, so the code works for no other purpose or user.
     #[must_use]
     pub fn hash(&self, purpose: Purpose, user_id: UserId, key: &TagKey) -> CodeHash {
         let mut context = hmac::Context::with_key(&key.derive(b"ratchet mailed code v1"));

@@ -16,7 +16,7 @@ const ANY_PORT: &str = ":*";
 /// The hosts that may stand with [`ANY_PORT`].
 const LOOPBACK: [&str; 3] = ["http://localhost", "http://127.0.0.1", "http://[::1]"];
 
-/// The text is no web origin.
+/// The text is not a web origin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WebOriginError {
     /// It would allow every site.

@@ -6,8 +6,8 @@
 //!
 //! The tag is HMAC-SHA-256, truncated to 16 bytes, over the prefix, a hash of the user name and the
 //! 48 bytes before it, under a key derived (HKDF) from the ring's tag key. Attempts with a device
-//! token are counted apart from those of strangers, so guessing at an account does not lock its owner
-//! out. The token grants nothing else: the password has to be right with it and without.
+//! token are counted separately, so strangers who guess do not lock the owner out. The token grants
+//! nothing else: the password is always required.
 
 use std::{fmt, time::Duration};
 
@@ -62,8 +62,9 @@ pub struct DeviceToken {
 }
 
 impl DeviceToken {
-    /// Whether its bearer has signed in as `user` since all of the user's sessions were last ended:
-    /// somebody who knew a former password is a stranger. Cuts decide this, not clocks.
+    /// Whether its bearer has signed in as `user` since the user's sessions were last ended all at
+    /// once. If not, the bearer may have known only a former password and counts as a stranger. The
+    /// number of the cut decides, not a clock.
     #[must_use]
     pub fn knows(&self, user: &User) -> bool {
         self.user_id == user.id && self.cut_seen >= user.cut_seen()
@@ -195,7 +196,7 @@ mod tests {
             cut: cut.map(|at| SessionsCut { valid_after: UnixMillis::new(at), spared: None }),
         };
         assert!(token().knows(&user(1, Some(CUT.get()))));
-        // The next cut, whatever the clock that made it.
+        // The next cut, even if its clock was behind.
         assert!(!token().knows(&user(1, Some(CUT.get() + 1))));
         assert!(token().knows(&user(1, None)), "tables put back to before the cut");
         assert!(!token().knows(&user(2, Some(CUT.get()))));

@@ -48,11 +48,11 @@ impl EmailAddress {
         &self.0
     }
 
-    /// A user id that no user has, the same one for every request about this address.
+    /// A user id that no user has, always the same one for this address.
     ///
     /// # Security
-    /// Requests about an address that nobody has read the items of this user. So they make the same
-    /// calls as those about a known address, and contend for one item just as those do.
+    /// Requests about an unknown address read the items of this user. They make the same calls as
+    /// requests about a known address, and contend for the same items in the same way.
     #[must_use]
     pub fn stand_in(&self) -> UserId {
         let mut id = [0; 16];

@@ -85,7 +85,7 @@ macro_rules! id {
 }
 
 id! {
-    /// A user: the `sub` of access tokens. Never reused, whatever becomes of the name.
+    /// A user: the `sub` of access tokens. Never reused, even if the name is.
     UserId
 }
 

@@ -1,4 +1,4 @@
-//! Letters: what a user is told by e-mail, and how often.
+//! Letters: what users are notified of by e-mail, and how often.
 //!
 //! A letter is written in the same transaction as the change that it announces and sent afterwards.
 //! It holds no secret: tokens and codes follow from its id when it is sent.
@@ -12,26 +12,26 @@ use crate::{
     user::NameKey,
 };
 
-/// How many messages of one kind that anybody can request are sent to one address in an hour.
+/// The most messages per hour to one address, for each kind that anybody can request.
 pub const MAILS_PER_HOUR: usize = 6;
 
-/// How often in an hour users are told that somebody tries to register with their address.
+/// The most messages per hour that notify a user of attempts to register with their address.
 pub const NOTICES_PER_HOUR: usize = 1;
 
-/// How many messages, of all kinds together, are sent in an hour to an address that nobody confirmed.
+/// The most messages per hour, of all kinds together, to an unconfirmed address.
 ///
 /// # Security
-/// Strangers can name any address, so each of these messages may go to somebody who wants none.
+/// Strangers can enter any address, so each of these messages may be unwanted.
 pub const UNCONFIRMED_PER_HOUR: usize = 6;
 
-/// Something that is told by e-mail.
+/// A notice that is sent by e-mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
-    /// Its id, made when it was written.
+    /// Its id, generated when it was written.
     pub id: LetterId,
     /// When it was written.
     pub written_at: UnixMillis,
-    /// What it says, and to whom it goes.
+    /// What it says, and to whom.
     pub notice: Notice,
 }
 
@@ -48,9 +48,9 @@ impl Letter {
 
 /// What a letter says.
 ///
-/// If a request came without proof of identity, the letter names an address only, and the mailer looks
-/// up the user: the request must not take longer for a known address. Names are left out of notices
-/// to addresses that nobody confirmed: a stranger chose them.
+/// For requests without proof of identity, the letter contains only an address and the mailer looks
+/// up the user, so that the request takes no longer for a known address. Notices to unconfirmed
+/// addresses leave out the name, because a stranger may have chosen it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// A user registered: the address is to be confirmed.
@@ -92,14 +92,14 @@ pub enum Notice {
         /// The user.
         user_id: UserId,
     },
-    /// The same, for the address that the user has.
+    /// The same, for the user's current address.
     EmailChangeTold {
         /// The address that may be replaced.
         email: EmailAddress,
         /// The user's name, if the address is confirmed.
         name: Option<String>,
     },
-    /// A user has another address now: for the former one.
+    /// A user's address was replaced: for the former one.
     EmailChanged {
         /// The address that was replaced.
         email: EmailAddress,
@@ -136,16 +136,16 @@ impl Notice {
     }
 }
 
-/// The longest name that is shown whole to an address which nobody confirmed, in characters.
+/// The longest name that is shown in full to an unconfirmed address, in characters.
 const SHOWN_CHARS: usize = 32;
 
-/// A name as it is shown to an address that nobody confirmed.
+/// A name as shown in messages to an unconfirmed address.
 ///
 /// # Security
-/// Strangers choose name and address, so the name is the one thing in the message that they may
-/// write. It is short, in the form that is compared, of letters, digits, `-` and `_`. A middle dot
-/// stands for each full stop, so that no mail client turns it into a link, and an asterisk for
-/// every other sign.
+/// A stranger may have chosen both name and address, so the name is text that they can put into the
+/// message. It is shortened and shown in its normalised form. Letters, digits, `-` and `_` are
+/// kept, each full stop becomes a middle dot so that mail clients do not make links of it, and any
+/// other ASCII character becomes an asterisk.
 #[must_use]
 pub fn shown_to_unconfirmed(name: &NameKey) -> String {
     let shown = |c: char| match c {

@@ -1,18 +1,18 @@
 //! The core of Ratchet: everything that decides, nothing that does I/O.
 //!
 //! Time and randomness are parameters throughout; nothing in here reads a clock, an environment
-//! variable or a socket. The pieces, in the order in which a reader wants them:
+//! variable or a socket. The modules, in reading order:
 //!
-//! * [`rotation`] – the decision table that the whole service hangs on
-//! * [`session`] – a session as the tokens table keeps it
+//! * [`rotation`] – the decision table at the heart of the service
+//! * [`session`] – a session as stored in the tokens table
 //! * [`refresh_token`] and [`seal`] – the wire format and the way from an old token to the live one
 //! * [`access_token`] and [`jws`] – issuing and the strict verification of JWTs
 //! * [`key_ring`] – the keys behind both
 //! * [`revocations`] – sessions that ended before their access tokens did
 //! * [`password`] and [`user`] – who may sign in
-//! * [`attempts`] and [`device_token`] – how often passwords may be guessed, and who is no stranger
+//! * [`attempts`] and [`device_token`] – limits on guessing, and known devices
 //! * [`email`], [`letter`] and [`challenge`] – what is sent by e-mail, and what it proves
-//! * [`registration`] – who has an address, and who waits for its confirmation
+//! * [`registration`] – who owns an address, and who waits for its confirmation
 //! * [`trusted_proxies`] and [`network`] – where requests come from
 //! * [`cors`] – which web applications may call
 //! * [`config`] – every setting, read once into one typed value

@@ -13,7 +13,7 @@ use std::{
 pub struct NetworkPrefix(IpAddr);
 
 impl NetworkPrefix {
-    /// The network `address` belongs to. An IPv4 address in IPv6 clothes counts as IPv4.
+    /// The network `address` belongs to. An IPv4-mapped IPv6 address counts as IPv4.
     #[must_use]
     pub const fn of(address: IpAddr) -> Self {
         match address.to_canonical() {

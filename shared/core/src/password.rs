@@ -32,7 +32,7 @@ pub struct Password {
     raw: Option<String>,
 }
 
-/// The text can not be a password.
+/// The text cannot be a password.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "a password has 1 to {PASSWORD_CHARS} characters and no control characters (RFC 8265 §4.2)"
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_a_password_is_refused_before_any_hashing() {
+    fn what_cannot_be_a_password_is_refused_before_any_hashing() {
         assert!(Password::parse(&"\u{10330}".repeat(PASSWORD_CHARS)).is_ok());
         for typed in [String::new(), "a\u{7}".to_owned(), "a".repeat(PASSWORD_CHARS + 1)] {
             assert!(Password::parse(&typed).is_err());

@@ -5,8 +5,9 @@
 //! ```
 //!
 //! The tag is HMAC-SHA-256 over the prefix and the 68 bytes before it, truncated to 16 bytes, under
-//! the key ring's tag key. It keeps garbage away from the database and distinguishes genuine but old
-//! tokens from forged ones. The secret alone proves possession; the session holds its SHA-256.
+//! the key ring's tag key. Forged tokens are refused without a database call, and genuine but old
+//! ones can be distinguished from them. The secret alone proves possession; the session holds its
+//! SHA-256.
 
 use std::fmt;
 
@@ -90,8 +91,8 @@ impl RefreshToken {
 /// What a refresh token says about itself.
 ///
 /// # Security
-/// Nothing of it is verified. It only puts the tokens that a browser sent in an order; each of them is
-/// verified before it counts.
+/// Nothing of it is verified. It only puts the tokens that a browser sent in an order; each of them
+/// is verified before it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnverifiedRefreshToken {
     /// Which session it refreshes.
@@ -101,7 +102,8 @@ pub struct UnverifiedRefreshToken {
 }
 
 impl UnverifiedRefreshToken {
-    /// Reads a token whose tag is not checked. `None` if the text does not have the form of a token.
+    /// Reads a token whose tag is not checked. `None` if the text does not have the form of a
+    /// token.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let bytes = Zeroizing::new(from_base64url(text.strip_prefix(PREFIX)?)?);

@@ -1,12 +1,12 @@
 //! Registrations that wait for the confirmation of one address.
 //!
-//! An address has one item. It says who has the address, or which registrations wait for it. What
-//! waits takes nothing from anybody: others may register with the address, and whoever takes it at
-//! once (an administrator's user, a confirmed change of address) may have it.
+//! Each address has one item, which names the user who owns the address or the registrations that
+//! wait for it. A waiting registration does not reserve the address: others may register with it
+//! too, and an administrator's new user or a confirmed change of address may take it at once.
 //!
-//! Registrations that wait for an address at the same time belong to one *round*, which has the id of
-//! the first of them as its name. The first confirmation gives the address to one user and so ends
-//! the round: nobody can be confirmed whose round is over, also if the address is free again later.
+//! Registrations that wait for an address at the same time form a *round*, identified by the first
+//! of them. The first confirmation gives the address to one user and ends the round. The other
+//! registrations of that round can then never be confirmed, even if the address becomes free again.
 
 use crate::{
     challenge::{Challenge, Judgement, Proof},
@@ -15,20 +15,21 @@ use crate::{
     time::UnixMillis,
 };
 
-/// How many of the registrations that wait for an address its item lists: the newest ones.
+/// How many waiting registrations the item of an address lists. The newest ones are kept.
 ///
 /// # Security
-/// Older ones leave the list and no more: the link of their message works, and so does the code
-/// together with the name. So nobody keeps the owner of an address out by registering often.
+/// A registration that drops off the list can still be confirmed, by the link in its message or by
+/// the code together with the name. A stranger therefore cannot keep the owner of an address out by
+/// registering many times.
 pub const LISTED: usize = 4;
 
-/// Who has an address, or waits for it.
+/// Who owns an address, or waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Address {
-    /// Nobody.
+    /// No user owns it, and no registration waits for it.
     #[default]
     Free,
-    /// This user has it, confirmed or not.
+    /// This user owns it, confirmed or not.
     Taken(UserId),
     /// Registrations wait for its confirmation.
     Awaited(Round),
@@ -39,7 +40,7 @@ pub enum Address {
 pub struct Round {
     /// The registration that opened the round.
     pub id: UserId,
-    /// The newest registrations of the round, the newest one first.
+    /// The newest registrations of the round, newest first.
     pub newest: [Option<UserId>; LISTED],
 }
 
@@ -48,7 +49,7 @@ pub struct Round {
 pub enum Admission {
     /// It opens a round, or takes the address at once.
     First,
-    /// It joins the round of this name.
+    /// It joins the round with this id.
     Joins(UserId),
     /// A user has the address.
     AddressTaken,
@@ -56,7 +57,7 @@ pub enum Admission {
     NameTaken,
 }
 
-/// The part of an account that decides about its confirmation.
+/// The parts of an account that matter for its confirmation.
 #[derive(Debug, Clone, Copy)]
 pub struct Unconfirmed<'a> {
     /// Its address.
@@ -65,14 +66,15 @@ pub struct Unconfirmed<'a> {
     pub confirmed: bool,
 }
 
-/// What becomes of a confirmation.
+/// The result of a confirmation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Confirmation {
-    /// The address is confirmed, if the account may still have it; the challenge becomes this one.
+    /// The address may be confirmed, if the account may still have it. This challenge replaces the
+    /// one that was read.
     Confirm(Challenge),
     /// The same proof confirmed it before.
     Done,
-    /// The proof is worth nothing, or there is nothing to confirm.
+    /// The proof is invalid, or there is nothing to confirm.
     Refused,
 }
 
@@ -97,8 +99,8 @@ impl Round {
 }
 
 impl Address {
-    /// What a new registration may do. One that `waits` leaves the address alone until it is
-    /// confirmed; another one takes it at once, also from a round.
+    /// What a new registration may do. If it `waits`, it leaves the address alone until it is
+    /// confirmed. Otherwise it takes the address at once, even if a round waits for it.
     #[must_use]
     pub const fn admit(&self, waits: bool, is_name_free: bool) -> Admission {
         match self {
@@ -109,8 +111,8 @@ impl Address {
         }
     }
 
-    /// Whether a user may be confirmed, or gets messages that confirm the address: `round` is the one
-    /// that the registration belongs to, `None` if the user took the address at once.
+    /// Whether a user may confirm the address, and so may receive messages that do. `round` is the
+    /// round of the registration; `None` if the user took the address at once.
     #[must_use]
     pub fn may_be_confirmed_by(&self, user: UserId, round: Option<UserId>) -> bool {
         match (self, round) {
@@ -120,14 +122,14 @@ impl Address {
         }
     }
 
-    /// Whether a registration of a round can no longer be confirmed. One that was confirmed meanwhile
-    /// has the address itself.
+    /// Whether a registration of a round can no longer be confirmed. `false` if it was confirmed
+    /// meanwhile: it then owns the address.
     #[must_use]
     pub fn is_lost_for(&self, user: UserId, round: UserId) -> bool {
         *self != Self::Taken(user) && !self.may_be_confirmed_by(user, Some(round))
     }
 
-    /// The users whom a code that was sent to the address may be for, the newest one first.
+    /// The users for whom a code may have been sent to the address, newest first.
     #[must_use]
     pub fn users(&self) -> [Option<UserId>; LISTED] {
         match self {
@@ -138,7 +140,7 @@ impl Address {
     }
 }
 
-/// What becomes of a confirmation: an account and its challenge as they were read, and a proof.
+/// Decides about a confirmation from the account and its challenge as they were read.
 #[must_use]
 pub fn confirm(
     account: Option<Unconfirmed<'_>>,
@@ -159,8 +161,9 @@ pub fn confirm(
     }
 }
 
-/// Which of several challenges a code was sent for. `None` if it is none of them, or if it could be
-/// two of them: a million codes are few, and a code must not confirm what it was not sent for.
+/// The one challenge that a code was sent for. `None` if no challenge has the code, or if several
+/// do: with only a million codes two may be equal, and a code must not confirm another
+/// registration.
 #[must_use]
 pub fn sent_for(judged: &[Judgement]) -> Option<usize> {
     let only = |is: fn(&Judgement) -> bool| {

@@ -1,15 +1,15 @@
-//! The decision table: what becomes of a genuine refresh token.
+//! The decision table for genuine refresh tokens.
 //!
-//! [`decide`] is the whole of it. A rotation is one conditional write whose condition is the
-//! [`Decision::Rotate`] row; when the write finds another state, the item it found is put through
-//! the same function and the other rows say what to answer. The model checker and the property
-//! tests explore this function, not a copy.
+//! [`decide`] is the whole table. A rotation is one conditional write whose condition is the
+//! [`Decision::Rotate`] row. If the condition does not hold, the item that the write found is
+//! passed to the same function, and the other rows say what to answer. The model checker and the
+//! property tests explore this function, not a copy.
 //!
 //! With a retry window `w`, a token is
 //! * *live*: of the session's generation, with its hash;
 //! * *recent*: superseded less than `w` ago;
-//! * *late*: superseded longer ago, but by the last rotation of all. Its client may have lost the
-//!   answer, so it leads to the live token a few times;
+//! * *late*: superseded longer ago, but by the most recent rotation. Its client may have lost the
+//!   answer, so it leads to the live token a limited number of times;
 //! * *old*: every other superseded token. Only a thief, or the victim of one, still presents it
 //!   (RFC 9700 §4.14.2).
 
@@ -24,7 +24,7 @@ use crate::{
     time::{UnixMillis, UnixSeconds},
 };
 
-/// The lifetimes that rotation obeys.
+/// The limits on a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionPolicy {
     /// A session ends this long after its last rotation.
@@ -36,8 +36,8 @@ pub struct SessionPolicy {
     /// How many late recoveries a session has within [`LATE_WINDOW`] generations; 0 for none.
     ///
     /// # Security
-    /// The bound is what finds two parties that share a chain, each one rotation behind the other:
-    /// every rotation of one makes the other late.
+    /// This limit detects two parties that share a chain, each one rotation behind the other: every
+    /// rotation of one makes the other late.
     pub late_recoveries: u8,
 }
 
@@ -58,7 +58,7 @@ impl SessionPolicy {
     }
 }
 
-/// What of a presented token the decision needs. Its tag has been checked: it is genuine.
+/// The parts of a genuine token that the decision needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Presented {
     /// The generation it was issued as.
@@ -73,7 +73,7 @@ impl From<&RefreshToken> for Presented {
     }
 }
 
-/// What becomes of a presented token.
+/// What to do with a presented token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Decision {
     /// It is live and the register has room: supersede it. This row is the write's condition.
@@ -88,13 +88,13 @@ pub enum Decision {
     /// It is late, and its recovery has been noted: that answer was lost too. Answer with the live
     /// token.
     AnswerRecovered,
-    /// It is of no use, and nobody did anything wrong.
+    /// It is of no use, but not a sign of theft.
     Refuse(Refusal),
     /// It is old: end the session.
     Theft(Reuse),
 }
 
-/// Why a genuine token is of no use.
+/// Why a genuine token is refused without a sign of theft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// There is no such session.
@@ -105,7 +105,7 @@ pub enum Refusal {
     Ahead,
 }
 
-/// How a token gave itself away as old.
+/// How a token was recognised as old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reuse {
     /// It was superseded, longer ago than the retry window.
@@ -113,7 +113,7 @@ pub enum Reuse {
     /// It was superseded by the last rotation, longer ago than the retry window, and the session
     /// has used up its late recoveries.
     Late,
-    /// Its generation is remembered with another secret: two histories of one session.
+    /// The register has another secret for its generation: the session has two histories.
     Diverged,
 }
 
@@ -129,12 +129,12 @@ impl Reuse {
     }
 }
 
-/// Decides what becomes of a genuine token that came with `user_agent`, given the item that a
-/// consistent read or a failed write found.
+/// Decides about a genuine token that came with `user_agent`, given the item that a consistent read
+/// or a failed write found.
 ///
 /// # Security
-/// Every refusal by generation or time comes before [`Decision::Theft`] only if it needs no
-/// secret to be right: a token that is genuine and fits nowhere is theft.
+/// Refusals that depend only on generation or time come before [`Decision::Theft`]. A genuine token
+/// that matches no other row is theft.
 #[must_use]
 pub fn decide(
     presented: &Presented,
@@ -193,15 +193,15 @@ fn recover(session: &Session, policy: &SessionPolicy) -> Decision {
 }
 
 impl Superseded {
-    /// Whether it was superseded less than `retry_window` ago. A clock that stepped back makes
-    /// nothing older.
+    /// Whether it was superseded less than `retry_window` ago. If the clock has been set back, it
+    /// still counts as recent.
     #[must_use]
     pub fn is_recent(&self, now: UnixMillis, retry_window: Duration) -> bool {
         now < self.superseded_at.plus(retry_window)
     }
 }
 
-/// Whether a rotation would push nothing recent out of the register.
+/// Whether a rotation would push no recent generation out of the register.
 fn register_has_room(session: &Session, now: UnixMillis, retry_window: Duration) -> bool {
     let [.., oldest] = &session.superseded;
     !oldest.as_ref().is_some_and(|oldest| oldest.is_recent(now, retry_window))
@@ -226,7 +226,7 @@ impl Rotation {
     /// Prepares the rotation from `token` to `next`. `nonce` is twelve fresh random bytes.
     ///
     /// # Errors
-    /// [`SealError`] if the successor can not be sealed; nothing may be written then.
+    /// [`SealError`] if the successor cannot be sealed; nothing may be written then.
     pub fn prepare(
         token: &RefreshToken,
         next: &TokenSecret,
@@ -289,8 +289,8 @@ impl Session {
 /// Walks from a superseded token, seal by seal, to the live secret of `session`.
 ///
 /// # Errors
-/// [`SealError`] if a seal does not open or what it holds is not what the session says: a damaged
-/// item.
+/// [`SealError`] if a seal does not open, or its contents do not match the session: the item is
+/// damaged.
 pub fn walk(token: &RefreshToken, session: &Session) -> Result<TokenSecret, SealError> {
     let generations_ago = session.generation.checked_sub(token.generation).ok_or(SealError)?;
     let steps = usize::try_from(generations_ago).map_err(|_| SealError)?;

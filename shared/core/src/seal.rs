@@ -1,8 +1,8 @@
 //! Sealing a secret for the holder of the one before it.
 //!
-//! When a token is superseded, the session keeps its successor's secret, encrypted under a key that is
-//! derived from the *superseded* secret. A client that lost the answer can be walked forward, seal by
-//! seal, to the live token. The tables and the key ring alone open no seal.
+//! When a token is superseded, the session keeps its successor's secret, encrypted under a key that
+//! is derived from the *superseded* secret. With a superseded token, the service can walk forward,
+//! seal by seal, to the live one. The tables and the key ring alone cannot open a seal.
 //!
 //! AES-256-GCM with a random nonce; the key is HKDF-SHA-256 (RFC 5869) of the superseded secret;
 //! user id, session id and the superseded generation are associated data.

@@ -12,9 +12,9 @@ use crate::{
 /// How many superseded generations a session remembers.
 ///
 /// # Security
-/// At most this many rotations fit into one retry window (the rotation's condition sees to that),
-/// so whatever was superseded within the window is still remembered. Invariant 'recent is safe'
-/// rests on this number being the same here, in the item and in the condition.
+/// The rotation's condition allows at most this many rotations within one retry window, so every
+/// token superseded within the window is still remembered. The item and the condition must use the
+/// same number, or a recent token could be taken for theft.
 pub const REGISTER_SLOTS: usize = 4;
 
 /// One session of one user.
@@ -35,9 +35,9 @@ pub struct Session {
     /// When the password was proved.
     pub auth_time: UnixMillis,
     /// The last cut of the user's sessions that the sign-in saw; zero if there had been none.
-    /// Every later one ends the session, whatever anybody's clock says.
+    /// Every later one ends the session, whatever the clocks say.
     pub cut_seen: UnixMillis,
-    /// When the session ends however often it is refreshed.
+    /// When the session ends, however often it is refreshed.
     pub absolute_expires_at: UnixSeconds,
     /// When the session ends if it is not refreshed before, never much after
     /// `absolute_expires_at`: DynamoDB's TTL attribute.
@@ -57,7 +57,7 @@ pub struct Session {
 pub struct Superseded {
     /// The hash of its secret.
     pub hash: SecretHash,
-    /// The secret that followed, for whoever still holds this one.
+    /// The next secret, readable only with this one.
     pub sealed_successor: SealedSecret,
     /// When it was superseded.
     pub superseded_at: UnixMillis,
@@ -66,7 +66,7 @@ pub struct Superseded {
 /// Where a request came from, as far as a session remembers it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// The network prefix in text form; empty when the gateway did not tell.
+    /// The network prefix in text form; empty if the gateway did not send it.
     pub network: String,
     /// The `User-Agent` header, cut to [`Origin::USER_AGENT_BYTES`].
     pub user_agent: String,
@@ -78,8 +78,8 @@ impl Origin {
     pub const USER_AGENT_BYTES: usize = 88;
 }
 
-/// The cut of the user agent may fall up to so many letters earlier or later: version numbers
-/// before it can differ in length.
+/// User agents may be cut off up to this many characters earlier or later, because the version
+/// numbers before can differ in length.
 const CUT_SLACK: usize = 8;
 
 impl Origin {
@@ -87,8 +87,8 @@ impl Origin {
     /// for digits, dots and underscores, since browsers, apps and systems update themselves.
     ///
     /// # Security
-    /// A user agent is no secret and can be forged: this makes a stolen token harder to use, and is
-    /// never enough to accept one.
+    /// A user agent is not secret and can be forged. The check makes a stolen token harder to use,
+    /// but is never sufficient to accept one.
     #[must_use]
     pub fn is_same_kind_of_client(&self, user_agent: &str) -> bool {
         let kind = |text: &str| -> Vec<char> {
@@ -113,8 +113,7 @@ impl LateRecoveries {
     /// How many are kept: the largest number of recoveries that can be configured.
     pub const KEPT: usize = 4;
 
-    /// From a list as it was kept, the most recent first. What is beyond [`Self::KEPT`] is
-    /// forgotten.
+    /// From a stored list, most recent first. Keeps at most [`Self::KEPT`].
     #[must_use]
     pub fn from_kept(generations: impl IntoIterator<Item = u32>) -> Self {
         let mut kept = [None; Self::KEPT];
@@ -235,8 +234,8 @@ impl Session {
 
     /// Whether a late recovery was noted for a generation that became live after `time`.
     ///
-    /// The register has the times of the last [`REGISTER_SLOTS`] rotations; what was before those
-    /// does not count.
+    /// The register has the times of the last [`REGISTER_SLOTS`] rotations only; earlier ones are
+    /// ignored.
     #[must_use]
     pub fn recovered_since(&self, time: UnixMillis) -> bool {
         self.recovered.iter().any(|noted| {
@@ -246,7 +245,7 @@ impl Session {
         })
     }
 
-    /// When the session was last refreshed, or made.
+    /// When the session was last refreshed, or created.
     #[must_use]
     pub fn refreshed_at(&self) -> UnixMillis {
         match &self.superseded {

@@ -1,8 +1,9 @@
-//! The one format of refresh, device and message tokens: a prefix, and in base64url fields of fixed
-//! length with a tag.
+//! The common format of refresh, device and message tokens: a prefix, then fields of fixed length
+//! and a tag in base64url.
 //!
 //! ```text
-//! PREFIX base64url( fields ‖ tag (16) )      tag = HMAC-SHA-256(key, PREFIX ‖ context ‖ fields)[..16]
+//! PREFIX base64url( fields ‖ tag (16) )      tag = HMAC-SHA-256(key, PREFIX ‖ context ‖
+//! fields)[..16]
 //! ```
 //!
 //! The tag is a keyed checksum: garbage is refused without asking the database. The context is data

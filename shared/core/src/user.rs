@@ -33,12 +33,13 @@ pub struct NameKey(String);
 pub struct InvalidName;
 
 impl NameKey {
-    /// Normalises a name for comparison. White space around it does not count: keyboards add it.
+    /// Normalises a name for comparison. Ignores white space around it, which some keyboards add.
     ///
     /// # Errors
-    /// [`InvalidName`] if the profile forbids the name, if it is too long, or if normalising it twice
-    /// gives another result: the profile's tables and its case mapping follow different versions of
-    /// Unicode, so the mapping yields letters that the tables forbid (U+AB70 for U+13A0).
+    /// [`InvalidName`] if the profile forbids the name, if it is too long, or if normalising it
+    /// twice gives another result: the profile's tables and its case mapping follow different
+    /// versions of Unicode, so the mapping yields letters that the tables forbid (U+AB70 for
+    /// U+13A0).
     pub fn parse(name: &str) -> Result<Self, InvalidName> {
         let name = name.trim();
         let name = name.trim();
@@ -154,8 +155,8 @@ impl User {
     }
 }
 
-/// Hashes a name as typed. All spellings of a name have the same hash; text that is not a valid name
-/// is hashed as it is.
+/// Hashes a name as typed. All spellings of a name have the same hash; text that is not a valid
+/// name is hashed as it is.
 pub(crate) fn name_hash(typed: &str) -> [u8; 16] {
     let (kind, name) = match NameKey::parse(typed) {
         Ok(name) => (&b"name "[..], name.as_str().to_owned()),

@@ -11,7 +11,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on ends"
+    reason = "a failure ends the test"
 )]
 
 mod key_ring_model {

@@ -12,7 +12,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "what a test can not go on with ends it"
+    reason = "a failure ends the test"
 )]
 #![allow(clippy::trivially_copy_pass_by_ref, reason = "that a state is small is no promise")]
 

@@ -1,7 +1,7 @@
 //! The wire format of tagged tokens, fixed by vectors. Each was computed from the format's
 //! description with another language's HMAC, not with this crate.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test that cannot go on ends")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a failure ends the test")]
 
 use ratchet_core::{
     challenge::{MailCode, MailToken, Purpose},

@@ -8,14 +8,14 @@
 //! have ended. So a response that arrives late, from before another sign-in, leaves the cookie of
 //! that sign-in alone. It may bring an ended session's cookie back; a later request deletes it.
 //!
-//! A browser has one session. If tokens of several come along, the newest session that is live counts,
-//! and the others are ended, so that no late response can bring one of them back.
+//! A browser has one session. If a request has the tokens of several, the newest live session is
+//! used and the others are ended, so that no late response can bring one of them back.
 //!
 //! # Security
 //! Other sites can make a browser send its cookies. A request that relies on the cookie must
 //! therefore name a configured `Origin` and have the header [`CONFIRMATION`], which other sites
-//! can only send after a CORS preflight and forms cannot send at all. `SameSite=Strict` is the
-//! third fence. The prefix `__Host-` keeps sibling hosts from planting a cookie
+//! can only send after a CORS preflight and forms cannot send at all. `SameSite=Strict` is a
+//! third protection. The prefix `__Host-` keeps sibling hosts from planting a cookie
 //! (draft-ietf-httpbis-rfc6265bis §4.1.3).
 
 mod kind;
@@ -42,8 +42,8 @@ use crate::{Problem, problem::InvalidAttempt, tokens::without_refresh_token};
 /// The header that a request with the cookie must have, with any value.
 pub const CONFIRMATION: HeaderName = HeaderName::from_static("x-ratchet");
 
-/// How many genuine tokens of a request count, so that a request costs few writes. A browser has one
-/// session, and seldom two. Tokens that are not genuine cost nothing.
+/// How many genuine tokens of a request are used. This limits the writes per request. A browser has
+/// one session, and rarely two. Tokens that are not genuine cost nothing.
 const MAX: usize = 8;
 
 /// Who keeps the refresh token: the client (`token`), which finds it in the body of the response, or
@@ -104,7 +104,7 @@ impl CookiePolicy {
     }
 
     /// Whether the request names exactly one `Origin`, and a configured one. Plain http origins
-    /// count in development only: without TLS anybody on the way could be the page.
+    /// count in development only: without TLS, anybody on the network could inject the page.
     fn is_own_origin(&self, headers: &HeaderMap) -> bool {
         let mut values = headers.get_all(header::ORIGIN).iter();
         let (Some(origin), None) = (values.next(), values.next()) else { return false };
@@ -170,7 +170,7 @@ impl Browser {
                     return self.respond(without_refresh_token(&pair), Some(&pair), &ended);
                 }
                 Err(problem) if problem.ends_session() => {
-                    // A cookie that is not genuine is somebody else's.
+                    // A cookie whose token is not genuine belongs to another application.
                     if problem != MALFORMED {
                         ended.push(token.session_id);
                     }
@@ -183,7 +183,7 @@ impl Browser {
         self.respond(first_refusal.unwrap_or(missing).into_response(), None, &ended)
     }
 
-    /// The response to a log-out that relies on the cookie. Ends all sessions whose tokens came along.
+    /// The response to a log-out that relies on the cookie. Ends all sessions whose tokens it has.
     ///
     /// # Errors
     /// [`Problem::ForbiddenOrigin`], or a fault, which leaves all cookies unchanged.
@@ -212,7 +212,8 @@ impl Browser {
             .filter(move |token| last.replace(token.session_id) != Some(token.session_id))
     }
 
-    /// Ends all sessions whose tokens came along, except `live`. Returns those that have ended.
+    /// Ends all sessions whose tokens the request has, except `live`. Returns those that have
+    /// ended.
     ///
     /// A fault is only logged: the next request of this browser tries again.
     async fn end_all_but<E: Future<Output = Result<bool, Fault>>>(
@@ -239,8 +240,8 @@ impl Browser {
         ended
     }
 
-    /// `response`, which also sets the cookie of the `live` session, and deletes those that came along
-    /// of `ended` sessions and other ones of the live session.
+    /// Adds cookies to `response`: sets that of the `live` session. Of the request's cookies,
+    /// deletes those of `ended` sessions and outdated ones of the live session.
     fn respond(
         &self,
         response: Response,

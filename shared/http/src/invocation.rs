@@ -1,4 +1,4 @@
-//! What the server knows of a request beside its HTTP message.
+//! What the server knows about a request besides its HTTP message.
 
 use std::net::IpAddr;
 

@@ -2,9 +2,9 @@
 //!
 //! It does not know Lambda. The server of a router inserts an [`Invocation`] into each request.
 //!
-//! * [`Problem`] – every refusal, as RFC 9457 problem details, and what each error of a use case is
-//! * [`body`], [`private`], [`optional`](mod@optional), [`path`] – what requests carry
-//! * [`bearer`], [`signed_in`], [`caller`] – who sends them, and from where
+//! * [`Problem`] – every refusal, as RFC 9457 problem details, and the mapping of use case errors
+//! * [`body`], [`private`], [`optional`](mod@optional), [`path`] – contents of requests
+//! * [`bearer`], [`signed_in`], [`caller`] – who sends a request, and from where
 //! * [`cookie`] – refresh tokens of browser applications
 //! * [`json`], [`tokens`], [`cacheable`] – responses
 //! * [`edge`] – deadline, headers and CORS around every route

@@ -7,7 +7,7 @@ use http::request::Parts;
 
 use crate::Problem;
 
-/// The id in a path. A malformed id is [`Problem::NotFound`]: nothing has it.
+/// The id in a path. A malformed id is [`Problem::NotFound`].
 #[derive(Debug)]
 pub struct PathId<T>(pub T);
 

@@ -1,4 +1,4 @@
-//! Request fields that nobody else may see.
+//! Confidential request fields.
 
 use std::{fmt, ops::Deref};
 

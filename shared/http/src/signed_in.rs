@@ -23,7 +23,7 @@ where
     }
 }
 
-/// A caller who is an administrator, in the token and as of now.
+/// A caller who is an administrator, according to both the token and the user's current data.
 #[derive(Debug)]
 pub struct Administrator(pub SignedIn);
 

@@ -1,4 +1,4 @@
-//! Functions that other services than the HTTP API invoke.
+//! Functions that are invoked by services other than the HTTP API.
 
 use std::process::ExitCode;
 

@@ -87,8 +87,8 @@ impl Server {
         Ok(emf::measured(request_id, invocation).await?)
     }
 
-    /// The client's address: the `peer` that connects to the gateway, or behind a trusted proxy what its
-    /// header says.
+    /// The client's address: the `peer` that connects to the gateway or, behind a trusted proxy,
+    /// the address in its header.
     fn client_address(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<IpAddr> {
         let Some(proxies) = &self.proxies else { return peer };
         let values = headers.get_all(proxies.header()).iter();

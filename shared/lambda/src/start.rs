@@ -1,4 +1,4 @@
-//! Start-up: whatever can be done before the first invocation is done before it.
+//! Start-up: everything that can be done before the first invocation.
 
 use std::{env, process::ExitCode};
 
@@ -16,7 +16,7 @@ use ratchet_store::{
 
 use crate::{Failure, emf, telemetry};
 
-/// A function cannot start. Trying again does not help before somebody has looked.
+/// A function cannot start, and trying again does not help.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A setting is missing or out of bounds.

@@ -1,4 +1,4 @@
-//! JSON log lines on standard output, from where Lambda passes them on.
+//! JSON log lines on standard output, which Lambda forwards to CloudWatch.
 
 use ratchet_core::config::LogLevel;
 use tracing::level_filters::LevelFilter;

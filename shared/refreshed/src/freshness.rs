@@ -1,4 +1,4 @@
-//! When a value is loaded: pure, so that a reader and the tests can hold it in their heads.
+//! Decides when a value is loaded. Pure, so that it is easy to understand and to test.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use ratchet_core::time::UnixMillis;
 /// How often a value is loaded, and how long it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// The least time between two loads while a value is in use. A value that is good for less than
-    /// this is loaded as often as it has to be.
+    /// The least time between two loads while a value is in use. A value that is fresh for less
+    /// than this is loaded as often as necessary.
     pub cool_down: Duration,
     /// The least time between two loads while there is no value.
     pub first_cool_down: Duration,
-    /// The least time between a load that succeeded and the next one that is made because something
-    /// is missing from the value.
+    /// The least time between a successful load and the next one that is made because something is
+    /// missing from the value.
     pub look_again_after: Duration,
-    /// How long a stale value is used while it cannot be reloaded; without end if `None`.
+    /// How long a stale value is used while it cannot be reloaded; `None` for no limit.
     pub stale_for: Option<Duration>,
     /// How long a load may take while a usable value is there; `None` leaves that to the load.
     pub patience: Option<Duration>,
 }
 
-/// When a value was loaded, and for how long it is good.
+/// When a value was loaded, and how long it is fresh.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Freshness {
     loaded_at: Option<UnixMillis>,
@@ -54,14 +54,14 @@ impl Freshness {
         self.loaded_at
     }
 
-    /// Whether the value is older than it is good for.
+    /// Whether the value is stale.
     #[must_use]
     pub fn is_stale(&self, now: UnixMillis) -> bool {
         !self.loaded_at.is_some_and(|at| is_near(at, now, self.good_for))
     }
 
     /// Whether a request should wait for a load that is under way: there is no value, or it is stale
-    /// by more than a tenth of its time. During an outage nobody waits for further tries.
+    /// by more than a tenth of its time. During an outage no request waits for further tries.
     #[must_use]
     pub fn is_late(&self, now: UnixMillis, timing: &Timing) -> bool {
         let Some(loaded_at) = self.loaded_at else { return true };
@@ -110,9 +110,8 @@ impl Freshness {
     }
 }
 
-/// Whether `at` is less than `distance` away, on either side. A request that waited for another
-/// one's load read its clock earlier, and after a clock is set back everything known lies in the
-/// future.
+/// Whether `at` is less than `distance` before or after. `at` can be in the future: a request that
+/// waited for another one's load read its clock earlier, and a clock may be set back.
 fn is_near(at: UnixMillis, now: UnixMillis, distance: Duration) -> bool {
     now < at.plus(distance) && at < now.plus(distance)
 }

@@ -1,11 +1,11 @@
-//! A value that is loaded from elsewhere, kept, and refreshed while requests go on with it: a key
-//! ring, published keys, a list of ended sessions.
+//! A cached value that is refreshed while requests use it: a key ring, published keys, a list of
+//! ended sessions.
 //!
-//! * One request loads at a time. Others go on with the value in use while it is usable and only a
-//!   little stale; otherwise they wait and share what the load brings.
+//! * One request loads at a time. Others use the cached value while it is usable and only slightly
+//!   stale; otherwise they wait and share the result.
 //! * A load that fails leaves the value in use, for as long as [`Timing`] allows.
-//! * However many requests ask for what the value lacks, and however often loading fails, loads are
-//!   at least a cool-down apart.
+//! * Loads are at least a cool-down apart, however many requests need something that the value
+//!   lacks, and however often loading fails.
 //! * A load goes on if the request that began it is dropped.
 //!
 //! [`Freshness`] decides when; [`Refreshed`] does it.
@@ -27,12 +27,12 @@ use tokio::{
 
 pub use self::freshness::{Freshness, Timing};
 
-/// What a load brings.
+/// The result of a load.
 #[derive(Debug)]
 pub struct Loaded<T> {
     /// The value; the one in use again if it is still the same.
     pub value: Arc<T>,
-    /// How long it is good, counted from when the load began.
+    /// How long it is fresh, counted from when the load began.
     pub good_for: Duration,
 }
 
@@ -53,7 +53,7 @@ pub enum NotLoaded<E> {
     GivenUp,
 }
 
-/// Called for every load that brings no value: with the reason, and whether a usable value stays.
+/// Called for every failed load, with the reason and whether there still is a usable value.
 type OnFailure<E> = Box<dyn Fn(&NotLoaded<E>, bool) + Send + Sync>;
 
 /// A value that is kept and refreshed, for all requests of a process.
@@ -78,8 +78,8 @@ where
     T: Send + Sync + 'static,
     E: Send + 'static,
 {
-    /// No value yet. `on_failure` is called for every load that brings none, on the task of the
-    /// request that began it, also when that request is dropped.
+    /// An empty cache. `on_failure` is called for every failed load, on the task of the request
+    /// that began it, even if that request is dropped.
     pub fn new(
         timing: Timing,
         on_failure: impl Fn(&NotLoaded<E>, bool) + Send + Sync + 'static,
@@ -129,7 +129,7 @@ where
     /// less than [`Timing::look_again_after`] ago.
     ///
     /// # Errors
-    /// [`NotLoaded`]: nobody knows whether there is a newer one.
+    /// [`NotLoaded`]: there may be a newer one.
     pub async fn newer_than<F>(
         &self,
         known: &Arc<T>,
@@ -162,7 +162,7 @@ where
         self.read(|state| state.value.clone())
     }
 
-    /// Whether the value is older than it is good for, or missing.
+    /// Whether the value is stale or missing.
     #[must_use]
     pub fn is_stale(&self, now: UnixMillis) -> bool {
         self.read(|state| state.freshness.is_stale(now))
@@ -239,7 +239,7 @@ impl<T: fmt::Debug, E> fmt::Debug for Refreshed<T, E> {
     }
 }
 
-/// Sees to it that a load without a value is reported once, also if its request is dropped.
+/// Ensures that a failed load is reported once, even if its request is dropped.
 struct Watch<'r, E> {
     on_failure: &'r OnFailure<E>,
     has_value: bool,

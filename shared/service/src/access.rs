@@ -24,8 +24,8 @@ pub struct AccessTokenVerifier {
 /// Looks up callers by their verified claims.
 ///
 /// # Security
-/// An access token outlives its session by a few minutes, and its roles are as old as it is. This
-/// is for requests where neither is acceptable.
+/// An access token stays valid for a few minutes after its session has ended, and its roles may be
+/// out of date. Use this for requests where neither is acceptable.
 #[derive(Debug, Clone)]
 pub struct CallerLookup {
     users: Users,
@@ -37,7 +37,7 @@ pub struct CallerLookup {
 pub struct SignedIn {
     /// The claims of the access token.
     pub claims: Claims,
-    /// The user as of now.
+    /// The user's current data.
     pub user: User,
 }
 
@@ -127,7 +127,8 @@ impl CallerLookup {
         }
     }
 
-    /// The administrator with these claims: in the token and as of now.
+    /// The administrator with these claims. Both the token and the user's current data must have
+    /// the role.
     ///
     /// # Errors
     /// [`AccessError::SessionEnded`], [`AccessError::NotAdministrator`] or a fault.

@@ -1,6 +1,6 @@
 //! Accounts: registration, confirmation, passwords, addresses, deletion, administration.
 //!
-//! Nothing here sends mail. A use case leaves a letter in the outbox, in the same transaction as
+//! Nothing here sends mail. A use case puts a letter into the outbox, in the same transaction as
 //! the change that it announces.
 
 mod administration;
@@ -105,7 +105,7 @@ impl Accounts {
     /// lists, or for the one with this name.
     ///
     /// # Security
-    /// Leaves the same letter whether or not anybody has the address. The mailer finds out whether
+    /// Writes the same letter whether or not the address is known. The mailer finds out whether
     /// there is anything to send.
     ///
     /// # Errors
@@ -156,7 +156,7 @@ fn letter(notice: Notice, now: UnixMillis) -> Result<Letter, RandomUnavailable> 
     Ok(Letter::new(notice, now, &random()?))
 }
 
-/// What a password must not be made of.
+/// Words that a password must not consist of.
 fn about(account: &Account) -> About<'_> {
     About { name: &account.user.name, email: account.email.as_str() }
 }

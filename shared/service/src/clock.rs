@@ -1,4 +1,4 @@
-//! The one clock. The core takes its reading as a parameter.
+//! The clock. The core takes the time as a parameter.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! The end of sessions: everything that ends one does it here.
+//! Ending sessions, for every reason.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,13 +19,13 @@ use crate::{
     tokens::read_refresh_token,
 };
 
-/// How long after a request began [`EndSessions::finish`] gives up: the response is due soon.
+/// [`EndSessions::finish`] gives up this long after the request began, because the response is due.
 const CLEAN_UP_BY: Duration = Duration::from_secs(2);
 
 /// How often [`EndSessions::finish`] is tried.
 const TRIES: u32 = 3;
 
-/// The pause after its first try; each further one doubles it.
+/// The pause after its first try. It doubles with each further try.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Ends sessions.
@@ -41,7 +41,7 @@ pub enum EndAllError {
     /// There is no such user.
     #[error("there is no such user")]
     NoSuchUser,
-    /// A read or a write failed. The sessions may have been ended all the same.
+    /// A read or a write failed. The sessions may have been ended nevertheless.
     #[error(transparent)]
     Fault(Fault),
 }
@@ -76,10 +76,10 @@ impl EndSessions {
 
     /// Ends all sessions of a user, except a spared one.
     ///
-    /// The cut is one write and takes effect at once, also for requests in flight: a refresh that
-    /// reads the user after it sees the cut, and the session of a sign-in that read the user
-    /// before it has not seen it. Revoking the sessions one by one ensures that a rotation that
-    /// read the user before the cut is not written after this returns.
+    /// The cut is one write and takes effect at once, even for requests in flight: a refresh that
+    /// reads the user later sees the cut, and a sign-in that read the user earlier creates a
+    /// session that the cut ends. Then the sessions are revoked one by one, so that a rotation that
+    /// read the user before the cut cannot be written after this returns.
     ///
     /// # Errors
     /// [`EndAllError`]; the cut may have taken effect.
@@ -99,7 +99,7 @@ impl EndSessions {
     /// [`end_all`](Self::end_all) does after its cut. Returns how many this call revoked.
     ///
     /// # Errors
-    /// [`Fault`]; the change itself has ended the sessions all the same.
+    /// [`Fault`]; the change itself has ended the sessions nevertheless.
     pub async fn revoke_ended(
         &self,
         user_id: UserId,
@@ -111,13 +111,13 @@ impl EndSessions {
         self.revoke_each(user_id, reason, spared, ended).await
     }
 
-    /// The same after a change that cannot be repeated, for example because its proof is used up.
-    /// Tries a few times, as long as the request that began at `begun` has time for it. What it
-    /// leaves is counted, and [`finish_later`](Self::finish_later) does it.
+    /// The same, after a change that cannot be repeated, for example because its proof is used up.
+    /// Tries a few times, within the time left to the request that began at `begun`. If it fails,
+    /// it counts that, and [`finish_later`](Self::finish_later) does the rest.
     ///
     /// # Errors
-    /// [`Fault`], which is no reason to report the change as failed: a rotation that was in flight
-    /// may answer once more, and ends at its next refresh.
+    /// [`Fault`]. Do not report the change as failed: at worst, a rotation in flight answers once
+    /// more, and its session ends at the next refresh.
     pub async fn finish(
         &self,
         user_id: UserId,
@@ -153,10 +153,10 @@ impl EndSessions {
         }
     }
 
-    /// Revokes the sessions that a change of the user has left, if any, and counts that.
+    /// Revokes the sessions that [`finish`](Self::finish) did not get to, if any, and counts that.
     ///
     /// # Errors
-    /// [`Fault`]; it has to be tried again.
+    /// [`Fault`]; the caller has to try again.
     pub async fn finish_later(
         &self,
         user_id: UserId,
@@ -187,7 +187,7 @@ impl EndSessions {
 
     /// Deletes sessions of a user so that at most `max` remain, counting the `new` one.
     ///
-    /// `published_for` is how long the list of ended sessions has to contain an end; `None` if no
+    /// `published_for` is how long the list of ended sessions must include each one; `None` if no
     /// such list is published.
     ///
     /// # Errors
@@ -202,7 +202,7 @@ impl EndSessions {
     ) -> Result<(), Fault> {
         let Limits { max, published_for } = limits;
         if let Some(published_for) = published_for {
-            // These must stay until they are no longer published.
+            // Ended sessions must stay in the table while they are published.
             let published = |revoked: Revoked| now < revoked.at.plus(published_for);
             others.retain(|session| !session.revoked.is_some_and(published));
         }
@@ -243,9 +243,8 @@ impl LogOut {
         Self { key_ring, end_sessions }
     }
 
-    /// Ends the session of a refresh token, whichever of the session's tokens it is. Returns
-    /// `false` if the token is not genuine, and `true` if the session has ended, also if it had
-    /// ended before.
+    /// Ends the session of a refresh token, even if the token is not the live one. Returns `false`
+    /// if the token is not genuine. Otherwise the session has ended, now or before.
     ///
     /// # Errors
     /// [`Fault`].

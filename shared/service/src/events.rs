@@ -12,7 +12,7 @@ use ratchet_core::{
 
 use crate::metrics;
 
-/// Something that operators who watch over accounts want to know.
+/// A security event that operators may want to monitor.
 #[derive(Debug, Clone, Copy)]
 pub enum SecurityEvent<'a> {
     /// A user signed in.
@@ -22,9 +22,9 @@ pub enum SecurityEvent<'a> {
         /// Which of these. Only operators may see it.
         reason: &'static str,
     },
-    /// An attempt was refused unseen, because too many had failed before.
+    /// An attempt was refused without checking it, because too many had failed before.
     AttemptRefused {
-        /// Whose failures they were: the account's, a device's, a session's or a network's.
+        /// Which counter refused it: the account's, a device's, a session's or a network's.
         kind: &'static str,
     },
     /// A recently superseded token led to the live one.
@@ -50,8 +50,8 @@ pub enum SecurityEvent<'a> {
         /// The administrator who made the change; `None` if the user or an operator did.
         by: Option<UserId>,
     },
-    /// A recently superseded token came from another network or user agent than the last rotation:
-    /// a thief and the owner may be sharing a session.
+    /// A recently superseded token came from another network or user agent than the last rotation.
+    /// A thief and the owner may be sharing the session.
     SuspiciousConvergence {
         /// Where the last rotation came from.
         last: &'a Origin,

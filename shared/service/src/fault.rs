@@ -1,4 +1,4 @@
-//! Faults: something that a use case depends on failed. Nothing is wrong with the request.
+//! Faults: something that a use case depends on failed. The request itself was fine.
 
 use ratchet_core::{
     access_token::IssueError, entropy::RandomUnavailable, password::HashError, seal::SealError,
@@ -8,7 +8,7 @@ use ratchet_store::{LoadError, StoreError};
 /// A failure that is not a refusal. The layer that reports it logs it, once, with its causes.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// DynamoDB or Secrets Manager could not do its part.
+    /// DynamoDB or Secrets Manager failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// There is no usable key ring.
@@ -32,7 +32,7 @@ pub enum Fault {
     /// A sealed successor is damaged.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// Others changed the same session again and again while this request tried to.
+    /// Concurrent requests kept changing the session.
     #[error("the session kept changing while a late recovery was noted")]
     Contended,
     /// The condition of the rotation's write and the decision table disagree. Nothing was written.
@@ -40,7 +40,7 @@ pub enum Fault {
     Contradiction,
 }
 
-/// Lets `?` turn whatever a [`Fault`] is made from into the error enum of a use case.
+/// Lets `?` convert the sources of a [`Fault`] into the error enum of a use case.
 macro_rules! from_faults {
     ($($error:ty),+ $(,)?) => {$(
         impl<E: Into<$crate::fault::Fault>> From<E> for $error {

@@ -1,4 +1,5 @@
-//! Password hashes beside the event loop: each takes milliseconds of CPU and megabytes of memory.
+//! Password hashing off the event loop: each hash takes milliseconds of CPU and megabytes of
+//! memory.
 
 use std::{num::NonZero, sync::Arc, thread};
 
@@ -10,8 +11,8 @@ use crate::{
     metrics::{ARGON2_MILLISECONDS, time},
 };
 
-/// The hashing of one execution environment. It computes as many hashes at once as there are
-/// processors, however many requests wait: more would take longer and use more memory.
+/// Hashes passwords for one execution environment. It computes at most one hash per processor at
+/// the same time: more would take longer and use more memory.
 #[derive(Debug, Clone)]
 pub struct Hashing {
     hasher: Arc<PasswordHasher>,
@@ -45,13 +46,13 @@ impl Hashing {
     /// Compares a password with a stored hash.
     ///
     /// # Errors
-    /// [`Fault`]; the password is then neither right nor wrong.
+    /// [`Fault`] if the comparison failed; it says nothing about the password.
     pub async fn verify(&self, password: Password, stored: PhcHash) -> Result<Verdict, Fault> {
         Ok(self.run(move |hasher| hasher.verify(&password, &stored)).await??)
     }
 
-    /// Runs `work` on a thread of its own. If the request is given up meanwhile, the work still
-    /// runs to its end, and keeps its place until then.
+    /// Runs `work` on a thread of its own. If the request is cancelled, the work still runs to its
+    /// end and occupies its slot until then.
     ///
     /// # Errors
     /// [`Fault::HashAborted`] if the work panics.

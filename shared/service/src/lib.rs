@@ -1,21 +1,21 @@
 //! The use cases of Ratchet, without HTTP: the functions and the command line call the same ones.
 //!
 //! A use case reads the clock, draws random bytes, asks the core what to do and lets the stores do
-//! it. Its error enum lists what can go wrong; statuses and texts are `ratchet-http`'s business.
+//! it. Its error enum lists what can go wrong; `ratchet-http` maps it to statuses and texts.
 //!
-//! * [`sign_in`] – a name and a password for a token pair
-//! * [`refresh`] – a refresh token for the next token pair
-//! * [`end_sessions`] – every way to end a session
-//! * [`own_sessions`] – what users see and end of their own sessions
+//! * [`sign_in`] – exchanges a name and a password for a token pair
+//! * [`refresh`] – exchanges a refresh token for the next token pair
+//! * [`end_sessions`] – ending sessions, for every reason
+//! * [`own_sessions`] – users list and end their own sessions
 //! * [`accounts`] – registration, confirmation, passwords, addresses, deletion, administration
 //! * [`user_list`] – the list of users
 //! * [`access`] – access tokens of callers, and whether their sessions are live
 //! * [`throttle`] – limits on guessing
-//! * [`hashing`] – password hashes beside the event loop
+//! * [`hashing`] – password hashing off the event loop
 //! * [`tokens`] – issuing token pairs
-//! * [`events`] and [`metrics`] – what operators learn of all this
+//! * [`events`] and [`metrics`] – what operators can observe
 //! * [`fault`] – failures that are not refusals
-//! * [`clock`] – the one clock
+//! * [`clock`] – the clock
 
 pub mod access;
 pub mod accounts;

@@ -1,7 +1,7 @@
 //! The metrics of an invocation: counters and durations, kept in memory until it is over.
 //!
-//! They belong to the task that an invocation runs on, not to the process. Outside of
-//! [`collect`], as in the command line and in unit tests, nothing is kept.
+//! They belong to the task of the invocation, not to the process. Outside [`collect`] (in the
+//! command line and in unit tests) nothing is recorded.
 
 use std::{cell::RefCell, collections::BTreeMap, future::Future};
 
@@ -31,9 +31,9 @@ pub const LETTERS_SENT: &str = "letters_sent";
 pub const LETTERS_REFUSED: &str = "letters_refused";
 /// Letters that could not be sent yet and will be tried again.
 pub const LETTERS_DELAYED: &str = "letters_delayed";
-/// Changes that ended sessions which their own request did not revoke one by one in its time.
+/// Changes whose request could not revoke all ended sessions one by one in time.
 pub const CLEAN_UPS_LEFT: &str = "clean_ups_left";
-/// Changes whose sessions the mailer revoked.
+/// Changes after which the mailer revoked the remaining sessions.
 pub const CLEAN_UPS_FINISHED: &str = "clean_ups_finished";
 
 tokio::task_local! {

@@ -1,7 +1,7 @@
-//! A user's own sessions: what the user sees and ends.
+//! A user's own sessions: listing and ending them.
 //!
-//! The session of the access token must be live: an access token outlives its session by a few
-//! minutes and must not manage sessions in that time.
+//! The session of the access token must be live. An access token stays valid for a few minutes
+//! after its session has ended, but must not manage sessions then.
 
 use std::cmp::Reverse;
 

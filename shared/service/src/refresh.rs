@@ -1,7 +1,7 @@
-//! Refresh: a refresh token for the next token pair.
+//! Refresh: exchanges a refresh token for the next token pair.
 //!
 //! One conditional write rotates the session. If its condition does not hold, the decision table
-//! says what the presented token is worth.
+//! says what to do with the presented token.
 
 mod recovery;
 
@@ -72,11 +72,11 @@ pub enum RefreshError {
     /// restored from a backup.
     #[error("there is no such session")]
     Unknown,
-    /// A recently superseded token came from another network or user agent, which the
-    /// configuration forbids.
+    /// A recently superseded token came from another network or user agent, and the configuration
+    /// forbids that.
     #[error("a superseded refresh token came from elsewhere")]
     Elsewhere,
-    /// Something that is needed failed. The refresh token is as good as before.
+    /// Something that is needed failed. The refresh token is still valid.
     #[error(transparent)]
     Fault(Fault),
 }
@@ -103,7 +103,7 @@ impl Refresh {
     }
 
     /// Exchanges a refresh token for the next token pair, or for the live one if it was superseded
-    /// recently. An access token beside it must be of the same session; it may have expired.
+    /// recently. An access token sent with it must be of the same session; it may have expired.
     ///
     /// # Errors
     /// [`RefreshError`].
@@ -123,7 +123,7 @@ impl Refresh {
         if self.policy.absolute_expires_at(token.session_id) <= now.seconds() {
             return Err(RefreshError::ExpiredAbsolute);
         }
-        // Nothing is written if the answer could not be signed.
+        // Write nothing if the answer cannot be signed.
         ring.signer(now.seconds()).ok_or(ratchet_core::access_token::IssueError::NoSigner)?;
         ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
 
@@ -151,7 +151,7 @@ impl Refresh {
     ) -> Result<(), RefreshError> {
         match self.verifier.verify_signature(access_token, now).await {
             Ok(claims) if claims.sub == token.user_id && claims.sid == token.session_id => Ok(()),
-            // One of a removed key proves nothing, so it counts as absent.
+            // If its key was removed it proves nothing, so it counts as absent.
             Err(AccessError::Invalid(AccessTokenError::UnknownKey)) => Ok(()),
             Err(AccessError::Fault(fault)) => Err(RefreshError::Fault(fault)),
             Ok(_)
@@ -189,8 +189,8 @@ impl Request<'_> {
         let rotating =
             service.sessions.rotate(user_id, session_id, &self.presented, &rotation, recent_since);
         let (rotated, user) = tokio::join!(rotating, service.users.find(user_id));
-        // Whichever failed, the presented token stays good: it is live, or it leads to what was
-        // written, late or not.
+        // Whichever failed, the presented token stays usable: it is live, or it leads to what was
+        // written, even late.
         Ok((rotated?, user?))
     }
 
@@ -222,7 +222,7 @@ impl Request<'_> {
                 self.answer_recovered(session, user).await
             }
             // The write's condition and the table's first row are the same. If they ever disagree,
-            // nothing was written, and nobody may be signed out for it.
+            // nothing was written, and the client must not be signed out for it.
             (
                 Decision::Rotate
                 | Decision::AnswerLive
@@ -264,8 +264,8 @@ impl Request<'_> {
         Ok(self.service.issuer.issue(user, session, &token, self.ring, self.now)?)
     }
 
-    /// Two clients that both stay within the retry window share one session. That they come from
-    /// different places is the only sign that one of them is a thief.
+    /// Two clients can share a session undetected as long as both stay within the retry window.
+    /// Coming from different places is then the only sign that one of them is a thief.
     fn check_convergence(&self, session: &Session) -> Result<(), RefreshError> {
         if session.origin == self.origin {
             return Ok(());

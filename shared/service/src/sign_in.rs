@@ -1,4 +1,4 @@
-//! Sign-in: a user name and a password for a session and its first token pair.
+//! Sign-in: exchanges a user name and a password for a session and its first token pair.
 
 mod admission;
 mod password;
@@ -84,7 +84,7 @@ pub enum SignInError {
     /// Unknown name, wrong password or disabled user.
     ///
     /// # Security
-    /// Deliberately one variant: nobody may learn which.
+    /// Deliberately one variant, so that clients cannot learn which.
     #[error("unknown user name, wrong password or disabled user")]
     InvalidCredentials,
     /// The password was right, but the user has to confirm the e-mail address first.
@@ -148,7 +148,7 @@ impl SignIn {
         let SignInRequest { name, password, device_label, device_token, source_ip, origin } =
             request;
         let now = clock::now();
-        // Everything that the answer needs is loaded before anything is written.
+        // Load everything that the answer needs before writing anything.
         let ring = self.key_ring.current(now).await?;
         let tag_key = ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
         let device = device_token.and_then(|text| {
@@ -173,7 +173,7 @@ impl SignIn {
         source_ip: Option<IpAddr>,
         now: UnixMillis,
     ) -> Result<Proven, SignInError> {
-        // Counting takes as many round trips as finding, so it adds no time.
+        // Counting and finding take the same number of round trips, so counting adds no time.
         let (admission, credentials) = tokio::try_join!(
             async {
                 let admission = Admission::record(&self.limiter, name, device, source_ip, now);
@@ -218,7 +218,7 @@ impl SignIn {
     }
 
     async fn find(&self, name: &str, now: UnixMillis) -> Result<Option<Credentials>, SignInError> {
-        // Names from before they could have no '@' are still names.
+        // Names from before '@' was forbidden are still valid.
         if let Ok(name) = NameKey::parse(name)
             && let Some(found) = self.users.find_credentials(&name, now).await?
         {
@@ -226,7 +226,7 @@ impl SignIn {
         }
         match EmailAddress::parse(name) {
             Ok(email) => Ok(self.users.find_credentials_by_email(&email, now).await?),
-            // Nobody has an invalid name.
+            // No user has an invalid name.
             Err(_) => Ok(None),
         }
     }
@@ -265,7 +265,7 @@ impl SignIn {
         // Access tokens are dated when they are issued, not when the request arrived.
         let pair = self.issuer.issue(user, &session, &token, ring, clock::now())?;
         self.sessions.create(&session).await?;
-        // Read after the write: of sign-ins at the same time, the last one sees all of them.
+        // Read after the write: the last of several concurrent sign-ins sees all their sessions.
         let others = self.sessions.list(user.id).await?;
         for (id, error) in &others.unreadable {
             let error = tracing::field::display(ErrorChain(error));

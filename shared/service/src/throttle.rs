@@ -1,6 +1,7 @@
 //! Limits on guessing: attempts are counted before anything is hashed or compared.
 //!
-//! An IPv6 network has a second counter, of its /48: somebody who has a /48 has 65,536 networks.
+//! An IPv6 network has a second counter, for its /48, because one customer may have all 65,536
+//! networks of a /48.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -27,11 +28,11 @@ pub struct AttemptLimiter {
     policy: AttemptPolicy,
 }
 
-/// An attempt that was counted, as a failure until it proves to be none.
+/// A counted attempt. It counts as a failure until it succeeds.
 #[derive(Debug, Clone)]
 pub struct RecordedAttempt {
     key: AttemptKey,
-    /// Of the IPv6 /48, if the attempt was counted for a network.
+    /// The counter of the IPv6 /48, if the attempt was counted for a network.
     site: Option<AttemptKey>,
     id: AttemptId,
 }
@@ -50,8 +51,8 @@ pub enum AttemptScope<'a> {
     /// Account requests that need no sign-in, from a network.
     ///
     /// # Security
-    /// Without it one network could try ten codes for each of any number of addresses, and cause
-    /// any number of hashes and messages.
+    /// Without this limit one network could try ten codes for each of any number of addresses, and
+    /// cause any number of hashes and messages.
     AccountRequests(Option<IpAddr>),
 }
 
@@ -125,7 +126,7 @@ impl AttemptLimiter {
         Self { attempts, policy }
     }
 
-    /// Counts an attempt, as a failure until it proves to be none.
+    /// Counts an attempt. It counts as a failure until it succeeds.
     ///
     /// # Errors
     /// [`AttemptError`]; the attempt was not counted and must not be made.
@@ -177,7 +178,7 @@ impl AttemptLimiter {
         Err(AttemptError::Throttled(throttled))
     }
 
-    /// Starts a new series of attempts: the password proved right.
+    /// Resets the counter, because the password was right.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -185,10 +186,10 @@ impl AttemptLimiter {
         self.attempts.reset(&attempt.key, attempt.id).await
     }
 
-    /// Takes back one attempt that was no failure.
+    /// Takes back one attempt that was not a failure.
     ///
-    /// An error is only logged: a counter that is too high makes later delays longer, which is no
-    /// reason to refuse an attempt that was right.
+    /// An error is only logged: a count that is too high makes later delays longer, which is no
+    /// reason to refuse a correct attempt.
     pub async fn take_back(&self, attempt: &RecordedAttempt) {
         let RecordedAttempt { key, site, id } = attempt;
         let give_back_of_site = async {
@@ -219,7 +220,7 @@ impl AttemptLimiter {
     }
 }
 
-/// Unlocks the account with this name, whether or not anybody has it. Returns whether it had a
+/// Unlocks the account with this name, whether or not it exists. Returns whether there was a
 /// counter.
 pub(crate) async fn unlock(attempts: &Attempts, name: &str) -> Result<bool, StoreError> {
     attempts.forget(&AttemptKey::account(name)).await

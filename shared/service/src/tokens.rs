@@ -30,11 +30,11 @@ pub struct TokenPair {
     pub refresh_token: EncodedRefreshToken,
     /// How long the access token lives.
     pub expires_in: u64,
-    /// How long the refresh token lives unless it is used before.
+    /// How long the refresh token lives if it is not used.
     pub refresh_token_expires_in: u64,
     /// How long the session lives, however often it is refreshed.
     pub session_expires_in: u64,
-    /// When to refresh.
+    /// When the client should refresh.
     pub refresh_after: u64,
     /// Shows at the next sign-in that this device has signed in before.
     pub device_token: Option<EncodedDeviceToken>,
@@ -89,8 +89,8 @@ impl TokenIssuer {
 /// Reads a refresh token. `None` if it is not genuine.
 ///
 /// # Errors
-/// [`LoadError`] if its tag may be of a key that could not be loaded: a fault must not sign a
-/// client out.
+/// [`LoadError`] if its tag may have been made with a key that could not be loaded: a fault must
+/// not sign a client out.
 pub(crate) async fn read_refresh_token(
     key_ring: &KeyRingCache,
     text: &str,

@@ -1,4 +1,4 @@
-//! The list of users: names for everybody who is signed in, details for administrators.
+//! The list of users: names for every signed-in user, details for administrators.
 
 use ratchet_core::{access_token::Claims, config::ListUsers, user::NameKey};
 use ratchet_store::{
@@ -32,7 +32,7 @@ from_faults!(UserListError);
 /// Which part of the list.
 #[derive(Debug)]
 pub struct UserQuery {
-    /// How the names begin; `None` for all.
+    /// Only names with this prefix; `None` for all.
     pub prefix: Option<NameKey>,
     /// After which name the page starts.
     pub after: Option<String>,

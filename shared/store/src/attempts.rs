@@ -17,11 +17,11 @@ use crate::{
     write::{Updated, Write, pk},
 };
 
-/// The last attempts that were counted, the last one first.
+/// The attempts counted most recently, newest first.
 const TAKEN: [Path; REMEMBERED] =
     ["last_attempt", "last_attempt_2", "last_attempt_3", "last_attempt_4"];
 
-/// The last attempts that were settled, the last one first.
+/// The attempts settled most recently, newest first.
 const SETTLED: [Path; REMEMBERED] = ["settled_1", "settled_2", "settled_3", "settled_4"];
 
 /// The counters.
@@ -39,10 +39,10 @@ impl Attempts {
     }
 
     /// Counts an attempt, if and only if `throttle` allows it: [`Counter::take`] in one conditional
-    /// write. If the condition does not hold, the item says why.
+    /// write. If the condition does not hold, the returned item says why.
     ///
     /// # Errors
-    /// [`StoreError`]; the attempt must not be made then.
+    /// [`StoreError`]; the attempt must not be made.
     pub async fn take(
         &self,
         key: &AttemptKey,
@@ -63,13 +63,14 @@ impl Attempts {
         };
         // An earlier try of the SDK may have been applied although its answer was lost.
         match Counter::take(Some(&to_counter(&item)?), attempt, throttle, now) {
-            // The condition and the decision can differ only by a defect. Nothing may get through.
+            // Condition and decision can differ only by a defect. Fail rather than allow the
+            // attempt.
             (ThrottleDecision::Allow, Some(_)) => Err(StoreError::MalformedItem("failures")),
             (decision, _) => Ok(decision),
         }
     }
 
-    /// Begins a new succession: the password was proved. `attempt` is settled once, however often
+    /// Resets the count, because the password was right. `attempt` is settled once, however often
     /// this write arrives.
     ///
     /// # Errors
@@ -79,7 +80,7 @@ impl Attempts {
         self.settle(key, attempt, changes, is_present()).await
     }
 
-    /// Takes one attempt back: it was no failure. `attempt` is settled once, however often this
+    /// Takes back one attempt that was not a failure. `attempt` is settled once, however often this
     /// write arrives, and the counter never falls below zero.
     ///
     /// # Errors
@@ -111,8 +112,7 @@ impl Attempts {
         output.item.as_ref().map(to_failures).transpose()
     }
 
-    /// A counter that is not there, that is at zero, or where the attempt is settled already is as it
-    /// should be.
+    /// A missing counter, one at zero, and one where the attempt is settled already need no write.
     async fn settle(
         &self,
         key: &AttemptKey,
@@ -129,8 +129,8 @@ impl Attempts {
     }
 }
 
-/// The time of the last attempt can be read: without it a counter would know no delay. Every step of
-/// the throttle compares `failures`, so that is a number too.
+/// The time of the last attempt is readable; without it there would be no delay. Every step of the
+/// throttle compares `failures`, so that is a number too.
 fn is_readable() -> Condition {
     is_number("last_at")
 }
@@ -148,13 +148,13 @@ fn is_allowed(throttle: &Throttle, now: UnixMillis) -> Condition {
     any(steps.collect::<Vec<_>>())
 }
 
-/// The attempt is none of those that the counter remembers.
+/// The attempt is not one that the counter remembers.
 fn is_not_among(slots: [Path; REMEMBERED], attempt: AttemptId) -> Condition {
     all(slots.map(|slot| differs(slot, binary(attempt.as_bytes()))))
 }
 
-/// Remembers the attempt in place of the one that was remembered longest. Slots that are still empty
-/// get the attempt too, because DynamoDB copies nothing that is not there.
+/// Remembers the attempt in place of the oldest one. Slots that are still empty get the attempt
+/// too, because DynamoDB cannot copy a missing attribute.
 fn shift(changes: Changes, slots: [Path; REMEMBERED], attempt: AttemptId) -> Changes {
     let [first, second, third, fourth] = slots;
     let attempt = binary(attempt.as_bytes());

@@ -1,8 +1,8 @@
 //! The AWS clients of a function.
 //!
 //! Region, credentials and endpoints come from `aws-config`: from the environment in Lambda, from a
-//! developer's own profile elsewhere. Timeouts and retries are ours: a whole answer has 3 s, and the
-//! SDK's defaults would take minutes.
+//! developer's own profile elsewhere. Timeouts and retries are set here: a response must take
+//! less than 3 s, and the SDK's defaults allow minutes.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub struct AwsSettings {
     observer: Option<Observer>,
 }
 
-/// The environment does not say where and as whom to call AWS.
+/// The environment lacks settings that are needed to call AWS.
 #[derive(Debug, thiserror::Error)]
 pub enum AwsSettingsError {
     /// No region is configured.
@@ -55,7 +55,7 @@ impl AwsSettings {
         if sdk.region().is_none() {
             return Err(AwsSettingsError::NoRegion);
         }
-        // The clients would only find out at the first call, as a fault that looks temporary.
+        // Otherwise it would only fail at the first call, and look like a temporary fault.
         if let Some(provider) = sdk.credentials_provider() {
             let found = provider.provide_credentials().await;
             found.map_err(|error| AwsSettingsError::NoCredentials(error.into()))?;
@@ -75,7 +75,7 @@ impl AwsSettings {
         Self { observer: Some(observer), ..self }
     }
 
-    /// The SDK's own form of the settings, for clients that are not made here.
+    /// The SDK's own form of the settings, for clients that are not built here.
     #[must_use]
     pub const fn sdk(&self) -> &SdkConfig {
         &self.sdk
@@ -136,8 +136,8 @@ impl AwsSettings {
     }
 }
 
-/// Retries a plain write that a transaction on the same item rejected for a moment. The SDK does not
-/// do so by itself.
+/// Retries a plain write that conflicted with a transaction on the same item. The SDK does not do
+/// so by itself.
 #[derive(Debug)]
 struct TransactionConflicts;
 
@@ -145,7 +145,8 @@ impl ClassifyRetry for TransactionConflicts {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let conflict = context.output_or_error().and_then(Result::err).is_some_and(|error| {
             error.as_operation_error().is_some_and(|error| {
-                // The code is only known by the concrete error type: these are our plain writes.
+                // The code is only available from the concrete error type: one per plain write
+                // here.
                 let codes = [
                     error.downcast_ref::<UpdateItemError>().and_then(ProvideErrorMetadata::code),
                     error.downcast_ref::<PutItemError>().and_then(ProvideErrorMetadata::code),

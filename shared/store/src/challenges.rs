@@ -17,7 +17,7 @@ mod part;
 
 pub(crate) use part::{Found, delete, find, meet, use_up};
 
-/// How often a challenge is read again when others change it meanwhile.
+/// How often a challenge is read again because it has changed meanwhile.
 pub(crate) const TRIES: usize = 3;
 
 /// Challenges.
@@ -27,10 +27,10 @@ pub struct Challenges {
     table: String,
 }
 
-/// What became of a message that was to be sent.
+/// Whether a message may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opened {
-    /// The message may be sent, with this one of the candidates.
+    /// The message may be sent, with the candidate at this index.
     With(usize),
     /// The letter is used up: there is nothing to send.
     UsedUp,
@@ -43,7 +43,7 @@ impl Challenges {
         Self { client, table: table.into() }
     }
 
-    /// What a code is worth for each of several users, as things are.
+    /// Judges a code for each of several users, without a write.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -63,8 +63,8 @@ impl Challenges {
         Ok(judged.into())
     }
 
-    /// Adds the message of `letter` to the user's challenge: [`Challenge::open`]. The message must
-    /// not be sent before.
+    /// Adds the message of `letter` to the user's challenge ([`Challenge::open`]). Send the message
+    /// only after that.
     ///
     /// # Errors
     /// [`StoreError`].

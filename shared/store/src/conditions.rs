@@ -1,4 +1,4 @@
-//! Conditions that several writes of the users table have, each in one place.
+//! Conditions shared by several writes of the users table.
 
 use ratchet_core::{ids::UserId, password::PhcHash, time::UnixMillis};
 
@@ -7,7 +7,7 @@ use crate::{
     item::{number, string},
 };
 
-/// When an item is over: the attribute that TTL goes by.
+/// When an item expires: the TTL attribute.
 pub(crate) const EXPIRES_AT: &str = "expires_at";
 
 /// The round of registrations that an address, or a user, belongs to.
@@ -28,12 +28,12 @@ pub(crate) fn is_free(now: UnixMillis) -> Condition {
     any([is_new(), at_most(EXPIRES_AT, number(now.seconds().get()))])
 }
 
-/// Nobody has the address: registrations that wait for it take nothing.
+/// No user owns the address. Registrations that wait for it do not own it.
 pub(crate) fn is_not_taken(now: UnixMillis) -> Condition {
     any([is_free(now), belongs_to_a_round()])
 }
 
-/// The item is of an address that registrations wait for.
+/// The item belongs to an address that registrations wait for.
 pub(crate) const fn belongs_to_a_round() -> Condition {
     exists(ROUND)
 }
@@ -43,8 +43,8 @@ pub(crate) fn is_of_round(round: UserId) -> Condition {
     equals(ROUND, string(round.to_string()))
 }
 
-/// There is no item under the key, or one that expires some day. What is written under a decoy's key
-/// always does; the condition makes a decoy's write the same work as that of the item it stands for.
+/// There is no item under the key, or one that expires. Decoys always expire, so this always holds
+/// for them; the condition only makes writing a decoy as much work as writing the real item.
 pub(crate) fn is_free_or_temporary() -> Condition {
     any([is_new(), exists(EXPIRES_AT)])
 }
@@ -54,7 +54,7 @@ pub(crate) fn belongs_to(user_id: UserId) -> Condition {
     equals("user_id", string(user_id.to_string()))
 }
 
-/// The user's password is still the one that was proved.
+/// The user's password has not changed since it was checked.
 pub(crate) fn has_password(hash: &PhcHash) -> Condition {
     equals("password_hash", string(hash.expose()))
 }

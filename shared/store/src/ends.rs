@@ -1,5 +1,4 @@
-//! The recent ends of sessions as functions hold them: read once in a while, however many requests
-//! need them.
+//! Caches of the sessions that ended recently.
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,7 +32,7 @@ impl EndsCache {
             cool_down: Duration::ZERO,
             first_cool_down: Duration::ZERO,
             look_again_after: KEPT,
-            // Clients have what was read before already.
+            // Clients already have what was read before.
             stale_for: Some(Duration::ZERO),
             patience: None,
         };
@@ -54,7 +53,7 @@ impl EndsCache {
     }
 }
 
-/// Which sessions ended, added up, for a function that verifies access tokens and may read the
+/// Accumulates which sessions have ended, for a function that verifies access tokens and reads the
 /// index of ended sessions itself.
 #[derive(Debug)]
 pub struct EndedSessions {
@@ -65,7 +64,7 @@ pub struct EndedSessions {
 }
 
 impl EndedSessions {
-    /// Nothing is known yet. `reach` is how long access tokens of `issuer` live.
+    /// An empty cache. `reach` is how long access tokens of `issuer` live.
     #[must_use]
     pub fn new(sessions: Sessions, issuer: impl Into<String>, reach: Duration) -> Self {
         let second = Duration::from_secs(1);
@@ -73,7 +72,7 @@ impl EndedSessions {
             cool_down: second,
             first_cool_down: Duration::ZERO,
             look_again_after: KEPT,
-            // After that, every token that was known about has expired.
+            // After that, all tokens of the known ended sessions have expired.
             stale_for: Some(reach),
             patience: Some(second),
         };
@@ -89,7 +88,8 @@ impl EndedSessions {
     /// Whether the session of an access token that was issued at `issued_at` has ended.
     ///
     /// # Errors
-    /// [`StoreError`] if that cannot be read, and the last time that it could is a token's life ago.
+    /// [`StoreError`] if the index cannot be read, and the last successful read was more than a
+    /// token's life ago.
     pub async fn standing(
         &self,
         session: SessionId,

@@ -5,13 +5,13 @@ use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
 };
 
-/// An operation that neither happened as asked nor found its condition unmet.
+/// Why an operation failed. A condition that does not hold is a result, not an error.
 ///
-/// `Display` leaves the source out; the border logs the chain once.
+/// `Display` leaves out the source. The caller at the border logs the whole chain once.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The service could not be reached, took too long, turned the call away or answered what
-    /// can not be read. The write may have happened; asking again is safe.
+    /// The service could not be reached, took too long, rejected the call for now or sent an
+    /// unreadable response. The write may have happened; repeating it is safe.
     #[error("{operation} is not available")]
     Unavailable {
         /// The operation's name in the service's API.
@@ -20,7 +20,7 @@ pub enum StoreError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The service understood the call and found it wrong: a defect here or in the deployment.
+    /// The service rejected the call as invalid: a defect here or in the deployment.
     #[error("{operation} was rejected")]
     Rejected {
         /// The operation's name in the service's API.
@@ -29,11 +29,11 @@ pub enum StoreError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// An item is not as this version writes or reads it.
+    /// An item does not have the form that this release reads.
     #[error("a stored item is malformed: {0}")]
     MalformedItem(&'static str),
-    /// An item was written by a later release: this one was put back after it. The item is left
-    /// as it is; the later release reads it.
+    /// An item was written by a later release, before a rollback to this one. It is left unchanged
+    /// for the later release.
     #[error(
         "a stored item has version {found}, and this release reads up to {}",
         crate::item::VERSION
@@ -44,7 +44,7 @@ pub enum StoreError {
     },
 }
 
-/// Error codes by which DynamoDB and Secrets Manager say that the call itself is wrong.
+/// Error codes of DynamoDB and Secrets Manager for invalid calls.
 const REJECTIONS: [&str; 5] = [
     "ValidationException",
     "SerializationException",
@@ -64,8 +64,8 @@ impl StoreError {
         {
             Self::Rejected { operation, source: error.into() }
         } else {
-            // Whatever else it is (throttling, a conflict, 5xx, a time-out, expired or missing
-            // permissions, a code nobody has heard of), the client's token may be perfectly good.
+            // After any other error (throttling, a conflict, 5xx, a time-out, expired or missing
+            // permissions, an unknown code) the client's token may be perfectly valid.
             Self::Unavailable { operation, source: error.into() }
         }
     }

@@ -49,7 +49,7 @@ pub(crate) const fn below(path: Path, value: AttributeValue) -> Condition {
     Condition::Compares(path, "<", value)
 }
 
-/// The attribute is this or less.
+/// The attribute is at most this.
 pub(crate) const fn at_most(path: Path, value: AttributeValue) -> Condition {
     Condition::Compares(path, "<=", value)
 }
@@ -117,7 +117,7 @@ enum Operand {
     Attribute(Path),
     /// The attribute, or a value if it is not there.
     AttributeOr(Path, AttributeValue),
-    /// The attribute, or a value in its place, and a number more.
+    /// The sum of the attribute (or a value, if it is not there) and a number.
     Sum(Path, AttributeValue, AttributeValue),
 }
 
@@ -167,7 +167,7 @@ impl Changes {
         self
     }
 
-    /// Whether there are none.
+    /// Whether there are no changes.
     pub(crate) const fn is_empty(&self) -> bool {
         self.sets.is_empty() && self.removes.is_empty() && self.adds.is_empty()
     }

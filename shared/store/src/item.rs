@@ -25,9 +25,9 @@ pub(crate) fn binary_set<'m>(members: impl Iterator<Item = &'m [u8]>) -> Attribu
     AttributeValue::Bs(members.map(Blob::new).collect())
 }
 
-/// How this release writes sessions and users, in their attribute `version`. Items without it are
-/// older than the attribute, and like version 1. A release reads every version up to its own; what
-/// it adds to a version, the release before must be able to ignore.
+/// The version in which this release writes sessions and users, stored in their attribute
+/// `version`. Items without the attribute are version 1. A release reads every version up to its
+/// own. Additions to a version must be such that the previous release can ignore them.
 pub(crate) const VERSION: u32 = 1;
 
 /// The name of that attribute.

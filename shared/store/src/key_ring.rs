@@ -1,4 +1,4 @@
-//! The key ring as functions hold it: loaded at start and reloaded from time to time.
+//! The functions' cache of the key ring: loaded at start and reloaded from time to time.
 
 pub mod versions;
 
@@ -15,11 +15,11 @@ use ratchet_refreshed::{Loaded, NotLoaded, Refreshed, Timing};
 
 use crate::StoreError;
 
-/// The stage of the version that counts.
+/// The stage of the current version.
 const CURRENT: &str = "AWSCURRENT";
 
-/// However many tokens with unknown key ids arrive, and however often loading fails, a ring in use
-/// costs at most one load in this time.
+/// A ring in use is loaded at most once in this time, however many tokens with unknown key ids
+/// arrive and however often loading fails.
 pub const COOL_DOWN: Duration = Duration::from_secs(30);
 
 /// How long a reload may take. After that the request goes on with the ring in use.
@@ -88,7 +88,7 @@ impl KeyRingCache {
     }
 
     /// The ring: the cached one while it is fresh, or while no newer one can be loaded. One request
-    /// loads; others go on with a ring that is slightly stale and wait for the load otherwise.
+    /// loads it. Others use the cached ring if it is only slightly stale, and wait otherwise.
     ///
     /// # Errors
     /// [`LoadError`] if there is none at all.
@@ -102,12 +102,12 @@ impl KeyRingCache {
         self.ring.age(now)
     }
 
-    /// What `read` makes of the ring; or of a newer one, if it needs a key that the ring lacks and a
-    /// newer ring can be loaded, which is tried once in the cool-down.
+    /// The result of `read` for the ring. If `read` needs a key that the ring lacks, tries to load
+    /// a newer ring, at most once per cool-down, and calls `read` again.
     ///
     /// # Errors
-    /// [`LoadError`] if there is no ring, or if the one in use is stale because no newer one can be
-    /// loaded: what was to be read may be valid.
+    /// [`LoadError`] if there is no ring, or if the ring is stale and no newer one can be loaded:
+    /// the token may be valid under a newer ring.
     pub async fn read<T, E>(
         &self,
         now: UnixMillis,
@@ -131,7 +131,7 @@ impl KeyRingCache {
     ) -> Result<Option<Arc<KeyRing>>, LoadError> {
         match self.ring.newer_than(ring, now, |_| self.load(now)).await {
             Ok(newer) => Ok(newer),
-            // Keys are in the ring long before they sign, so a fresh ring has every key that does.
+            // Keys enter the ring long before they sign, so a fresh ring has every key in use.
             Err(_) if !self.ring.is_stale(now) => Ok(None),
             Err(_) => Err(LoadError::TriedAMomentAgo),
         }

@@ -1,9 +1,9 @@
 //! Ratchet's items in DynamoDB and its key ring in Secrets Manager.
 //!
-//! One method per atomic operation; what an operation means is decided in `ratchet-core`. A failed
-//! condition is a result, not an error; every error says whether another try may help. A write is a
-//! list of named conditions and changes (`write.rs`, `expression.rs`); `tests/README.md` lists the
-//! test of each.
+//! One method per atomic operation; `ratchet-core` decides what an operation means. A failed
+//! condition is a result, not an error, and every error says whether another try may help. A write
+//! is a list of named conditions and changes (`write.rs`, `expression.rs`); `tests/README.md` lists
+//! a test for each condition.
 
 pub mod attempts;
 pub mod aws;

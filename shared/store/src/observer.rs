@@ -1,4 +1,4 @@
-//! Reports how long calls to AWS take, without knowing what for.
+//! Reports how long calls to AWS take.
 
 use aws_sdk_dynamodb::{
     config::{
@@ -21,15 +21,15 @@ pub struct Call {
     pub ended: UnixMillis,
 }
 
-/// Observes the stores of a process. Each function is called on the task that it concerns.
+/// Observes the stores of a process. Each callback runs on the task that made the call.
 #[derive(Debug, Clone, Copy)]
 pub struct Observer {
     /// The clock that times calls.
     pub clock: fn() -> UnixMillis,
     /// Called after every call to AWS.
     pub called: fn(&Call),
-    /// Called whenever the key ring could not be loaded, for whatever reason, also when no request
-    /// is waiting for it any more.
+    /// Called whenever the key ring could not be loaded, even if no request is waiting for it any
+    /// more.
     pub key_ring_not_loaded: fn(),
 }
 

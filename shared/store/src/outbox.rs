@@ -1,7 +1,7 @@
 //! The outbox: letters that wait to be sent, in the users table.
 //!
-//! A letter that is in the outbox has not been sent. The table's stream invokes the mailer with each
-//! new one. TTL removes letters that could never be sent.
+//! A letter in the outbox has not been sent. The table's stream invokes the mailer for each new
+//! one. TTL removes letters that could not be sent.
 
 use std::collections::HashMap;
 
@@ -57,7 +57,7 @@ impl Outbox {
         output.item.as_ref().map(|item| from_item(id, item)).transpose()
     }
 
-    /// Removes a letter that has been sent, or has nobody to go to.
+    /// Removes a letter that has been sent, or that has no recipient.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -66,7 +66,7 @@ impl Outbox {
     }
 }
 
-/// The letter as a part of the transaction that makes it true.
+/// The letter, as part of the transaction of the change that it announces.
 pub(crate) fn enclose(table: &str, letter: &Letter) -> Write {
     Write::put(table, to_item(letter))
 }

@@ -23,7 +23,7 @@ mod rotation;
 
 pub use rotation::SessionUpdate;
 
-/// What a fuzzer reaches of this module: the session item.
+/// Exposes the session item to the fuzz targets.
 #[cfg(fuzzing)]
 pub mod fuzzing {
     pub use super::item::{from_session, to_session};
@@ -40,10 +40,10 @@ pub struct Sessions {
 /// The sessions of a user.
 #[derive(Debug, Default)]
 pub struct SessionList {
-    /// The oldest first.
+    /// Oldest first.
     pub sessions: Vec<Session>,
-    /// Those that this release cannot read, and why. One of them must not stand in the way of the
-    /// others, nor of a sign-in.
+    /// Sessions that this release cannot read, and why. They must not block the others or a
+    /// sign-in.
     pub unreadable: Vec<(SessionId, StoreError)>,
 }
 
@@ -65,8 +65,8 @@ impl SessionList {
 /// The index of ended sessions, by when they ended: those that have the attribute `published`.
 const ENDS_INDEX: &str = "ends";
 
-/// Its partition key, the same for all of them. An index takes a thousand new items a second in
-/// one partition, and more make the write of the session wait.
+/// Its partition key, the same for all items. One partition of an index takes a thousand new items
+/// a second; beyond that, writes to the table are throttled.
 const PUBLISHED: &str = "ended";
 
 /// There is no such session yet.
@@ -91,27 +91,26 @@ impl Sessions {
         Self { client, table: table.into(), published_for: None }
     }
 
-    /// The same table, where sessions that end from now on are found in [`Self::ends`] for at least
-    /// this time. That is part of the write that ends them, so none is lost, and none is published
-    /// that has not ended.
+    /// The same table, but sessions that end from now on are found in [`Self::ends`] for at least
+    /// this time. The write that ends a session also publishes its end, so the two always agree.
     #[must_use]
     pub fn publishing_ends(self, published_for: Option<Duration>) -> Self {
         Self { published_for, ..self }
     }
 
-    /// Writes a new session. A try that arrives late never restores a session that was refreshed or
-    /// ended meanwhile.
+    /// Writes a new session. A retry that arrives late does not overwrite a session that was
+    /// refreshed or ended meanwhile.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn create(&self, session: &Session) -> Result<(), StoreError> {
         let put = Write::put(&self.table, item::from_session(session)).when(is_new());
-        // An id has 74 random bits: what is there is what an earlier try of ours wrote.
+        // An id has 74 random bits, so an existing item is from an earlier try of this write.
         put.send(&self.client).await.map(drop)
     }
 
     /// Ends a session, whatever generation it has reached. Returns whether this call ended it;
-    /// `false` if it was over already or never was.
+    /// `false` if it had ended before or never existed.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -158,7 +157,7 @@ impl Sessions {
         output.item.as_ref().map(item::to_session).transpose()
     }
 
-    /// All sessions of a user that the table still has, ended ones included, the oldest first.
+    /// All sessions of a user that are still in the table, including ended ones, oldest first.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -190,8 +189,8 @@ impl Sessions {
         }
     }
 
-    /// The published sessions that ended at `since` or later, the last one first: all of them, or
-    /// one more than a list has room for.
+    /// The published sessions that ended at `since` or later, the latest first. If there are too
+    /// many for a list, returns one more than it has room for.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -208,7 +207,7 @@ impl Sessions {
             // Far less than one response can hold.
             .limit(i32::try_from(MAX_ENDED + 1).unwrap_or(i32::MAX));
         let output = query.send().await.map_err(|error| StoreError::new("Query", error))?;
-        // An item without a session's key has no tokens, and must not hide the others.
+        // An item without a valid key belongs to no token, and must not hide the others.
         let read = |item| {
             let item = Reader(item);
             let id = SessionId::from_bytes(item.bytes("session_id").ok()?);
@@ -217,7 +216,7 @@ impl Sessions {
         Ok(output.items.unwrap_or_default().iter().filter_map(read).collect())
     }
 
-    /// Deletes a session. Its tokens are refused as those of no session.
+    /// Deletes a session. Its tokens are then refused as unknown.
     ///
     /// # Errors
     /// [`StoreError`].

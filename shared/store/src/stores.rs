@@ -1,4 +1,4 @@
-//! The stores of a deployment, opened when they are asked for.
+//! The stores of a deployment, opened on demand.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,7 +6,7 @@ use ratchet_core::config::Config;
 
 use crate::{Attempts, Challenges, KeyRingCache, Outbox, Sessions, Users, aws::AwsSettings};
 
-/// Opens the stores that a function uses, and no others. They share one client for each service.
+/// Opens only the stores that a function uses. They share one client for each service.
 #[derive(Debug)]
 pub struct Stores<'a> {
     config: &'a Config,

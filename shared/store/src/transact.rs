@@ -1,4 +1,4 @@
-//! Several items that change together or not at all.
+//! Transactions: several items that change together or not at all.
 
 use std::time::Duration;
 
@@ -15,15 +15,15 @@ const TRIES: u32 = 4;
 
 /// Writes all of `writes`, or none. Returns `false` if a condition does not hold.
 ///
-/// The SDK gives every call an idempotency token (`ClientRequestToken`) and keeps it when it tries
-/// again, so a transaction that was applied although its answer was lost is not mistaken for one
-/// whose condition failed.
+/// The SDK gives every call an idempotency token (`ClientRequestToken`) and keeps it for retries.
+/// So a transaction that was applied, but whose answer was lost, does not appear to have failed its
+/// condition.
 pub(crate) async fn transact(client: &Client, writes: Vec<Write>) -> Result<bool, StoreError> {
     Ok(transact_each(client, writes).await?.is_none())
 }
 
-/// As [`transact`]. If the answers to all tries were lost, `was_written` finds out from the items
-/// whether the transaction was applied.
+/// Like [`transact`], but if the answers to all tries were lost, `was_written` finds out from the
+/// items whether the transaction was applied.
 pub(crate) async fn transact_and_check(
     client: &Client,
     writes: Vec<Write>,
@@ -38,7 +38,8 @@ pub(crate) async fn transact_and_check(
     }
 }
 
-/// As [`transact`]. `None` if all were written; otherwise whether each write's condition failed.
+/// Like [`transact`], but returns `None` if all were written, and otherwise which writes'
+/// conditions failed.
 pub(crate) async fn transact_each(
     client: &Client,
     writes: Vec<Write>,
@@ -63,7 +64,7 @@ pub(crate) async fn transact_each(
     }
 }
 
-/// Which writes a transaction was cancelled for, for this reason.
+/// Which writes caused the transaction to be cancelled for this reason.
 fn failed(error: Option<&TransactWriteItemsError>, code: &str) -> Vec<bool> {
     let failed = |reason: &CancellationReason| reason.code() == Some(code);
     match error {

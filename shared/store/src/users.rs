@@ -72,8 +72,9 @@ pub struct NewUser {
     pub email: String,
     /// The password's hash.
     pub password_hash: PhcHash,
-    /// When the registration is over, and the name free again, unless the address is confirmed
-    /// before. Until then it takes no address and is not listed. `None` takes both at once.
+    /// When the registration expires and the name is free again, unless the address is confirmed
+    /// before. Until it is confirmed, the user does not own the address and is not listed. `None`
+    /// for a user who owns the address at once.
     pub expires_at: Option<UnixSeconds>,
 }
 
@@ -115,11 +116,11 @@ impl Users {
         now: UnixMillis,
     ) -> Result<Option<Credentials>, StoreError> {
         let Some(pointer) = self.get_live(pk, now).await? else {
-            // Two reads in every case: the time that an answer takes must not tell who exists.
+            // Always two reads, so that response times do not reveal which users exist.
             self.get(item::NOBODY.to_owned()).await?;
             return Ok(None);
         };
-        // Nobody has an address that registrations wait for.
+        // An address that registrations wait for has no owner.
         let id = Reader(&pointer).optional_string("user_id")?;
         let key = id.map_or_else(|| item::NOBODY.to_owned(), |id| format!("user#{id}"));
         let Some(user) = self.get(key).await? else { return Ok(None) };
@@ -151,7 +152,7 @@ impl Users {
         self.get(item::user_pk(id)).await?.as_ref().map(item::to_user).transpose()
     }
 
-    /// Who has an address, or waits for it.
+    /// Who owns an address, or waits for it.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -179,8 +180,8 @@ impl Users {
         [user, name, address]
     }
 
-    /// The three writes of a registration that joins a round. The shift of the list needs no read,
-    /// so of registrations at the same time none is lost.
+    /// The three writes of a registration that joins a round. Shifting the list needs no read, so
+    /// no concurrent registration is lost.
     fn joins(&self, new: &NewUser, round: UserId, now: UnixMillis) -> [Write; 3] {
         let [first, second, third, fourth] = item::WAITING;
         let expires_at = new.expires_at.unwrap_or_default();

@@ -31,12 +31,12 @@ enum Operation {
     Delete(Item),
 }
 
-/// What became of an update.
+/// The result of an update.
 #[derive(Debug)]
 pub(crate) enum Updated {
-    /// It was written; this is the item after it.
+    /// The update was made. This is the new item.
     Written(Item),
-    /// A condition does not hold; this is the item as it is, if there is one.
+    /// A condition does not hold. This is the current item, if there is one.
     Unmet(Option<Item>),
 }
 
@@ -46,12 +46,12 @@ pub(crate) fn pk(pk: impl Into<String>) -> Item {
 }
 
 impl Write {
-    /// Puts a whole item, in place of the one that is there.
+    /// Puts a whole item, replacing an existing one.
     pub(crate) fn put(table: impl Into<String>, item: Item) -> Self {
         Self { table: table.into(), operation: Operation::Put(item), conditions: Vec::new() }
     }
 
-    /// Changes an item, which is made if there is none.
+    /// Changes an item, or creates it if there is none.
     pub(crate) fn update(table: impl Into<String>, key: Item, changes: Changes) -> Self {
         let operation = Operation::Update(key, changes);
         Self { table: table.into(), operation, conditions: Vec::new() }
@@ -62,15 +62,15 @@ impl Write {
         Self { table: table.into(), operation: Operation::Delete(key), conditions: Vec::new() }
     }
 
-    /// Writes only if this holds too.
+    /// Adds a condition.
     pub(crate) fn when(mut self, condition: Condition) -> Self {
         self.conditions.push(condition);
         self
     }
 
-    /// As a part of a transaction.
+    /// The write as part of a transaction.
     pub(crate) fn into_part(self) -> Result<TransactWriteItem, StoreError> {
-        // An operation that lacks a required member is a defect in here.
+        // Only a defect in this module could leave out a required member.
         fn incomplete<E>(_: E) -> StoreError {
             StoreError::MalformedItem("transaction")
         }
@@ -112,7 +112,7 @@ impl Write {
         Ok(part.build())
     }
 
-    /// Writes alone. Returns `false` if a condition does not hold.
+    /// Makes the write on its own. Returns `false` if a condition does not hold.
     pub(crate) async fn send(self, client: &Client) -> Result<bool, StoreError> {
         let Rendered { condition, names, values, .. } = self.render();
         match self.operation {
@@ -150,7 +150,8 @@ impl Write {
         }
     }
 
-    /// Writes alone what [`Write::update`] made, and returns the item after it, or as it was found.
+    /// Makes an update on its own. Returns the new item, or the current one if a condition does not
+    /// hold.
     pub(crate) async fn send_update(self, client: &Client) -> Result<Updated, StoreError> {
         let Rendered { condition, update, names, values } = self.render();
         let Operation::Update(key, _) = self.operation else {

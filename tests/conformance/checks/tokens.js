@@ -1,4 +1,4 @@
-// Refresh tokens that nobody issued.
+// Refresh tokens that the server did not issue.
 
 import { cannotTell, notOffered, verdict } from '../lib/result.js';
 import { tally } from '../lib/trial.js';

@@ -1,4 +1,4 @@
-// What checks do to a server, in the same words for every server.
+// The operations of checks on a server, the same for every server.
 
 import { Gate, NoAnswer, connected, send } from './http.js';
 import { sleep } from './process.js';
@@ -54,7 +54,7 @@ export class Trial {
     }
   }
 
-  /** Presents one token so many times at the same moment: the connections are open before. */
+  /** Presents one token `uses` times at the same moment, over connections that are open already. */
   async refreshTogether(session, uses) {
     const { url } = await this.server.request.refresh(session.refresh_token, session);
     const ready = uses <= (this.server.mostInFlight ?? 256) ? await times(uses, () => connected(url)) : [];
@@ -115,7 +115,7 @@ export class Trial {
     return this.server.time !== undefined;
   }
 
-  /** Whether so many seconds can be let pass. */
+  /** Whether this many seconds can be made to pass. */
   canPass(seconds) {
     return this.movesTime || seconds <= this.patience;
   }

@@ -52,7 +52,7 @@ export async function startReference(defects = []) {
 
 export default {
   id: 'reference',
-  // Not a product: it is run when it is asked for.
+  // Not a product: it only runs on request.
   example: true,
   rows: [{ id: 'reference', name: 'Reference server of the kit' }],
   start: () => startReference(),

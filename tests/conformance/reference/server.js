@@ -292,12 +292,13 @@ export class ReferenceServer {
       return this.#rotate(session);
     }
     if (this.#is('losers refused') || this.#is('no reuse detection')) return undefined;
-    // Of a generation that the store has forgotten: nobody's theft.
+    // Of a generation that the store has forgotten: not a theft.
     if (!session.superseded.includes(token)) return undefined;
     const parent = session.superseded[0] === token;
     const crashed = this.#is('crash after write is theft') && session.restarted;
     if (parent && !this.#is('strict') && !crashed) {
-      // Nobody has used the successor: this is its owner, who lost the answer. Not too often, though.
+      // The successor was not used: this is its owner, who lost the answer. Allowed a limited
+      // number of times.
       const recent = session.late.filter((generation) => generation > session.generation - 8);
       const again = recent.includes(session.generation);
       if (again || recent.length < LATE || this.#is('no late limit')) {

@@ -53,7 +53,7 @@ class DynamoDb {
     return answer.json;
   }
 
-  /** Makes a session look so many seconds older. */
+  /** Makes a session look this many seconds older. */
   async age(table, refreshToken, seconds) {
     const bytes = Buffer.from(refreshToken.replace(/^rt1_/, ''), 'base64url');
     const binary = (from, to) => ({ B: bytes.subarray(from, to).toString('base64') });
@@ -152,7 +152,7 @@ async function start(row, { home }) {
   return {
     version: (await send({ url: `${url}/health` })).json.version,
     configuration: row.configuration,
-    // The emulator stops for ever when a hundred requests wait for one function.
+    // The emulator hangs for good when a hundred requests wait for one function.
     mostInFlight: 64,
     timeout: 20_000,
     time: { perSession: true, pass: (seconds, session) => database.age(table, session.refresh_token, seconds) },

@@ -116,7 +116,7 @@ fn example(content: &Value) -> Value {
     for_programs.map_or(Value::Null, |example| example["value"].clone())
 }
 
-/// With variables in place of what is not the same for everybody.
+/// With variables in place of values that differ between deployments.
 fn filled(mut value: Value) -> Value {
     for member in value.as_object_mut().into_iter().flat_map(Map::values_mut) {
         let variable = match member.as_str() {
@@ -140,7 +140,7 @@ fn body(content_type: &str, value: &Value) -> Value {
     json!({"mode": "urlencoded", "urlencoded": fields})
 }
 
-/// What is looked at when the answer is there, and kept of it.
+/// The checks of a response, and the values kept from it.
 fn checks(operation: &Value, must_succeed: bool) -> Vec<String> {
     let statuses: Vec<_> = operation["responses"]
         .as_object()

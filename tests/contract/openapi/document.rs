@@ -1,4 +1,4 @@
-//! The document: what the functions describe, and what is said once for all of them.
+//! The document: the functions' descriptions, and the parts common to all.
 
 use serde_json::Value;
 use utoipa::OpenApi;

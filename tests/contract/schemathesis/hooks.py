@@ -1,4 +1,4 @@
-"""What Schemathesis can not know: whom to sign in as."""
+"""What Schemathesis cannot know: whom to sign in as."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-//! What a change of password or a deletion leaves to do if its own request cannot do it.
+//! The clean-up after a new password or a deletion, if the request itself cannot finish it.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::support::{
     run,
 };
 
-/// What keeps a request from listing the sessions that it ends.
+/// Faults that keep a request from listing the sessions that it ends.
 const FAULTS: [Fault; 3] = [Fault::Delay(Duration::from_secs(5)), Fault::THROTTLED, Fault::DENIED];
 
 /// The sum of a metric in a function's log.
@@ -38,8 +38,8 @@ impl Scene {
         Self { ada, here, there }
     }
 
-    /// Sends a request whose clean-up fails, and waits until the mailer has done it. Nobody presents
-    /// the other session's tokens meanwhile.
+    /// Sends a request whose clean-up fails, and waits until the mailer has done it. Meanwhile, the
+    /// tokens of the other session are not presented.
     async fn is_finished_later(
         &self,
         (world, fault): (&World, Fault),
@@ -104,7 +104,7 @@ fn a_reset_password_is_done_and_unlocks_the_account_whatever_becomes_of_the_sess
             let locked = async |name: &str, password: &str| {
                 world.api().authenticate(name, password).await.status == 429
             };
-            // Sign-in takes either, and each has its counter.
+            // Users sign in with either, and each has its own counter.
             for name in [&ada.name, &ada.email] {
                 for _ in 0..2 {
                     assert!(!locked(name, "canary not this one").await);

@@ -1,4 +1,4 @@
-//! Registrations that nobody confirms.
+//! Registrations that are not confirmed.
 
 use std::collections::HashMap;
 
@@ -34,7 +34,7 @@ impl World {
         [user, name, kept(format!("email#{}", newcomer.email)).await]
     }
 
-    /// Makes a registration look as if its time had been over for a second.
+    /// Makes a registration look as if it had expired a second ago.
     async fn expire(&self, newcomer: &Newcomer) {
         for mut item in self.registered(newcomer).await {
             let at: u64 = item["expires_at"].as_n().unwrap().parse().unwrap();
@@ -66,7 +66,7 @@ fn a_registration_that_is_not_confirmed_in_time_is_as_if_it_had_never_been() {
             assert_eq!(api.post(path, json!({"email": ada.email})).await.status, 202);
         }
 
-        // Two others take what is free: one the name, one the address.
+        // Two others register: one takes the name, one the address.
         let namesake = Newcomer { name: ada.name.to_uppercase(), ..Newcomer::new() };
         let heir = Newcomer { email: ada.email.clone(), ..Newcomer::new() };
         for (newcomer, number) in [(&namesake, 1), (&heir, 2)] {
@@ -138,7 +138,7 @@ fn what_administrators_make_does_not_expire() {
     });
 }
 
-/// Clocks differ: for one function the registration is over, for the other it is not.
+/// Clocks differ: for one function the registration has expired, for the other it has not.
 #[test]
 fn of_a_confirmation_and_a_new_registration_at_the_end_exactly_one_wins() {
     run(async {
@@ -151,7 +151,7 @@ fn of_a_confirmation_and_a_new_registration_at_the_end_exactly_one_wins() {
             let (first, second) = (make(&one, begun), make(&other, end));
             let letter = |email: &str| {
                 let email = EmailAddress::parse(email).unwrap();
-                // Nobody has this address, so nothing is sent.
+                // No user has this address, so nothing is sent.
                 Letter::new(Notice::AddressTaken { email }, begun, &random().unwrap())
             };
             let nobody = format!("nobody-{round}@example.com");

@@ -1,4 +1,4 @@
-//! What messages prove, and how many there are.
+//! The proofs in messages, and the number of messages.
 
 use std::{sync::Arc, time::Duration};
 
@@ -47,7 +47,7 @@ fn one_token_used_twenty_times_at_once_confirms_once() {
             })
         });
         for answer in uses.collect::<Vec<_>>() {
-            assert_eq!(answer.await.unwrap(), 204, "the same request is done, whoever did it");
+            assert_eq!(answer.await.unwrap(), 204, "a repeated request is done too");
         }
         let tokens = world.api().authenticate(&ada.name, &ada.password).await.tokens();
         let me = world.api().get("/users/me", &tokens.access).await.json();
@@ -83,14 +83,14 @@ fn the_same_reset_again_is_done_and_another_one_is_refused() {
             assert_eq!(api.post(path, with(&other)).await.code(), "invalid_proof");
             assert_eq!(api.authenticate(&ada.name, &new).await.status, 200);
             assert_eq!(api.refresh(&tokens.refresh).await.status, 200, "nothing ended again");
-            // The other half of the message is used up.
+            // The other secret of the message is used up.
             let half = if by_code {
                 json!({"token": token(&mail), "password": new})
             } else {
                 json!({"email": ada.email, "code": code(&mail), "password": new})
             };
             assert_eq!(api.post(path, half).await.code(), "invalid_proof");
-            // Once the password is another one, the request is not done any more.
+            // Once the password has changed again, repeating the request fails.
             let body = json!({"current": new, "new": other, "keep_this_session": true});
             let change = api.request("POST", "/users/me/password").bearer_auth(&tokens.access);
             assert_eq!(Answer::of(change.json(&body)).await.status, 204);
@@ -154,8 +154,8 @@ impl World {
     }
 }
 
-/// Wrong codes for a known address and for an unknown one do the same, however many arrive at once:
-/// they write nothing but the counter of their address, so that there is nothing to contend for.
+/// Wrong codes make the same calls for a known address and an unknown one, however many arrive at
+/// once. They write only the counter of their address, so they contend for nothing else.
 #[test]
 fn ten_codes_at_once_look_the_same_for_a_known_and_an_unknown_address() {
     run(async {
@@ -252,7 +252,7 @@ fn an_address_is_not_flooded() {
 }
 
 impl World {
-    /// Letters are sent in their order: once this one has arrived, so have those before it.
+    /// Letters are sent in order: once this one has arrived, so have those before it.
     async fn until_sent(&self) {
         let last = Newcomer::new();
         self.register(&last).await;
@@ -263,7 +263,7 @@ impl World {
 #[test]
 fn an_address_that_nobody_confirmed_gets_six_messages_whatever_routes_ask_for_them() {
     run(async {
-        // Who registers may sign in at once, and change what sends notices.
+        // Users may sign in without confirmation, and make changes that send notices.
         let open = [("RATCHET_REQUIRE_CONFIRMED_EMAIL", "false")];
         let world = World::beside("accounts-unconfirmed", &open).await;
         early_in_the_hour().await;
@@ -282,7 +282,7 @@ fn an_address_that_nobody_confirmed_gets_six_messages_whatever_routes_ask_for_th
             assert_eq!(Answer::of(changed.json(&change)).await.status, 204);
             password = new;
             api.post("/users/password-reset", body.clone()).await;
-            // The next change would make a reset pointless that was not sent yet.
+            // The next change would use up a reset that has not been sent yet.
             World::shared().await.until_sent().await;
         }
         let mails = world.mails(&ada.email).await;
@@ -333,7 +333,7 @@ fn what_strangers_register_does_not_use_up_the_owners_messages() {
         let told = world.mail(&ada.email, 2).await;
         assert!(told.text().contains("belongs to an account already"), "{}", told.text());
         let mut number = 3;
-        // At the end of an hour the owner is told twice.
+        // Around the end of an hour the owner is notified twice.
         while !world.mail(&ada.email, number).await.html.contains("rm1_") {
             number += 1;
         }
@@ -393,7 +393,7 @@ fn one_network_may_ask_so_much_of_accounts_and_right_proofs_do_not_count() {
             concurrency: 1,
             ..StackOptions::default()
         };
-        // Tables of its own: all tests come from one network.
+        // Separate tables, because all tests come from one network.
         let options = options
             .with("RATCHET_NETWORK_FREE_FAILURES", 4)
             .with("RATCHET_FAILURE_DELAY_SECONDS", 3_600);

@@ -74,7 +74,7 @@ fn the_same_password_change_again_is_done_although_it_ended_its_own_session() {
         for _ in 0..2 {
             assert_eq!(post(world, path, &here.access, body.clone()).await.status, 204);
         }
-        // It is no way to guess the password.
+        // It does not help to guess the password.
         let mut other = body.clone();
         let mut refusals = Vec::new();
         for number in 0..6 {
@@ -84,7 +84,7 @@ fn the_same_password_change_again_is_done_although_it_ended_its_own_session() {
         assert_eq!(refusals[..5], ["session_ended"; 5]);
         assert_eq!(refusals[5], "too_many_attempts");
         assert_eq!(world.api().authenticate(&person.name, &new).await.status, 200);
-        // A session that ended otherwise is not asked for its password.
+        // For a session that ended in another way, the password is not checked.
         let (person, here) = world.signed_in().await;
         assert_eq!(world.api().logout(&here.refresh).await.status, 204);
         let body = json!({"current": "x", "new": person.password});
@@ -104,7 +104,7 @@ fn whoever_has_an_access_token_guesses_no_more_than_a_stranger_and_locks_nobody_
             let refusal = post(&world, "/users/me/password", &tokens.access, guess.clone()).await;
             assert_eq!(refusal.problem(), (403, "wrong_password".to_owned()));
         }
-        // One counter for all that ask for the password; the right one is not tried either.
+        // One counter for all routes that require the password; the right one is refused too.
         let delete = world.api().request("DELETE", "/users/me").bearer_auth(&tokens.access);
         let delete = delete.json(&json!({"password": person.password}));
         let refusal = Answer::of(delete).await;

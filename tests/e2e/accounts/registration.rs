@@ -44,7 +44,7 @@ fn a_user_registers_confirms_signs_in_and_resets_the_password() {
         assert_eq!(api.post("/users/password-reset", body).await.status, 202);
         let reset = world.mail(&ada.email, 2).await;
         let new = format!("{CANARY} other words entirely");
-        // What a refused password costs is not the message.
+        // A refused password does not use up the message.
         for refused in [CANARY.to_owned(), format!("{}!", ada.name)] {
             let body = json!({"token": token(&reset), "password": refused});
             let refused = api.post("/users/password-reset/confirm", body).await;
@@ -135,7 +135,7 @@ fn taken_or_free_the_answer_and_the_calls_are_the_same() {
         }
         assert_eq!(seen[0].1, [2, 0, 1, 0, 0, 1], "a count, two reads and a transaction");
         assert_eq!(seen[1].1, [0, 1, 1, 0, 0, 0], "a count and one letter");
-        // The owner is told, and nobody else.
+        // Only the owner is notified.
         assert!(shared.mail(&ada.email, 2).await.subject.starts_with("You have an account"));
         assert!(shared.mails(&stranger.email).await.is_empty());
     });
@@ -196,12 +196,12 @@ fn a_fault_is_a_503_and_nothing_has_happened_or_all_of_it() {
             assert_eq!(answer.problem(), (503, "unavailable".to_owned()), "{fault:?}");
             registered.push(ada);
         }
-        // Written, but nobody heard of it: the SDK's second try is the same transaction.
+        // Written, but the answer was lost: the SDK's second try is the same transaction.
         let ada = Newcomer::new();
         proxy.break_next("TransactWriteItems", 1, Fault::ApplyAndDrop);
         assert_eq!(world.register(&ada).await.status, 202);
         assert!(shared.mail(&ada.email, 1).await.subject.starts_with("Confirm"));
-        // Letters are sent in their order. What was refused has left none.
+        // Letters are sent in order. Refused requests have written none.
         for ada in registered {
             assert_eq!(shared.mails(&ada.email).await.len(), 1);
         }

@@ -20,7 +20,7 @@ use crate::support::{
 
 const CONFIRM: &str = "/users/confirm-email";
 
-/// Registers somebody with the address of somebody else.
+/// Registers a person with another one's address.
 async fn register_with(world: &World, email: &str) -> Newcomer {
     let newcomer = Newcomer { email: email.to_owned(), ..Newcomer::new() };
     assert_eq!(world.register(&newcomer).await.status, 202);
@@ -37,7 +37,7 @@ impl World {
         available(|| api.post(CONFIRM, body.clone())).await
     }
 
-    /// Fails unless the proof is worth nothing.
+    /// Fails unless the proof is invalid.
     async fn proves_nothing(&self, body: &Value) {
         assert_eq!(self.confirm(body).await.code(), "invalid_proof", "{body}");
     }
@@ -212,7 +212,7 @@ fn more_registrations_allow_no_more_guesses() {
             world.proves_nothing(&guess).await;
         }
         world.proves_nothing(&json!({"email": owner.email, "code": codes[0]})).await;
-        // One comparison is left for a code that says whose it is.
+        // One comparison is left, for a code with a name.
         assert_eq!(world.confirm(&by_code(&owner, &codes[0])).await.status, 204);
     });
 }

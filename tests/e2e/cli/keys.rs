@@ -75,8 +75,8 @@ fn keys_are_listed_without_secrets_rotated_at_once_and_revoked() {
 
         keys(&["revoke", old]).await.done();
         assert!(list().await.iter().all(|key| key["kid"] != old));
-        // Each instance knows after a reload of its own: no later than that the key verifies
-        // nothing and signs nothing.
+        // Each instance learns of it at its next reload. From then on the key neither verifies nor
+        // signs.
         let refused = async {
             while world.api().get("/users", &before.access).await.status != 401 {}
             let mut tokens = before;
@@ -208,8 +208,8 @@ fn a_rotation_without_haste_is_asked_of_secrets_manager() {
         assert_eq!(rotate(&secret, &proxy.endpoint()).await.code, 1);
         assert_eq!(versions().await, 1);
         proxy.heal();
-        // The emulator has no rotation function to invoke: it makes the version and no more. What
-        // the function does when it is invoked is `rotation`'s business.
+        // The emulator has no rotation function to invoke, so it only creates the version. The
+        // tests in `rotation` invoke the function.
         rotate(&secret, &proxy.endpoint()).await.done();
         assert_eq!((proxy.calls("RotateSecret"), versions().await), (2, 2));
         assert_ne!(rotate(&unique("nothing"), services.secrets().endpoint()).await.code, 0);

@@ -77,7 +77,7 @@ fn disabling_and_deleting_end_every_session_for_good() {
         assert!(told.subject.contains("deleted"), "{}", told.subject);
         assert_eq!(world.api().refresh(&tokens.refresh).await.status, 401);
         assert_eq!(world.try_sign_in(&person).await.code(), "invalid_credentials");
-        // The name is free, and whoever gets it is somebody else.
+        // The name is free, and a new user with it is somebody else.
         world.add(&person.name, &person.password, &[]).await.done();
         let heir = world.sign_in(&person).await;
         assert_ne!(ids(&heir.refresh).user_id, person.id);
@@ -99,7 +99,7 @@ fn a_deletion_is_whole_or_nothing() {
         let tokens = world.api().refresh(&tokens.refresh).await.tokens();
         world.sign_in(&person).await;
 
-        // Although its sessions can not be revoked the user is deleted and told so, and they end.
+        // The user is deleted and notified although the sessions cannot be revoked, and they end.
         world.api().post("/users/password-reset", json!({"email": email})).await;
         world.mail(&email, 1).await;
         let challenge = format!("challenge#{}#{}", Purpose::ResetPassword.as_str(), person.id);

@@ -30,7 +30,7 @@ fn key() -> AttemptKey {
     AttemptKey::session(SessionId::generate(now(), &random().unwrap()))
 }
 
-/// A counter of its own, and what is in it.
+/// A counter for one test, and its contents.
 struct Counter {
     world: &'static World,
     attempts: Attempts,
@@ -147,7 +147,7 @@ fn a_reset_that_arrives_again_leaves_what_was_counted_since_and_makes_no_counter
     });
 }
 
-/// The first two tries of each write are applied although nobody hears of it.
+/// The first two tries of each write are applied, but their answers are lost.
 #[test]
 fn writes_that_the_sdk_sends_again_count_once() {
     run(async {

@@ -1,5 +1,5 @@
-//! The store on the real database beside the pure decisions of the core, step by step: random
-//! sequences, in which writes also come again.
+//! Compares the store on the real database with the pure decisions of the core, step by step, in
+//! random sequences with repeated writes.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ fn a_counter_in_the_table_counts_as_the_decision_says() {
             if numbers.below(2) == 0 {
                 known.push(AttemptId::new(random().unwrap()));
             }
-            // One of the last few: what is older is forgotten by both.
+            // One of the last few: older ones are forgotten by both.
             let lately = known.len().saturating_sub(8);
             let attempt = numbers.one_of(&known[lately..]);
             at = at.plus(Duration::from_millis(u64::try_from(numbers.below(60)).unwrap()));
@@ -98,7 +98,7 @@ fn a_challenge_in_the_table_is_met_as_the_decision_says() {
         let (mut numbers, mut at, mut password) = (Numbers(seed), now(), 0);
         let mut challenge: Option<Challenge> = None;
         let mut letters: Vec<(LetterId, Hashes)> = Vec::new();
-        // Nobody has the address, so the letters send nothing.
+        // No user has the address, so the letters send nothing.
         let nobody = EmailAddress::parse(&Newcomer::new().email).unwrap();
         let silent = |at: UnixMillis| {
             let notice = Notice::ResetAsked { email: nobody.clone() };

@@ -96,7 +96,7 @@ impl Scene {
     }
 }
 
-/// A letter that sends nothing: nobody has the address.
+/// A letter that sends nothing, because no user has the address.
 fn silent() -> Letter {
     let email = EmailAddress::parse(&Newcomer::new().email).unwrap();
     Letter::new(Notice::ResetAsked { email }, now(), &random().unwrap())

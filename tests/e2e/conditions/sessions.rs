@@ -43,7 +43,7 @@ fn session() -> Session {
     }
 }
 
-/// A stored session, and a hand in its item.
+/// A stored session, whose item can be changed.
 struct Stored {
     world: &'static World,
     session: Session,

@@ -103,7 +103,7 @@ fn what_has_expired_is_written_over_and_what_has_not_is_kept() {
     });
 }
 
-/// A letter that sends nothing: nobody has the address.
+/// A letter that sends nothing, because no user has the address.
 fn silent() -> Letter {
     let email = EmailAddress::parse(&Newcomer::new().email).unwrap();
     Letter::new(Notice::AddressTaken { email }, now(), &random().unwrap())
@@ -244,7 +244,7 @@ fn only_who_proved_the_present_password_and_may_sign_in_asks_for_another_address
         let users = world.users();
         let ask = async |proved: &PhcHash| {
             let pending = EmailAddress::parse(&Newcomer::new().email).unwrap();
-            // These letters send nothing: nobody has the address.
+            // These letters send nothing, because no user has the address.
             let letters = [(); 2].map(|()| {
                 let email = EmailAddress::parse(&Newcomer::new().email).unwrap();
                 Letter::new(Notice::ResetAsked { email }, now(), &random().unwrap())
@@ -300,7 +300,7 @@ fn a_deletion_takes_what_it_was_asked_for_and_nothing_of_others() {
             let deletion = if proved { Deletion::proved(account) } else { Deletion::of(account) };
             world.users().delete(deletion, None).await.unwrap()
         };
-        // Name, address or password are others by now.
+        // Name, address or password have changed.
         for (name, value) in [
             ("name_key", text("another")),
             ("email", text("another@example.com")),
@@ -314,7 +314,7 @@ fn a_deletion_takes_what_it_was_asked_for_and_nothing_of_others() {
                 assert!(world.users_item(&key).await.is_some(), "{name}: {key}");
             }
         }
-        // Name or address are another user's.
+        // Name or address belong to another user.
         for which in [1, 2] {
             let person = world.person().await;
             let there = account(world, &person).await;

@@ -92,7 +92,7 @@ fn a_ring_in_use_stays_when_no_newer_one_can_be_had() {
     });
 }
 
-/// Whether there is a newer ring for what takes a key that no ring has.
+/// Whether a newer ring is loaded for a token of a key that no ring has.
 async fn newer(cache: &KeyRingCache, now: UnixMillis) -> Result<bool, LoadError> {
     let reads = AtomicUsize::new(0);
     let unreadable = cache.read(
@@ -213,7 +213,7 @@ fn a_refresh_token_of_a_key_that_could_not_be_loaded_is_a_fault_and_signs_nobody
         shared.replace_secret(&secret, &known(&[tag]).to_string()).await;
         let ahead = World::beside("ring-tags-ahead", &settings[..1]).await;
         let (_, tokens) = ahead.signed_in().await;
-        // A ring that was loaded within the last second is none that is known to be old.
+        // A ring that was loaded within the last second does not count as old.
         tokio::time::sleep(Duration::from_millis(1_100)).await;
 
         for answer in [
@@ -273,7 +273,7 @@ fn unknown_key_ids_cost_one_load_in_a_cool_down() {
 }
 
 #[test]
-fn a_ring_that_can_not_be_used_keeps_the_functions_from_starting() {
+fn a_ring_that_cannot_be_used_keeps_the_functions_from_starting() {
     run(async {
         let shared = World::shared().await;
         for (name, ring, message) in [

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::support::{World, items::ids, people::now};
 
-/// How many lost answers are forgiven, by default.
+/// How many lost answers a session tolerates, by default.
 const RECOVERIES: usize = 2;
 
-/// What a history was made of.
+/// The numbers of a history.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
     operations: usize,
@@ -28,7 +28,7 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// Whether sessions were refreshed at all.
+    /// Whether any session was refreshed.
     pub(super) const fn has_rotations(&self) -> bool {
         self.rotations > 0
     }
@@ -54,7 +54,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Checks every session of a history by itself.
+/// Checks each session of a history separately.
 pub(super) async fn check(world: &World, service: &Service, history: &History) -> Summary {
     let mut summary = Summary { operations: history.operations.len(), ..Summary::default() };
     for (number, first) in history.firsts.iter().enumerate() {
@@ -78,7 +78,7 @@ pub(super) async fn check(world: &World, service: &Service, history: &History) -
         check_recoveries(&operations);
         let over = operations.iter().any(|operation| operation.ends_for_certain());
         let maybe_over = operations.iter().any(|operation| operation.may_end());
-        // When one whose answer did not come in time began: it may have superseded the token.
+        // When the first refresh without an answer in time began: it may have superseded the token.
         let mut unheard: Vec<_> = operations
             .iter()
             .filter(|operation| operation.act == Act::Refresh && operation.status == 503)
@@ -93,21 +93,21 @@ pub(super) async fn check(world: &World, service: &Service, history: &History) -
                 break answer;
             }
             unheard.push(began_at);
-            // A machine that is too busy for the time limits.
+            // The machine is too busy for the time limits.
             tokio::time::sleep(Duration::from_millis(250)).await;
         };
         let window = Duration::from_secs(WINDOW_SECONDS);
         let unheard = unheard.into_iter().any(|began_at| began_at.plus(window) <= now());
         let session = world.session(&live).await;
         let session = session.expect("an ended session leaves its tombstone");
-        // A lost answer is forgiven unless too many were.
+        // A lost answer is tolerated unless there were too many.
         let unforgiven = unheard
             && body["code"] == "reuse_detected"
             && session.recovered.iter().count() >= RECOVERIES;
         if over {
             assert_eq!(status, 401, "session {number} is dead and stays dead");
         } else if !(maybe_over || unforgiven) {
-            assert_eq!(status, 200, "session {number}: its last token is good: {body}");
+            assert_eq!(status, 200, "session {number}: its last token is valid: {body}");
         }
         assert!(session.generation >= ids(&live).generation, "session {number}");
         assert_eq!(session.revoked.is_some(), status == 401, "session {number}");
@@ -123,10 +123,10 @@ pub(super) async fn check(world: &World, service: &Service, history: &History) -
     summary
 }
 
-/// Refreshes that were on the way for so long that their token was old when it was looked at: what
-/// a machine does that is too slow for a window of a few seconds. The service can not know.
+/// Refreshes that took so long that their token was old by the time it was checked. This happens on
+/// a machine that is too slow for a window of a few seconds, and the service cannot tell.
 ///
-/// A token is superseded when the request that does it reads the clock, so not before the first
+/// A token is superseded when a request that presents it reads the clock, so never before the first
 /// other request that presented it began.
 fn late<'h>(operations: &[&'h Operation]) -> Vec<&'h Operation> {
     let window = Duration::from_secs(WINDOW_SECONDS);
@@ -142,7 +142,7 @@ fn late<'h>(operations: &[&'h Operation]) -> Vec<&'h Operation> {
         .iter()
         .copied()
         .filter(|operation| operation.act == Act::Refresh)
-        // One that found its token old, or had no time left to say so.
+        // Those whose token was old, or that ran out of time.
         .filter(|operation| operation.code == "reuse_detected" || operation.status == 503)
         .filter(|late| {
             first_presented(late).is_some_and(|first| first.plus(window) <= late.ended_at)
@@ -173,8 +173,8 @@ fn is_retry_of_a_recovery(operations: &[&Operation], retry: &Operation) -> bool 
             .any(|other| other.ended_at.plus(window) >= retry.began_at)
 }
 
-/// One chain: each generation has one token, and no answer goes back behind an earlier one.
-/// Returns the token of the highest generation.
+/// Checks that there is one chain: each generation has one token, and no answer has an older
+/// generation than an earlier answer. Returns the token of the highest generation.
 fn check_chain(operations: &[&Operation], first: &str) -> String {
     let mut tokens = HashMap::from([(0, first.to_owned())]);
     let answers: Vec<_> = operations
@@ -199,7 +199,7 @@ fn check_chain(operations: &[&Operation], first: &str) -> String {
     tokens.remove(&highest).unwrap_or_default()
 }
 
-/// Dead stays dead, and nobody is refused without a cause.
+/// Checks that no ended session answers, and that no client is refused without a cause.
 fn check_ends(operations: &[&Operation]) {
     for refresh in operations.iter().filter(|operation| operation.act == Act::Refresh) {
         let dead = operations.iter().any(|end| end.ends_for_certain() && end.ended < refresh.began);
@@ -219,7 +219,7 @@ fn check_ends(operations: &[&Operation]) {
     }
 }
 
-/// A late token leads one generation on, and no more than [`RECOVERIES`] do within
+/// Checks that a late token leads one generation on, and that at most [`RECOVERIES`] do so within
 /// [`LATE_WINDOW`] generations.
 fn check_recoveries(operations: &[&Operation]) {
     let late = operations.iter().filter(|operation| operation.act == Act::Late);
@@ -239,7 +239,7 @@ fn check_recoveries(operations: &[&Operation]) {
 }
 
 impl Operation {
-    /// The session may be over once this has begun.
+    /// Whether the session may have ended once this operation has begun.
     fn may_end(&self) -> bool {
         match self.act {
             Act::Refresh => false,
@@ -248,7 +248,7 @@ impl Operation {
         }
     }
 
-    /// The session is over once this has ended.
+    /// Whether the session has certainly ended once this operation has.
     fn ends_for_certain(&self) -> bool {
         match self.act {
             Act::Refresh => false,

@@ -1,4 +1,4 @@
-//! Clients that share sessions and do what clients do.
+//! Clients that share sessions.
 
 use std::{
     sync::{
@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use super::service::{Service, WINDOW_SECONDS};
 use crate::support::{Tokens, World, items::ids, people::now};
 
-/// How many clients do how much, on how many sessions at a time.
+/// The size of a run: clients, rounds, and sessions at a time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scenario {
     pub(super) clients: usize,
@@ -26,12 +26,12 @@ pub(super) struct Scenario {
 /// What a client did to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
-    /// Presented a token that it had every reason to believe in.
+    /// Presented a token that should be valid.
     Refresh,
-    /// Presented a token whose successor came in longer ago than the window, and is the last one
-    /// that anybody knows: as after a lost answer.
+    /// Presented the token before the newest known one, which was received longer ago than the
+    /// window: as after a lost answer.
     Late,
-    /// Presented a token two rotations or more behind, superseded longer ago than the window.
+    /// Presented a token two or more rotations behind, superseded longer ago than the window.
     Steal,
     /// Logged the session out.
     LogOut,
@@ -39,7 +39,8 @@ pub(super) enum Act {
     EndAll,
 }
 
-/// One operation: when it began and ended on a clock that ticks with every beginning and end.
+/// One operation. `began` and `ended` are readings of a logical clock that ticks at every beginning
+/// and end.
 #[derive(Debug, Clone)]
 pub(super) struct Operation {
     pub(super) act: Act,
@@ -47,7 +48,7 @@ pub(super) struct Operation {
     pub(super) session: usize,
     pub(super) began: u64,
     pub(super) ended: u64,
-    /// The same, by the clock that the service reads.
+    /// The same on the clock that the service reads.
     pub(super) began_at: UnixMillis,
     pub(super) ended_at: UnixMillis,
     /// The generation of the token that was presented.
@@ -56,8 +57,8 @@ pub(super) struct Operation {
     pub(super) code: String,
     /// The refresh token of a 200.
     pub(super) token: Option<String>,
-    /// Whether the session's item was revoked when this had just answered. Only then is no rotation
-    /// written any more that read the user before.
+    /// Whether the session's item was revoked just after the answer. Only then can no rotation in
+    /// flight, which read the user before, still be written.
     pub(super) left_revoked: bool,
 }
 
@@ -69,7 +70,7 @@ pub(super) struct History {
     pub(super) firsts: Vec<Tokens>,
 }
 
-/// What the clients of one session know: a token file, and when its tokens came in.
+/// The shared state of a session's clients: a token file, and when its tokens were received.
 struct Shared {
     number: usize,
     access: String,
@@ -133,12 +134,12 @@ struct Client {
     service: Arc<Service>,
     stage: Arc<Stage>,
     random: u64,
-    /// The token before the one in the file, as a slow process has it.
+    /// The token before the one in the file, as a slow process may have it.
     previous: Option<(usize, String)>,
 }
 
 impl Client {
-    /// A number below `below`, from a generator that only has to be reproducible.
+    /// A number below `below`, from a simple reproducible generator.
     fn random(&mut self, below: u64) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
@@ -194,7 +195,7 @@ impl Client {
         self.learn(world, slot, &operation, token).await;
     }
 
-    /// Writes the token file, and signs in anew where the session is over.
+    /// Writes the token file, and signs in again if the session has ended.
     async fn learn(&mut self, world: &World, slot: usize, operation: &Operation, used: String) {
         let stage = Arc::clone(&self.stage);
         let lock = |history: &'_ Mutex<History>| {
@@ -226,8 +227,8 @@ impl Client {
     }
 }
 
-/// A token whose successor came in longer ago than the window, with a second to spare, and what it
-/// is to present it.
+/// A token whose successor was received longer ago than the window (and a second), and the act of
+/// presenting it.
 fn old_token(shared: &Shared) -> Option<(Act, String)> {
     let long_ago = now().minus(Duration::from_secs(WINDOW_SECONDS + 1)).get();
     let successors = shared.tokens.iter().skip(1);

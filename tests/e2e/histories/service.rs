@@ -1,4 +1,4 @@
-//! The functions' handlers, without an emulator in between.
+//! The functions' handlers, called without an emulator.
 
 use axum::{Router, body::Body, extract::Request};
 use http_body_util::BodyExt as _;
@@ -15,7 +15,7 @@ pub(super) struct Service {
     users: Router,
 }
 
-/// The shortest retry window there is, so that old tokens come up within a run.
+/// The shortest retry window allowed, so that tokens become old within a run.
 pub(super) const WINDOW_SECONDS: u64 = 5;
 
 impl Service {

@@ -1,4 +1,4 @@
-//! A client of the service, and what it is answered.
+//! A client of the service, and the service's answers.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub(crate) struct Api {
     http: reqwest::Client,
 }
 
-/// An answer, whole.
+/// A complete answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -41,7 +41,7 @@ impl Api {
         Self { base_url: base_url.to_owned(), http }
     }
 
-    /// The same service, asked by another user agent.
+    /// The same service, called with another user agent.
     pub(crate) fn as_user_agent(&self, user_agent: &str) -> Self {
         Self::with_user_agent(&self.base_url, user_agent)
     }
@@ -82,7 +82,7 @@ impl Answer {
         Self::try_of(request).await.expect("an answer")
     }
 
-    /// Sends a request that may not be answered.
+    /// Sends a request that may get no answer.
     pub(crate) async fn try_of(request: RequestBuilder) -> Result<Self, reqwest::Error> {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -117,7 +117,7 @@ impl Answer {
     }
 }
 
-/// Asks again while the answer is 503, as it says, for a test of something else than that.
+/// Repeats a request while the answer is a 503, for tests of something else.
 pub(crate) async fn available<F: Future<Output = Answer>>(ask: impl Fn() -> F) -> Answer {
     for _ in 0..20 {
         let answer = ask().await;
@@ -129,7 +129,7 @@ pub(crate) async fn available<F: Future<Output = Answer>>(ask: impl Fn() -> F) -
     ask().await
 }
 
-/// Refusals of a class: what a client can tell them apart by.
+/// The parts of a refusal by which a client could distinguish its causes.
 pub(crate) fn visible(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
     let volatile = ["date", "lambda-runtime-aws-request-id"];
     let headers = answer

@@ -1,4 +1,4 @@
-//! What a call asks of AWS, in the words of IAM.
+//! The permissions that a call needs, in terms of IAM.
 
 use local::{mail, template::Grant};
 use serde_json::Value;
@@ -8,13 +8,13 @@ use serde_json::Value;
 pub(crate) struct Asked {
     action: String,
     resource: String,
-    /// What conditions can look at, as a [`Grant`] has it.
+    /// What a condition can check, in the form that a [`Grant`] has.
     value: Option<String>,
 }
 
 impl Asked {
-    /// What a call needs: a transaction needs the action of each of its parts. `names` are local
-    /// names and the logical ids that the template has for them.
+    /// The permissions of a call. A transaction needs those of each of its parts. `names` are local
+    /// names and their logical ids in the template.
     pub(crate) fn of(operation: &str, call: &Value, names: &[(String, &'static str)]) -> Vec<Self> {
         let asked = |action: String, name: &Value, suffix: &str, value| {
             let name = name.as_str().unwrap_or_default();
@@ -26,7 +26,7 @@ impl Asked {
             return vec![asked(format!("secretsmanager:{operation}"), secret, "", None)];
         }
         if let Some(from) = call["FromEmailAddress"].as_str() {
-            // The condition looks at the address without the name before it.
+            // The condition checks the address without the display name.
             let is_ours = from.ends_with(&format!("<{}>", mail::FROM));
             let value = is_ours.then(|| "ses:FromAddress=MailFrom".to_owned());
             let identities = "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:*".into();
@@ -63,7 +63,7 @@ impl Asked {
     }
 }
 
-/// The partition key of a call that has one which is a text.
+/// The partition key of a call, if it has one that is a string.
 fn leading_key(call: &Value) -> Option<String> {
     let key =
         [&call["Key"], &call["Item"]].into_iter().find_map(|item| item["pk"]["S"].as_str())?;

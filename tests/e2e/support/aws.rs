@@ -4,8 +4,8 @@ use aws_config::BehaviorVersion;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use ratchet_store::aws::AwsSettings;
 
-/// The AWS configuration of a developer whose services are at these endpoints, as a file. The SDK for
-/// Rust looks for `secrets-manager`; other AWS tools look for `secrets_manager`.
+/// The AWS configuration file of a developer whose services are at these endpoints. The SDK for
+/// Rust looks for `secrets-manager`, and other AWS tools for `secrets_manager`.
 pub(crate) fn config_file(dynamodb: &str, secrets: &str) -> String {
     format!(
         "[default]\nregion = us-east-1\nservices = local\n\

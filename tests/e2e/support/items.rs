@@ -1,4 +1,4 @@
-//! A look at the tables, and a hand in them: time is moved by moving the items' times.
+//! Reads and changes items in the tables. Tests let time pass by changing the times in items.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,7 +12,7 @@ use ratchet_store::Sessions;
 
 use super::World;
 
-/// What a refresh token says about itself.
+/// The fields of a refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TokenIds {
     pub(crate) user_id: UserId,
@@ -63,7 +63,7 @@ impl World {
         delete.set_key(Some(key(refresh_token))).send().await.expect("a deleted item");
     }
 
-    /// Makes everything superseded so far look as if it had been so much earlier.
+    /// Makes everything superseded so far look as if it had been superseded this much earlier.
     pub(crate) async fn age_superseded(&self, refresh_token: &str, by: Duration) {
         let mut item = self.item(refresh_token).await;
         for slot in ["superseded_1", "superseded_2", "superseded_3", "superseded_4"] {

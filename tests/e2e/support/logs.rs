@@ -1,13 +1,13 @@
-//! Looking for secrets in logs, and for what only a defect says.
+//! Looks for secrets in logs, and for messages that only a defect can cause.
 
 use std::{fs, path::Path};
 
-/// Every test password has this in it.
+/// Every test password contains this.
 pub(crate) const CANARY: &str = "canary";
 
 /// What must never be logged: passwords of the tests, refresh tokens (`rt1_…`), JWTs (`eyJ…` is
-/// `{"` in base64url), password hashes, and the key ring; and that a write and its decision disagree,
-/// which clients see as a 503 like others.
+/// `{"` in base64url), password hashes, and the key ring. Also the message that a write and its
+/// decision disagree, which clients see as an ordinary 503.
 const NEVER: [&str; 12] = [
     "contradicts the decision table",
     CANARY,
@@ -23,7 +23,7 @@ const NEVER: [&str; 12] = [
     "\"keys\":",
 ];
 
-/// The line with one of these in it, if there is one.
+/// The first line that contains one of these, if any.
 pub(crate) fn unwanted_in(file: &Path) -> Option<String> {
     let text = fs::read_to_string(file).unwrap_or_default();
     let line = text.lines().find(|line| NEVER.iter().any(|secret| line.contains(secret)))?;

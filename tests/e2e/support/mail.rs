@@ -1,4 +1,4 @@
-//! Messages as they arrive in moto.
+//! Messages that arrive in moto.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Users that tests make for themselves.
+//! Users that tests create.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -32,7 +32,7 @@ pub(crate) fn now() -> UnixMillis {
     UnixMillis::new(since_epoch.as_millis().try_into().expect("milliseconds"))
 }
 
-/// Waits for the next hour if this one is about to end: some counters are kept by the hour.
+/// Waits for the next hour if this one is about to end, because some counters count by the hour.
 pub(crate) async fn early_in_the_hour() {
     let left = 3_600 - now().seconds().get() % 3_600;
     if left < 120 {
@@ -50,7 +50,7 @@ impl World {
         self.person_with(|_| ()).await
     }
 
-    /// A new user, changed before it is kept.
+    /// A new user, changed before it is stored.
     pub(crate) async fn person_with(&self, change: impl FnOnce(&mut NewUser)) -> Person {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let unique = u64::from_be_bytes(random().expect("random bytes"));

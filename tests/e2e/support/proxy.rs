@@ -1,4 +1,4 @@
-//! A proxy between the functions and DynamoDB or Secrets Manager that goes wrong on demand.
+//! A proxy between the functions and DynamoDB or Secrets Manager that injects faults.
 
 use std::{
     collections::HashMap,
@@ -16,26 +16,26 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// The proxies have threads of their own: what a test does on the runtime of all tests must not hold
-/// up the functions of all worlds.
+/// The proxies have threads of their own, so that a test that blocks the shared runtime does not
+/// hold up the functions of other tests.
 static THREADS: LazyLock<Runtime> = LazyLock::new(|| {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 });
 
-/// What goes wrong with a call.
+/// A fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The connection is closed before the call gets anywhere.
+    /// The connection is closed before the call is forwarded.
     Refuse,
-    /// The call arrives so much later.
+    /// The call arrives this much later.
     Delay(Duration),
-    /// The call is never answered and never arrives.
+    /// The call never arrives and gets no answer.
     Swallow,
     /// The call is applied and its answer is lost.
     ApplyAndDrop,
-    /// An error that the service answers with.
+    /// The service answers with this error.
     Error(u16, &'static str),
-    /// The same, with the message that the service gives with it.
+    /// The same, with this message.
     Refusal(u16, &'static str, &'static str),
     /// A 200 whose body is cut short.
     Truncate,
@@ -49,11 +49,11 @@ impl Fault {
     pub(crate) const EXPIRED_CREDENTIALS: Self = Self::Error(400, "ExpiredTokenException");
 }
 
-/// What goes wrong with which calls of an operation.
+/// The fault of an operation, and the calls that it affects.
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     fault: Fault,
-    /// How many calls are still to be hit; `None` for all.
+    /// How many more calls fail; `None` for all.
     left: Option<usize>,
 }
 
@@ -84,7 +84,7 @@ impl Proxy {
         Self::start(endpoint, None).await
     }
 
-    /// One that lets through what the recorder allows, and tells it of every call.
+    /// A proxy that forwards only calls that the recorder allows, and reports every call to it.
     pub(crate) async fn recording(endpoint: &str, recorder: Recorder) -> Self {
         Self::start(endpoint, Some(recorder)).await
     }
@@ -100,7 +100,7 @@ impl Proxy {
             let listener = TcpListener::from_std(listener).expect("a listener");
             while let Ok((client, _)) = listener.accept().await {
                 let (upstream, state) = (upstream.clone(), Arc::clone(&shared));
-                // A connection ends by an error when either side hangs up; that is its business.
+                // A connection ends with an error when either side hangs up, which is fine.
                 tokio::spawn(async move { serve(client, &upstream, &state).await.unwrap_or(()) });
             }
         });
@@ -111,22 +111,22 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// From now on, every call of `operation` (`UpdateItem`, …; `*` for all) goes wrong.
+    /// From now on, every call of `operation` (`UpdateItem`, …; `*` for all) fails.
     pub(crate) fn break_all(&self, operation: &str, fault: Fault) {
         self.plan(operation, Plan { fault, left: None });
     }
 
-    /// The next `count` calls of `operation` go wrong.
+    /// The next `count` calls of `operation` fail.
     pub(crate) fn break_next(&self, operation: &str, count: usize, fault: Fault) {
         self.plan(operation, Plan { fault, left: Some(count) });
     }
 
-    /// Nothing goes wrong any more.
+    /// Removes all faults.
     pub(crate) fn heal(&self) {
         self.state().plans.clear();
     }
 
-    /// How many calls of `operation` there were; `*` for all. What the SDK tries again is one call.
+    /// How many calls of `operation` there were; `*` for all. Retries of the SDK do not count.
     pub(crate) fn calls(&self, operation: &str) -> usize {
         let state = self.state();
         if operation == "*" {
@@ -136,7 +136,7 @@ impl Proxy {
         }
     }
 
-    /// Waits for another call of `operation` than `calls` so far, which `request` leads to.
+    /// Waits until `request` has led to a call of `operation` beyond the `calls` so far.
     pub(crate) async fn arrived<T>(&self, operation: &str, calls: usize, request: &JoinHandle<T>) {
         while self.calls(operation) == calls {
             assert!(!request.is_finished(), "it was answered before {operation}");
@@ -144,7 +144,7 @@ impl Proxy {
         }
     }
 
-    /// How often calls of `operation` were tried.
+    /// How many calls of `operation` there were, including retries.
     pub(crate) fn tries(&self, operation: &str) -> usize {
         self.state().tries.get(operation).copied().unwrap_or_default()
     }
@@ -158,7 +158,7 @@ impl Proxy {
     }
 }
 
-/// Notes a call and says what goes wrong with it.
+/// Counts a call and returns its fault, if any.
 fn next_fault(state: &Mutex<State>, operation: &str, is_first_try: bool) -> Option<Fault> {
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
     *state.calls.entry(operation.to_owned()).or_default() += usize::from(is_first_try);
@@ -231,13 +231,13 @@ async fn serve(mut client: TcpStream, upstream: &str, state: &Mutex<State>) -> i
     }
 }
 
-/// What a request says of itself.
+/// What the head of a request says.
 #[derive(Default)]
 struct Call {
-    /// What stands behind the dot in `x-amz-target`, or the one that we use of SES, which has paths
-    /// instead.
+    /// The part after the dot in `x-amz-target`; for SES, which has paths instead, the one
+    /// operation that is used.
     operation: String,
-    /// The same for every try.
+    /// The SDK's id of the call, the same for every try.
     id: String,
     is_first_try: bool,
 }
@@ -273,7 +273,7 @@ async fn forward(
     request: &[u8],
 ) -> io::Result<Vec<u8>> {
     let mut stream = match connection.take() {
-        // Servers close connections that are idle for long.
+        // Servers close connections that have been idle for long.
         Some(stream) if !is_closed(&stream) => stream,
         _ => TcpStream::connect(upstream).await?,
     };
@@ -284,7 +284,7 @@ async fn forward(
     Ok(response)
 }
 
-/// Whether the other side has hung up; it has nothing to say before it is asked.
+/// Whether the other side has hung up. It sends nothing before it gets a request.
 fn is_closed(stream: &TcpStream) -> bool {
     !matches!(stream.try_read(&mut [0; 1]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }

@@ -1,4 +1,4 @@
-//! Requests byte for byte, which no HTTP client would send.
+//! Raw requests that no HTTP client would send.
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

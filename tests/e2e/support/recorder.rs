@@ -1,5 +1,5 @@
-//! What a function asks of AWS: what its role does not allow is refused, as IAM would, and the rest
-//! is noted, for the permissions that it needs and for its bill.
+//! Records the AWS calls of a function. Calls that its role does not allow are refused, as by IAM.
+//! The rest are recorded, to find unused permissions and to compute costs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::asked::Asked;
 
-/// What calls came to.
+/// A record of calls.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally(Arc<Mutex<Counted>>);
 
@@ -19,12 +19,12 @@ pub(crate) struct Tally(Arc<Mutex<Counted>>);
 struct Counted {
     /// Units of DynamoDB by function, operation and call.
     units: BTreeMap<(String, String, String), f64>,
-    /// The grants that calls were within, by function.
+    /// The grants that calls used, by function.
     used: BTreeSet<(String, Grant)>,
 }
 
 impl Tally {
-    /// Takes the units there are, and begins anew.
+    /// Returns the units so far and resets them.
     pub(crate) fn take(&self) -> BTreeMap<(String, String), f64> {
         let mut units = BTreeMap::new();
         for ((function, operation, _), of_call) in std::mem::take(&mut self.counted().units) {
@@ -33,7 +33,7 @@ impl Tally {
         units
     }
 
-    /// What a function was allowed and has used.
+    /// What a function was allowed to do and has done.
     pub(crate) fn used(&self, function: &str) -> BTreeSet<Grant> {
         let counted = self.counted();
         let of_function = counted.used.iter().filter(|(name, _)| name == function);
@@ -45,10 +45,10 @@ impl Tally {
     }
 }
 
-/// What functions asked for and were refused, in all worlds.
+/// The calls that were refused, in all worlds.
 static REFUSED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// What was refused since the last time. Every test asks at its end, and one of them fails by it.
+/// The calls that were refused since the last time. Every test checks this at its end.
 pub(crate) fn take_refused() -> Vec<String> {
     std::mem::take(&mut REFUSED.lock().unwrap_or_else(PoisonError::into_inner))
 }
@@ -59,9 +59,9 @@ pub(crate) struct Recorder {
     pub(crate) function: String,
     /// What its role allows.
     pub(crate) grants: Arc<BTreeSet<Grant>>,
-    /// Local names and the logical ids that the template has for them.
+    /// Local names and their logical ids in the template.
     pub(crate) names: Vec<(String, &'static str)>,
-    /// Who wants to know; calls are told to say what they cost then.
+    /// Where calls are counted, if anywhere. They are then asked to return their costs.
     pub(crate) tally: Option<Tally>,
 }
 
@@ -84,7 +84,7 @@ impl Recorder {
         true
     }
 
-    /// Notes what a call has cost; what the SDK has tried again because this machine is slow, once.
+    /// Records the cost of a call, without retries that happened because this machine is slow.
     pub(crate) fn answered(&self, operation: &str, call: &str, response: &[u8]) {
         if let Some(tally) = &self.tally
             && let Some(answered) = body(response)
@@ -96,7 +96,7 @@ impl Recorder {
     }
 }
 
-/// A call of DynamoDB that asks what it costs as well.
+/// A DynamoDB call, changed so that it also returns its cost.
 pub(crate) fn asking_for_its_cost(request: Vec<u8>) -> Vec<u8> {
     let Some(end) = request.windows(4).position(|end| end == b"\r\n\r\n") else { return request };
     let head = String::from_utf8_lossy(&request[..end]).into_owned();

@@ -1,4 +1,4 @@
-//! Key rings whose keys the tests know, and tokens forged with them.
+//! Key rings with known keys, and tokens forged with them.
 
 use aws_lc_rs::hmac;
 use ratchet_core::{
@@ -30,7 +30,7 @@ pub(crate) fn known(further: &[Value]) -> Value {
     json!({"keys": keys})
 }
 
-/// A ring with one fresh key of an algorithm for access tokens; and that key.
+/// A ring with one new key of an algorithm for access tokens, and that key.
 pub(crate) fn of_algorithm(algorithm: SignatureAlgorithm) -> (Value, Value) {
     let key = NewKey::signing(algorithm).expect("a key").expose();
     let tag = NewKey::tag().expect("a key").expose();
@@ -38,7 +38,7 @@ pub(crate) fn of_algorithm(algorithm: SignatureAlgorithm) -> (Value, Value) {
 }
 
 impl World {
-    /// Keeps a secret in this world's Secrets Manager; its name.
+    /// Stores a secret in this world's Secrets Manager and returns its name.
     pub(crate) async fn secret(&self, name: &str, value: &str) -> String {
         let client = self.stack().services().secrets().client();
         client.create_secret().name(name).secret_string(value).send().await.expect("a secret");
@@ -53,7 +53,7 @@ impl World {
     }
 }
 
-/// Takes a JWT's header and claims apart.
+/// The header and claims of a JWT.
 pub(crate) fn parts(token: &str) -> (Value, Value) {
     let mut parts = token.split('.').map(|part| {
         let bytes = from_base64url(part).expect("base64url");
@@ -62,19 +62,19 @@ pub(crate) fn parts(token: &str) -> (Value, Value) {
     (parts.next().expect("a header"), parts.next().expect("claims"))
 }
 
-/// A JWT of any header and claims, signed with a secret whatever its header says.
+/// A JWT with any header and claims, signed with a secret, even if its header says otherwise.
 pub(crate) fn forge(header: &Value, claims: &Value, secret: &[u8]) -> String {
     let part = |value: &Value| to_base64url(value.to_string().as_bytes());
     sign(&format!("{}.{}", part(header), part(claims)), secret)
 }
 
-/// Signs what stands before the signature.
+/// Signs the part before the signature.
 pub(crate) fn sign(input: &str, secret: &[u8]) -> String {
     let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), input.as_bytes());
     format!("{input}.{}", to_base64url(signature.as_ref()))
 }
 
-/// `token` with members of its header and its claims replaced; `null` takes one away.
+/// `token` with members of its header and claims replaced; `null` removes one.
 pub(crate) fn altered(token: &str, header: &Value, claims: &Value, secret: &[u8]) -> String {
     let (mut own_header, mut own_claims) = parts(token);
     for (to, from) in [(&mut own_header, header), (&mut own_claims, claims)] {

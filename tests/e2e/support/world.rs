@@ -1,4 +1,4 @@
-//! The stack that the tests share, and others beside it.
+//! The stack that the tests share, and additional stacks.
 
 use std::{
     future::Future,
@@ -19,28 +19,28 @@ use super::{
     recorder::{self, Recorder, Tally},
 };
 
-/// All tests run on one runtime: connections belong to the runtime that opened them.
+/// All tests run on one runtime, because connections belong to the runtime that opened them.
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Runtime::new().expect("a runtime for all tests"));
 
 static SHARED: OnceCell<World> = OnceCell::const_new();
 
-/// Logs of all stacks that were ever started here.
+/// Logs of all stacks that were started.
 static LOGS: Mutex<Vec<std::path::PathBuf>> = Mutex::new(Vec::new());
 
-/// A test that keeps a runtime busy has one for itself.
+/// A runtime for a test that would block the shared one.
 static APART: LazyLock<Runtime> =
     LazyLock::new(|| Runtime::new().expect("a runtime for histories"));
 
-/// Runs a test, and then looks for secrets in all logs there are, and for calls to AWS that the
+/// Runs a test. Then fails if any log contains a secret, or if a call to AWS was made that the
 /// template does not allow.
 pub(crate) fn run<F: Future>(test: F) -> F::Output {
     run_on(&RUNTIME, test)
 }
 
-/// Does so apart from other tests.
+/// The same, on a separate runtime.
 pub(crate) fn run_apart<F: Future>(test: F) -> F::Output {
-    // What all tests share belongs to their runtime.
+    // Start the shared stack on the shared runtime.
     RUNTIME.block_on(World::shared());
     run_on(&APART, test)
 }
@@ -61,12 +61,12 @@ fn run_on<F: Future>(runtime: &Runtime, test: F) -> F::Output {
 /// A running stack with its tables.
 pub(crate) struct World {
     stack: Stack,
-    /// Between each function and the services.
+    /// The proxies between each function and the services.
     _guards: Vec<Proxy>,
 }
 
 impl World {
-    /// The stack that all tests share which need nothing special.
+    /// The shared stack, for tests that need nothing special.
     pub(crate) async fn shared() -> &'static Self {
         SHARED
             .get_or_init(async || {
@@ -90,7 +90,7 @@ impl World {
         Self::start(cheap(options)).await
     }
 
-    /// A stack beside the shared one that calls DynamoDB through a proxy which can go wrong.
+    /// A stack beside the shared one that calls DynamoDB through a proxy.
     pub(crate) async fn behind_proxy(name: &str, settings: &[(&str, &str)]) -> (Self, Proxy) {
         let shared = Self::shared().await;
         let proxy = Proxy::before(shared.stack.services().dynamodb().endpoint()).await;
@@ -99,7 +99,7 @@ impl World {
         (Self::beside(name, &[&through, settings].concat()).await, proxy)
     }
 
-    /// A stack with options of the caller's own.
+    /// A stack with these options.
     pub(crate) async fn start(options: StackOptions) -> Self {
         Self::guarded(options, None).await
     }
@@ -109,8 +109,8 @@ impl World {
         Self::guarded(options, Some(tally)).await
     }
 
-    /// A stack whose functions may do what their roles in the template allow, and nothing else.
-    /// A service with an endpoint of the test's own is left alone.
+    /// A stack whose functions may only do what their roles in the template allow. Services for
+    /// which the test sets an endpoint are not checked.
     async fn guarded(mut options: StackOptions, tally: Option<Tally>) -> Self {
         let services = if let Some(services) = options.services.take() {
             services
@@ -163,12 +163,12 @@ impl World {
         &self.stack
     }
 
-    /// A client that keeps nothing between requests.
+    /// A client without state between requests.
     pub(crate) fn api(&self) -> Api {
         Api::new(self.stack.base_url())
     }
 
-    /// Invokes a function as another service of AWS does; its answer, or its error.
+    /// Invokes a function as another AWS service does. Returns its result or its error.
     pub(crate) async fn invoke(&self, function: &str, event: &Value) -> Value {
         let path = format!("/2015-03-31/functions/{function}/invocations");
         Answer::of(self.api().request("POST", &path).json(event)).await.json()
@@ -187,8 +187,8 @@ impl World {
     }
 }
 
-/// Hashes at the least cost there is: what they cost is the benchmark's business. All tests come
-/// from one network, and many fail on purpose.
+/// Hashes at the lowest cost, because these tests do not measure it. Allows many failures per
+/// network, because all tests come from one network and many fail on purpose.
 pub(crate) fn cheap(options: StackOptions) -> StackOptions {
     let defaults = [
         ("RATCHET_ARGON2_MEMORY_KIB", 64),

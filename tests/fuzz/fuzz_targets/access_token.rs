@@ -42,7 +42,7 @@ static POLICY: LazyLock<AccessTokenPolicy> = LazyLock::new(|| AccessTokenPolicy 
 fuzz_target!(|input: &[u8]| {
     // A header, a line feed, and claims.
     let text = String::from_utf8_lossy(input);
-    assert!(verify(&text, &POLICY, &RING, NOW).is_err(), "nobody guesses a signature");
+    assert!(verify(&text, &POLICY, &RING, NOW).is_err(), "a signature cannot be guessed");
     let mut lines = input.splitn(2, |byte| *byte == b'\n');
     let (header, claims) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
     let signed = format!("{}.{}", to_base64url(header), to_base64url(claims));
@@ -53,11 +53,11 @@ fuzz_target!(|input: &[u8]| {
     let live = matches!(verified, Ok(Verified::Live(_)));
     let Ok(verified) = verified else { return };
 
-    // What must hold of whatever is accepted, read by another parser.
+    // Properties of every accepted token, read by another parser.
     let header: Value = serde_json::from_slice(header).expect("JSON");
     let claims: Value = match serde_json::from_slice(claims) {
         Ok(claims) => claims,
-        // A member that nobody reads may be a number that no type here can hold (RFC 8259 §6).
+        // An unused member may be a number that no type here can hold (RFC 8259 §6).
         Err(error) if error.to_string().starts_with("number out of range") => return,
         Err(error) => panic!("no JSON: {error}"),
     };

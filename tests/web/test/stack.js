@@ -91,7 +91,7 @@ export async function startProxy(port) {
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     seen,
-    /** The next answers of `path` end after so many bytes. */
+    /** The next answers of `path` end after this many bytes. */
     cut: (path, times, bytes) => (cut = { path, times, bytes }),
     stop: () => server.close(),
   };

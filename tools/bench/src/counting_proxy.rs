@@ -1,4 +1,4 @@
-//! A proxy before DynamoDB that counts what is asked of it, by operation.
+//! A proxy before DynamoDB that counts calls by operation.
 
 use std::{
     collections::BTreeMap,

@@ -86,7 +86,7 @@ impl Program {
     /// Starts the program; it initialises while we return.
     ///
     /// # Errors
-    /// If it can not be started.
+    /// If it cannot be started.
     pub fn start(&self, api: &RuntimeApi) -> io::Result<Instance> {
         let line = api.line();
         let log = self.logs.join(format!("bench-{}.log", self.name));
@@ -195,7 +195,7 @@ impl Instance {
 impl Drop for Instance {
     fn drop(&mut self) {
         if let Err(error) = self.process.kill().and_then(|()| self.process.wait()) {
-            eprintln!("bench: can not end {}: {error}", self.name);
+            eprintln!("bench: cannot end {}: {error}", self.name);
         }
     }
 }

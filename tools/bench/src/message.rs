@@ -46,7 +46,7 @@ impl<R: Read> Requests<R> {
     /// The next request, or `None` once the client has closed the connection.
     ///
     /// # Errors
-    /// If the connection breaks, or what comes is no request with a plain body.
+    /// If the connection breaks, or the message is not a request with a plain body.
     pub fn next(&mut self) -> io::Result<Option<Request>> {
         loop {
             if let Some(head) = head(&self.buffer)?

@@ -24,7 +24,7 @@ enum Measure {
     Figure(&'static str),
 }
 
-/// What should be reached: a title, what is measured, and the most that it should be.
+/// A goal: a title, what is measured, and its maximum.
 const GOALS: [(&str, Measure, f64); 10] = [
     ("warm refresh over its own calls", Measure::Over("refresh", "floor_rotate_get"), 1.15),
     ("warm refresh over the least calls", Measure::Over("refresh", "floor_update_get"), 1.15),
@@ -52,7 +52,7 @@ impl Report {
         self.samples.entry(series.to_owned()).or_default().push(duration);
     }
 
-    /// Sets a figure that is no duration.
+    /// Sets a figure that is not a duration.
     pub fn figure(&mut self, name: &str, figure: f64) {
         self.figures.insert(name.to_owned(), figure);
     }

@@ -26,8 +26,8 @@ const WRONG: &str = "not the password";
 /// Pairs that are not counted: connections, caches, the first memory of a hash.
 const WARM_UP: usize = 40;
 
-/// After so many wrong passwords the right one clears the account's count, and another name is the
-/// unknown one. Fewer than an account may have without a delay.
+/// After this many wrong passwords the right one clears the account's count, and another name is
+/// the unknown one. Fewer than an account may have without a delay.
 const IN_SUCCESSION: usize = 10;
 
 /// Measures `pairs` refusals of both kinds and prints the difference of their medians.
@@ -63,7 +63,7 @@ async fn compare(services: &Arc<Services>, pairs: usize) -> Result<(), Failure> 
             unknown.clear();
             wrong.clear();
         }
-        // Whoever comes second may find something warm; each does as often as the other.
+        // The second one may find warm caches, so both are second equally often.
         let unknown_first = pair % 2 == 0;
         for turn in [unknown_first, !unknown_first] {
             let (name, samples) =

@@ -23,14 +23,14 @@ pub mod prices {
     pub const LOGGED_GB: f64 = 0.50;
     /// X-Ray, a million traces recorded; one in twenty is.
     pub const TRACES: f64 = 5.00;
-    /// Per month, whoever comes: a secret, about 40 metrics, 11 alarms on 38 metrics (each of which is
-    /// billed as an alarm), a dashboard.
+    /// Per month, without any request: a secret, about 40 metrics, 11 alarms on 38 metrics (each of
+    /// which is billed as an alarm), a dashboard.
     pub const FIXED: f64 = 0.40 + 40.0 * 0.30 + 38.0 * 0.10 + 3.00;
     /// Amazon Cognito, users per month that are free in both plans.
     pub const COGNITO_FREE: f64 = 10_000.0;
     /// Amazon Cognito Essentials, a monthly active user.
     pub const COGNITO_ESSENTIALS: f64 = 0.015;
-    /// Amazon Cognito Lite: up to so many users, a monthly active user costs so much.
+    /// Amazon Cognito Lite: the price of a monthly active user, up to a number of users.
     pub const COGNITO_LITE: [(f64, f64); 4] = [
         (100_000.0, 0.005_5),
         (1_000_000.0, 0.004_6),
@@ -86,7 +86,7 @@ pub fn per_million(call: &Call) -> f64 {
         + TRACES / 20.0
 }
 
-/// Dollars of a month with so many active users, who have one session each.
+/// Dollars per month with this many active users, who have one session each.
 #[must_use]
 pub fn month(users: f64, habits: &Habits) -> f64 {
     use prices::{FIXED, GATEWAY_FIRST, GATEWAY_FURTHER, STORED_GB};

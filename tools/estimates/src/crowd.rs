@@ -11,10 +11,10 @@ pub struct Crowd {
     pub sessions: u32,
     /// Life of an access token.
     pub life: Duration,
-    /// Whether clients are told to come at a random time between 60 and 90 % of that life, as
+    /// Whether clients refresh at a random time between 60 and 90 % of that life, as
     /// Ratchet does, or all at 75 % of it.
     pub jitter: bool,
-    /// For so long nobody is answered. Clients then come again one by one, within a second of the
+    /// How long the service does not answer. Clients then retry one by one, within a second of the
     /// end of it (`Retry-After: 1`).
     pub outage: Duration,
     /// Partitions of the table.
@@ -76,7 +76,7 @@ impl Crowd {
 }
 
 impl Load {
-    /// The busiest second of each stretch of so many seconds.
+    /// The busiest second of each period of this many seconds.
     #[must_use]
     pub fn peaks(&self, stretch: usize) -> Vec<u32> {
         self.per_second.chunks(stretch).filter_map(|part| part.iter().max().copied()).collect()
@@ -135,7 +135,7 @@ mod tests {
     fn without_jitter_a_stampede_comes_back_and_with_it_dissolves() {
         let plain = Crowd { jitter: false, ..CROWD }.live(2_250).peaks(225);
         let spread = CROWD.live(2_250).peaks(225);
-        // Whoever waited is there at once, either way.
+        // Clients that waited retry at once, with and without jitter.
         assert!(plain[0] > 40_000 && spread[0] > 40_000, "{plain:?} {spread:?}");
         // Ten cycles later.
         assert!(plain[9] > 40_000, "{plain:?}");

@@ -1,6 +1,6 @@
 // What the page says, for the codes that the service answers with.
 
-/** Why nobody is signed in any more. */
+/** Why the user is no longer signed in. */
 const REASONS = {
   signed_out: 'You are signed out.',
   missing_refresh_token: 'You are not signed in.',

@@ -86,7 +86,7 @@ impl Binaries {
     }
 }
 
-/// A message of `cargo build`, as far as it interests us.
+/// The parts of a `cargo build` message that are needed.
 #[derive(Deserialize)]
 struct Message {
     executable: Option<PathBuf>,
@@ -100,8 +100,8 @@ struct Target {
 
 /// `cargo` in the workspace, as if called from a shell.
 ///
-/// We run below `cargo run` or `cargo test`, which describe *our* package in the environment; what
-/// is built next must not see that.
+/// We run under `cargo run` or `cargo test`, which describe *our* package in the environment. The
+/// next build must not see that.
 pub(crate) fn cargo(workspace: &Workspace) -> Command {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut cargo = Command::new(program);

@@ -38,7 +38,7 @@ pub struct Arguments {
     /// stack that a command is for
     #[arg(long, global = true, value_name = "PORT")]
     pub port: Option<u16>,
-    /// What to do instead.
+    /// What to do instead of starting the stack.
     #[command(subcommand)]
     pub command: Option<Command>,
     /// How to start the stack.
@@ -76,28 +76,27 @@ pub enum Command {
     Ratchet(Vec<OsString>),
 }
 
-/// What a command fails with: a message for the developer.
+/// The error of a command: a message for the developer.
 pub type Failure = Box<dyn std::error::Error>;
 
 /// How a stack of `cargo local` is started.
 pub struct Start {
     /// The stack itself.
     pub stack: StackOptions,
-    /// What its tables are called; `None` for names that nobody else uses.
+    /// The prefix of its tables; `None` for unique names.
     pub tables: Option<String>,
     /// The folder that outlives the run.
     pub keep: Option<Keep>,
 }
 
-/// Starts a stack, runs `task` with it, and stops everything: also when a signal to end comes
-/// first, at any moment.
+/// Starts a stack, runs `task` with it, and stops everything, even if a signal to end comes first.
 fn with_stack(
     runtime: &Runtime,
     start: Start,
     task: impl AsyncFnOnce(&Stack) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    // Before signals are caught: pip, Maven and cargo belong to our process group, and a Ctrl-C
-    // during the installation ends them and us.
+    // Before signals are caught: pip, Maven and cargo are in our process group, so a Ctrl-C during
+    // the installation ends them and us.
     let preparation = Preparation::complete("dev", Progress::EveryStep)?;
     runtime.block_on(async {
         let mut asked = pin!(asked_to_end()?);

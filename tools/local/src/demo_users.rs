@@ -1,4 +1,4 @@
-//! Users to try things with.
+//! Demo users.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -25,7 +25,7 @@ pub struct DemoUser {
     pub email_confirmed: bool,
 }
 
-/// The user of the walk.
+/// The user of the tour.
 pub const ADA: DemoUser =
     DemoUser { name: "ada", password: "correct horse battery staple", email_confirmed: true };
 

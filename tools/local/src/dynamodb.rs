@@ -25,22 +25,21 @@ use crate::{
 pub const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 /// The only region of the local stack.
 pub const REGION: &str = "us-east-1";
-/// Access key id and secret of the local stack. DynamoDB Local keeps apart what belongs to
-/// different ones.
+/// Access key id and secret of the local stack. DynamoDB Local separates data by access key.
 pub const CREDENTIAL: &str = "local";
 
-/// A DynamoDB that answers.
+/// A running DynamoDB.
 #[derive(Debug)]
 pub struct DynamoDb {
     endpoint: String,
-    /// Absent if the developer has one.
+    /// `None` for the developer's own.
     process: Option<Process>,
 }
 
 /// The endpoint that the developer has set, if any.
 ///
 /// # Errors
-/// If it has no scheme, which the AWS SDK would only complain about at the first request.
+/// If it has no scheme, which the AWS SDK would only report at the first request.
 pub fn developers_endpoint() -> Result<Option<String>, StartError> {
     endpoint(env::var(ENDPOINT_VARIABLE).ok())
 }
@@ -64,7 +63,7 @@ impl DynamoDb {
         database: Option<&Path>,
     ) -> Result<Self, StartError> {
         let http = http_client()?;
-        // Without a signature the answer is a refusal, but an answer.
+        // Without a signature it is refused, but even a refusal is an answer.
         let answers = async |endpoint: &str| http.get(endpoint).send().await.is_ok();
         let Some(installed) = toolbox.dynamodb() else {
             let endpoint = developers_endpoint()?.unwrap_or_default();
@@ -75,7 +74,7 @@ impl DynamoDb {
         };
         on_a_free_port("DynamoDB Local", async |port| {
             let mut java = installed.java();
-            // Quick to start rather than quick for ever; no files but in our own folder.
+            // Optimise for a quick start, and write files only into our own folder.
             java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"])
                 .arg(format!("-Djava.io.tmpdir={}", temporary.display()))
                 .arg(DynamoDbLocal::MAIN)
@@ -108,7 +107,7 @@ impl DynamoDb {
         self.process.is_some()
     }
 
-    /// Asks the DynamoDB that we started to end, and waits until it has written everything.
+    /// Stops the DynamoDB that we started, and waits until it has written everything.
     pub(crate) async fn finish(&self) {
         let Some(process) = &self.process else { return };
         if process.signal(Signal::Terminate).is_err() {
@@ -171,12 +170,12 @@ impl DynamoDb {
     }
 }
 
-/// What becomes of tables that are there already.
+/// What to do with tables that exist already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
-    /// They are used as they are.
+    /// Use them.
     Keep,
-    /// They are left over from a run that could not remove them.
+    /// Replace them: they are left over from a run that could not remove them.
     Replace,
 }
 

@@ -1,4 +1,4 @@
-//! Access tokens as they are when their time is over, so that nobody has to wait for that.
+//! Makes expired access tokens, so that developers need not wait for a token to expire.
 
 use ratchet_core::{
     encoding::from_base64url, jws::SignatureAlgorithm, key_ring::KeyRing, time::UnixSeconds,
@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 /// How long ago the token expired. Verifiers allow for clocks that differ, Spring by a minute.
 const SINCE: u64 = 300;
 
-/// The same token as if it had been issued earlier and had expired [`SINCE`] seconds ago, signed by the
-/// key ring like any other. `None` if `token` is no access token.
+/// The same token, as if it had been issued earlier and had expired [`SINCE`] seconds ago. It is
+/// signed by the key ring like any other. `None` if `token` is not an access token.
 pub(crate) fn expired(
     token: &str,
     ring: &str,

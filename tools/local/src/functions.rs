@@ -1,8 +1,8 @@
 //! The functions behind an emulator of Lambda and its HTTP gateway: `cargo lambda watch`.
 //!
-//! Either `watch` starts them itself, rebuilds them when a file changes and starts more of them
-//! under load; or it only emulates and we start a fixed number of them, which tests can freeze,
-//! kill and start again one by one.
+//! Either `watch` starts the functions itself, rebuilds them when a file changes and starts more of
+//! them under load. Or it only emulates Lambda, and we start a fixed number of functions, which
+//! tests can freeze, kill and restart one by one.
 
 mod environment;
 mod instance;
@@ -46,7 +46,7 @@ pub(crate) struct Functions {
     base_url: String,
 }
 
-/// How functions are started other than usual.
+/// Special settings for starting functions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Own<'a> {
     /// Variables of some, by their names.
@@ -60,7 +60,7 @@ const FIRST_ANSWER: Duration = Duration::from_secs(60);
 
 impl Functions {
     /// Starts the emulator on a port and `concurrency` instances of each function (with
-    /// [`Mode::Watched`]: up to so many, as requests come).
+    /// [`Mode::Watched`]: up to this many, on demand).
     pub(crate) async fn start(
         services: &Services,
         name: &str,
@@ -130,7 +130,7 @@ impl Functions {
         // At the same time: each of them may take a moment to start.
         let mut waiting = JoinSet::new();
         for described in preparation.template().functions.values() {
-            // The last one: `/health` comes early in the alphabet and may say 503 for the function.
+            // The last route, because `/health` is early in the alphabet and may answer 503.
             if let Some(path) = described.paths.iter().rfind(|path| !path.contains(['{', ' '])) {
                 let url = format!("{}{path}", self.base_url);
                 waiting.spawn(first_answer(http.clone(), url));
@@ -244,7 +244,7 @@ fn emulator(
     watch
 }
 
-/// Asks until a function has answered.
+/// Repeats a request until a function has answered.
 async fn first_answer(http: reqwest::Client, url: String) {
     loop {
         // 404 and 5xx may come from the emulator; every other status is the function's own, and so
@@ -261,7 +261,7 @@ async fn first_answer(http: reqwest::Client, url: String) {
     }
 }
 
-/// Invokes a function that has no route with an empty batch until it has answered.
+/// Invokes a function without routes with an empty batch, until it has answered.
 async fn first_batch(http: reqwest::Client, url: String) {
     let invoke = || http.post(&url).timeout(Duration::from_secs(2)).json(&json!({"Records": []}));
     while !invoke().send().await.is_ok_and(|answer| answer.status().is_success()) {

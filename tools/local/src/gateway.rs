@@ -1,5 +1,4 @@
-//! What API Gateway does before a function sees a request: it knows the routes, and answers 404
-//! for every other path.
+//! Imitates API Gateway, which knows the routes and answers 404 for every other path.
 //!
 //! `cargo lambda watch` would answer such a request in its own way. Requests of `cargo lambda invoke`
 //! pass.
@@ -13,7 +12,7 @@ use tokio::{
 
 use crate::{head::Head, listener::Listener, template::Template};
 
-/// What API Gateway answers a path of no route with.
+/// API Gateway's answer to a path without a route.
 const NOT_FOUND: (&str, &str) = ("404 Not Found", r#"{"message":"Not Found"}"#);
 const TOO_LONG: (&str, &str) =
     ("431 Request Header Fields Too Large", r#"{"message":"Request Header Fields Too Large"}"#);
@@ -23,7 +22,8 @@ const NO_EMULATOR: (&str, &str) =
 /// Where Lambda's own API is, which `cargo lambda invoke` calls.
 const INVOCATIONS: &str = "/2015-03-31/functions/";
 
-/// The longest wait for a request's head. Browsers open connections ahead that they may never use.
+/// The longest wait for a request's head. Browsers open connections in advance that they may never
+/// use.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The routes of a deployment.
@@ -67,13 +67,13 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway that has its port but answers nothing yet.
+    /// A gateway that has its port but does not answer yet.
     #[must_use]
     pub fn new(listener: Listener) -> Self {
         Self { listener }
     }
 
-    /// The API's URL, by the address that is also the issuer.
+    /// The API's URL, which is also the issuer.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.listener.port())
@@ -87,7 +87,7 @@ impl Gateway {
             match self.listener.accept().await {
                 Ok(client) => {
                     let (routes, emulator) = (Arc::clone(&routes), Arc::clone(&emulator));
-                    // A client that hangs up early misses its answer.
+                    // A client that hangs up early gets no answer, which is fine.
                     tokio::spawn(async move { answer(client, &routes, &emulator).await.ok() });
                 }
                 Err(error) => return error,
@@ -96,7 +96,7 @@ impl Gateway {
     }
 }
 
-/// Answers one request; a client asks its next one over another connection.
+/// Answers one request. A client sends the next one over another connection.
 async fn answer(mut client: TcpStream, routes: &Routes, emulator: &str) -> io::Result<()> {
     let Ok(head) = tokio::time::timeout(PATIENCE, Head::read(&mut client)).await else {
         return Ok(());
@@ -116,7 +116,7 @@ async fn answer(mut client: TcpStream, routes: &Routes, emulator: &str) -> io::R
     let (mut from_emulator, mut to_emulator) = emulator.split();
     let sending = async {
         tokio::io::copy(&mut from_client, &mut to_emulator).await?;
-        // The client has nothing more to say, but may wait for its answer.
+        // The client sends nothing more, but may wait for its answer.
         std::future::pending().await
     };
     tokio::select! {
@@ -134,7 +134,7 @@ async fn refuse(mut client: TcpStream, (status, body): (&str, &str)) -> io::Resu
     );
     client.write_all(answer.as_bytes()).await?;
     client.shutdown().await?;
-    // What is still unread when a connection is closed resets it, and the answer may be lost.
+    // Closing a connection with unread data resets it, and the answer may be lost.
     let unread = async {
         let mut buffer = vec![0; 16 * 1024];
         while client.read(&mut buffer).await? > 0 {}

@@ -1,7 +1,7 @@
-//! The head of an HTTP/1.1 request, as far as the page and the gateway look at it.
+//! The head of an HTTP/1.1 request, as far as the page and the gateway need it.
 //!
-//! An HTTP server of the dependencies would do more, but its features would make Cargo build the
-//! functions' dependencies once with them and once without.
+//! An HTTP server crate would do more, but would enable features that make Cargo build the
+//! functions' dependencies twice.
 
 use std::io;
 
@@ -20,7 +20,7 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Reads a head. `None` if the client hung up before its end, or if it is too long.
+    /// Reads a head. `None` if the client hung up before the end of it, or if it is too long.
     pub(crate) async fn read(client: &mut TcpStream) -> io::Result<Option<Self>> {
         let mut bytes = Vec::new();
         loop {

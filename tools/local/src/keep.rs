@@ -1,4 +1,4 @@
-//! What outlives a run: a folder with the tables and the key ring.
+//! The data that outlives a run: a folder with the tables and the key ring.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -9,7 +9,7 @@ use std::{
 
 use crate::starting::StartError;
 
-/// The folder of `--persist`, which one stack at a time uses.
+/// The folder of `--persist`. One stack at a time can use it.
 #[derive(Debug)]
 pub struct Keep {
     folder: PathBuf,
@@ -17,7 +17,7 @@ pub struct Keep {
 }
 
 impl Keep {
-    /// Takes a folder, and makes it if it is not there.
+    /// Locks a folder, after creating it if necessary.
     ///
     /// # Errors
     /// If it cannot be written, or another stack uses it.
@@ -61,7 +61,7 @@ impl Keep {
         }
     }
 
-    /// Replaces the key ring, whole or not at all. Only the developer can read the file.
+    /// Replaces the key ring atomically. Only the developer can read the file.
     pub(crate) fn save_ring(&self, ring: &str) -> io::Result<()> {
         if self.load_ring()?.as_deref() == Some(ring) {
             return Ok(());

@@ -1,5 +1,5 @@
 //! Ratchet's local stack: DynamoDB Local, a Secrets Manager (moto) and the functions under
-//! `cargo lambda`, on loopback, from what `template.yaml` says.
+//! `cargo lambda`, on loopback, as described by `template.yaml`.
 //!
 //! `cargo local` is the command; tests and benchmarks use [`Stack`](stack::Stack).
 

@@ -1,4 +1,4 @@
-//! The functions' log as a person reads it.
+//! The functions' log in readable form.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader of all functions' lines, or of one's.
+    /// A reader of the lines of all functions, or of one.
     ///
     /// # Errors
     /// The names of the functions, if there is none of that name.
@@ -41,7 +41,7 @@ impl Reader {
     /// What to print for a line; `None` for nothing yet. Events have no function in the log, so a
     /// reader of one function prints them with the request that follows them.
     pub fn read(&mut self, line: &str) -> Option<String> {
-        // Programs that start at the same time write into each other's lines.
+        // Programs that start at the same time may interleave their lines.
         let json = line.find('{').and_then(|start| line.get(start..));
         let Some(Value::Object(entry)) = json.and_then(|json| serde_json::from_str(json).ok())
         else {

@@ -12,10 +12,10 @@ use crate::{
 /// The address that local messages come from.
 pub const FROM: &str = "accounts@example.com";
 
-/// A message that moto was given.
+/// A message that moto received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Whom it goes to.
+    /// Its recipient.
     pub to: String,
     /// Its subject.
     pub subject: String,
@@ -31,7 +31,7 @@ impl Message {
         let body = body.split_once('>').map_or(body, |(_, body)| body);
         let mut text = String::new();
         for piece in body.split('<') {
-            // What is before `>` is a tag; the first piece has none.
+            // Everything before `>` is a tag; the first piece has none.
             text.push_str(piece.split_once('>').map_or("", |(_, after)| after));
         }
         let entities = [
@@ -42,7 +42,7 @@ impl Message {
             ("&#39;", "'"),
             ("&#60;", "<"),
             ("&#62;", ">"),
-            // Last, so that nothing is taken for an entity that was not one.
+            // Last, so that unescaping it does not create other entities.
             ("&#38;", "&"),
             ("&amp;", "&"),
         ];
@@ -51,7 +51,7 @@ impl Message {
     }
 }
 
-/// A credential that names the account, signed by nobody: moto does not check.
+/// A credential that names the account. It is not signed, because moto does not check.
 pub(crate) fn authorization(service: &str) -> String {
     format!(
         "AWS4-HMAC-SHA256 Credential={CREDENTIAL}/20260101/{REGION}/{service}/aws4_request, \
@@ -59,7 +59,7 @@ pub(crate) fn authorization(service: &str) -> String {
     )
 }
 
-/// Makes [`FROM`] an address that moto sends from, as whoever deploys does with SES.
+/// Verifies [`FROM`] as a sender, as an operator does with SES.
 pub(crate) async fn verify_sender(moto: &str) -> Result<(), StartError> {
     let failed = |cause: String| StartError::create("the sender of messages")(cause);
     let request = http_client()?
@@ -71,7 +71,7 @@ pub(crate) async fn verify_sender(moto: &str) -> Result<(), StartError> {
     Ok(())
 }
 
-/// All messages that the moto at an endpoint was given, the oldest first.
+/// All messages that the moto at an endpoint received, oldest first.
 ///
 /// # Errors
 /// If it does not answer, or with something else.

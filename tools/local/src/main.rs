@@ -1,4 +1,4 @@
-//! `cargo local`: the whole stack on loopback, and a walk through it.
+//! `cargo local`: the whole stack on loopback, and a guided tour.
 
 mod command;
 
@@ -15,7 +15,7 @@ fn install() -> Result<(), Failure> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::of_command_line();
-    // The walk makes one request at a time, the stack waits for Ctrl-C: one thread is enough.
+    // The tour makes one request at a time, and the stack waits for Ctrl-C: one thread is enough.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

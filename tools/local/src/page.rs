@@ -1,4 +1,4 @@
-//! The demonstration page on loopback: the files of `page/` and of the browser client, as they are.
+//! The demonstration page on loopback: the unchanged files of `page/` and of the browser client.
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -33,7 +33,7 @@ const FILES: [(&str, &str, &str); 13] = [
     ("/rapidoc-min.js", "vendor/rapidoc-min.js", JAVASCRIPT),
 ];
 
-/// The file of the checkout that is served at a path, and as what.
+/// The file of the checkout that is served at a path, and its media type.
 fn file(path: &str) -> Option<(String, &'static str)> {
     // The modules of the browser client, whatever they are called.
     let module = path.strip_prefix("/client/").and_then(|name| name.strip_suffix(".js"));
@@ -62,7 +62,7 @@ const API_POLICY: &str = "default-src 'none'; script-src 'self'; \
     connect-src 'self' http://127.0.0.1:* http://localhost:*; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
 
-/// What this machine is called in a URL. A browser's IPv6 address has its brackets.
+/// The names of this machine in a URL. Browsers put an IPv6 address in brackets.
 const NAMES: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
 
 /// A page that has its port but does not answer yet.
@@ -80,7 +80,7 @@ struct Site {
     services: Arc<Services>,
     /// ARN of the key ring.
     ring: String,
-    /// What a ring that has no keys yet signs with.
+    /// The algorithm of a ring that has no keys yet.
     algorithm: SignatureAlgorithm,
 }
 
@@ -126,7 +126,7 @@ impl Page {
             match self.listener.accept().await {
                 Ok(client) => {
                     let site = Arc::clone(&site);
-                    // A browser that hangs up early misses its answer, which is its business.
+                    // A browser that hangs up early gets no answer, which is fine.
                     tokio::spawn(async move { site.answer(client).await.unwrap_or(()) });
                 }
                 Err(error) => return error,
@@ -137,7 +137,7 @@ impl Page {
 
 impl Site {
     async fn answer(&self, mut client: TcpStream) -> io::Result<()> {
-        // Browsers open connections ahead that they may never use.
+        // Browsers open connections in advance that they may never use.
         let head = tokio::time::timeout(Duration::from_secs(30), Head::read(&mut client));
         let Ok(head) = head.await else { return Ok(()) };
         let Some(head) = head? else { return Ok(()) };
@@ -174,8 +174,8 @@ impl Site {
     /// The name of this machine that the request uses; `None` if it is not one of ours.
     ///
     /// # Security
-    /// A site elsewhere can have its own name lead to this machine (DNS rebinding). To the browser
-    /// that is the site's own origin, and its scripts could read the messages.
+    /// A web site can make its own name resolve to this machine (DNS rebinding). For the browser
+    /// that is the site's own origin, so its scripts could read the messages.
     fn host(&self, head: &Head) -> Option<&'static str> {
         let (name, port) = head.header("host")?.rsplit_once(':')?;
         let is_ours = port.parse() == Ok(self.port);
@@ -209,7 +209,7 @@ impl Site {
         }
     }
 
-    /// The access token of the request, expired.
+    /// The access token of the request, but expired.
     async fn expired(&self, head: &Head) -> Answer {
         let made = async {
             let token = head.header("authorization")?.strip_prefix("Bearer ")?;

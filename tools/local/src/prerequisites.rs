@@ -1,4 +1,4 @@
-//! What must be on the machine already, and how to get it.
+//! Programs that must be installed already, and how to get them.
 
 use std::{
     env, fmt,
@@ -14,7 +14,7 @@ pub struct Prerequisites {
     pub(crate) maven: Option<PathBuf>,
 }
 
-/// What is needed of Java.
+/// What Java is needed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Java {
     /// To install DynamoDB Local with Maven, and to run it.
@@ -25,7 +25,7 @@ pub enum Java {
     Unneeded,
 }
 
-/// A program that is missing or too old. `Display` is two lines: what, and how to get it.
+/// A program that is missing or too old. `Display` has two lines: the program, and how to get it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     needed: &'static str,
@@ -84,7 +84,7 @@ const MAVEN: (&str, &str) = (
 );
 
 impl Prerequisites {
-    /// Looks for everything that the local stack needs from the machine.
+    /// Looks for all programs that the local stack needs.
     ///
     /// `PYTHON` and `JAVA_HOME` are respected.
     ///
@@ -135,7 +135,7 @@ impl Prerequisites {
     }
 }
 
-/// The first Python that is new enough, or what the newest one found calls itself.
+/// The first Python that is new enough, or else the version of the newest one found.
 fn find_python() -> Result<PathBuf, Option<String>> {
     let candidates = match env::var_os("PYTHON").filter(|python| !python.is_empty()) {
         Some(python) => vec![PathBuf::from(python)],
@@ -170,11 +170,11 @@ impl fmt::Display for Version {
 
 fn version_of(program: &Path, arguments: &[&str]) -> Option<Version> {
     let output = Command::new(program).args(arguments).output().ok()?;
-    // macOS has stubs that only print where to get the program.
+    // macOS has stubs that only say where to get the program.
     if !output.status.success() {
         return None;
     }
-    // Java tells its version on standard error.
+    // Java prints its version on standard error.
     let text = [output.stdout, output.stderr].concat();
     parse_version(&String::from_utf8_lossy(&text))
 }

@@ -65,8 +65,8 @@ impl Process {
     /// Starts `command`, whose output is appended to the file `log`.
     ///
     /// # Errors
-    /// If there is no `sh`, or the log file can not be written. That the program itself does not
-    /// exist shows as its early end ([`Process::exit_status`]) and in its log.
+    /// If there is no `sh`, or the log file cannot be written. If the program itself does not
+    /// exist, it appears to end early ([`Process::exit_status`]), and its log says why.
     pub fn spawn(name: &str, command: &Command, log: &Path) -> io::Result<Self> {
         let errors = File::options().create(true).append(true).open(log)?;
         let mut supervisor = Command::new("sh");
@@ -78,7 +78,7 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(errors);
-        // Ctrl-C in a terminal is for us alone: we stop the programs in our own order.
+        // Only we handle Ctrl-C in a terminal, and stop the programs in our own order.
         #[cfg(unix)]
         supervisor.process_group(0);
         if let Some(folder) = command.get_current_dir() {
@@ -131,16 +131,15 @@ impl Process {
     /// How the program ended, or `None` while it runs.
     ///
     /// # Errors
-    /// If the operating system does not tell.
+    /// If the operating system does not say.
     pub fn exit_status(&self) -> io::Result<Option<ExitStatus>> {
         locked(&self.supervisor).try_wait()
     }
 
-    /// Sends a signal to the program, before it returns. A program that has ended already takes no
-    /// notice.
+    /// Sends a signal to the program before it returns. Does nothing if the program has ended.
     ///
     /// # Errors
-    /// If the supervisor can not be reached although it runs.
+    /// If the supervisor cannot be reached although it runs.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         let mut control = locked(&self.control);
         let Some(control) = control.as_mut() else { return Ok(()) };
@@ -179,7 +178,7 @@ impl Drop for Process {
         // Closes the pipe, and the script ends the program.
         drop(locked(&self.control).take());
         if let Err(error) = locked(&self.supervisor).wait() {
-            eprintln!("local: can not wait for {} to end: {error}", self.name);
+            eprintln!("local: cannot wait for {} to end: {error}", self.name);
         }
     }
 }
@@ -193,12 +192,12 @@ impl fmt::Debug for Process {
     }
 }
 
-/// A panic elsewhere leaves a handle on a process as usable as before.
+/// Ignores poisoning: a handle on a process stays usable after a panic elsewhere.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The last lines of a file; empty if it can not be read.
+/// The last lines of a file; empty if it cannot be read.
 pub(crate) fn tail(file: &Path, lines: usize) -> String {
     let text = std::fs::read(file).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);

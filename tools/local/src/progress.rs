@@ -1,17 +1,17 @@
 //! What the developer sees while the stack is prepared.
 
-/// Which steps are told on standard error.
+/// Which steps are reported on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Progress {
-    /// Those that take long, installing and compiling: for tests.
+    /// Only long ones (installing and compiling): for tests.
     #[default]
     LongSteps,
-    /// Every one: for people who wait.
+    /// All of them: for people who wait.
     EveryStep,
 }
 
 impl Progress {
-    /// Tells a step that takes a moment.
+    /// Reports a short step.
     pub(crate) fn step(self, text: &str) {
         match self {
             Self::LongSteps => {}
@@ -20,7 +20,7 @@ impl Progress {
     }
 }
 
-/// Tells a step that takes long.
+/// Reports a long step.
 pub(crate) fn tell(text: &str) {
     eprintln!("local: {text}");
 }

@@ -1,4 +1,4 @@
-//! One run of the stack: the folder for its logs and temporary files.
+//! The folder of one run of the stack, for its logs and temporary files.
 
 use std::{
     fs, io,
@@ -11,7 +11,7 @@ use crate::workspace::Workspace;
 
 /// How many folders of earlier runs are kept.
 const KEPT: usize = 20;
-/// A folder that was written to this recently may belong to a stack that is up.
+/// A folder that was written to this recently may belong to a running stack.
 const PERHAPS_IN_USE: Duration = Duration::from_hours(24);
 
 /// `target/local/runs/<process id>-<number>`.
@@ -21,10 +21,10 @@ pub struct Run {
 }
 
 impl Run {
-    /// Makes a new folder, and removes those of long ago.
+    /// Creates a new folder, and removes old ones.
     ///
     /// # Errors
-    /// If the folder can not be written.
+    /// If the folder cannot be written.
     pub fn begin(workspace: &Workspace) -> io::Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let runs = workspace.local().join("runs");
@@ -32,7 +32,7 @@ impl Run {
         remove_old(&runs);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = runs.join(format!("{}-{number}", std::process::id()));
-        // Process ids come round again.
+        // Process ids are reused.
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
@@ -74,12 +74,12 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("local: can not remove {}: {error}", self.0.display());
+            eprintln!("local: cannot remove {}: {error}", self.0.display());
         }
     }
 }
 
-/// Best effort: a folder that can not be removed now is tried again at the next run.
+/// Best effort: the next run tries again to remove a folder that cannot be removed now.
 fn remove_old(runs: &Path) {
     let Ok(entries) = fs::read_dir(runs) else { return };
     let mut folders: Vec<_> = entries
@@ -91,7 +91,7 @@ fn remove_old(runs: &Path) {
     for (modified, folder) in folders.into_iter().take(surplus) {
         let in_use = modified.elapsed().map_or(true, |age| age < PERHAPS_IN_USE);
         if !in_use && let Err(error) = fs::remove_dir_all(&folder) {
-            eprintln!("local: can not remove {}: {error}", folder.display());
+            eprintln!("local: cannot remove {}: {error}", folder.display());
         }
     }
 }

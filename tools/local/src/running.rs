@@ -1,7 +1,7 @@
-//! The stacks that run from this checkout: who they are and how to reach them.
+//! The registry of stacks that run from this checkout, and how to reach them.
 //!
-//! Each `cargo local` holds a lock on one file, named after the port of its API. The kernel drops
-//! the lock with the process, so what is left of a stack that was killed is recognised.
+//! Each `cargo local` holds a lock on one file, named after the port of its API. The kernel
+//! releases the lock with the process, so the file of a killed stack is recognised as stale.
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +28,7 @@ pub struct Running {
     pub moto: String,
     /// The log that the functions write to.
     pub log: PathBuf,
-    /// Environment of the functions, which the operators' command line works with too.
+    /// Environment of the functions, which the operators' command line uses too.
     pub environment: BTreeMap<String, String>,
 }
 
@@ -70,14 +70,14 @@ fn ports(ports: &[u16]) -> String {
     ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// A port of this checkout that is ours until this value is dropped.
+/// A port that is reserved within this checkout until this value is dropped.
 #[derive(Debug)]
 pub struct Registration {
     file: File,
     path: PathBuf,
 }
 
-/// The first thing that a registration says, while the stack is still starting.
+/// The first contents of a registration, while the stack is still starting.
 #[derive(Serialize, Deserialize)]
 struct Owner {
     pid: u32,
@@ -101,7 +101,7 @@ impl Registration {
                 Err(TryLockError::WouldBlock) => {
                     let mut text = String::new();
                     file.read_to_string(&mut text).map_err(files(&path))?;
-                    // Somebody who only looks holds the lock for a moment, and writes nothing.
+                    // A process that only reads also holds the lock, for a moment.
                     let Ok(Owner { pid }) = serde_json::from_str(&text) else {
                         thread::sleep(Duration::from_millis(1));
                         continue;
@@ -110,7 +110,7 @@ impl Registration {
                 }
                 Err(TryLockError::Error(cause)) => return Err(RunningError::Files { path, cause }),
             }
-            // The owner before us may have removed the file after we opened it.
+            // The previous owner may have removed the file after we opened it.
             if !is_at(&file, &path) {
                 continue;
             }
@@ -120,7 +120,7 @@ impl Registration {
         }
     }
 
-    /// Tells others how to reach the stack, now that it is up.
+    /// Publishes how to reach the stack, now that it is up.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -141,14 +141,14 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // What stays is not locked, so nobody takes it for a stack.
+        // A file that stays is not locked, so it is not taken for a running stack.
         if let Err(error) = fs::remove_file(&self.path) {
             eprintln!("local: cannot remove {}: {error}", self.path.display());
         }
     }
 }
 
-/// The stack whose API has the port; without one, the only stack or the one on port 9000.
+/// The stack whose API has this port; without a port, the only stack or the one on port 9000.
 ///
 /// # Errors
 /// If there is none, or more than one to choose from.
@@ -174,10 +174,10 @@ pub fn find(workspace: &Workspace, port: Option<u16>) -> Result<Running, Running
     })
 }
 
-/// The port of the API unless another one is asked for.
+/// The default port of the API.
 pub const DEFAULT_PORT: u16 = 9000;
 
-/// What a registration says, if its owner runs and is up.
+/// The contents of a registration, if its stack is up.
 fn read(path: &Path) -> Option<Running> {
     let mut file = File::open(path).ok()?;
     let owned = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));

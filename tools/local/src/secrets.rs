@@ -33,8 +33,8 @@ impl SecretsManager {
         let http = http_client()?;
         on_a_free_port("moto", async |port| {
             let name = "moto";
-            // With Python itself: a script's first line, which names the interpreter, is cut off
-            // where the path of the checkout is long.
+            // Run with Python explicitly: the system truncates a script's first line, which names
+            // the interpreter, if the path of the checkout is long.
             let mut moto = Command::new(toolbox.bin().join("python"));
             moto.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
                 .env("TMPDIR", temporary)
@@ -75,8 +75,8 @@ impl SecretsManager {
         Client::from_conf(config)
     }
 
-    /// Creates a secret, `known` or else as `CloudFormation` does from `GenerateSecretString`; its
-    /// ARN.
+    /// Creates a secret and returns its ARN. The value is `known`, or else generated as
+    /// `CloudFormation` does from `GenerateSecretString`.
     ///
     /// # Errors
     /// If the template of the secret is not a JSON object, or moto refuses.

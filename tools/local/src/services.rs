@@ -1,4 +1,4 @@
-//! What the functions need, running: DynamoDB, Secrets Manager, and the data in them.
+//! The services that the functions need: DynamoDB, Secrets Manager, and the data in them.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Everything that is on disk and needs no running process.
+/// Everything that is needed on disk before a process is started.
 #[derive(Clone, Debug)]
 pub struct Preparation {
     pub(crate) workspace: Workspace,
@@ -30,7 +30,7 @@ pub struct Preparation {
 
 impl Preparation {
     /// Installs the tools and builds the functions with a profile (`dev`, `release`, …), unless that
-    /// has been done before. Blocks meanwhile.
+    /// has been done before. Blocks until then.
     ///
     /// # Errors
     /// If a prerequisite is missing, an installation fails or the functions do not build.
@@ -44,7 +44,7 @@ impl Preparation {
         Ok(Self { workspace, template, toolbox, binaries, progress })
     }
 
-    /// What `template.yaml` says.
+    /// The contents of `template.yaml`.
     #[must_use]
     pub fn template(&self) -> &Template {
         &self.template
@@ -71,12 +71,12 @@ pub struct Services {
     keep: Option<Keep>,
     run: Run,
     preparation: Preparation,
-    /// Dropped, and removed, after the programs that use it.
+    /// Dropped (and removed) after the programs that use it.
     _temporary: Temporary,
 }
 
 impl Services {
-    /// Starts both, at the same time, with nothing in them.
+    /// Starts both at the same time, empty.
     ///
     /// # Errors
     /// If one of them does not answer.
@@ -116,7 +116,7 @@ impl Services {
         self.keep.as_ref()
     }
 
-    /// Writes the key ring as it is now to the folder that outlives this run.
+    /// Writes the current key ring to the folder that outlives this run.
     ///
     /// # Errors
     /// If it cannot be read or written.
@@ -151,7 +151,7 @@ impl Services {
         self.dynamodb.early_end().or_else(|| self.secrets.early_end())
     }
 
-    /// What they were started from.
+    /// The preparation that they were started from.
     #[must_use]
     pub fn preparation(&self) -> &Preparation {
         &self.preparation
@@ -170,7 +170,7 @@ pub struct Data {
 }
 
 impl Data {
-    /// Creates the template's tables and its secret, under names that nobody else uses.
+    /// Creates the template's tables and its secret, under unique names.
     ///
     /// # Errors
     /// If a service refuses.
@@ -181,8 +181,8 @@ impl Data {
         Self::called(services, &prefix, Existing::Replace).await
     }
 
-    /// Creates them under names that begin with `prefix`, or goes on with those of the last run if
-    /// the services keep them.
+    /// Creates them under names that begin with `prefix`, or uses those of the last run if the
+    /// services have kept them.
     ///
     /// # Errors
     /// If a service refuses.

@@ -27,21 +27,21 @@ pub struct StackOptions {
     /// Variables of the functions that differ from the template's defaults or, with the endpoints
     /// (`AWS_ENDPOINT_URL_…`), from the services': for example a proxy that injects faults.
     pub environment: BTreeMap<String, String>,
-    /// A command that each function's program is started by, as `faketime` or `prlimit` would be
-    /// in a shell: it must become the program, not start another. Empty for none.
+    /// A command that starts each function's program, for example `faketime` or `prlimit`. It must
+    /// replace itself by the program (`exec`). Empty for none.
     pub launcher: Vec<String>,
-    /// Variables of one function only, by its name; they win over `environment`. With
-    /// [`Mode::Spawned`] only.
+    /// Variables of one function, by its name; they override `environment`. Only with
+    /// [`Mode::Spawned`].
     pub own_environment: BTreeMap<String, BTreeMap<String, String>>,
-    /// Changes the template's event source mappings, for example how long a record is tried: a test
-    /// cannot wait for hours.
+    /// Changes the template's event source mappings, for example how long a record is retried,
+    /// because a test cannot wait for hours.
     pub event_sources: fn(EventSource) -> EventSource,
     /// Services to share with other stacks; `None` starts new ones.
     pub services: Option<Arc<Services>>,
     /// Tables and secret to share with another stack on the same services; `None` creates new ones.
     pub data: Option<Data>,
-    /// Whether functions are invoked with the changes of the tables: by one stack of those that
-    /// share them.
+    /// Whether this stack invokes functions with the changes of the tables. Of several stacks with
+    /// the same tables, one should.
     pub follows_streams: bool,
     /// Which steps are printed on standard error.
     pub progress: Progress,
@@ -67,8 +67,8 @@ impl Default for StackOptions {
 }
 
 impl StackOptions {
-    /// Another stack on the same services, tables and keys, with the same issuer: what a second
-    /// Availability Zone would be. Its own `environment` can differ.
+    /// Another stack on the same services, tables and keys, with the same issuer, like a second
+    /// Availability Zone. Its `environment` can differ.
     #[must_use]
     pub fn beside(stack: &Stack, name: &str) -> Self {
         let issuer = stack.environment.variables().get("RATCHET_ISSUER").cloned();
@@ -91,7 +91,7 @@ impl StackOptions {
     }
 }
 
-/// A stack that answers HTTP. Dropping it stops all that it started.
+/// A stack that answers HTTP. Dropping it stops everything that it started.
 #[derive(Debug)]
 pub struct Stack {
     // Fields are dropped in this order: the functions before what they use.
@@ -105,8 +105,8 @@ pub struct Stack {
 impl Stack {
     /// Starts a stack. Installs and builds what is missing first.
     ///
-    /// `cargo lambda watch` 1.9.2 stops for ever when more than 100 requests wait for one function:
-    /// keep fewer in flight per stack, or put a second stack [beside](StackOptions::beside) it.
+    /// `cargo lambda watch` 1.9.2 hangs for good when more than 100 requests wait for one function.
+    /// Keep fewer in flight per stack, or start a second stack [beside](StackOptions::beside) it.
     ///
     /// # Errors
     /// If any part does not start; the message has the end of that part's log.
@@ -185,7 +185,7 @@ impl Stack {
         self.functions.logs()
     }
 
-    /// The file of records that a function failed for until they were given up.
+    /// The file of records that were given up because a function kept failing for them.
     #[must_use]
     pub fn dead_letters(&self, function: &str) -> Option<PathBuf> {
         let pump = self.pumps.iter().find(|pump| pump.function() == function);
@@ -215,7 +215,7 @@ impl Stack {
         self.functions.signal(function, number, signal)
     }
 
-    /// Kills an instance of a function if it runs, and starts it anew.
+    /// Kills an instance of a function if it runs, and starts it again.
     ///
     /// # Errors
     /// If there is no such instance, or it does not start.
@@ -223,8 +223,7 @@ impl Stack {
         self.functions.restart(function, number)
     }
 
-    /// Completes with the reason when DynamoDB, Secrets Manager or the emulator has ended, which
-    /// none of them does on its own account.
+    /// Completes with the reason if DynamoDB, Secrets Manager or the emulator ends unexpectedly.
     pub async fn broken(&self) -> StartError {
         loop {
             if let Some(error) = self.services.early_end().or_else(|| self.functions.early_end()) {
@@ -234,8 +233,8 @@ impl Stack {
         }
     }
 
-    /// Stops the stack. Its data is written to the folder that outlives the run, if there is one,
-    /// or else removed from a DynamoDB that is the developer's.
+    /// Stops the stack. Its data is written to the folder that outlives the run, if there is one.
+    /// If not, it is removed from the developer's own DynamoDB.
     ///
     /// # Errors
     /// If the data cannot be written or removed.

@@ -21,7 +21,7 @@ pub enum StartError {
     /// `template.yaml` cannot be used.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// `cargo build` failed; it has said why.
+    /// `cargo build` failed; it has printed why.
     #[error("cargo build failed ({0}); its messages are above")]
     Build(String),
     /// A program cannot be started, or its log cannot be written.
@@ -69,7 +69,7 @@ pub enum StartError {
         /// What `AWS_ENDPOINT_URL_DYNAMODB` says.
         endpoint: String,
     },
-    /// The port that was asked for is taken.
+    /// The requested port is taken.
     #[error("port {0} is in use. End what uses it, or choose another with --port")]
     PortInUse(u16),
     /// The folder of `--persist` cannot be used.
@@ -124,7 +124,7 @@ impl StartError {
 }
 
 /// The ports to choose from. They lie below the ephemeral ports (Linux: from 32768; RFC 6335 §6: from
-/// 49152), so the system gives none of them away before the chosen program listens.
+/// 49152), so the system does not assign a chosen one before the program listens.
 const PORTS: Range<u16> = 20_000..32_000;
 
 /// A free port of the loopback interface. A process gets each port once.
@@ -135,7 +135,7 @@ pub fn free_port() -> io::Result<u16> {
     /// How many were tried so far.
     static TRIED: AtomicU16 = AtomicU16::new(0);
     let count = u32::from(PORTS.end - PORTS.start);
-    // Processes with neighbouring ids begin far from each other.
+    // Processes with adjacent ids start far from each other.
     let first = process::id().wrapping_mul(7_417) % count;
     for _ in PORTS {
         let tried = u32::from(TRIED.fetch_add(1, Ordering::Relaxed));

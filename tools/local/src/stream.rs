@@ -1,9 +1,9 @@
-//! What Lambda's event source mappings do: read a table's stream and invoke a function with it.
+//! Imitates Lambda's event source mappings: reads a table's stream and invokes a function with it.
 //!
-//! The records are those of DynamoDB Local's own stream, as they come, filtered by the template's
-//! pattern. A batch that fails comes again, from the first record that the function names, or in
-//! halves if it names none, until its records are too old or it has been tried too often. What is
-//! given up is written to a file, the dead-letter queue.
+//! The records come from DynamoDB Local's own stream, filtered by the template's pattern. A batch
+//! that fails is retried, from the first record that the function names, or in halves if it names
+//! none, until its records are too old or it has been tried too often. Records that are given up
+//! are written to a file, the dead-letter queue.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -22,11 +22,11 @@ use crate::{mail::authorization, starting::StartError, template::EventSource};
 /// How often a stream is read.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// The most records that one reading gives (the limit of `GetRecords`).
+/// The most records of one read (the limit of `GetRecords`).
 const RECORDS: usize = 1_000;
-/// Every so many readings it is asked for new shards.
+/// The number of reads between two looks for new shards.
 const READINGS_PER_DESCRIPTION: u32 = 20;
-/// The pause after the first failure; it doubles with each, up to 32 times.
+/// The pause after the first failure. It doubles with each failure, up to 32 times.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A running event source mapping; it ends when it is dropped.
@@ -43,7 +43,7 @@ impl Drop for Pump {
     }
 }
 
-/// From where to where.
+/// The table's stream and the function.
 #[derive(Debug)]
 struct Pipe {
     http: reqwest::Client,
@@ -51,13 +51,13 @@ struct Pipe {
     stream: String,
     function: String,
     source: EventSource,
-    /// Where batches that were given up are written to: the dead-letter queue.
+    /// The file for batches that were given up: the dead-letter queue.
     dead_letters: PathBuf,
 }
 
 impl Pump {
-    /// Begins to read the stream of the table called `table` and to invoke the function at
-    /// `base_url` with what the template's mapping lets through.
+    /// Starts to read the stream of the table called `table` and to invoke the function at
+    /// `base_url` with the records that pass the filter of the template's mapping.
     pub(crate) async fn start(
         dynamodb: &crate::dynamodb::DynamoDb,
         table: &str,
@@ -72,7 +72,7 @@ impl Pump {
             Err(error) => return Err(failed(error)),
         };
         let Some(stream) = described else { return Err(failed("it has none".to_owned())) };
-        // A function that does not answer has failed when its time is over.
+        // A function that does not answer in its time has failed.
         let http = reqwest::Client::builder().no_proxy().timeout(source.timeout).build();
         let http = match http {
             Ok(http) => http,
@@ -94,17 +94,17 @@ impl Pump {
     }
 }
 
-/// A part of a stream, and how far it has been read.
+/// A shard of a stream, and how far it has been read.
 #[derive(Debug, Default)]
 struct Shard {
     iterator: Option<String>,
     /// The sequence number of the last record.
     last: Option<String>,
-    /// Whether nothing more comes.
+    /// Whether it has ended.
     is_over: bool,
 }
 
-/// Records that come together, and how often they have failed.
+/// Records of one invocation, and how often they have failed.
 #[derive(Debug)]
 struct Batch {
     records: Vec<Value>,
@@ -112,20 +112,20 @@ struct Batch {
 }
 
 impl Batch {
-    /// Keeps what comes again after a failure: from the first record that was named, or else, if
-    /// batches are bisected, one half. The other half comes after it.
+    /// Keeps the records to retry after a failure: from the first record that was named, or else,
+    /// if batches are bisected, one half. The other half comes after it.
     fn again(&mut self, failed: Option<&[String]>, bisects: bool) -> Option<Self> {
         let Some(failed) = failed else {
             self.failures += 1;
             if !bisects || self.records.len() < 2 {
                 return None;
             }
-            // A half is a batch of its own, and is tried as often as any.
+            // A half is a batch of its own, with its own count of tries.
             let records = self.records.split_off(self.records.len() / 2);
             self.failures = 0;
             return Some(Self { records, failures: 0 });
         };
-        // A number that is not of this batch fails all of it, too.
+        // A number that is not in this batch fails all of it, too.
         let first = self.records.iter().position(|record| {
             sequence_number(record).is_some_and(|number| failed.contains(&number))
         });
@@ -156,9 +156,9 @@ impl Pipe {
         }
     }
 
-    /// Finds new shards, and where to read on in those that are known. An iterator that DynamoDB
-    /// Local gave out before the first record of a shard may never see one, if other tables are
-    /// written at that moment.
+    /// Finds new shards, and the position in known ones. An iterator of DynamoDB Local from before
+    /// the first record of a shard may never see any record, if other tables are written at that
+    /// moment.
     async fn find_shards(&self, shards: &mut BTreeMap<String, Shard>) {
         let request = json!({ "StreamArn": self.stream });
         let Some(described) = self.call("DescribeStream", &request).await else { return };
@@ -183,7 +183,7 @@ impl Pipe {
         }
     }
 
-    /// Reads what is there, and delivers it in batches.
+    /// Reads new records and delivers them in batches.
     async fn read(&self, shard: &mut Shard) {
         let Some(at) = &shard.iterator else { return };
         let request = json!({ "ShardIterator": at, "Limit": RECORDS });
@@ -198,7 +198,7 @@ impl Pipe {
             shard.last = Some(last);
         }
         records.retain(|record| self.source.patterns.iter().any(|pattern| fits(pattern, record)));
-        // What fits no pattern is not in a batch, and must not make the others wait.
+        // Records that match no pattern are not in a batch, and must not delay the others.
         let size = usize::try_from(self.source.batch_size).unwrap_or(usize::MAX).max(1);
         for batch in records.chunks(size) {
             self.deliver(batch.to_vec()).await;
@@ -219,7 +219,7 @@ impl Pipe {
                 self.give_up(&batch.records);
                 continue;
             }
-            // Without a sound answer all of it has failed.
+            // Without a valid answer the whole batch has failed.
             let failed = self.invoke(&batch.records).await;
             if failed.as_ref().is_some_and(Vec::is_empty) {
                 continue;
@@ -243,11 +243,11 @@ impl Pipe {
         let line = json!({ "function": self.source.function, "records": records });
         let file = OpenOptions::new().create(true).append(true).open(&self.dead_letters);
         if let Err(error) = file.and_then(|mut file| writeln!(file, "{line}")) {
-            eprintln!("local: can not keep what {} failed for: {error}", self.source.function);
+            eprintln!("local: cannot keep what {} failed for: {error}", self.source.function);
         }
     }
 
-    /// The sequence numbers that the function says it failed for; `None` if it failed itself.
+    /// The sequence numbers that the function reports as failed; `None` if the invocation failed.
     async fn invoke(&self, records: &[Value]) -> Option<Vec<String>> {
         let event = json!({ "Records": records });
         let answer = self.http.post(&self.function).json(&event).send().await.ok()?;
@@ -265,8 +265,8 @@ impl Pipe {
         Some(failures.into_iter().flatten().filter_map(number).collect())
     }
 
-    /// An operation of DynamoDB Streams. DynamoDB Local keeps apart what belongs to different
-    /// access keys and checks no signature.
+    /// An operation of DynamoDB Streams. DynamoDB Local separates data by access key and does not
+    /// check signatures.
     async fn call(&self, operation: &str, request: &Value) -> Option<Value> {
         let call = self
             .http

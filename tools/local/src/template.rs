@@ -1,7 +1,7 @@
-//! What `template.yaml` says, as far as the local stack imitates it.
+//! The parts of `template.yaml` that the local stack imitates.
 //!
 //! The tables, the secret, the routes and the defaults of the configuration are read from the
-//! deployment's own description, so that a laptop and the cloud can not drift apart.
+//! deployment's template, so that local and deployed behaviour cannot drift apart.
 
 mod document;
 mod read;
@@ -15,11 +15,11 @@ use std::{
     time::Duration,
 };
 
-/// Why the template can not be used.
+/// Why the template cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// The file can not be read.
-    #[error("can not read template.yaml: {0}")]
+    /// The file cannot be read.
+    #[error("cannot read template.yaml: {0}")]
     Read(#[from] io::Error),
     /// The file is not YAML.
     #[error("template.yaml is not valid YAML: {0}")]
@@ -64,7 +64,7 @@ pub struct Table {
     pub indexes: Vec<Index>,
     /// Name of the attribute with the time to live.
     pub time_to_live: Option<String>,
-    /// What its stream has of an item that changes, if it has a stream.
+    /// The view type of its stream, if it has one.
     pub stream: Option<String>,
 }
 
@@ -105,7 +105,7 @@ pub struct GeneratedSecret {
     pub include_space: bool,
 }
 
-/// A function and what leads to it.
+/// A function and its routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
     /// Memory, in MiB.
@@ -124,7 +124,7 @@ pub struct Grant {
     /// The logical id of the resource, what follows its ARN, or a text as it is: `UsersTable`,
     /// `UsersTable/index/names`, `*`.
     pub resource: String,
-    /// What the condition of the statement demands of a value of the request, as
+    /// The condition of the statement on a value of the request, for example
     /// `dynamodb:LeadingKeys=outbox#*` or `ses:FromAddress=MailFrom`; `None` if it has none.
     pub condition: Option<String>,
 }
@@ -138,15 +138,15 @@ pub struct EventSource {
     pub function: String,
     /// The most records of one invocation.
     pub batch_size: u32,
-    /// Records that fit one of these patterns come through.
+    /// Only records that match one of these patterns are delivered.
     pub patterns: Vec<serde_json::Value>,
     /// How long the function may take.
     pub timeout: Duration,
-    /// How often a batch comes again; `None` for as long as it is young enough.
+    /// How often a batch is retried; `None` for until it is too old.
     pub max_retries: Option<u32>,
-    /// A record that is older is given up.
+    /// Older records are given up.
     pub max_age: Duration,
-    /// Whether a batch that the function failed for without saying where comes again in halves.
+    /// Whether a failed batch is retried in halves if the function does not name a record.
     pub bisects: bool,
 }
 
@@ -155,7 +155,7 @@ pub struct EventSource {
 pub struct Parameter {
     /// `String`, `Number`, …
     pub kind: String,
-    /// Every parameter has a default: a deployment asks nothing.
+    /// The default. Every parameter has one, so that a deployment needs no input.
     pub default: String,
     /// Smallest number allowed.
     pub minimum: Option<i64>,
@@ -163,7 +163,7 @@ pub struct Parameter {
     pub maximum: Option<i64>,
     /// The values allowed; empty if there is no such list.
     pub allowed: Vec<String>,
-    /// What it means.
+    /// Its description.
     pub description: String,
 }
 
@@ -171,7 +171,7 @@ impl Template {
     /// Reads a template file.
     ///
     /// # Errors
-    /// If it can not be read, is not YAML, or lacks what the local stack needs.
+    /// If it cannot be read, is not YAML, or lacks what the local stack needs.
     pub fn read(path: &Path) -> Result<Self, TemplateError> {
         fs::read_to_string(path)?.parse()
     }

@@ -22,8 +22,8 @@ pub enum ToolboxError {
     /// The machine lacks something.
     #[error(transparent)]
     Prerequisites(#[from] MissingPrerequisites),
-    /// A file or folder below `target/local` can not be written.
-    #[error("can not write {path}: {cause}\nMake it writable, or remove `target/local`.")]
+    /// A file or folder below `target/local` cannot be written.
+    #[error("cannot write {path}: {cause}\nMake it writable, or remove `target/local`.")]
     Files {
         /// The file or folder.
         path: PathBuf,
@@ -112,7 +112,7 @@ impl Toolbox {
         if !(python.is_installed() && (!with_dynamodb || dynamodb.is_installed())) {
             let found = Prerequisites::check(java(dynamodb.is_installed()))?;
             let _lock = lock(&folder)?;
-            // Somebody else may have installed them while we waited.
+            // Another process may have installed them while we waited.
             if !python.is_installed() {
                 install_python(&python, workspace, &found)?;
             }
@@ -216,8 +216,8 @@ fn install_dynamodb(
     part.begin()?;
     let maven = found.maven.clone().unwrap_or_else(|| PathBuf::from("mvn"));
     let mut maven = Command::new(maven);
-    // Only the jars: the one of DynamoDB Local brings SQLite for every processor, while the files
-    // that Maven would add beside it know no ARM and would be found first.
+    // Only the jars: that of DynamoDB Local contains SQLite for every processor. The native files
+    // that Maven would add lack ARM and would be found first.
     maven
         .args(["--batch-mode", "--no-transfer-progress", "--file"])
         .arg(workspace.package_file(POM))
@@ -249,7 +249,8 @@ fn joined(option: &str, path: &Path) -> OsString {
     argument
 }
 
-/// Waits for other installations. The lock ends with the file, at the latest with the process.
+/// Waits for other installations. The lock is released when the file is closed, at the latest with
+/// the process.
 fn lock(folder: &Path) -> Result<File, ToolboxError> {
     let path = folder.join("install.lock");
     fs::create_dir_all(folder).map_err(files(folder))?;
@@ -265,7 +266,7 @@ fn lock(folder: &Path) -> Result<File, ToolboxError> {
     Ok(file)
 }
 
-/// Runs a command to its end and hands over its lines; the end of its output if it fails.
+/// Runs a command and passes on its lines. Fails with the end of its output.
 fn run(command: &mut Command, mut line_seen: impl FnMut(&str)) -> Result<(), String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command
@@ -278,7 +279,7 @@ fn run(command: &mut Command, mut line_seen: impl FnMut(&str)) -> Result<(), Str
     let errors = child.stderr.take().map(|mut stream| {
         thread::spawn(move || {
             let mut bytes = Vec::new();
-            // What was read before a failure is still worth showing.
+            // Keep the output read before a failure.
             drop(stream.read_to_end(&mut bytes));
             bytes
         })

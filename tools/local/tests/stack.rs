@@ -10,7 +10,7 @@ use local::{
     starting::StartError,
 };
 
-/// Whether a process is there and not merely waiting for its parent to take notice of its end.
+/// Whether a process runs, and is not a zombie.
 fn runs(id: u32) -> bool {
     let state = match fs::read_to_string(format!("/proc/{id}/stat")) {
         Ok(stat) => stat.rsplit(") ").next().map(str::to_owned),
@@ -76,7 +76,7 @@ async fn api_and_services_listen_on_127_0_0_1_only() {
             TcpStream::connect_timeout(&(host, port).into(), Duration::from_secs(1))
         };
         assert!(connect([127, 0, 0, 1]).is_ok(), "{url}");
-        // Linux has this address too, and so does whatever listens on all of them.
+        // Linux has this address too, so a server that listens on all addresses would answer.
         assert!(connect([127, 0, 0, 2]).is_err(), "{url}");
     }
 }

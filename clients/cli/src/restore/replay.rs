@@ -1,6 +1,6 @@
 //! What happened after the point in time, and must not be undone with the rest.
 //!
-//! Decisions only: an item as it was restored, and the same item as it is now, lead to what is written.
+//! Decisions only: from a restored item and the current one to the item to write.
 
 use std::collections::HashMap;
 

@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 const MOST_READ: usize = 100;
 const MOST_WRITTEN: usize = 25;
 
-/// How often DynamoDB is asked again for what it did not do of a batch.
+/// How often the unprocessed items of a batch are sent again.
 const BATCH_TRIES: u32 = 10;
 
 /// Which of the two tables.

@@ -40,7 +40,7 @@ async fn a_token_of_an_ended_session_is_refused_at_the_next_poll_and_others_are_
         let (one, other) = (issuer.token_of(session(1), 0), issuer.token_of(session(2), 0));
         assert_eq!(verdict(&verifier, &one, 100).await, ok());
         issuer.show_ends(101, &[(session(1), 101)]);
-        assert_eq!(verdict(&verifier, &one, 114).await, ok(), "not before it is asked again");
+        assert_eq!(verdict(&verifier, &one, 114).await, ok(), "not before the next fetch");
         assert_eq!(verdict(&verifier, &one, 115).await, "Ended");
         assert_eq!(verdict(&verifier, &other, 115).await, ok());
         assert_eq!(issuer.given(REVOCATIONS), [200, 200]);

@@ -1,4 +1,4 @@
-//! An issuer with one key at a time, and whatever list of ended sessions a test gives it.
+//! An issuer with one key at a time, and a list of ended sessions that tests set.
 
 use std::{
     collections::HashMap,

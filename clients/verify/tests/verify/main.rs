@@ -1,10 +1,6 @@
 //! What verifiers ask and answer, against an issuer that counts.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "what a test can not go on with ends it"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failure ends the test")]
 
 mod documents;
 mod ended;

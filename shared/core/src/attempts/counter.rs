@@ -1,30 +1,29 @@
 //! What each write does to a counter.
 //!
-//! Pure. A write may be applied although its answer is lost, and then arrive again, with others
-//! between: so a counter remembers the last few attempts that it counted, and the last few that it
-//! settled.
+//! Pure. A write whose answer is lost may be sent again after other writes have been applied. So a
+//! counter remembers the last few attempts that it counted and the last few that it settled.
 
 use super::{AttemptId, Failures, Throttle, ThrottleDecision};
 use crate::time::UnixMillis;
 
-/// How many attempts of each kind a counter remembers. A write that arrives again after so many
+/// How many attempts of each kind a counter remembers. A write that arrives again after this many
 /// others counts twice.
 pub const REMEMBERED: usize = 4;
 
 /// A counter of attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counter {
-    /// What it has counted.
+    /// The failures counted so far.
     pub failures: Failures,
-    /// The last attempts that were counted, the last one first.
+    /// The attempts counted most recently, newest first.
     pub taken: [Option<AttemptId>; REMEMBERED],
-    /// The last attempts that turned out to be no failures, the last one first.
+    /// The attempts that turned out not to be failures, newest first.
     pub settled: [Option<AttemptId>; REMEMBERED],
 }
 
 impl Counter {
-    /// Counts an attempt if `throttle` allows it. Returns the counter as it has to be written;
-    /// `None` if there is nothing to write.
+    /// Counts an attempt if `throttle` allows it. Returns the counter to be written; `None` if
+    /// there is nothing to write.
     #[must_use]
     pub fn take(
         counter: Option<&Self>,
@@ -46,14 +45,14 @@ impl Counter {
         (decision, Some(Self { failures, taken: shifted(taken, attempt), settled }))
     }
 
-    /// Takes back one attempt that was no failure. `None` if there is nothing to write.
+    /// Takes back one attempt that was not a failure. `None` if there is nothing to write.
     #[must_use]
     pub fn give_back(&self, attempt: AttemptId) -> Option<Self> {
         let count = self.failures.count.checked_sub(1)?;
         self.settle(attempt, count)
     }
 
-    /// Begins a new succession: the password was proved. `None` if there is nothing to write.
+    /// Resets the count, because the password was right. `None` if there is nothing to write.
     #[must_use]
     pub fn reset(&self, attempt: AttemptId) -> Option<Self> {
         self.settle(attempt, 0)

@@ -8,7 +8,7 @@ fn at(seconds: u64) -> UnixMillis {
     UnixMillis::new(1_780_000_000_000 + seconds * 1_000)
 }
 
-/// Makes an attempt every second, each of them wrong; when the allowed ones were.
+/// Makes a wrong attempt every second and returns the seconds in which one was allowed.
 fn guess(throttle: Throttle, seconds: u64) -> Vec<u64> {
     let mut failures = None;
     let mut allowed = Vec::new();

@@ -1,5 +1,5 @@
-//! What a message carries. It follows from its letter, so that a letter whose sending is tried again
-//! carries the same token and the same code.
+//! The token and code of a message. Both are derived from the letter's id, so a letter that is sent
+//! again contains the same ones.
 
 use aws_lc_rs::hmac;
 
@@ -10,7 +10,7 @@ use crate::{
     secret::{SecretHash, TokenSecret},
 };
 
-/// Token and code of one letter.
+/// The token and the code of one letter.
 #[derive(Debug)]
 pub struct LetterSecrets {
     /// The token, for a link.
@@ -29,11 +29,11 @@ pub struct Hashes {
 }
 
 impl LetterSecrets {
-    /// The secrets of a letter under a tag key: HMAC-SHA-256 over the letter's id, under keys that
-    /// are derived from the tag key for this and nothing else.
+    /// Derives a letter's secrets from a tag key: HMAC-SHA-256 over the letter's id, under keys
+    /// that are derived from the tag key for this purpose only.
     ///
     /// # Security
-    /// Letter ids are in tables and logs; without the key ring they say nothing about the secrets.
+    /// Letter ids appear in tables and logs. Without the key ring they reveal nothing.
     #[must_use]
     pub fn derive(key: &TagKey, letter: LetterId, purpose: Purpose, user_id: UserId) -> Self {
         let derived = |info: &[u8]| {
@@ -51,7 +51,7 @@ impl LetterSecrets {
         }
     }
 
-    /// What the challenge keeps, with the code hashed under `key`.
+    /// The hashes for the challenge, with the code hashed under `key`.
     #[must_use]
     pub fn hashes(&self, key: &TagKey) -> Hashes {
         let MailToken { purpose, user_id, secret } = &self.token;

@@ -1,7 +1,7 @@
-//! A challenge: which messages may prove something, and which one did.
+//! The state of a challenge: which messages are valid, and which one was used.
 //!
-//! Pure. The store reads a challenge, asks here what becomes of it, and writes that on the condition
-//! that the challenge is still as it was read; otherwise it reads again.
+//! Pure. The store reads a challenge, computes its next state here, and writes that on condition
+//! that the challenge has not changed. If it has, the store reads it again.
 
 use std::time::Duration;
 
@@ -14,35 +14,35 @@ use crate::{
     time::{UnixMillis, UnixSeconds},
 };
 
-/// How many messages of one challenge are good at the same time. A further one replaces the oldest.
+/// How many messages of one challenge are valid at the same time. Another one replaces the oldest.
 pub const MAX_MESSAGES: usize = 16;
 
-/// What lets somebody who reads the mail of an address do one thing for one user.
+/// Lets somebody who can read the mail of an address do one thing for one user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Challenge {
     /// The address that the messages went to.
     pub email: Option<EmailAddress>,
     /// Messages that have not been used.
     pub messages: Vec<Message>,
-    /// The proof that met the challenge last.
+    /// The last proof that met the challenge.
     pub met: Option<Met>,
-    /// Letters written until then are used up: their messages are worth nothing, and they are not
-    /// sent again.
+    /// Letters written until then are used up: their messages are invalid, and they are not sent
+    /// again.
     pub used_up_to: Option<UnixMillis>,
 }
 
 /// A message that can meet a challenge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message {
-    /// The letter that it was made from.
+    /// The letter it was made from.
     pub letter: LetterId,
     /// Its secrets, hashed.
     pub hashes: Hashes,
-    /// Its own end. No later request extends it.
+    /// When it expires. Later requests do not extend it.
     pub expires_at: UnixSeconds,
 }
 
-/// The proof that met a challenge. It lets the same request be recognised when it comes again.
+/// The proof that met a challenge, kept to recognise a repeated request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Met {
     /// What was presented.
@@ -51,7 +51,7 @@ pub struct Met {
     pub expires_at: UnixSeconds,
 }
 
-/// The half of a message that was presented.
+/// Which secret of a message was presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageSecret {
     /// Its token.
@@ -63,35 +63,35 @@ pub enum MessageSecret {
 /// What sending a letter does to a challenge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opening {
-    /// The message is sent once this challenge is written.
+    /// The message may be sent once this challenge is written.
     Write {
         /// The challenge with the message.
         challenge: Challenge,
-        /// Which of the candidates the message carries.
+        /// The index of the candidate that the message contains.
         candidate: usize,
     },
     /// The letter is used up: there is nothing to send.
     UsedUp,
 }
 
-/// What a proof is worth.
+/// The verdict on a proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judgement {
-    /// It meets the challenge, which becomes this one.
+    /// It meets the challenge. This is the next state.
     Meets(Challenge),
     /// It met the challenge before.
     MetBefore,
-    /// It is worth nothing.
+    /// It is invalid.
     Invalid,
 }
 
 impl Challenge {
-    /// Adds the message of `letter` to the challenge as it is known, if there is one. `None` if there
-    /// are no candidates.
+    /// Adds the message of `letter` to the `known` challenge, or to a new one. `None` if there are
+    /// no candidates.
     ///
-    /// `candidates` are the letter's secrets under each key that may have made them, the key that is
-    /// used now first. A letter that was tried before keeps the secrets of that try, and its message
-    /// gets the end that it would have if this were the first.
+    /// `candidates` are the letter's secrets under each key that may have derived them, the current
+    /// key first. If sending the letter was tried before, the message keeps the secrets of that
+    /// try, but its lifetime starts now.
     #[must_use]
     pub fn open(
         known: Option<&Self>,
@@ -128,8 +128,8 @@ impl Challenge {
         Some(Opening::Write { challenge, candidate })
     }
 
-    /// What `proof` is worth at `now`. The token of any message counts until it expires, the code of
-    /// the newest letter only. The first proof uses up all of them.
+    /// Judges `proof` at `now`. Every message's token is valid until the message expires, but only
+    /// the newest letter's code. The first valid proof uses up all messages.
     #[must_use]
     pub fn judge(&self, proof: &Proof, now: UnixMillis) -> Judgement {
         let good = self.without_expired(now.seconds());
@@ -161,7 +161,7 @@ impl Challenge {
         }
     }
 
-    /// The challenge without its messages, and without those that are still to be sent.
+    /// The challenge with all its messages used up, including letters that have not been sent yet.
     #[must_use]
     pub fn used_up(&self, now: UnixMillis) -> Self {
         let written = self.messages.iter().map(|message| message.letter.created_at());
@@ -169,7 +169,7 @@ impl Challenge {
         Self { email: self.email.clone(), used_up_to: Some(used_up_to), ..Self::default() }
     }
 
-    /// When nothing of the challenge counts any more.
+    /// When the challenge may be deleted.
     #[must_use]
     pub fn expires_at(&self) -> UnixSeconds {
         let messages = self.messages.iter().map(|message| message.expires_at);

@@ -1,4 +1,4 @@
-//! Reads single settings, and collects what is wrong with them.
+//! Reads single settings, and collects their errors.
 
 use std::{fmt, time::Duration};
 

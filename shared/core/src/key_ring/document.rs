@@ -1,4 +1,4 @@
-//! The ring as it is written: the JSON of the secret. A change keeps what it does not know.
+//! The stored form of the ring: the JSON of the secret. Changes keep unknown members.
 
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;

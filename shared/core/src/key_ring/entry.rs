@@ -1,4 +1,4 @@
-//! One JWK of a ring that is written, with whatever members this version does not know.
+//! One JWK of the stored ring, including members that this version does not know.
 
 use serde_json::{Map, Value, json};
 

@@ -1,9 +1,9 @@
-//! How the keys of one use follow each other, as a pure function of their lives, the times that they
-//! keep to, and the time.
+//! How the keys of one use follow each other, as a pure function of their lives, the times that
+//! they keep to, and the time.
 //!
 //! The youngest key that has begun signs (or tags), so keys form a line. Whatever the change, the
-//! line that comes out has no gap: the first key has no beginning, each key ends only after the next
-//! one has begun and everything it made has expired, and the last key has no end.
+//! line that comes out has no gap: the first key has no beginning, each key ends only after the
+//! next one has begun and everything it made has expired, and the last key has no end.
 //!
 //! ```text
 //! now            now + lead                    now + lead + life + lead + tolerance
@@ -12,8 +12,8 @@
 //! ```
 //!
 //! # Clocks
-//! `now` may be wrong. A line without a gap has a signer at every moment, so no clock, however wrong,
-//! leaves a moment without one. Lifetimes allow for [`CLOCK_TOLERANCE`].
+//! `now` may be wrong. A line without a gap has a signer at every moment, so no clock, however
+//! wrong, leaves a moment without one. Lifetimes allow for [`CLOCK_TOLERANCE`].
 
 use std::time::Duration;
 
@@ -161,7 +161,7 @@ fn successor_begins(
             let signer = signer.max_by_key(|(_, key)| key.life.not_before);
             let removed = keys.get(position)?.life;
             if signer.is_some_and(|(signer, _)| signer == position) {
-                // Where the removed key began, and so at once for every clock.
+                // The successor starts when the removed key did: at once, on every clock.
                 Some(removed.not_before)
             } else {
                 let another_waits = line.last().is_some_and(|key| key.life.not_before > now);

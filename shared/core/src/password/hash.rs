@@ -95,7 +95,7 @@ pub enum HashError {
     #[error("no memory for the password hash")]
     OutOfMemory,
     /// The stored hash is of no known kind, or asks for more than it may ([`HashCost::CAP`]).
-    #[error("the stored password hash can not be used")]
+    #[error("the stored password hash cannot be used")]
     Unusable,
     /// No salt could be drawn.
     #[error(transparent)]
@@ -109,7 +109,7 @@ pub enum Verdict {
     Wrong,
     /// It is, and the hash is as expensive as the configuration asks.
     Right,
-    /// It is, but the hash is cheaper than the configuration asks, or of another kind: hash anew.
+    /// It is, but the hash is cheaper than configured, or of another kind: hash the password again.
     RightButCheap,
 }
 
@@ -131,7 +131,7 @@ impl PasswordHasher {
     /// A hasher at `cost`. Its memory is allocated here, not in the first request.
     ///
     /// # Errors
-    /// [`HashError`] if the cost is out of Argon2's bounds or the memory can not be had.
+    /// [`HashError`] if the cost is out of Argon2's bounds or the memory cannot be had.
     pub fn new(cost: HashCost) -> Result<Self, HashError> {
         let memory = allocate(cost.params(HASH_LEN)?.block_count())?;
         Ok(Self { cost, idle_memory: Mutex::new(vec![memory]), kept: 1 })
@@ -243,7 +243,7 @@ impl PasswordHasher {
 
     fn put_back(&self, memory: Vec<Block>) {
         let mut idle = self.idle_memory.lock().unwrap_or_else(PoisonError::into_inner);
-        // A burst of more hashes than that must not stay allocated for ever.
+        // A burst of more hashes than that must not stay allocated forever.
         if idle.len() < self.kept {
             idle.push(memory);
         }

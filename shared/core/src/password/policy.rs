@@ -5,11 +5,11 @@ use std::fmt;
 
 use super::{PASSWORD_CHARS, Password, blocklist, opaque};
 
-/// A word must have so many characters before a password is searched for it: a shorter one is in
+/// A word must have this many characters before a password is searched for it: a shorter one is in
 /// many good passwords by chance.
 const WORD_CHARS: usize = 4;
 
-/// What is left of a password beside a common or a known word must have so many characters, or it
+/// What is left of a password beside a common or a known word must have this many characters, or it
 /// does not count as a password of its own.
 const OWN_CHARS: usize = 8;
 
@@ -57,7 +57,7 @@ pub enum PasswordRule {
     },
     /// It has more than [`PASSWORD_CHARS`] characters.
     TooLong,
-    /// It has characters that can not be typed or compared reliably (RFC 8265 §4.2).
+    /// It has characters that cannot be typed or compared reliably (RFC 8265 §4.2).
     InvalidCharacters,
     /// Many others have chosen it, or it is a common one with a few characters around it.
     Common,
@@ -194,7 +194,7 @@ fn counts(chars: &[char]) -> bool {
     let step = |(a, b): (&char, &char)| i64::from(u32::from(*b)) - i64::from(u32::from(*a));
     let steps = chars.iter().zip(chars.iter().skip(1)).map(step);
     let breaks = steps.filter(|step| step.abs() > 1).count();
-    // '1234567890' breaks once at its end, and once more when it begins anew.
+    // '1234567890' breaks once at its end, and once more when it starts again.
     chars.len() >= 4 && breaks * 5 <= chars.len()
 }
 

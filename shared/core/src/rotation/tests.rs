@@ -312,8 +312,8 @@ fn a_damaged_seal_is_an_error_and_not_another_token() {
 }
 
 proptest! {
-    /// Whatever the pace of rotation: at most four fit into a window, and whoever holds a token
-    /// superseded within the window is led to the live one, while every older one is theft.
+    /// Whatever the pace, at most four rotations fit into a window. A token superseded within the
+    /// window leads to the live one, and every older one is theft.
     #[test]
     fn recent_is_safe_and_old_is_theft_at_any_pace(pauses in prop::collection::vec(0..40_000_u64, 1..30)) {
         let mut chain = Chain::start();

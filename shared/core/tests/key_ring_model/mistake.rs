@@ -24,7 +24,7 @@ pub enum Mistake {
     EndedKeysLeaveAGap,
     /// Only the configured algorithm's first key is written out.
     OtherFirstKeysForgotten,
-    /// A pending version is promoted whatever it was made from.
+    /// A pending version is promoted even if the current one has changed.
     PromotedWhateverItWasMadeFrom,
     /// A pending version is promoted however long it waited.
     PublishedLate,

@@ -22,7 +22,7 @@ pub enum Operation {
     Settle,
     /// The first step of a scheduled rotation.
     Create { old_instance: bool, clock: Offset },
-    /// Its last step. If the answer is lost it comes again.
+    /// Its last step. If the answer is lost, the step is repeated.
     Finish { clock: Offset, lost_answer: bool },
     /// `ratchet keys rotate --now`; if the answer is lost, twice.
     RotateNow { clock: Offset, lost_answer: bool },

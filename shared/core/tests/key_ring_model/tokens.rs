@@ -75,7 +75,7 @@ impl Tokens {
         self.session_ends_at = self.session_ends_at.min(session_ends_at);
     }
 
-    /// Which of them a function refuses although it is good; `None` if none is.
+    /// A valid token that a function refuses, if there is one.
     pub fn refused(
         &self,
         ring: &KeyRing,

@@ -322,7 +322,7 @@ impl World {
         }
         let newest = keys.iter().rfind(|key| Some(key.use_) == emergency);
         if emergency == Some(KeyUse::Signing) {
-            // Whoever keeps an old copy refuses the new tokens until it looks again.
+            // A verifier with an old copy refuses the new tokens until it reloads.
             self.old_copies_until = 0;
         }
         if let Some(newest) = newest.and_then(|key| self.published.get_mut(&key.kid)) {

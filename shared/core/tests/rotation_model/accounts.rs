@@ -12,7 +12,7 @@ use ratchet_core::{
     user::{SessionsCut, User, UserStatus},
 };
 
-/// The session that is there from the start.
+/// The session that exists from the start.
 pub const FIRST: usize = 0;
 /// The session that is signed in to meanwhile.
 pub const SECOND: usize = 1;
@@ -38,7 +38,7 @@ pub enum Mistake {
     UserNotRead,
     /// The rotation's write does not ask whether the session has been revoked.
     RevocationNotInCondition,
-    /// A new session is written over what is there.
+    /// A new session overwrites an existing one.
     PutOverwrites,
 }
 

@@ -1,4 +1,4 @@
-//! The chain: three clients and a thief who refresh one session at any pace, for ever.
+//! The chain: three clients and a thief who refresh one session at any pace, forever.
 //!
 //! A request is one step here: it presents a token with the clock of up to `lag` ticks ago, which
 //! stands for the time it was under way as well as for a clock that is behind or was set back, and

@@ -7,7 +7,7 @@
 //! when its request has long been answered. The clocks of the two log-outs-everywhere disagree: the
 //! one that is behind may come second.
 //!
-//! No time passes, so every token is recent: nobody may be refused but for an end.
+//! No time passes, so every token is recent and may only be refused if its session has ended.
 
 use stateright::{Model, Property};
 
@@ -23,7 +23,7 @@ use super::accounts::{Accounts, FIRST, Found, SECOND, Token};
 pub enum Broken {
     /// A session can be refreshed although its end has been answered.
     DeadStaysDead,
-    /// A session is refused that nobody has ended.
+    /// A session is refused that was not ended.
     FalseRefusal,
 }
 
@@ -42,7 +42,7 @@ pub enum Request {
     EndAll(SessionsCut),
     /// Its cut is written, and was meant for these sessions.
     EndAllCut { cut: SessionsCut, meant: [bool; 2] },
-    /// It has listed what is to be revoked.
+    /// It has listed the sessions to revoke.
     EndAllListed { cut: SessionsCut, meant: [bool; 2], left: [bool; 2] },
     /// A sign-in that has not read the user.
     SignIn,
@@ -97,13 +97,13 @@ pub enum Action {
     GiveUp { request: usize, token: Token },
     /// The request does its next call.
     Step(usize),
-    /// A write of the request comes through once more.
+    /// A write of the request is applied once more.
     Late(usize),
 }
 
 /// The model.
 pub struct Ends {
-    /// The production functions, and what is wrong with them.
+    /// The production functions, with the mutation.
     pub accounts: Accounts,
     /// What is in flight.
     pub requests: Vec<Request>,
@@ -229,7 +229,7 @@ impl Ends {
         let Request::Done(Some(write)) = state.requests[request].clone() else { return None };
         state.late = false;
         match write {
-            // Nobody waits for its answer.
+            // No client waits for its answer.
             Write::Rotate(token) => drop(self.rotate(state, request, token)),
             Write::Revoke => Self::revoke(state, FIRST, RevocationReason::LoggedOut),
             Write::Cut(cut) => {

@@ -27,7 +27,7 @@ pub const RECOVERIES: u8 = 2;
 
 /// The live generation of every session that is written out.
 const LIVE: u32 = 20;
-/// A token that is so many generations behind is as good as any older one.
+/// A token this many generations behind is treated like any older one.
 const BEHIND: u8 = 3;
 /// Rotations are counted up to here: one more than the promise about a shared chain needs.
 const MANY: u8 = RECOVERIES + 2;
@@ -47,7 +47,7 @@ const POLICY: SessionPolicy = SessionPolicy {
 pub enum Fault {
     /// A session has any number of late recoveries.
     NoBound,
-    /// The note is written whatever the item says by then.
+    /// The note is written without its condition.
     NoteNotConditional,
     /// A late token is recovered for any user agent.
     UserAgentIgnored,
@@ -115,7 +115,7 @@ pub struct State {
 /// What can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// A party presents what it holds; the answer arrives or is lost.
+    /// A party presents its token; the answer arrives or is lost.
     Present { party: usize, lost: bool },
     /// The note of a recovery is written; the answer arrives or is lost.
     Note { party: usize, lost: bool },
@@ -202,7 +202,7 @@ impl Late {
         next
     }
 
-    /// The conditional write of the note: if the item is not as it was read, it is decided anew.
+    /// The conditional write of the note. If the item has changed, decides again.
     fn note(&self, state: &State, party: usize, lost: bool) -> State {
         let mut next = state.clone();
         let Some(pending) = next.pending[party].take() else { return next };
@@ -281,8 +281,8 @@ impl Model for Late {
             Property::always("every promise about one request", |_, state: &State| {
                 state.broken.is_none()
             }),
-            // Whoever moves and whatever is lost: after one rotation more than there are
-            // recoveries, one of the two is found at its next request.
+            // After one rotation more than there are recoveries, one of the two parties is detected
+            // at its next request, whoever moves and whatever is lost.
             Property::always("a shared chain is found", |model: &Self, state: &State| {
                 let shared = model.parties != Parties::Owner && !state.ended;
                 let found = |party| matches!(model.decide(state, party), Decision::Theft(_));

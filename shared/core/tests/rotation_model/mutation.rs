@@ -1,6 +1,6 @@
 //! What the model is made to get wrong, so that it can show that it would notice.
 //!
-//! A mutation changes what goes into the production functions or what is made of their answer.
+//! A mutation changes the input of the production functions or the use of their result.
 //! None of them has a decision table of its own.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use ratchet_core::{
 /// One deliberate fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {
-    /// A superseded token stays recent for ever.
+    /// A superseded token stays recent forever.
     AlwaysRecent,
     /// No superseded token is recent.
     NeverRecent,

@@ -3,8 +3,8 @@
 //! The state of a model must be small and must come round to itself, so an [`Item`] keeps only what
 //! differs between sessions from the decision table's point of view: how long ago each generation
 //! was superseded. Generations are counted backwards from the live one and time backwards from the
-//! present; [`decide`](ratchet_core::rotation::decide) compares nothing else. For every transition the
-//! item is written out as a production [`Session`] with real hashes and seals, decided upon and
+//! present; [`decide`](ratchet_core::rotation::decide) compares nothing else. For every transition
+//! the item is written out as a production [`Session`] with real hashes and seals, decided upon and
 //! rotated by the production functions, and read back. What does not read back is no longer one
 //! chain.
 
@@ -33,7 +33,7 @@ use super::mutation::Mutation;
 pub const REMEMBERED: usize = 6;
 /// In [`Item::ages`]: no such generation, or one so old that nothing depends on it.
 pub const FORGOTTEN: u8 = u8::MAX;
-/// A [`Token`] that is so many generations old has left the memory.
+/// A [`Token`] this many generations old has left the memory.
 pub const GONE: Token = 7;
 
 /// A genuine token, by how many generations ago it was the live one.
@@ -169,7 +169,7 @@ impl Service {
         self.forget(Item { ages: item.ages.map(older), ..item })
     }
 
-    /// Outside the register nobody can tell one old generation from another.
+    /// Generations outside the register cannot be distinguished.
     fn forget(&self, mut item: Item) -> Item {
         for age in item.ages.iter_mut().skip(REGISTER_SLOTS) {
             if *age == self.old() {
@@ -227,7 +227,8 @@ impl Service {
         now: UnixMillis,
     ) -> (Item, Outcome) {
         let link = &self.links[LIVE - usize::from(token)];
-        // A secret is drawn for every attempt: the second of a generation is another than the first.
+        // A secret is drawn for every attempt: the second of a generation is another than the
+        // first.
         let drawn = if token == 0 { &link.rotation } else { &self.stray };
         let rotation = Rotation { now, ..drawn.clone() };
         let Presented { generation, hash } = link.presented;

@@ -42,8 +42,8 @@ enum Step {
     Ask,
     /// A program reads the challenge.
     Begin(Task),
-    /// It writes, if it may, and answers. Unless the mailer hears that a letter was sent, the letter
-    /// comes again.
+    /// It writes, if it may, and answers. Unless the mailer hears that a letter was sent, the
+    /// letter comes again.
     Finish {
         task: usize,
         heard: bool,
@@ -89,7 +89,7 @@ struct Expected {
 struct Running {
     task: Task,
     begun: u64,
-    /// What it answers if that needs no write: what it read decides.
+    /// The answer from the items read, if it needs no write.
     outcome: Option<Outcome>,
 }
 
@@ -294,7 +294,7 @@ trait Rules: Debug + 'static {
 
     /// Whether a write is made although the challenge is not as it was read.
     const WRITES_OVER_OTHERS: bool = false;
-    /// Whether a proof that was used before is asked for its password.
+    /// Whether a proof that was used before needs its password.
     const ASKS_FOR_THE_PASSWORD: bool = true;
 }
 

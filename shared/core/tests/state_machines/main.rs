@@ -7,7 +7,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on ends"
+    reason = "a failure ends the test"
 )]
 
 mod attempts;

@@ -1,5 +1,5 @@
 //! Registrations that wait for one address: several registrants, one mailbox, and an administrator.
-//! Registering, sending and confirming each read first and write later, and come again.
+//! Registering, sending and confirming each read first and write later, and are repeated.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -83,7 +83,7 @@ enum Mistake {
     TakesTheAddress,
     /// A confirmation does not ask for the round.
     AnyRound,
-    /// It asks what it has read, and not what is there when it writes.
+    /// It relies on what it has read, without a condition on the write.
     RoundAsRead,
     /// All rounds have one name.
     OneRound,
@@ -128,7 +128,7 @@ enum Read {
     Nothing,
 }
 
-/// Whom a proof is for, and what it is compared with.
+/// The user that a proof is for, and the challenge that it is compared with.
 #[derive(Debug, Clone)]
 struct Seen {
     user: usize,
@@ -557,7 +557,7 @@ impl World {
                 waits && is_on && world.lives(*user, now)
             })
             .collect();
-        // Those who wait, whoever registered after them.
+        // Waiting registrations, even if others registered after them.
         for user in waiting {
             world.clone().expect_confirmed(user);
         }

@@ -81,7 +81,7 @@ fn session(at: u64) -> Session {
     }
 }
 
-/// Runs the steps, then finishes what is under way. Says what went wrong.
+/// Runs the steps, then finishes pending ones. Returns what went wrong.
 fn run(steps: &[Step], mistake: Option<Mistake>) -> Result<(), TestCaseError> {
     let mut table: Vec<Session> = Vec::new();
     let mut under_way: Vec<SignIn> = Vec::new();

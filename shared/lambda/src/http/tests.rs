@@ -29,7 +29,7 @@ fn event() -> Value {
     })
 }
 
-/// A server whose routes look at everything that a request has.
+/// A server whose routes read every part of a request.
 fn server() -> Server {
     behind(None)
 }

@@ -37,8 +37,8 @@ pub struct AccountUpdate<'a> {
 /// A user was deleted.
 #[derive(Debug)]
 pub struct Deleted {
-    /// Whether the sessions were also revoked one by one. If not, they end at their next refresh,
-    /// or when the mailer gets to the letter.
+    /// Whether the sessions were also revoked one by one. If not, they end at their next refresh or
+    /// when the mailer processes the letter.
     pub sessions: Result<(), Fault>,
 }
 
@@ -48,8 +48,8 @@ pub enum AdministrationError {
     /// There is no such user.
     #[error("there is no such user")]
     NoSuchUser,
-    /// Administrators must not disable or delete themselves: nobody locks the last one out by
-    /// accident.
+    /// Administrators must not disable or delete themselves, so that the last one cannot lock
+    /// themselves out by accident.
     #[error("administrators cannot change their own account")]
     OwnAccount,
     /// The account was changed or deleted meanwhile.
@@ -120,7 +120,7 @@ impl Administration {
                 changed(AccountChange::Enabled);
                 let account = self.users.find_account(id, clock::now()).await?;
                 let account = account.ok_or(AdministrationError::NoSuchUser)?;
-                // Sign-in takes either, and each has its counter.
+                // Users sign in with either, and each has its own counter.
                 let by_name = unlock(&self.attempts, &account.user.name).await?;
                 let by_email = unlock(&self.attempts, account.email.as_str()).await?;
                 if by_name || by_email {
@@ -166,8 +166,8 @@ impl Administration {
         self.delete_as_read(account.user.id, deletion, Some(&letter), by).await
     }
 
-    /// Deletes a user whose items an operator may have found damaged. `letter` tells the user, if
-    /// the address is valid.
+    /// Deletes a user, even if some of the items are damaged. `letter` notifies the user; `None` if
+    /// the address is not valid.
     ///
     /// # Errors
     /// [`AdministrationError::ChangedMeanwhile`] or a fault.
@@ -189,7 +189,7 @@ impl Administration {
         Ok(Deleted { sessions })
     }
 
-    /// Forgets the failed attempts at a name, whether or not anybody has it.
+    /// Forgets the failed attempts for a name, whether or not it exists.
     ///
     /// # Errors
     /// [`Fault`].

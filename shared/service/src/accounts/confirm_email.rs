@@ -1,4 +1,4 @@
-//! Confirmation of an address: the one of a registration, or the one that is to replace it.
+//! Confirming an address: that of a registration, or a new one that replaces it.
 
 use std::net::IpAddr;
 

@@ -1,5 +1,5 @@
-//! What users change about their own account. An access token alone is not enough: the password is
-//! asked for again.
+//! Changes that users make to their own account. An access token alone is not enough: the password
+//! is required again.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -24,7 +24,7 @@ use crate::{
     throttle::{AttemptError, AttemptScope, Throttled},
 };
 
-/// How long a request that changed the password is recognised when it comes again.
+/// How long a repeated password change is recognised as the same request.
 const JUST_NOW: Duration = Duration::from_mins(10);
 
 /// A caller whose session is live, with the whole account.
@@ -32,7 +32,7 @@ const JUST_NOW: Duration = Duration::from_mins(10);
 pub struct OwnAccount {
     /// The claims of the access token.
     pub claims: Claims,
-    /// The account as of now.
+    /// The current account.
     pub account: Account,
 }
 
@@ -113,17 +113,18 @@ impl Accounts {
         let event =
             SecurityEvent::AccountChanged { change: AccountChange::PasswordChanged, by: None };
         record(event, Some(user_id), Some(claims.sid));
-        // The change is done, whatever becomes of the rest; the mailer finishes it.
+        // The change is done even if this fails; the mailer then revokes the sessions.
         let reason = RevocationReason::PasswordChanged;
         drop(self.end_sessions.finish(user_id, reason, begun).await);
         Ok(())
     }
 
-    /// Whether a password change has come again after it ended its own session: its answer was lost.
+    /// Whether this repeats a password change that ended its own session and whose response was
+    /// lost.
     ///
     /// # Security
-    /// Attempts are counted for the session, before anything is hashed. So a token of an ended session
-    /// is no way to guess the password.
+    /// Attempts are counted for the session, before anything is hashed, so a token of an ended
+    /// session does not help to guess the password.
     ///
     /// # Errors
     /// [`OwnAccountError::Throttled`] or a fault.
@@ -148,12 +149,13 @@ impl Accounts {
         Ok(true)
     }
 
-    /// Asks for another address. It replaces the current one when it is confirmed; the current one
-    /// is notified.
+    /// Requests a change of address. The new address replaces the current one once it is confirmed;
+    /// the current one is notified.
     ///
     /// # Security
-    /// Somebody who reads the mail of the address can reset the password, so an access token alone
-    /// must not be enough to change it. Whether somebody else has the address is not said here.
+    /// Somebody who can read the mail of the address can reset the password, so an access token
+    /// alone must not be enough to change it. The result does not reveal whether another user has
+    /// the address.
     ///
     /// # Errors
     /// [`OwnAccountError`].
@@ -183,8 +185,8 @@ impl Accounts {
         }
     }
 
-    /// The hash that the account has by now, if it is of the password that was proved: a sign-in at
-    /// the same time may have replaced a weaker hash.
+    /// The account's current hash, if it is of the password that was checked: a concurrent sign-in
+    /// may have replaced a weaker hash.
     ///
     /// # Errors
     /// [`OwnAccountError::WrongPassword`] if the password itself was changed.
@@ -225,8 +227,8 @@ impl Accounts {
         }
     }
 
-    /// Whether this session set this very password a moment ago: then the request that set it has
-    /// come again, because its answer was lost.
+    /// Whether this session set this very password a moment ago. If so, the request is a
+    /// repetition, because the response was lost.
     async fn has_just_set(&self, own: &OwnAccount, typed: &str) -> Result<bool, Fault> {
         let spared = own.account.user.cut.and_then(|cut| cut.spared);
         let Ok(password) = Password::typed(typed) else { return Ok(false) };
@@ -240,7 +242,7 @@ impl Accounts {
     /// Checks the current password. Attempts are counted for the session, before anything is
     /// hashed.
     async fn check_password(&self, own: &OwnAccount, typed: &str) -> Result<(), OwnAccountError> {
-        // Nobody has an invalid password.
+        // No account has an invalid password.
         let password = Password::typed(typed).map_err(|_| OwnAccountError::WrongPassword)?;
         let scope = AttemptScope::Session(own.claims.sid);
         let counter = self.limiter.record_attempt(scope, clock::now()).await?;
@@ -251,7 +253,7 @@ impl Accounts {
     }
 }
 
-/// Whether sessions of the user ended a moment ago, as a password change ends them.
+/// Whether a cut ended the user's sessions a moment ago, as a password change does.
 fn was_cut_lately(account: &Account, now: UnixMillis) -> bool {
     account.user.cut.is_some_and(|cut| now < cut.valid_after.plus(JUST_NOW))
 }

@@ -24,26 +24,26 @@ use crate::{
 /// What a client presents from a message.
 #[derive(Debug)]
 pub enum Evidence<'a> {
-    /// The token of the link, unread.
+    /// The token of the link, not yet parsed.
     Token(&'a str),
     /// The code, with the address that it was sent to.
     Code {
         /// The address.
         email: EmailAddress,
-        /// The user name that it was sent for. Without it every registration that the address's
-        /// item lists is considered.
+        /// The user name that it was sent for. Without it, all registrations listed in the
+        /// address's item are considered.
         name: Option<NameKey>,
         /// The code.
         code: MailCode,
     },
 }
 
-/// There is not exactly one of a token and a code with its address, or one of them is malformed.
+/// There is no evidence, or both a token and a code, or one of them is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a token, or an address and a code, perhaps with a user name")]
 pub struct MalformedEvidence;
 
-/// Evidence as a challenge is compared with it, and already counted.
+/// Counted evidence, ready to be compared with a challenge.
 pub(super) struct CountedProof {
     pub(super) purpose: Purpose,
     pub(super) user_id: UserId,
@@ -107,13 +107,14 @@ impl Accounts {
     /// with the challenge. A token may be of any of the `purposes`, a code is of the first one.
     ///
     /// # Security
-    /// An unknown address costs the same calls as a known one: the code is counted and then
-    /// compared with the challenge of a user who does not exist, one for each address, so that
-    /// parallel requests contend for the same items.
+    /// An unknown address costs the same calls as a known one: the code is counted and compared
+    /// with the challenge of a user who does not exist. Each unknown address has one such user, so
+    /// that parallel requests contend for items just as with a known address.
     ///
     /// A code without a name is compared with several challenges and counts as often, so that more
-    /// registrations allow no more guesses. A code too many is compared with those of nobody: how
-    /// many are too many depends on who has the address, and must not show in the time.
+    /// registrations do not allow more guesses. Beyond the limit, a code is compared with the
+    /// challenges of a user who does not exist: where the limit is depends on who has the address,
+    /// so reaching it must not take another time.
     pub(super) async fn count_evidence(
         &self,
         evidence: &Evidence<'_>,

@@ -23,8 +23,8 @@ use crate::{
 /// Characters that a new name must not contain.
 ///
 /// # Security
-/// The name appears in a message to an address that nobody has confirmed yet. Without these
-/// characters it cannot be a link, and cannot be mistaken for an address.
+/// The name appears in a message to an unconfirmed address. Without these characters it cannot be a
+/// link or look like an address.
 const FORBIDDEN_CHARACTERS: [char; 6] = ['/', ':', '@', '<', '>', '\\'];
 
 /// A valid name and address to register with.
@@ -40,7 +40,7 @@ pub struct Registrant {
 #[error("the name or the e-mail address is not valid")]
 pub struct InvalidRegistrant;
 
-/// Why nobody was registered.
+/// Why a registration failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
     /// The password misses these rules of the policy.
@@ -72,7 +72,7 @@ impl Registrant {
     /// [`InvalidRegistrant`].
     pub fn parse(name: &str, email: &str) -> Result<Self, InvalidRegistrant> {
         let name_key = NameKey::parse(name).map_err(|_| InvalidRegistrant)?;
-        // The key shows characters that were typed in another width.
+        // In the key, characters typed in another width have their usual form.
         if name.contains(FORBIDDEN_CHARACTERS) || name_key.as_str().contains(FORBIDDEN_CHARACTERS) {
             return Err(InvalidRegistrant);
         }
@@ -85,8 +85,8 @@ impl Accounts {
     /// Registers a user, on behalf of an administrator or of an anonymous client.
     ///
     /// # Security
-    /// Succeeds also if the name or the address is taken, after the same work. Only the message
-    /// that follows says so, to somebody who reads the mail of the address.
+    /// Succeeds even if the name or the address is taken, after the same work. Only the message
+    /// that follows says so, to somebody who can read the mail of the address.
     ///
     /// # Errors
     /// [`RegisterError`].

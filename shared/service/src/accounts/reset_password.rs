@@ -1,4 +1,4 @@
-//! A new password for somebody who reads the user's mail.
+//! Password reset for somebody who can read the user's mail.
 
 use std::net::IpAddr;
 
@@ -74,8 +74,9 @@ impl Accounts {
         let purposes = [Purpose::ResetPassword];
         let counted = self.count_evidence(evidence, &ring, &purposes, source_ip, now).await?;
         let (user_id, proof) = (counted.user_id, &counted.proof);
-        // The bearer of a genuine token may know whose it is. A code proves nothing yet: a password
-        // refused because of the name would tell strangers which name belongs to an address.
+        // The bearer of a genuine token may learn whose it is. A code proves nothing yet: refusing
+        // a password because of the name would reveal to strangers which name belongs to an
+        // address.
         if let (Proof::Token(_), Some(account)) =
             (proof, self.users.find_account(user_id, now).await?)
         {
@@ -91,14 +92,14 @@ impl Accounts {
                 let change = AccountChange::PasswordReset;
                 record(SecurityEvent::AccountChanged { change, by: None }, Some(user_id), None);
             }
-            // The same request came again.
+            // A repetition of the same request.
             ResetResult::MetBefore(account) if self.has_password(&account, new).await? => {}
             ResetResult::MetBefore(_) | ResetResult::Invalid => {
                 return Err(ResetPasswordError::InvalidProof);
             }
         }
         self.limiter.take_back(&counted.request).await;
-        // The change is done, whatever becomes of the rest; the mailer finishes it.
+        // The change is done even if this fails; the mailer then revokes the sessions.
         let reason = RevocationReason::PasswordChanged;
         drop(self.end_sessions.finish(user_id, reason, begun).await);
         Ok(())
@@ -107,7 +108,7 @@ impl Accounts {
     /// Whether this is the account's password.
     ///
     /// # Security
-    /// Counted as codes are: a used message must not be a way to guess the password.
+    /// Counted like codes: a used message must not help to guess the password.
     async fn has_password(&self, account: &Account, typed: &str) -> Result<bool, Fault> {
         let Ok(password) = Password::typed(typed) else { return Ok(false) };
         let attempt = AttemptId::new(random()?);

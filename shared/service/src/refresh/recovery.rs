@@ -1,4 +1,4 @@
-//! Late recovery: an answer was lost, and its client comes back after the retry window.
+//! Late recovery: a response was lost, and the client comes back after the retry window.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ use crate::{
     tokens::TokenPair,
 };
 
-/// How often the note of a late recovery is tried when the session changes at the same time.
+/// How often noting a late recovery is tried while the session changes at the same time.
 const RECOVERY_TRIES: usize = 3;
 
 const ONE_DAY: Duration = Duration::from_hours(24);
 
 impl Request<'_> {
-    /// Notes a late recovery and answers with the live token. If the session changed since it was
-    /// read, the request is decided anew.
+    /// Notes a late recovery and answers with the live token. If the session has changed since it
+    /// was read, decides again.
     pub(super) async fn recover(
         &self,
         session: &Session,
@@ -55,7 +55,7 @@ impl Request<'_> {
         Err(Fault::Contended.into())
     }
 
-    /// Answers with the live token once more: the answer of the recovery was lost too.
+    /// Answers with the live token once more, because the response to the recovery was lost too.
     pub(super) async fn answer_recovered(
         &self,
         session: &Session,
@@ -79,7 +79,7 @@ impl Request<'_> {
         }
     }
 
-    /// A late client may have moved to another network, unless the operator forbids it.
+    /// A late client may come from another network, unless the operator forbids it.
     fn check_network(&self, session: &Session) -> Result<(), RefreshError> {
         let moved = session.origin.network != self.origin.network;
         if moved && self.service.convergence_from_elsewhere == Convergence::Refuse {

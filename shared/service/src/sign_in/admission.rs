@@ -6,7 +6,7 @@ use ratchet_core::{device_token::DeviceToken, time::UnixMillis, user::User};
 
 use crate::throttle::{AttemptError, AttemptLimiter, AttemptScope, RecordedAttempt, Throttled};
 
-/// A counted attempt. Whether its device token counts shows when the user has been read.
+/// A counted attempt. Whether its device token is valid is only known once the user has been read.
 pub(super) struct Admission {
     network: RecordedAttempt,
     attempt: Attempt,
@@ -27,10 +27,10 @@ pub(super) struct CountedAttempt {
 }
 
 impl Admission {
-    /// Counts an attempt at the account with this `name`: for its device if it has a device token,
+    /// Counts an attempt to sign in with this `name`: for the device if there is a device token,
     /// else for the account.
     ///
-    /// The network comes first: what its counter refuses leaves the account's unchanged.
+    /// The network is counted first: if its counter refuses, the account's is left unchanged.
     pub(super) async fn record(
         limiter: &AttemptLimiter,
         name: &str,
@@ -57,8 +57,9 @@ impl Admission {
         Ok(Self { network, attempt })
     }
 
-    /// Counts the attempt for the account after all if its device is unknown to the `user`: the
-    /// token is from a former owner of the name, or older than the last end of all sessions.
+    /// Counts the attempt for the account after all if the device token is not valid for the
+    /// `user`: it belongs to a former owner of the name, or is older than the last log-out
+    /// everywhere.
     ///
     /// # Errors
     /// [`AttemptError`] if the counter that applies refuses the attempt.

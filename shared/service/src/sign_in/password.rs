@@ -20,8 +20,8 @@ pub(super) enum PasswordCheck {
 /// Checks the password and returns the credentials again.
 ///
 /// # Security
-/// Without credentials, or with a damaged hash, a hash of the same cost is computed for nobody, so
-/// that the time does not tell whether the user exists.
+/// Without credentials, or with a damaged hash, computes a dummy hash of the same cost, so that the
+/// response time does not reveal whether the user exists.
 pub(super) async fn check_password(
     credentials: Option<Credentials>,
     hashing: &Hashing,

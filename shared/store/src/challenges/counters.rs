@@ -1,5 +1,5 @@
-//! How many codes may be tried, and how many messages may be sent. A counter holds the ids of what it
-//! counted, so that what arrives twice counts once.
+//! Limits on codes tried and messages sent. A counter holds the ids of what it counted, so that a
+//! repeated write counts once.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ratchet_core::{
@@ -22,17 +22,17 @@ use crate::{
 const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
 
-/// The counter has counted this already, or has room for it.
+/// The counter has room for this, or has counted it already.
 fn admits(counted: Path, member: AttributeValue, most: usize) -> Condition {
     any([absent(counted), contains(counted, member), has_fewer_than(counted, most)])
 }
 
 impl Challenges {
-    /// Counts comparisons of a code that are about to be made, for an address, known or not. Returns
+    /// Counts comparisons of a code before they are made, for an address, known or not. Returns
     /// `false` if there would be too many today. The same attempts count once.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing must be compared then.
+    /// [`StoreError`]; do not compare the code then.
     pub async fn count_tries(
         &self,
         purpose: Purpose,
@@ -53,9 +53,9 @@ impl Challenges {
             .await
     }
 
-    /// Counts a message of some kind. Returns `false` if its address got `most` of that kind within
-    /// the hour. The message of a letter, to one `user` of several, that is tried again is counted
-    /// once.
+    /// Counts a message of some kind. Returns `false` if its address already got `most` messages of
+    /// that kind within the hour. Counts a message once per letter and `user`, even if sending it
+    /// is tried again.
     ///
     /// # Errors
     /// [`StoreError`].

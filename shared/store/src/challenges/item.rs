@@ -19,7 +19,7 @@ pub(super) const MESSAGES: &str = "messages";
 pub(super) const MET: &str = "met";
 pub(super) const USED_UP_TO: &str = "used_up_to";
 
-/// Counts the changes of the item, so that a change can be made to what was read and nothing else.
+/// Counts the changes of the item, so that a write can require that the item is as it was read.
 pub(super) const REVISION: &str = "revision";
 
 pub(super) fn key(purpose: Purpose, user_id: UserId) -> String {
@@ -68,7 +68,7 @@ fn map<const N: usize>(members: [(&str, AttributeValue); N]) -> AttributeValue {
     AttributeValue::M(members.collect())
 }
 
-/// A challenge and its revision; items of earlier releases have none, and no messages that count.
+/// A challenge and its revision. Items of earlier releases have no revision and no valid messages.
 pub(super) fn to_challenge(item: &Item) -> Result<(Challenge, Option<u64>), StoreError> {
     let reader = Reader(item);
     let email = reader.optional_string("email")?.map(EmailAddress::parse);

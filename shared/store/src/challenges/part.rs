@@ -1,4 +1,4 @@
-//! What transactions about users do to challenges.
+//! Changes of challenges, as parts of transactions about users.
 
 use aws_sdk_dynamodb::Client;
 use ratchet_core::{
@@ -17,7 +17,7 @@ use crate::{
     write::{Write, pk},
 };
 
-/// A challenge as it was read, or that there was none.
+/// A challenge as it was read, if there is one.
 #[derive(Debug)]
 pub(crate) struct Found {
     challenge: Option<Challenge>,
@@ -53,7 +53,7 @@ pub(crate) async fn find(
     Ok(Found { challenge: Some(challenge), revision })
 }
 
-/// Writes a challenge in place of the one that was found, unless that has changed meanwhile.
+/// Replaces the challenge that was found, unless it has changed meanwhile.
 pub(super) fn replace(
     table: &str,
     purpose: Purpose,
@@ -69,7 +69,8 @@ pub(super) fn replace(
 /// Notes that a proof met the challenge, in the transaction that changes what it protects.
 ///
 /// # Security
-/// Of several requests with a valid proof one writes: the others find the challenge changed.
+/// Of several concurrent requests with a valid proof only one succeeds. The others find the
+/// challenge changed.
 pub(crate) fn meet(
     table: &str,
     purpose: Purpose,
@@ -80,8 +81,8 @@ pub(crate) fn meet(
     replace(table, purpose, user_id, found, met)
 }
 
-/// Makes all messages of a challenge worthless, with the change after which they must not work, also
-/// those that are not sent yet. Does what [`Challenge::used_up`] does without a read.
+/// Makes all messages of a challenge invalid, including those not sent yet, in the transaction of
+/// the change after which they must not work. The same as [`Challenge::used_up`], without a read.
 pub(crate) fn use_up(table: &str, purpose: Purpose, user_id: UserId, now: UnixMillis) -> Write {
     let changes = Changes::new()
         .set(item::USED_UP_TO, number(now.get()))

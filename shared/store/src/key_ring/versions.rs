@@ -1,7 +1,7 @@
 //! The versions of the key ring's secret: reading, staging and promoting them.
 //!
-//! The current version is never overwritten. A new one is staged beside it, and replaces only the
-//! version that it was made from: of two versions that were made from the same one, the first wins.
+//! The current version is never overwritten. A new one is staged beside it and replaces only the
+//! version that it was made from. If two are made from the same version, the first one wins.
 
 use aws_sdk_secretsmanager::{
     Client,
@@ -18,7 +18,7 @@ use crate::StoreError;
 /// The stage of a version that a rotation has made and not yet finished.
 pub const PENDING: &str = "AWSPENDING";
 
-/// The stage of a version that an operator has made, until it is current.
+/// The stage of a version that an operator has made and that is not current yet.
 const BY_HAND: &str = "RATCHET_BY_HAND";
 
 /// The key ring's secret, for programs that may write it.
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Version {
     }
 }
 
-/// What became of an attempt to make a version the current one.
+/// The result of an attempt to make a version the current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Promotion {
     /// It is the current one.

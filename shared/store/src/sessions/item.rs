@@ -1,4 +1,4 @@
-//! The session item. Below 1 KiB, so that every write of it is one write unit.
+//! The session item. It stays below 1 KiB, so that every write costs one write unit.
 
 use std::collections::HashMap;
 
@@ -92,12 +92,12 @@ pub fn from_session(session: &Session) -> Item {
     item
 }
 
-/// The session that an item is of, whatever else is in it.
+/// The user and session of an item, which can be read even if the rest is damaged.
 pub(super) fn session_id(item: &Item) -> Result<SessionId, StoreError> {
     Ok(SessionId::from_bytes(Reader(item).bytes("session_id")?))
 }
 
-/// The session of an item.
+/// Reads the session of an item.
 ///
 /// # Errors
 /// [`StoreError::MalformedItem`].

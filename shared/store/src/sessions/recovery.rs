@@ -1,4 +1,4 @@
-//! The note of a late recovery.
+//! Noting a late recovery.
 
 use ratchet_core::{session::Session, time::UnixMillis};
 
@@ -14,16 +14,16 @@ use crate::{
 };
 
 impl Sessions {
-    /// Notes that the live generation of `session`, as it was read, is being recovered late: one
-    /// conditional write. Answer with the live token only if it was made.
+    /// Notes, in one conditional write, that the live generation of `session` is recovered late.
+    /// Answer with the live token only if the note was written.
     ///
     /// The condition names the generation, the hash and the notes that were read, so one of several
     /// concurrent requests makes the note, and the others see it. From now on the late token is a
     /// recent one for a retry window, so other requests of its client that are under way are no theft.
     ///
     /// # Errors
-    /// [`StoreError`]; the note may have been made nevertheless, and the next request with the same
-    /// token finds it.
+    /// [`StoreError`]; the note may have been written nevertheless. The next request with the same
+    /// token then finds it.
     pub async fn note_late_recovery(
         &self,
         session: &Session,

@@ -1,4 +1,4 @@
-//! The rotation of a session: one conditional write, without a read.
+//! Rotating a session: one conditional write, without a read.
 
 use ratchet_core::{
     ids::{SessionId, UserId},
@@ -19,13 +19,13 @@ use crate::{
     write::{Updated, Write},
 };
 
-/// What became of a conditional update of a session.
+/// The result of a conditional update of a session.
 #[derive(Debug)]
 pub enum SessionUpdate {
-    /// It was written; this is the session after it.
+    /// The update was made. This is the new session.
     Written(Session),
-    /// Its condition did not hold; this is the session as it is, if there is one. The decision
-    /// table says what that means.
+    /// The condition did not hold. This is the current session, if there is one. The decision table
+    /// says what that means.
     Unmet(Option<Session>),
 }
 
@@ -61,15 +61,14 @@ pub(super) fn lasts(now: UnixMillis) -> Condition {
     all([above("expires_at", now.clone()), above("absolute_expires_at", now)])
 }
 
-/// The oldest slot of the register is empty, or what it remembers is out of the retry window: at
-/// most four rotations fit into a window, so the register remembers all of them.
+/// The oldest slot of the register is empty, or its generation is outside the retry window. This
+/// limits a window to four rotations, so that the register remembers all of them.
 fn has_room_in_register(recent_since: UnixMillis) -> Condition {
     let oldest = "superseded_4.at_ms";
     any([absent(oldest), at_most(oldest, number(recent_since.get()))])
 }
 
-/// This release can read the item, so that a damaged one, or one of a later release, is found before
-/// it is written to.
+/// This release can read the item. Damaged items and those of a later release are not overwritten.
 fn is_readable() -> Condition {
     let [first, second, third, fourth] = item::SLOTS;
     all([
@@ -90,12 +89,12 @@ impl Sessions {
     /// Supersedes the presented token, if and only if the decision table says
     /// [`Rotate`](ratchet_core::rotation::Decision::Rotate): one conditional write, without a read.
     ///
-    /// The right-hand sides of the update see the item as it was, which is what shifts the
-    /// register. `recent_since` is where the retry window began.
+    /// The right-hand sides of the update see the item as it was, so it can shift the register.
+    /// `recent_since` is where the retry window began.
     ///
     /// # Errors
-    /// [`StoreError`]; the write may have happened all the same, and the register then leads the
-    /// presented token to what this rotation wrote.
+    /// [`StoreError`]; the write may have happened nevertheless. The register then leads the
+    /// presented token to the successor that this rotation wrote.
     pub async fn rotate(
         &self,
         user_id: UserId,

@@ -1,4 +1,4 @@
-//! An account, and what administrators change of it.
+//! Accounts, and the changes that administrators make.
 
 use ratchet_core::{
     email::EmailAddress,
@@ -18,7 +18,7 @@ use crate::{
     write::{Write, pk},
 };
 
-/// A user with what only the user and administrators see.
+/// A user, with the data that only the user and administrators may see.
 #[derive(Debug, Clone)]
 pub struct Account {
     /// The user.
@@ -31,15 +31,15 @@ pub struct Account {
     pub pending_email: Option<EmailAddress>,
     /// What proves the password.
     pub password_hash: PhcHash,
-    /// When the account expires, unless the address is confirmed before.
+    /// When the account expires, unless the address is confirmed before then.
     pub expires_at: Option<UnixSeconds>,
     /// The round of registrations that it waits in for its address; `None` if it has the address.
     pub round: Option<UserId>,
 }
 
 impl Account {
-    /// A notice to the account's address. It has the name only if the address is confirmed: until
-    /// then the address may be a stranger's choice, and so is the name.
+    /// A notice to the account's address. It includes the name only if the address is confirmed:
+    /// until then a stranger may have chosen both.
     #[must_use]
     pub fn told(&self, notice: impl FnOnce(EmailAddress, Option<String>) -> Notice) -> Notice {
         let name = self.user.email_confirmed.then(|| self.user.name.clone());
@@ -63,7 +63,7 @@ impl Users {
     /// The account with that name and that address.
     ///
     /// # Security
-    /// Two reads in every case: the time that an answer takes must not tell who exists.
+    /// Always two reads, so that response times do not reveal which users exist.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -80,7 +80,7 @@ impl Users {
         Ok(account.filter(|account| account.email == *email))
     }
 
-    /// Sets what an administrator sets: the status, the roles, or both. Disabling ends all sessions
+    /// Sets the status, the roles, or both. Disabling ends all sessions
     /// and removes the address that waits for confirmation, in the same write. Returns `false` if
     /// there is no such user.
     ///
@@ -114,16 +114,16 @@ impl Users {
         Write::update(&self.table, pk(item::user_pk(id)), changes)
     }
 
-    /// Keeps the name of a registration that is confirmed. It must still be this user's: after an
-    /// expiry it belongs to whoever registered it anew.
+    /// Keeps the name of a registration that is confirmed. The name must still be this user's:
+    /// after it expired, another user may have registered it.
     pub(super) fn keep_name(&self, account: &Account) -> Option<Write> {
         let name = pk(item::name_pk(&account.name_key));
         let kept = Write::update(&self.table, name, Changes::new().remove(EXPIRES_AT));
         account.round.map(|_| kept.when(belongs_to(account.user.id)))
     }
 
-    /// Gives a registration that is confirmed the address that it waited for, if its round is still
-    /// on. That ends the round.
+    /// Gives a confirmed registration the address that it waited for, if its round has not ended.
+    /// That ends the round.
     pub(super) fn take_address(&self, account: &Account) -> Option<Write> {
         let pointer = item::pointer(item::email_pk(account.email.as_str()), account.user.id);
         account.round.map(|round| Write::put(&self.table, pointer).when(is_of_round(round)))

@@ -14,7 +14,7 @@ use crate::{
 const VALID_AFTER: &str = "sessions_valid_after";
 const SPARED: &str = "spared_session";
 
-/// What became of a cut.
+/// The result of a cut.
 enum CutResult {
     Written,
     NoUser,
@@ -27,8 +27,8 @@ fn is_later(cut: SessionsCut) -> Condition {
     any([absent(VALID_AFTER), below(VALID_AFTER, number(cut.valid_after.get()))])
 }
 
-/// A cut in the same write as another change. Cuts are numbered upwards ([`SessionsCut`]), and here
-/// the number needs no read.
+/// Adds a cut to another change, in the same write. Numbering the cut ([`SessionsCut`]) needs no
+/// read.
 pub(super) fn end_all_sessions(changes: Changes, now: UnixMillis) -> Changes {
     changes.increase(VALID_AFTER, number(now.get()), number(1_u64)).remove(SPARED)
 }
@@ -46,9 +46,9 @@ pub(super) fn end_other_sessions(
 
 impl Users {
     /// Ends all sessions of a user, except a spared one, in one write. Returns the cut as it was
-    /// written, or `None` if there is no such user.
+    /// written; `None` if there is no such user.
     ///
-    /// A second write is needed only if the last cut seems to be in the future
+    /// A second write is needed only if the last cut appears to be in the future
     /// ([`SessionsCut::following`]).
     ///
     /// # Errors
@@ -65,7 +65,7 @@ impl Users {
                 CutResult::NoUser => return Ok(None),
                 CutResult::Follows(previous) => previous,
             };
-            // An earlier try of this very write, whose answer was lost.
+            // An earlier try of this write was applied, but its answer was lost.
             if previous == cut {
                 return Ok(Some(cut));
             }

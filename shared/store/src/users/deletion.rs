@@ -1,4 +1,4 @@
-//! The end of an account.
+//! Deleting an account.
 
 use ratchet_core::{
     challenge::Purpose, ids::UserId, letter::Letter, password::PhcHash, user::NameKey,
@@ -39,7 +39,7 @@ impl<'a> Deletion<'a> {
         Self { proved: Some(&account.password_hash), ..Self::of(account) }
     }
 
-    /// On behalf of an operator. Name and address may be such as are not allowed any more.
+    /// On behalf of an operator. Name and address need not be valid.
     #[must_use]
     pub fn of_profile(profile: &'a Profile) -> Self {
         let Profile { user, name_key, email, round, .. } = profile;
@@ -47,7 +47,7 @@ impl<'a> Deletion<'a> {
     }
 }
 
-/// Name and address are still the ones that are freed.
+/// The user still has the name and address that are freed.
 fn is_called(name_key: &NameKey, email: &str) -> [Condition; 2] {
     [equals("name_key", string(name_key.as_str())), equals("email", string(email))]
 }
@@ -56,7 +56,7 @@ impl Users {
     /// Deletes a user and frees name and address, in one transaction with the letter that says so.
     /// Returns `false` if anything in `deletion` has changed meanwhile.
     ///
-    /// Every refresh from then on finds no user, and ends the session.
+    /// Every later refresh finds no user and ends its session.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -73,7 +73,7 @@ impl Users {
             None => user,
             Some(proved) => user.when(has_password(proved)),
         };
-        // A registration that waits has no address to free, unless it is confirmed meanwhile.
+        // A waiting registration has no address to free, unless it is confirmed meanwhile.
         let (user, address) = match round {
             Some(round) => (user.when(is_of_round(round)), None),
             None => (user, Some(self.remove_pointer(item::email_pk(email), id))),

@@ -36,7 +36,7 @@ fn has_pending(email: &EmailAddress) -> Condition {
     equals("pending_email", string(email.as_str()))
 }
 
-/// What an account has once its address is confirmed: it is listed and does not expire.
+/// Marks the address as confirmed: the account is listed and no longer expires.
 pub(super) fn confirmed(changes: Changes) -> Changes {
     changes
         .set("email_confirmed", item::truth())
@@ -86,8 +86,8 @@ impl Users {
         Err(contended())
     }
 
-    /// Notes the address that replaces the user's once it is confirmed. Returns `false` if the
-    /// password that was proved is no longer the user's, or the user may not sign in.
+    /// Stores the address that replaces the user's once it is confirmed. Returns `false` if the
+    /// password has changed since it was checked, or the user may not sign in.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -100,7 +100,7 @@ impl Users {
     ) -> Result<bool, StoreError> {
         let [first, second] = letters;
         let asked = Changes::new().set("pending_email", string(pending.as_str()));
-        // The letters announce this very change: what was asked for before them is used up.
+        // The letters announce this change: earlier requests are used up.
         let before = earlier_than(first.written_at.min(second.written_at));
         let writes = vec![
             self.change(id, asked).when(has_password(proved)).when(is_active()),
@@ -111,7 +111,7 @@ impl Users {
         transact(&self.client, writes).await
     }
 
-    /// Gives the user the address that waited for confirmation, and tells the former address.
+    /// Gives the user the address that waited for confirmation, and notifies the former address.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -134,15 +134,15 @@ impl Users {
                 Judgement::MetBefore | Judgement::Invalid => return Ok(ConfirmResult::Invalid),
             };
             let pending = found.pending_email.as_ref().filter(|it| met.email.as_ref() == Some(it));
-            // The letter goes to the address that it was written for.
+            // The user must still have the address that the letter was written for.
             let pending = pending.filter(|_| found.email == account.email);
             let Some(pending) = pending else { return Ok(ConfirmResult::Invalid) };
             let address = item::email_pk(pending.as_str());
             let changes = Changes::new().set("email", string(pending.as_str()));
             let changes = confirmed(changes).remove("pending_email");
             let user = self.change(id, changes).when(has_pending(pending));
-            // A registration that waits for the former address has none to free, unless it is
-            // confirmed meanwhile.
+            // A waiting registration has no former address to free, unless it is confirmed
+            // meanwhile.
             let former = item::email_pk(found.email.as_str());
             let (user, former) = match found.round {
                 Some(round) => (user.when(is_of_round(round)), None),
@@ -152,7 +152,7 @@ impl Users {
                 meet(&self.table, purpose, id, &judged.found, met),
                 user,
                 Write::put(&self.table, item::pointer(address, id)).when(is_not_taken(now)),
-                // What was sent to the former address is worth nothing from here on.
+                // Messages sent to the former address become invalid.
                 use_up(&self.table, Purpose::ResetPassword, id, now),
                 use_up(&self.table, Purpose::ConfirmEmail, id, now),
                 enclose(&self.table, letter),
@@ -163,7 +163,7 @@ impl Users {
             if transact_and_check(&self.client, writes, was_met).await? {
                 return Ok(ConfirmResult::Confirmed);
             }
-            // Somebody else may have the address by now.
+            // Another user may have taken the address.
             let taken = match self.address(pending, now).await? {
                 Address::Taken(owner) => owner != id,
                 Address::Free | Address::Awaited(_) => false,

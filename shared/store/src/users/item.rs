@@ -41,7 +41,7 @@ pub(super) fn name_pk(name: &NameKey) -> String {
 /// The slots of an address's item for the newest registrations that wait for it.
 pub(super) const WAITING: [Path; LISTED] = ["waiting_1", "waiting_2", "waiting_3", "waiting_4"];
 
-/// The items of a new user and of the name. A registration that expires belongs to a round.
+/// The items of a new user and of the name. If the registration expires, it belongs to a round.
 pub(super) fn from_new_user(new: &NewUser, round: UserId) -> [Item; 2] {
     let id = new.user.id;
     let mut item = pointer(user_pk(id), id);
@@ -86,7 +86,7 @@ pub(super) fn from_first(new: &NewUser, expires_at: UnixSeconds) -> Item {
     item
 }
 
-/// Who has an address, by its item, or waits for it.
+/// Who owns an address or waits for it, according to its item.
 pub(super) fn to_address(item: Option<&Item>) -> Result<Address, StoreError> {
     let Some(item) = item else { return Ok(Address::Free) };
     let Some(id) = round(&Reader(item))? else {

@@ -5,12 +5,12 @@ use ratchet_core::{ids::UserId, user::UserStatus};
 use super::{NAMES_INDEX, Users, item};
 use crate::{StoreError, item::string};
 
-/// A part of the list of users.
+/// A page of the list of users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The users of this part; fewer than requested if some were deleted meanwhile.
+    /// The users on this page; fewer than requested if some were deleted meanwhile.
     pub users: Vec<T>,
-    /// The name after which the next part starts; `None` if this is the last one.
+    /// The name after which the next page starts; `None` if this is the last one.
     pub next: Option<String>,
 }
 
@@ -52,10 +52,10 @@ impl Users {
     ) -> Result<Page<ListedUser>, StoreError> {
         let query =
             self.client.query().table_name(&self.table).index_name(NAMES_INDEX).limit(limit);
-        // The key that follows another one most closely is that key and the least character. Keys
-        // are ordered by their UTF-8 bytes, and no character is greater than the last.
+        // Appending the least character gives the next possible key. Keys are ordered by their
+        // UTF-8 bytes, and no character is greater than the last one.
         let first = after.map_or_else(|| prefix.to_owned(), |after| format!("{after}\0"));
-        // DynamoDB does not compare keys with the empty one.
+        // DynamoDB does not accept an empty key in a comparison.
         let first = if first.is_empty() { "\0".to_owned() } else { first };
         let last = format!("{prefix}{}", char::MAX);
         if last <= first {

@@ -1,4 +1,4 @@
-//! What only operators do with the table: read whole users, import many.
+//! Operations for operators only: reading whole users, importing many.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -19,10 +19,10 @@ use crate::{
     write::pk,
 };
 
-/// How often the keys that a batch left over are read, the first time included.
+/// How often keys that a batch left unprocessed are read, including the first time.
 const BATCH_TRIES: u32 = 8;
 
-/// A user with everything that the table has.
+/// A user with everything in the table.
 #[derive(Debug)]
 pub struct Profile {
     /// The user.
@@ -37,7 +37,7 @@ pub struct Profile {
     pub round: Option<UserId>,
 }
 
-/// A user of a page of the list. One that is damaged must not hide the others.
+/// A user on a page of the list. A damaged one must not hide the others.
 #[derive(Debug)]
 pub struct ListedProfile {
     /// The name by which the list is ordered.
@@ -46,12 +46,12 @@ pub struct ListedProfile {
     pub profile: Result<Profile, StoreError>,
 }
 
-/// What became of a user who was to be imported.
+/// The result of importing a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Imported {
     /// The user was written.
     Created,
-    /// A user with that name and that address is there already: an earlier run imported them.
+    /// A user with that name and address exists already: an earlier run imported them.
     Present,
     /// Another user has the name.
     NameTaken,
@@ -97,7 +97,7 @@ impl Users {
         now: UnixMillis,
     ) -> Result<Option<Profile>, StoreError> {
         let Some(pointer) = self.get_live(pk, now).await? else { return Ok(None) };
-        // Nobody has an address that registrations wait for.
+        // An address that registrations wait for has no owner.
         let Some(id) = Reader(&pointer).optional_string("user_id")? else { return Ok(None) };
         self.get(format!("user#{id}")).await?.as_ref().map(to_profile).transpose()
     }
@@ -128,7 +128,7 @@ impl Users {
             let pk = format!("user#{}", listed.string("user_id")?);
             page.push((pk, listed.string("name_key")?.to_owned()));
         }
-        // The index shows names only; the rest is read from the table.
+        // The index has only the names; read the rest from the table.
         let mut found = self.get_all(page.iter().map(|(pk, _)| pk.clone()).collect()).await?;
         let listed = page.into_iter().filter_map(|(pk, name_key)| {
             let profile = to_profile(&found.remove(&pk)?);
@@ -166,13 +166,13 @@ impl Users {
         Err(StoreError::Unavailable { operation: "BatchGetItem", source })
     }
 
-    /// Writes up to [`Self::IMPORT_BATCH`] new users, each whole or not at all. Returns what became of
-    /// each, in order. Names and addresses must differ within the batch.
+    /// Writes up to [`Self::IMPORT_BATCH`] new users, each completely or not at all. Returns the
+    /// result for each, in order. Names and addresses must differ within the batch.
     ///
-    /// All of them are one transaction. If some cannot be written, it is tried again without those.
+    /// All users are one transaction. If some cannot be written, it is tried again without those.
     ///
     /// # Errors
-    /// [`StoreError`]; what was written before is [`Imported::Present`] the next time.
+    /// [`StoreError`]; users written before it are [`Imported::Present`] the next time.
     pub async fn import(
         &self,
         new: &[NewUser],
@@ -205,7 +205,8 @@ impl Users {
         }
     }
 
-    /// One transaction; `None` if it was written, or which of each user's three items are there.
+    /// Tries one transaction. `None` if it was written; otherwise which of each user's three items
+    /// exist already.
     async fn try_import(
         &self,
         users: &[&NewUser],

@@ -1,4 +1,4 @@
-//! Changing passwords. Whatever ends sessions does so in the write that is the reason.
+//! Changing passwords. A change that ends sessions does so in the same write.
 
 use ratchet_core::{
     attempts::AttemptKey,
@@ -42,8 +42,8 @@ impl Users {
         self.change(id, changes).when(has_password(old)).send(&self.client).await
     }
 
-    /// Sets a new password for the reader of the user's mail, ends all sessions, and unlocks the
-    /// account. That confirms the address too.
+    /// Sets a new password for somebody who can read the user's mail, ends all sessions and unlocks
+    /// the account. This also confirms the address.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -77,7 +77,7 @@ impl Users {
             ];
             writes.extend(self.keep_name(account));
             writes.extend(self.take_address(account));
-            // Somebody who reads the user's mail did not have to guess, so the locks can go.
+            // Somebody who can read the user's mail need not guess, so the locks can go.
             let counters = [account.user.name.as_str(), account.email.as_str()];
             writes
                 .extend(counters.map(|name| {
@@ -98,8 +98,8 @@ impl Users {
     /// `false` if the password has changed meanwhile.
     ///
     /// # Security
-    /// Removes the address that waits for confirmation: somebody who knows the old password may have
-    /// asked for it. So does [`reset_password`](Self::reset_password).
+    /// Removes the address that waits for confirmation, because somebody who knew the old password
+    /// may have requested it. [`reset_password`](Self::reset_password) does the same.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -127,7 +127,7 @@ impl Users {
         transact_and_check(&self.client, writes, has_new).await
     }
 
-    /// Whether the user has exactly this hash: its salt tells it from every other hash.
+    /// Whether the user has exactly this hash; hashes of the same password differ by their salt.
     async fn has_hash(
         &self,
         id: UserId,

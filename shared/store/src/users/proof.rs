@@ -1,4 +1,4 @@
-//! What the proofs in messages are worth for an account.
+//! Judging proofs from messages for an account.
 
 use ratchet_core::{
     challenge::{Challenge, Judgement, Proof, Purpose},
@@ -13,29 +13,29 @@ use crate::{
     item::Reader,
 };
 
-/// What became of a confirmation.
+/// The result of a confirmation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConfirmResult {
     /// This call confirmed the address.
     Confirmed,
     /// The same proof confirmed the address before.
     AlreadyDone,
-    /// The proof is worth nothing, or there is nothing to confirm.
+    /// The proof is invalid, or there is nothing to confirm.
     Invalid,
 }
 
-/// What became of a new password.
+/// The result of setting a new password.
 #[derive(Debug)]
 pub enum ResetResult {
     /// This call set it.
     Reset,
-    /// The same proof set a password before, and the account has one since.
+    /// The same proof set a password before. Contains the current account.
     ///
     /// # Security
-    /// The request is done only if its password is the account's, which the caller has to verify; and
-    /// such requests have to be counted, or they would be a way to guess the password.
+    /// The caller must verify that the request has the account's password, and must count such
+    /// requests: otherwise they could be used to guess the password.
     MetBefore(Box<Account>),
-    /// The proof is worth nothing.
+    /// The proof is invalid.
     Invalid,
 }
 
@@ -58,12 +58,11 @@ impl Users {
     /// Reads an account and its challenge, and judges a proof.
     ///
     /// # Security
-    /// The same two reads for a user who does not exist. Nothing is written unless the proof is
-    /// valid, so requests with invalid ones do not contend for anything.
+    /// Makes the same two reads for a user who does not exist. Requests with an invalid proof write
+    /// nothing, so they do not contend for anything.
     ///
-    /// That the challenge has not changed since is a condition of the write; and whatever gives the
-    /// account another address changes its challenges. So the address that was compared here needs
-    /// no condition of its own.
+    /// The later write requires that the challenge has not changed. Every change of the account's
+    /// address changes its challenges, so the address compared here needs no condition of its own.
     pub(super) async fn judge(
         &self,
         purpose: Purpose,
@@ -80,7 +79,7 @@ impl Users {
         Ok(Judged { account, found, judgement })
     }
 
-    /// Whether a proof has met the challenge, although nobody heard the answer.
+    /// Whether a proof has met the challenge, for when the answer to the write was lost.
     pub(super) async fn was_met(
         &self,
         purpose: Purpose,
@@ -95,7 +94,7 @@ impl Users {
 }
 
 impl Users {
-    /// Whether a registration that waits has lost its name to a later one, or its round is over.
+    /// Whether a waiting registration has lost its name to a later one, or its round is over.
     pub(super) async fn has_lost(&self, account: &Account) -> Result<bool, StoreError> {
         let Some(round) = account.round else { return Ok(false) };
         let (lost_name, address) = tokio::join!(
@@ -106,7 +105,7 @@ impl Users {
         Ok(lost_name? || address.is_lost_for(account.user.id, round))
     }
 
-    /// Whether a registration that waits has lost its name to a later one.
+    /// Whether a waiting registration has lost its name to a later one.
     pub(super) async fn has_lost_name(&self, account: &Account) -> Result<bool, StoreError> {
         if account.round.is_none() {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! The beginning of an account.
+//! Registering an account.
 
 use ratchet_core::{letter::Letter, registration::Admission, time::UnixMillis};
 
@@ -8,10 +8,10 @@ use crate::{
     write::Write,
 };
 
-/// How often a registration looks again when others register meanwhile.
+/// How often a registration reads again because others registered meanwhile.
 const REGISTRATION_TRIES: usize = 3;
 
-/// What became of a registration.
+/// The result of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
     /// The user was written.
@@ -23,13 +23,13 @@ pub enum Registration {
 }
 
 impl Users {
-    /// Writes a new user together with the letter that announces it, or else the letter that says
-    /// why not. `letter` makes them. Expired items are written over; an expired user's own item,
-    /// which nothing points to any more, is left to TTL.
+    /// Writes a new user and the letter that announces it; if name or address is taken, only the
+    /// letter that says so. `letter` makes the letter. Expired items are overwritten; the own item
+    /// of an expired user, which nothing points to any more, is left to TTL.
     ///
     /// # Security
-    /// Whether or not name and address are taken: two reads, and one transaction that writes four
-    /// items, under keys that differ as names and addresses do. The time that it takes does not tell.
+    /// Two reads and one transaction that writes four items, whether or not name and address are
+    /// taken, so that timing does not reveal it.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -22,7 +22,7 @@ let calls = 0;
 /** Counts a call of the store. */
 export const count = () => (calls += 1);
 
-/** An object whose methods count, and take so many milliseconds more. */
+/** An object whose methods count, and take this many milliseconds longer. */
 export function store(target, milliseconds) {
   return new Proxy(target, {
     get(object, name) {

@@ -1,4 +1,4 @@
-//! Tokens that nobody should accept: the attack list, as far as it is about single tokens.
+//! Tokens that must be refused: the part of the attack list that concerns single tokens.
 
 use aws_lc_rs::{hmac, signature::Ed25519KeyPair};
 use ratchet_core::{
@@ -19,7 +19,7 @@ pub(crate) fn parts(token: &str) -> (Value, Value) {
     (parts.next().unwrap(), parts.next().unwrap())
 }
 
-/// What a signature would be made for: the header as it is, and the claims with one changed.
+/// The signing input: the unchanged header, and the claims with one changed.
 pub(crate) fn unsigned(header: &str, claims: &Value, name: &str, value: &Value) -> String {
     format!("{header}.{}", to_base64url(with(claims, name, value).to_string().as_bytes()))
 }
@@ -47,7 +47,7 @@ pub(crate) fn tokens(issuer: &Issuer, genuine: &str) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = Vec::new();
     let mut add = |name: String, token: String| all.push((name, token));
 
-    // Headers, with the genuine signature, without one, and with an HMAC under what is public.
+    // Headers with the genuine signature, without one, and with an HMAC under the public key.
     let public = public_jwk(&issuer.key, now);
     let jwks = json!({"keys": [public]}).to_string();
     let alg = issuer.algorithm.name();

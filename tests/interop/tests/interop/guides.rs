@@ -1,4 +1,4 @@
-//! `docs/guides/`: what they show is what is tested.
+//! `docs/guides/` shows exactly the programs that are tested.
 
 use std::{env, fs, path::PathBuf};
 

@@ -6,7 +6,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "what a test cannot go on with ends it"
+    reason = "a failure ends the test"
 )]
 
 mod adversarial;

@@ -209,7 +209,7 @@ async fn the_services_of_the_guides_protect_their_routes_on_the_local_stack() {
         }
         service.process.kill().await.unwrap();
 
-        // Nobody answers there. A 401 would sign the user out.
+        // No server answers there. A 401 would sign the user out.
         let nobody = format!("http://127.0.0.1:{}", local::starting::free_port().unwrap());
         let service = Service::start(&program, &nobody).await;
         let answer = service.get("/whoami").bearer_auth(&token).send().await.unwrap();

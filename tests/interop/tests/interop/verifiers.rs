@@ -183,7 +183,7 @@ pub(crate) async fn example(fixture: &Fixture, name: &str) -> PathBuf {
     target.join("debug/examples").join(name)
 }
 
-/// Whether a program is there in a version that its libraries need; says so if not.
+/// Whether a program exists in a version that its libraries need. Prints a message if not.
 pub(crate) async fn available(program: &str, arguments: &[&str], least: (u32, u32)) -> bool {
     let output = Command::new(program).args(arguments).output().await;
     let version = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());

@@ -1,5 +1,5 @@
 //! Whether the time of an answer tells who has an account: asking for a new password with an address
-//! that a user has or nobody, and registering under a name and an address that are free or taken.
+//! that is known or unknown, and registering under a name and an address that are free or taken.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{Failure, report::percentile};
 
 /// Measures `pairs` of both and prints the medians and their ratio.
 pub(super) async fn compare(services: &Arc<Services>, pairs: usize) -> Result<(), Failure> {
-    // Tables whose stream nobody reads: in a deployment messages are sent on another machine.
+    // Tables whose stream is not read: in a deployment messages are sent on another machine.
     let data = Some(Data::create(services).await?);
     let services = Some(Arc::clone(services));
     let options = StackOptions { concurrency: 1, services, data, ..StackOptions::default() };
@@ -39,7 +39,7 @@ pub(super) async fn compare(services: &Arc<Services>, pairs: usize) -> Result<()
     Ok(())
 }
 
-/// The first one is whoever registered first; nobody is called as the others are.
+/// Only the first one belongs to a user, who registered first.
 const fn owner(number: usize) -> &'static str {
     if number == 0 { "user" } else { "none" }
 }
@@ -65,7 +65,7 @@ impl Pair {
                 unknown.clear();
                 known.clear();
             }
-            // Whoever comes second may find something warm; each does as often as the other.
+            // The second one may find warm caches, so both are second equally often.
             for turn in [pair % 2 == 0, pair % 2 != 0] {
                 let (number, samples) =
                     if turn { (pair + 1, &mut unknown) } else { (0, &mut known) };

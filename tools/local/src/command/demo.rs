@@ -17,15 +17,15 @@ use tokio::runtime::Runtime;
 
 use super::{Failure, Start, with_stack};
 
-/// How to walk.
+/// Options of the tour.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Life of an access token: the walk waits for its end
+    /// Life of an access token; the tour waits until it has expired
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=60))]
     access_token_seconds: u32,
 }
 
-/// Starts a stack of its own and walks.
+/// Starts its own stack and runs the tour.
 pub fn run(runtime: &Runtime, options: &Options) -> Result<(), Failure> {
     let seconds = options.access_token_seconds;
     let stack_options = StackOptions {
@@ -110,7 +110,7 @@ impl Answer {
     }
 }
 
-/// Sends a request, and prints it and its answer as they are on the wire.
+/// Sends a request, and prints it and its answer in wire format.
 async fn send(
     request: RequestBuilder,
     bearer: Option<&str>,

@@ -16,7 +16,7 @@ use super::Failure;
 pub struct Options {
     /// Only this function's (authenticate, refresh, …)
     function: Option<String>,
-    /// Go on with new lines until Ctrl-C
+    /// Follow new lines until Ctrl-C
     #[arg(long, short)]
     follow: bool,
 }
@@ -35,12 +35,12 @@ pub fn run(options: &Options, port: Option<u16>) -> Result<(), Failure> {
     let mut line = Vec::new();
     loop {
         let read = log.read_until(b'\n', &mut line)?;
-        // The writer may still be in the middle of a line.
+        // The last line may be incomplete.
         if line.ends_with(b"\n") || read == 0 && !options.follow && !line.is_empty() {
             if let Some(text) = reader.read(String::from_utf8_lossy(&line).trim_end()) {
                 match writeln!(io::stdout(), "{text}") {
                     Ok(()) => {}
-                    // `| head` has seen enough.
+                    // The reader, for example `| head`, has closed the pipe.
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
                     Err(error) => return Err(error.into()),
                 }

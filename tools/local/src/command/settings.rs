@@ -43,7 +43,7 @@ impl Settings {
     /// The variables that the functions get.
     ///
     /// # Errors
-    /// Everything that the template or the functions would refuse, before anything starts.
+    /// If the template or the functions would refuse a value. Checked before anything starts.
     pub fn variables(
         &self,
         template: &Template,
@@ -74,7 +74,7 @@ impl Settings {
 
         let defaults = &template.environment;
         Config::read(|name| {
-            // Names of tables and of the secret exist when the stack does.
+            // The names of tables and secret are only known once the stack exists.
             let default =
                 || defaults.get(name).map(|value| value.clone().unwrap_or("x".to_owned()));
             variables.get(name).cloned().or_else(default)

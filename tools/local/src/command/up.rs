@@ -42,7 +42,7 @@ pub struct Options {
     settings: Settings,
 }
 
-/// How often the key ring is looked at, to keep it.
+/// How often the key ring is saved.
 const KEEPING: Duration = Duration::from_millis(500);
 
 /// Starts the stack and waits for the end.
@@ -50,7 +50,7 @@ pub fn run(runtime: &Runtime, port: Option<u16>, options: &Options) -> Result<()
     let workspace = Workspace::locate();
     let template = Template::read(&workspace.template())?;
     local::dynamodb::developers_endpoint()?;
-    // Everything that somebody else may have is taken before anything starts.
+    // Reserve everything that another process may hold before anything starts.
     let asked = port.unwrap_or(DEFAULT_PORT);
     let mut registration = match asked {
         0 => None,
@@ -87,7 +87,7 @@ pub fn run(runtime: &Runtime, port: Option<u16>, options: &Options) -> Result<()
         ..StackOptions::default()
     };
     let tables = match (&keep, asked) {
-        // Whatever the port, these are the tables in the folder.
+        // The tables in the folder have the same names for every port.
         (Some(_), _) => Some("ratchet-local".to_owned()),
         (None, 0) => None,
         (None, port) => Some(format!("ratchet-local-{port}")),
@@ -121,8 +121,8 @@ pub fn run(runtime: &Runtime, port: Option<u16>, options: &Options) -> Result<()
     })
 }
 
-/// Keeps the key ring, so that the sessions of a stack that is killed go on in the next one. The
-/// functions and `ratchet keys` may change it at any time.
+/// Saves the key ring regularly, so that the sessions of a killed stack continue in the next one.
+/// The functions and `ratchet keys` may change the ring at any time.
 async fn keep_ring(stack: &Stack) -> Result<(), Failure> {
     loop {
         stack.services().keep_ring(stack.data()).await?;

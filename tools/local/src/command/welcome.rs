@@ -1,4 +1,4 @@
-//! What the developer reads when the stack is up.
+//! The message that is printed when the stack is up.
 
 use std::fmt;
 

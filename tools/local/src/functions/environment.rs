@@ -9,7 +9,7 @@ use crate::{
     template::Template,
 };
 
-/// Variables for the functions: as `template.yaml` has them, with the names of local things.
+/// Variables for the functions: those of `template.yaml`, with the names of local resources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment(BTreeMap<String, String>);
 
@@ -38,7 +38,7 @@ impl Environment {
             ("AWS_EC2_METADATA_DISABLED", "true"),
             ("AWS_ENDPOINT_URL_DYNAMODB", services.dynamodb().endpoint()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", services.secrets().endpoint()),
-            // The same moto.
+            // Also served by moto.
             ("AWS_ENDPOINT_URL_SESV2", services.secrets().endpoint()),
             ("RATCHET_MAIL_FROM", crate::mail::FROM),
         ];
@@ -65,7 +65,7 @@ impl Environment {
         &self.0
     }
 
-    /// Gives the variables to a command, and keeps from it what could change the functions'
+    /// Sets the variables of a command, and removes those that could change the functions'
     /// behaviour: the developer's own AWS settings, settings of Ratchet, and proxies.
     pub fn apply(&self, command: &mut Command) {
         for (name, _) in env::vars_os() {

@@ -48,7 +48,7 @@ impl Instance {
         self.process.log().to_path_buf()
     }
 
-    /// Why it ended, if it did: during the start there is no good reason.
+    /// Why it ended, if it did. During the start it should not.
     pub(crate) fn early_end(&self) -> Option<StartError> {
         StartError::if_ended(&self.process)
     }

@@ -1,7 +1,7 @@
-# Runs a program until it ends or until standard input closes, which happens when whoever started
-# us is gone, by whatever cause, SIGKILL included. Then the program ends too, with everything that
-# it started, also what moved into a process group of its own (`cargo lambda watch` does that to
-# the functions).
+# Runs a program until it ends or until standard input closes, which happens when our parent is
+# gone for any reason, SIGKILL included. Then the program ends too, with everything that it started,
+# including processes in a process group of their own (`cargo lambda watch` creates one for the
+# functions).
 #
 #   sh -c <this> supervise LOG PROGRAM ARGUMENTS…
 #
@@ -28,8 +28,8 @@ children_of() {
     fi
 }
 
-# Ends process $1 and all below it. A stopped process starts no further children while we look for
-# those that it has; should something have continued it, the next look finds them.
+# Ends process $1 and all its descendants. A stopped process cannot start further children while we
+# look for them; if something has continued it, the next look finds them.
 end() {
     for look in 1 2 3 4 5; do
         kill -STOP "$1" 2>/dev/null
@@ -44,7 +44,7 @@ log=$1
 shift
 # When our parent dies, writing to it raises SIGPIPE; and if the program is stopped at that moment,
 # the kernel hangs up on our process group and continues it (POSIX: a newly orphaned group with a
-# stopped member). Neither must end us before the program.
+# stopped member). Neither must end us before the program has ended.
 trap '' HUP PIPE
 exec 3<&0
 (

@@ -17,7 +17,7 @@ fn shell(script: &str) -> Command {
     command
 }
 
-/// Whether a process is there and not merely waiting for its parent to take notice of its end.
+/// Whether a process runs, and is not a zombie.
 fn runs(id: u32) -> bool {
     let state = match fs::read_to_string(format!("/proc/{id}/stat")) {
         Ok(stat) => stat.rsplit(") ").next().map(str::to_owned),

@@ -77,8 +77,8 @@ impl<'a> Place<'a> {
         self.text()?.parse().map_err(|_| self.shape("true or false"))
     }
 
-    /// What a stack that makes its tables and its key ring itself has here: the first alternative of
-    /// an `!If`, and anything else as it is.
+    /// The value in a stack that creates its own tables and key ring: the first alternative of an
+    /// `!If`; any other node unchanged.
     pub(super) fn of_own_resource(&self) -> Result<Self, TemplateError> {
         match self.intrinsic() {
             Some(("If", arguments)) => {

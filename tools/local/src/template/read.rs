@@ -88,7 +88,7 @@ fn parameter(place: &Place<'_>) -> Result<Parameter, TemplateError> {
     })
 }
 
-/// What a value is before a deployment: a literal, or a parameter's default.
+/// A value that is known before a deployment: a literal, or a parameter's default.
 fn value(place: &Place<'_>, parameters: &BTreeMap<String, Parameter>) -> Option<String> {
     match place.intrinsic() {
         None => place.text().ok(),
@@ -222,7 +222,7 @@ fn functions(resources: &Resources<'_>) -> Result<BTreeMap<String, Function>, Te
     Ok(functions)
 }
 
-/// What the role `!GetAtt <role>.Arn` allows by its policies.
+/// The permissions of the role `!GetAtt <role>.Arn`.
 fn grants(role: &Place<'_>, resources: &Resources<'_>) -> Result<BTreeSet<Grant>, TemplateError> {
     let (_, _, role) = role
         .intrinsic()
@@ -323,7 +323,7 @@ fn event_sources(resources: &Resources<'_>) -> Result<Vec<EventSource>, Template
                 batch_size: properties.load("BatchSize")?.number()?,
                 patterns: filters.items()?.iter().map(pattern).collect::<Result<_, _>>()?,
                 timeout: Duration::from_secs(timeout),
-                // -1 is for ever.
+                // -1 means forever.
                 max_retries: properties
                     .load("MaximumRetryAttempts")?
                     .number::<i32>()?

@@ -166,7 +166,7 @@ fn lifetimes_are_ordered() {
 }
 
 #[test]
-fn a_log_level_that_shows_raw_events_can_not_be_deployed() {
+fn a_log_level_that_shows_raw_events_cannot_be_deployed() {
     assert_eq!(template().parameters["LogLevel"].allowed, ["info", "warn", "error"]);
 }
 

@@ -123,8 +123,8 @@ fn the_seed_becomes_keys_that_are_retired_like_any_other() {
     assert!(access_token::verify_signature(&access, &after).is_err());
 }
 
-/// Two years of rotations, every day and every algorithm in turn, with a token checked at every
-/// moment of its life by whoever has seen the ring a lead ago or now.
+/// Two years of daily rotations, each algorithm in turn. Verifiers with the current ring and with
+/// one that is a lead old check tokens throughout their lives.
 #[test]
 fn no_token_is_ever_refused_before_it_expires_and_the_ring_stays_small() {
     let mut document = seeded();

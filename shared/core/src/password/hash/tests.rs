@@ -42,7 +42,7 @@ fn a_hash_cheaper_than_configured_is_told() {
 }
 
 #[test]
-fn a_planted_hash_can_not_ask_for_too_much() {
+fn a_planted_hash_cannot_ask_for_too_much() {
     let hasher = PasswordHasher::new(CHEAP).unwrap();
     for params in ["m=4194304,t=1,p=1", "m=64,t=1000000,p=1", "m=64,t=1,p=5"] {
         let planted = format!(

@@ -1,9 +1,9 @@
-//! One browser with several tabs, whose requests and responses are lost and overtake each other. Other
-//! applications have cookies at the same host.
+//! A model of one browser with several tabs, whose requests and responses may be lost or overtake
+//! each other. Other applications have cookies at the same host.
 //!
 //! Requests are read and answered by the production code. The service behind it and the browser's
-//! cookies are the model's own. A mutation changes what goes into the production code or what becomes
-//! of its response; each must be found.
+//! cookies are the model's own. A mutation changes the input of the production code or its
+//! response; the model must detect each one.
 
 use std::{
     collections::BTreeMap,
@@ -64,7 +64,7 @@ enum Mutation {
     NewestOnly,
     /// Cookies of ended sessions are not deleted.
     NeverDeletes,
-    /// A refresh that another deployment's token cannot make is the response.
+    /// The response is that of a refresh with another deployment's token.
     ForeignTokenIsRefused,
     /// A response deletes the cookies of another deployment.
     DeletesForeignTokens,
@@ -90,7 +90,7 @@ impl Mutation {
 struct Message {
     kind: Kind,
     cookies: Vec<(String, String)>,
-    /// The sessions that the browser had been told of when it was sent.
+    /// The sessions that the browser knew when it was sent.
     known: Vec<u8>,
     response: Option<(u16, Vec<String>, Option<u8>)>,
 }

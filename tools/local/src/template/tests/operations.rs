@@ -1,4 +1,4 @@
-//! What whoever runs a deployment relies on, for whatever functions and alarms the template has.
+//! What operators of a deployment rely on, whatever functions and alarms the template has.
 
 use std::{collections::BTreeSet, fs};
 
@@ -87,7 +87,7 @@ fn a_changed_parameter_makes_a_new_version_of_every_function() {
         let all = properties.load("AutoPublishAliasAllProperties");
         assert!(all.is_ok_and(|all| all.is_true().unwrap()), "{id}: AutoPublishAliasAllProperties");
     }
-    // Exactly what the functions are told: a version that differs in nothing is refused by Lambda.
+    // Exactly the functions' settings: Lambda refuses a version that does not differ from the last.
     let text = fs::read_to_string(Workspace::locate().template()).unwrap();
     let parameters: BTreeSet<_> = super::template().parameters.into_keys().collect();
     let among = |names: BTreeSet<String>| -> BTreeSet<_> {

@@ -1,4 +1,4 @@
-//! The policy of those who deploy, held against the types of the template's resources.
+//! Checks the deployer's policy against the types of the template's resources.
 
 use std::{collections::BTreeSet, fs};
 
