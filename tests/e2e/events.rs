@@ -53,6 +53,7 @@ const EXPECTED: &[(&str, u16, &str)] = &[
     ("refresh/oauth2-revoke-unknown-token", 200, ""),
     ("refresh/oauth2-token-password-grant", 400, "unsupported_grant_type"),
     ("refresh/oauth2-token-refresh-grant", 400, "invalid_grant"),
+    ("refresh/refused-preflight", 405, "method_not_allowed"),
     ("refresh/wrong-content-type", 415, "unsupported_media_type"),
     ("revocations/list", 200, ""),
     ("rotate_keys/another-secret", NO_STATUS, "no other secret"),

@@ -1,4 +1,4 @@
-//! What surrounds every route: deadline, headers and [CORS](crate::cors).
+//! What surrounds every route: deadline, headers and CORS.
 
 use std::time::Duration;
 
