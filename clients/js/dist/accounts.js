@@ -25,7 +25,7 @@ export function accounts(client) {
             await (client.session ? call('POST', '/users', user) : client.post('/users', user));
         },
         confirmEmail: (proof) => post('/users/confirm-email', proof),
-        resendConfirmation: (email) => post('/users/confirm-email/resend', { email }),
+        resendConfirmation: (email, name) => post('/users/confirm-email/resend', { email, name }),
         requestPasswordReset: (email) => post('/users/password-reset', { email }),
         resetPassword: (request) => post('/users/password-reset/confirm', request).then(afterwards),
         async changePassword({ current, new: password, keepThisSession = true }) {

@@ -43,9 +43,10 @@ export interface Accounts {
    * taken: only the message says so. `password_refused` has the `rules` that the password misses.
    */
   register(user: { name: string; email: string; password: string }): Promise<void>;
-  confirmEmail(proof: Proof): Promise<void>;
-  /** Sends the message for `confirmEmail` again, if there is anything to confirm. */
-  resendConfirmation(email: string): Promise<void>;
+  /** Confirms an address. With the user name of the registration, a code counts for no other one. */
+  confirmEmail(proof: Proof & { name?: string }): Promise<void>;
+  /** Sends the message for `confirmEmail` again, for one registration if `name` is its user name. */
+  resendConfirmation(email: string, name?: string): Promise<void>;
   /** Sends a message for `resetPassword`, if it is the address of an account. */
   requestPasswordReset(email: string): Promise<void>;
   /** Sets a new password, and ends all sessions of the user. */
@@ -95,7 +96,7 @@ export function accounts(client: Client): Accounts {
       await (client.session ? call('POST', '/users', user) : client.post('/users', user));
     },
     confirmEmail: (proof) => post('/users/confirm-email', proof),
-    resendConfirmation: (email) => post('/users/confirm-email/resend', { email }),
+    resendConfirmation: (email, name) => post('/users/confirm-email/resend', { email, name }),
     requestPasswordReset: (email) => post('/users/password-reset', { email }),
     resetPassword: (request) => post('/users/password-reset/confirm', request).then(afterwards),
     async changePassword({ current, new: password, keepThisSession = true }) {

@@ -48,9 +48,21 @@ function name(root) {
   }
 }
 
+const watched = new WeakSet();
+
+/** Names the fields of a shadow root and of those within it, now and whenever it changes. */
+function watch(root) {
+  if (!watched.has(root)) {
+    watched.add(root);
+    new MutationObserver(() => watch(root)).observe(root, { childList: true, subtree: true });
+  }
+  name(root);
+  for (const { shadowRoot } of root.querySelectorAll('*')) if (shadowRoot) watch(shadowRoot);
+}
+
 for (const [setting, value] of Object.entries(SETTINGS)) reference.setAttribute(setting, value);
 look();
 dark.addEventListener('change', look);
 document.body.append(reference);
 await customElements.whenDefined('rapi-doc');
-new MutationObserver(() => name(reference.shadowRoot)).observe(reference.shadowRoot, { childList: true, subtree: true });
+watch(reference.shadowRoot);

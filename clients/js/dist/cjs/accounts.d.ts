@@ -45,9 +45,12 @@ export interface Accounts {
         email: string;
         password: string;
     }): Promise<void>;
-    confirmEmail(proof: Proof): Promise<void>;
-    /** Sends the message for `confirmEmail` again, if there is anything to confirm. */
-    resendConfirmation(email: string): Promise<void>;
+    /** Confirms an address. With the user name of the registration, a code counts for no other one. */
+    confirmEmail(proof: Proof & {
+        name?: string;
+    }): Promise<void>;
+    /** Sends the message for `confirmEmail` again, for one registration if `name` is its user name. */
+    resendConfirmation(email: string, name?: string): Promise<void>;
     /** Sends a message for `resetPassword`, if it is the address of an account. */
     requestPasswordReset(email: string): Promise<void>;
     /** Sets a new password, and ends all sessions of the user. */
