@@ -5,9 +5,8 @@
 //!   stale; otherwise they wait and share the result.
 //! * A load that fails leaves the value in use, for as long as [`Timing`] allows.
 //! * Loads are at least a cool-down apart, however many requests need something that the value
-//! lacks,
-//!   and however often loading fails.
-//! * A load goes on if the request that began it is dropped.
+//!   lacks, and however often loading fails.
+//! * A load continues if the request that began it is dropped.
 //!
 //! [`Freshness`] decides when; [`Refreshed`] does it.
 
