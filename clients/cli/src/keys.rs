@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::{arguments::KeysCommand, failure::Failure, output, time::now};
 
-/// A key as it is printed, without anything private. Times are Unix seconds; a key that `begins_at` 0
+/// A key as printed, without anything private. Times are Unix seconds; a key that `begins_at` 0
 /// is the oldest one.
 #[derive(Serialize)]
 struct Printed {
@@ -61,12 +61,12 @@ pub(crate) async fn run(
     }
 }
 
-/// The current version and its ring. A ring without a key that signs is read too: these commands are
-/// how it is mended.
+/// The current version and its ring. Also reads a ring without a signing key, because these
+/// commands repair it.
 async fn load(versions: &KeyRingVersions) -> Result<(Version, RingDocument), Failure> {
     let version = versions.current().await?;
-    // Which algorithm is configured is not known here. It matters only for a ring that was never
-    // rotated, whose first keys all count.
+    // The configured algorithm is not known here. It matters only for a ring that was never
+    // rotated, whose first keys are all valid.
     let ring = RingDocument::parse(&version.ring, SignatureAlgorithm::default())
         .map_err(|error| Failure::Refused(error.to_string()))?;
     Ok((version, ring))

@@ -1,5 +1,5 @@
-//! `ratchet restore`: both tables as they were at a point in time, in new tables, without what ended
-//! since. docs/restore.md says how a stack comes to use them.
+//! `ratchet restore`: restores both tables to a point in time, into new tables, without what has
+//! ended since. docs/restore.md describes how a stack uses them.
 
 mod replay;
 mod tables;
@@ -73,12 +73,12 @@ pub(crate) async fn run(
     output::line(&parameters.join(" "))
 }
 
-/// The name of a new table. The same point in time has the same name: another run goes on with it.
+/// The name of a new table. It is the same for the same point in time, so another run continues.
 fn name_of(source: &str, at: DateTime) -> String {
     format!("{source}-{}", at.secs())
 }
 
-/// Deletes the restored sessions that are over, and brings the others up to date.
+/// Deletes restored sessions that have ended, and brings the others up to date.
 async fn sessions(client: &Client, tokens: &Table, bar: &ProgressBar) -> Result<(), Failure> {
     let is_known = tables::exists(client, &tokens.source).await?;
     if !is_known {
@@ -111,7 +111,8 @@ async fn sessions(client: &Client, tokens: &Table, bar: &ProgressBar) -> Result<
     Ok(())
 }
 
-/// Deletes the restored users that were deleted since, and what may not come back of the others.
+/// Deletes restored users that were deleted since, and those items of others that must not come
+/// back.
 async fn accounts(
     client: &Client,
     users: &Table,
@@ -169,7 +170,7 @@ fn user_key(pk: &str) -> Item {
     HashMap::from([("pk".to_owned(), AttributeValue::S(pk.to_owned()))])
 }
 
-/// How many items were looked at, and what became of them.
+/// How many items were read, deleted and replaced.
 #[derive(Default)]
 struct Counted {
     seen: u64,

@@ -77,9 +77,9 @@ async fn update(
     updated.map_err(Failure::administration(name))
 }
 
-/// Unlocks an account. Sign-in takes the name or the address, and each has its counter.
+/// Unlocks an account. Users sign in with name or address, and each has its own counter.
 async fn unlock(connection: &Connection, name: &str) -> Result<(), Failure> {
-    // The name of no user can be locked too.
+    // A name that no user has can be locked too.
     connection.administration.unlock(name).await?;
     match connection.user(name).await {
         Ok(Profile { user, email, .. }) => {

@@ -22,16 +22,16 @@ const TYP: &str = "at+jwt";
 /// The longest life that a configuration can give to a token.
 pub const LONGEST_LIFE: Duration = Duration::from_hours(24);
 
-/// What access tokens say, and what a verifier accepts.
+/// The contents of access tokens, and what a verifier accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessTokenPolicy {
     /// `iss`, compared exactly.
     pub issuer: String,
-    /// Issuers whose tokens are accepted too, for as long as they live: what `issuer` was before.
+    /// Former values of `issuer`. Tokens of these issuers are accepted until they expire.
     pub former_issuers: Vec<String>,
     /// `aud`, compared exactly; a list is never accepted.
     pub audience: String,
-    /// Audiences that are accepted too, as former issuers are.
+    /// Former values of `audience`, accepted in the same way.
     pub former_audiences: Vec<String>,
     /// `client_id` (RFC 9068 §2.2) of the first-party client.
     pub client_id: String,
@@ -40,8 +40,8 @@ pub struct AccessTokenPolicy {
     pub life: Duration,
     /// How far the clocks of issuer and verifier may differ, for every claim.
     pub clock_skew: Duration,
-    /// How far `iat` and `nbf` may lie ahead, if that is more than `clock_skew`. Unlike that it lets
-    /// no token live longer.
+    /// How far `iat` and `nbf` may be in the future, if that is more than `clock_skew`. Unlike
+    /// `clock_skew` it does not extend the life of a token.
     pub leeway: Duration,
 }
 
@@ -102,7 +102,7 @@ pub struct Claims {
     pub exp: UnixSeconds,
     /// When it was issued.
     pub iat: UnixSeconds,
-    /// When it begins to be valid, if not at once.
+    /// When it becomes valid, if not at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nbf: Option<UnixSeconds>,
     /// The token's own id.
@@ -180,7 +180,7 @@ pub enum AccessTokenError {
     /// `iss` or `aud` is not ours.
     #[error("the token is of another issuer or for another audience")]
     Foreign,
-    /// `iat` or `nbf` lies ahead: the issuer's clock is ahead of the verifier's.
+    /// `iat` or `nbf` is in the future: the issuer's clock is ahead of the verifier's.
     #[error("the token is not valid yet")]
     NotYetValid,
     /// The token expires before it is issued, or lives longer than any configuration allows.
@@ -189,15 +189,15 @@ pub enum AccessTokenError {
 }
 
 impl AccessTokenError {
-    /// Whether newer keys may verify what these do not.
+    /// Whether newer keys may verify the token.
     #[must_use]
     pub fn takes_unknown_key(&self) -> bool {
         *self == Self::UnknownKey
     }
 
-    /// Whether the client should refresh: the token may have been good, because its key may have been
-    /// removed, it may be a moment ahead, or issuer or audience may have changed. Malformed and forged
-    /// tokens stay so.
+    /// Whether the client should refresh. The token may have been valid: its key may have been
+    /// removed, its issuer's clock may be ahead, or issuer or audience may have changed. Not for
+    /// malformed and forged tokens.
     ///
     /// # Security
     /// A hint for clients. With [`Self::UnknownKey`] nothing about the token was verified.
@@ -210,7 +210,7 @@ impl AccessTokenError {
     }
 }
 
-/// What a genuine access token says, and whether it is still accepted.
+/// The claims of a genuine access token, and whether it has expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verified {
     /// Within its life.
@@ -234,8 +234,8 @@ pub fn verify(
     if verified != Err(AccessTokenError::UnknownKey) {
         return verified;
     }
-    // A client that comes back after its key was retired still learns that its token has expired, and
-    // so that it can refresh. A retired key proves nothing else.
+    // Even if the token's key was retired, tell the client that its token has expired, so that it
+    // refreshes. A retired key proves nothing else.
     let claims = verify_signature(token, ring)?;
     policy.check_origin(&claims)?;
     let expired = claims.iat <= now && policy.expiry(&claims) <= now;
@@ -266,12 +266,12 @@ pub fn verify_with<'k>(
 /// for refreshing, where the access token only has to belong to the refresh token's session.
 ///
 /// A client that comes back after weeks brings the token of its last visit. Meanwhile its key may have
-/// been retired, and the configured life, issuer and audience may have changed. None of that makes its
-/// refresh token worse.
+/// been retired, and the configured life, issuer and audience may have changed. None of that
+/// affects its refresh token.
 ///
 /// # Errors
-/// [`AccessTokenError`]. With [`AccessTokenError::UnknownKey`] the token may be of a removed key; it
-/// proves nothing then, for its refresh token or against it.
+/// [`AccessTokenError`]. With [`AccessTokenError::UnknownKey`] the token may be of a removed key,
+/// and says nothing about its refresh token.
 pub fn verify_signature(token: &str, ring: &KeyRing) -> Result<Claims, AccessTokenError> {
     signed_claims(token, |kid| ring.retired_or_verification_key(kid))
 }

@@ -24,7 +24,7 @@ pub struct InvalidEmailAddress;
 
 impl EmailAddress {
     /// Reads an address: a dot-atom, `@`, and a domain of at least two labels (RFC 5322 §3.4.1).
-    /// White space around it does not count: keyboards add it.
+    /// Ignores white space around it, which some keyboards add.
     ///
     /// # Errors
     /// [`InvalidEmailAddress`]. Quoted local parts, comments and address literals are refused: they
@@ -70,7 +70,7 @@ impl fmt::Display for EmailAddress {
 }
 
 impl fmt::Debug for EmailAddress {
-    /// Addresses are personal data and must not get into a log by accident.
+    /// Hides the address: personal data must not get into a log by accident.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("EmailAddress(..)")
     }

@@ -1,6 +1,6 @@
 //! JWS compact serialisation (RFC 7515 §7.1), read strictly.
 //!
-//! `jsonwebtoken` signs and verifies; which key and which algorithm it does that with is decided here.
+//! `jsonwebtoken` signs and verifies. This module chooses the key and the algorithm.
 //! The order of the checks matters (RFC 8725 §3): first the size, then the shape, a header without
 //! unknown members, the key by `kid` alone, the key's one algorithm, and the signature. The payload is
 //! not read before all of them have passed.
@@ -23,7 +23,7 @@ pub const MAX_TOKEN_LEN: usize = 4096;
 /// Why a text is not a JWS of one of our keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JwsError {
-    /// Longer than what is read: [`MAX_TOKEN_LEN`] for tokens.
+    /// Longer than the limit: [`MAX_TOKEN_LEN`] for tokens.
     #[error("the token is too long")]
     TooLong,
     /// Not three parts of canonical base64url with a JSON header.
@@ -72,7 +72,7 @@ impl<'t> UnverifiedToken<'t> {
         Self::parse_within(token, MAX_TOKEN_LEN)
     }
 
-    /// As [`Self::parse`], with a limit of its own.
+    /// Like [`Self::parse`], with another limit.
     pub(crate) fn parse_within(token: &'t str, max_len: usize) -> Result<Self, JwsError> {
         if token.len() > max_len {
             return Err(JwsError::TooLong);
@@ -86,7 +86,7 @@ impl<'t> UnverifiedToken<'t> {
         Ok(Self { header, payload, signing_input, signature })
     }
 
-    /// The header. Before [`Self::verify`] it is only good for choosing the key by its `kid`.
+    /// The header. Before [`Self::verify`], use it only to choose the key by its `kid`.
     #[must_use]
     pub const fn header(&self) -> &Header {
         &self.header

@@ -4,8 +4,8 @@
 //! stand for; keys with [`TAG_USE`] tag refresh tokens. `nbf` and `exp` drive a key's
 //! [life](KeyLife).
 //!
-//! A ring as deployed needs no second step: beside its (then empty) `keys` it carries a `seed` of
-//! random characters, from which the first keys are derived.
+//! A new deployment needs no second step to generate keys: its ring has empty `keys` and a `seed`
+//! of random characters, from which the first keys are derived.
 
 mod document;
 mod entry;
@@ -68,7 +68,7 @@ pub enum KeyRingError {
     Key {
         /// Its place in `keys`, from 0.
         position: usize,
-        /// What is wrong with it.
+        /// The reason.
         reason: KeyError,
     },
     /// No key for access tokens whose `nbf` has passed and whose `exp` has not.
@@ -108,8 +108,8 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`KeyRingError`] if any key in it cannot be used, or if no key may sign or tag at `now`. A ring
-    /// with a bad key is refused as a whole: an operator has to know before tokens are signed with
-    /// what is left.
+    /// with a bad key is refused as a whole, so that an operator learns of it before the remaining
+    /// keys sign tokens.
     pub fn parse_for(
         secret: &str,
         algorithm: SignatureAlgorithm,
@@ -121,7 +121,8 @@ impl KeyRing {
         Ok(ring)
     }
 
-    /// As [`Self::parse_for`], also if no key may sign or tag: what such a ring verifies still counts.
+    /// Like [`Self::parse_for`], but also accepts a ring in which no key may sign or tag. It can
+    /// still verify.
     ///
     /// # Errors
     /// [`KeyRingError`] if any key in it cannot be used.

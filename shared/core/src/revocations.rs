@@ -28,11 +28,11 @@ pub const MAX_ENDED: usize = 1_000;
 /// How long others may cache a list.
 pub const MAX_AGE: Duration = Duration::from_secs(15);
 
-/// Lists are dated by whole multiples of this. While no session ends, the list stays the same, and a
-/// client that has it gets 304.
+/// Lists are dated to multiples of this. While no session ends, the list does not change, and a
+/// client that has it gets a 304.
 const STEP: Duration = Duration::from_secs(60);
 
-/// A list with at least this many sessions is dated by when it is made: it would change anyway.
+/// A list with at least this many sessions is dated to the second, because it would change anyway.
 const BUSY: usize = MAX_ENDED / 10;
 
 /// How long after its end a session may be missing from the index: it is eventually consistent.

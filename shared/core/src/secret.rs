@@ -5,7 +5,7 @@ use std::fmt;
 use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
 use zeroize::ZeroizeOnDrop;
 
-/// The secret of one generation of one session. Knowing it is holding the token.
+/// The secret of one generation of one session. Its knowledge proves possession of the token.
 ///
 /// # Security
 /// Has no `Display`, `Serialize` or `Clone`, prints as a placeholder and is wiped when dropped.

@@ -6,7 +6,7 @@
 //! * A load that fails leaves the value in use, for as long as [`Timing`] allows.
 //! * Loads are at least a cool-down apart, however many requests need something that the value
 //!   lacks, and however often loading fails.
-//! * A load goes on if the request that began it is dropped.
+//! * A load continues if the request that began it is dropped.
 //!
 //! [`Freshness`] decides when; [`Refreshed`] does it.
 

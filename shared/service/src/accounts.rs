@@ -101,7 +101,7 @@ impl Accounts {
         &self.administration
     }
 
-    /// Asks for another message that confirms an address: for every registration that its item
+    /// Requests another message that confirms an address: for each registration that its item
     /// lists, or for the one with this name.
     ///
     /// # Security
@@ -119,7 +119,7 @@ impl Accounts {
         self.request_message(Notice::ConfirmationAsked { email, name }, source_ip).await
     }
 
-    /// Asks for a message with which a password can be reset, in the same way.
+    /// Requests a message with which a password can be reset, in the same way.
     ///
     /// # Errors
     /// [`AttemptError`].

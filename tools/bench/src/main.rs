@@ -136,8 +136,8 @@ impl Bench {
         })
     }
 
-    /// Deletes the sessions of whoever holds `tokens`: a sign-in also lists the user's sessions,
-    /// and hundreds that nobody has in life would be measured with it.
+    /// Deletes the sessions of `tokens`. A sign-in also lists the user's sessions, and hundreds of
+    /// them would distort its measurement.
     fn forget_sessions(&self, tokens: &Tokens) -> Result<(), Failure> {
         let user_id = tokens.user_id()?;
         let sessions = Sessions::new(self.stack.dynamodb(), &self.stack.data().tokens_table);

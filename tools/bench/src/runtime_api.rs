@@ -129,7 +129,7 @@ fn serve(stream: &TcpStream, functions: &Functions) -> io::Result<()> {
         match call.rsplit('/').next() {
             Some("next") => {
                 tell(&served, Step::Ready(now))?;
-                // The driver has given up this function when there is nobody to send events.
+                // Without a sender of events, the driver has given up this function.
                 let Ok(event) = locked(&served.events).recv() else { return Ok(()) };
                 let bytes = next_event(&event);
                 *locked(&served.begun) = Some(clock::now());

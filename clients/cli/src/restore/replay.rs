@@ -1,4 +1,4 @@
-//! What happened after the point in time, and must not be undone with the rest.
+//! Changes after the point in time that a restore must not undo.
 //!
 //! Decisions only: from a restored item and the current one to the item to write.
 
@@ -10,21 +10,21 @@ use ratchet_core::time::UnixSeconds;
 /// An item of a table.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// What becomes of a restored item.
+/// What to do with a restored item.
 #[derive(Debug, PartialEq)]
 pub(super) enum Fate {
-    /// It stays as it was restored.
+    /// Keep it.
     Keep,
-    /// Another item is written in its place.
+    /// Replace it by this item.
     Replace(Box<Item>),
-    /// It is deleted.
+    /// Delete it.
     Delete,
 }
 
-/// What the current users table has under a key.
+/// The item under a key in the current users table.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Now<'a> {
-    /// The table cannot be read: it is gone.
+    /// The table is gone.
     Unknown,
     /// Nothing: it was deleted since.
     Nothing,
@@ -34,9 +34,8 @@ pub(super) enum Now<'a> {
 
 /// Decides about an item of the tokens table.
 ///
-/// A session lives on only if it is alive now, and then as it is now: its client has the token of the
-/// latest generation. A session that ended since stays ended, and so does every session if the current
-/// table is gone.
+/// A session that is live now is kept in its current state, because its client has the token of the
+/// latest generation. All others end, and so do all sessions if the current table is gone.
 pub(super) fn session(restored: &Item, current: Option<&Item>, now: UnixSeconds) -> Fate {
     let is_live = |item: &&Item| {
         !item.contains_key("revoked_at")
@@ -49,7 +48,7 @@ pub(super) fn session(restored: &Item, current: Option<&Item>, now: UnixSeconds)
     }
 }
 
-/// The key of the user that an item of the users table belongs to: a deletion of the user is one of the
+/// The key of the user that an item of the users table belongs to. Deleting the user deletes the
 /// item.
 pub(super) fn owner(item: &Item) -> Option<String> {
     let key = text(item, "pk")?;
@@ -60,12 +59,14 @@ pub(super) fn owner(item: &Item) -> Option<String> {
     }
 }
 
-/// Decides about an item of the users table, by what its own key and its owner's have now.
+/// Decides about an item of the users table, from the current items under its own key and its
+/// owner's.
 ///
-/// Links and codes are deleted: they may have been used since. Letters are too: they were sent. Users that
-/// were deleted since are deleted again unless `undelete`. Otherwise, what protects an account stays as it
-/// is now: a disabled status, the last cut of its sessions, its password, and the roles that it lost. Any
-/// other item that is gone stays gone.
+/// Links and codes are deleted, because they may have been used since. Letters are deleted, because
+/// they were sent. Users that were deleted since are deleted again unless `undelete` is set. Of
+/// other users, the current state is kept for everything that protects the account: a disabled
+/// status, the last cut of its sessions, its password, and roles that it has lost. Any other item
+/// that is gone stays gone.
 pub(super) fn user(restored: &Item, own: Now<'_>, owner: Now<'_>, undelete: bool) -> Fate {
     let kind = text(restored, "pk").and_then(|key| key.split_once('#')).map(|(kind, _)| kind);
     match (kind, own, owner) {
@@ -179,7 +180,7 @@ mod tests {
         }
     }
 
-    /// The fate of an item that is this one now.
+    /// The decision about an item whose current form is this one.
     fn same(restored: &Item, current: &Item) -> Fate {
         user(restored, Now::Item(current), Now::Item(current), false)
     }

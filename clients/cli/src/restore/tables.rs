@@ -1,4 +1,4 @@
-//! New tables: made from backups, configured as the template has them, read and written in batches.
+//! New tables: restored from backups, configured like the template's, read and written in batches.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -18,7 +18,7 @@ use indicatif::ProgressBar;
 use super::replay::Item;
 use crate::failure::Failure;
 
-/// How long to wait before a table is looked at again.
+/// The pause between two looks at a table's state.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// The most items of a `BatchGetItem` and of a `BatchWriteItem`.
@@ -53,7 +53,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Starts to restore it, unless it exists: then an earlier run, or another tool, has.
+    /// Starts to restore it, unless it exists already, from an earlier run or another tool.
     pub(super) async fn start(&self, client: &Client, at: DateTime) -> Result<(), Failure> {
         if exists(client, &self.name).await? {
             return Ok(());
@@ -76,8 +76,8 @@ impl Table {
         }
     }
 
-    /// What a restored table does not have of the one that it is made from: expiry, stream, recovery to a
-    /// point in time, deletion protection and tags.
+    /// Adds the settings that a restored table does not inherit: expiry, stream, point-in-time
+    /// recovery, deletion protection and tags.
     pub(super) async fn configure(&self, client: &Client) -> Result<(), Failure> {
         self.expire(client).await?;
         let table = describe(client, &self.name).await?.ok_or_else(|| gone(&self.name))?;
@@ -128,7 +128,7 @@ impl Table {
         call.send().await.map(drop).map_err(|error| failed("its expiry cannot be enabled", &error))
     }
 
-    /// Gives it the tags of its source, but for those of AWS itself.
+    /// Copies the tags of its source, except those of AWS itself.
     async fn tag(&self, client: &Client, table: &TableDescription) -> Result<(), Failure> {
         let Some(source) = describe(client, &self.source).await? else { return Ok(()) };
         let arn = |table: &TableDescription| table.table_arn().unwrap_or_default().to_owned();
@@ -186,7 +186,7 @@ pub(super) async fn scan(
     Ok(Page { items: answer.items.unwrap_or_default(), next })
 }
 
-/// Of each item of a page, two keys are asked for at most.
+/// For each item of a page, at most two keys are read.
 const MOST_PAGE: i32 = 100;
 
 /// An item's key as text, to find it again among others.
@@ -287,7 +287,7 @@ fn gone(table: &str) -> Failure {
     Failure::Machine(format!("there is no table {table}"))
 }
 
-/// The cause is DynamoDB's own text, which names tables and no items.
+/// The cause is DynamoDB's own text, which names tables but no items.
 fn failed(what: &str, error: &(impl std::error::Error + 'static)) -> Failure {
     Failure::Machine(format!("{what}: {}", DisplayErrorContext(error)))
 }

@@ -103,7 +103,7 @@ impl RingDocument {
         })
     }
 
-    /// What can be shown of its keys: those for access tokens first, by when they begin.
+    /// The public facts about its keys, those for access tokens first, by the time they begin.
     pub fn summaries(&self) -> impl Iterator<Item = KeySummary> {
         let mut summaries: Vec<_> = self.keys.iter().filter_map(Entry::summary).collect();
         summaries.sort_by_key(|key| (key.use_ == KeyUse::Tag, key.life.not_before));

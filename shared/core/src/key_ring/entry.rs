@@ -18,7 +18,7 @@ pub enum KeyUse {
     Tag,
 }
 
-/// What can be shown of a key.
+/// The public facts about a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeySummary {
     /// Its id: `kid`, or else the thumbprint.

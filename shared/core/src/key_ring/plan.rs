@@ -1,9 +1,9 @@
-//! How the keys of one use follow each other, as a pure function of their lives, the times that
-//! they keep to, and the time.
+//! Plans how the keys of one use succeed each other: a pure function of their lives, the configured
+//! times, and the current time.
 //!
-//! The youngest key that has begun signs (or tags), so keys form a line. Whatever the change, the
-//! line that comes out has no gap: the first key has no beginning, each key ends only after the
-//! next one has begun and everything it made has expired, and the last key has no end.
+//! The youngest key that has begun signs (or tags), so keys form a line. No change leaves a gap in
+//! the line: the first key has no beginning, each key ends only after the next one has begun and
+//! everything it signed has expired, and the last key has no end.
 //!
 //! ```text
 //! now            now + lead                    now + lead + life + lead + tolerance
@@ -20,7 +20,7 @@ use std::time::Duration;
 use super::KeyLife;
 use crate::time::UnixSeconds;
 
-/// How wrong the clock of a writer or a function may be before good tokens can be refused. AWS
+/// How wrong the clock of a writer or a function may be before valid tokens can be refused. AWS
 /// rejects requests that are signed with a clock more than five minutes wrong.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
 
@@ -28,20 +28,20 @@ pub const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
 /// hour for functions' copies of the ring, and a tenth more.
 pub const LONGEST_LEAD: Duration = Duration::from_secs((86_400 + 3_600) * 11 / 10);
 
-/// The times that the keys of one use keep to.
+/// The configured times for the keys of one use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
-    /// How long after it is published everybody has a key.
+    /// How long after publication every function and verifier has a key.
     pub lead: Duration,
-    /// How long what a key made is accepted.
+    /// How long a signature or tag of a key is accepted.
     pub life: Duration,
     /// How long a key is kept after its end.
     pub kept: Duration,
-    /// How many keys are kept after their end at most.
+    /// The most keys that are kept after their end.
     pub max_ended: usize,
 }
 
-/// A key, as far as a plan depends on it.
+/// The parts of a key that a plan depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyState {
     /// Its life.
@@ -50,17 +50,18 @@ pub struct KeyState {
     pub is_usable: bool,
 }
 
-/// What is to change. A key that is published and does not sign yet becomes the successor wherever
-/// one is needed, so no second one is created.
+/// A change of the keys. If it needs a successor, a key that is published and does not sign yet
+/// becomes it, so no second one is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing, except what is wrong with the line.
+    /// None, except to repair the line.
     Mend,
-    /// A successor, which begins when everybody has it.
+    /// A successor, which begins once all have it.
     Succeed,
     /// A successor, which begins at once.
     SucceedNow,
-    /// The key at this position goes. If it was the signer, its successor takes its place at once.
+    /// The key at this position is removed. If it was the signer, its successor takes its place at
+    /// once.
     Remove(usize),
 }
 
@@ -144,8 +145,9 @@ fn successor_begins(
     times: &Times,
     now: UnixSeconds,
 ) -> Option<UnixSeconds> {
-    // When everybody has a key that is published now. Others may keep to the longer lead by which a
-    // key waits that it replaces; later than by any policy is a clock that was wrong.
+    // When all have a key that is published now. A key that it replaces may wait with a longer
+    // lead, which others may still use. A start later than any policy allows comes from a wrong
+    // clock.
     let seen = |replaced: Option<KeyLife>| {
         let latest = now.plus(LONGEST_LEAD).plus(CLOCK_TOLERANCE);
         let planned = replaced.map(|life| life.not_before).filter(|begin| *begin <= latest);

@@ -12,9 +12,9 @@ use crate::time::UnixSeconds;
 /// When a new signing key begins to sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// When everybody has seen it: no verifier refuses its tokens.
+    /// Once all verifiers have it, so that none refuses its tokens.
     WhenSeen,
-    /// At once, in an emergency: verifiers that have not seen it refuse its tokens until they look.
+    /// At once, in an emergency. Verifiers without it refuse its tokens until they reload.
     AtOnce,
 }
 
@@ -35,7 +35,7 @@ pub enum RotationError {
     Gap {
         /// The use without a key.
         use_: KeyUse,
-        /// From when on.
+        /// When the gap begins.
         from: UnixSeconds,
     },
     /// The result does not fit into a secret.
@@ -46,8 +46,8 @@ pub enum RotationError {
 }
 
 impl RingDocument {
-    /// The ring after one rotation at `now`. A key that is published and does not sign yet is not
-    /// followed by another one, so rotating twice is rotating once.
+    /// The ring after one rotation at `now`. While a published key does not sign yet, no other one
+    /// is added, so a second rotation has no effect.
     ///
     /// # Errors
     /// [`RotationError`].
@@ -112,7 +112,7 @@ impl RingDocument {
     }
 
     /// Whether this ring, made from `current` by `policy`, would be published too late at `now`: a new
-    /// key in it begins before everybody can have it.
+    /// key in it begins before all can have it.
     #[must_use]
     pub fn is_late(&self, current: &Self, policy: &RotationPolicy, now: UnixSeconds) -> bool {
         let earliest = now.plus(policy.least_lead());

@@ -1,8 +1,9 @@
 //! The first keys of a ring, derived from its seed.
 //!
-//! A ring as deployed holds a seed and no key, so `CloudFormation` can generate it. Which algorithm is
-//! configured may change before the first rotation, instance by instance; so a key of each algorithm
-//! that can be derived is in the ring, verifies and is published, and the configured one signs.
+//! The ring of a new deployment has a seed and no key, so `CloudFormation` can generate it. The
+//! configured algorithm may change before the first rotation, instance by instance. So the ring
+//! contains a key of each algorithm whose keys can be derived. All of them verify and are
+//! published, and the one of the configured algorithm signs.
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use zeroize::Zeroizing;

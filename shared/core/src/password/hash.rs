@@ -128,16 +128,16 @@ impl fmt::Debug for PasswordHasher {
 }
 
 impl PasswordHasher {
-    /// A hasher at `cost`. Its memory is allocated here, not in the first request.
+    /// A hasher at `cost`. Allocates its memory now, not in the first request.
     ///
     /// # Errors
-    /// [`HashError`] if the cost is out of Argon2's bounds or the memory cannot be had.
+    /// [`HashError`] if the cost is out of Argon2's bounds or the memory cannot be allocated.
     pub fn new(cost: HashCost) -> Result<Self, HashError> {
         let memory = allocate(cost.params(HASH_LEN)?.block_count())?;
         Ok(Self { cost, idle_memory: Mutex::new(vec![memory]), kept: 1 })
     }
 
-    /// The same, for that many hashes at once: their memory is kept too, once they needed it.
+    /// The same for several hashes at once. Memory that was needed once is kept for each of them.
     #[must_use]
     pub fn keeping(self, hashes: usize) -> Self {
         Self { kept: hashes.max(1), ..self }
@@ -165,7 +165,7 @@ impl PasswordHasher {
     /// Verifies a password against the stored hash, at the cost the hash names.
     ///
     /// # Errors
-    /// [`HashError`]; the password is neither right nor wrong then.
+    /// [`HashError`] if the comparison failed; it says nothing about the password.
     pub fn verify(&self, password: &Password, stored: &PhcHash) -> Result<Verdict, HashError> {
         for candidate in password.candidates() {
             let verdict = self.verify_text(candidate, stored)?;
@@ -232,8 +232,8 @@ impl PasswordHasher {
         match idle {
             Some(memory) if memory.len() >= blocks => Ok(memory),
             Some(memory) => {
-                // For a dearer hash than the configured one. The next sign-in needs this again,
-                // also when there is no more to be had.
+                // The stored hash costs more than the configured cost. Keep this memory for the
+                // next sign-in, which may not be able to allocate any.
                 self.put_back(memory);
                 allocate(blocks)
             }
@@ -243,7 +243,7 @@ impl PasswordHasher {
 
     fn put_back(&self, memory: Vec<Block>) {
         let mut idle = self.idle_memory.lock().unwrap_or_else(PoisonError::into_inner);
-        // A burst of more hashes than that must not stay allocated forever.
+        // The memory of a burst of hashes must not stay allocated forever.
         if idle.len() < self.kept {
             idle.push(memory);
         }

@@ -1,5 +1,5 @@
-//! What a new password has to be (NIST SP 800-63B-4 §3.1.1.2): long, and not one that is guessed
-//! first. Nothing else, unless an operator's own rules demand it.
+//! The rules for new passwords (NIST SP 800-63B-4 §3.1.1.2): long, and not among the first guesses.
+//! There are no other rules unless an operator sets them.
 
 use std::fmt;
 
@@ -9,21 +9,20 @@ use super::{PASSWORD_CHARS, Password, blocklist, opaque};
 /// many good passwords by chance.
 const WORD_CHARS: usize = 4;
 
-/// What is left of a password beside a common or a known word must have this many characters, or it
-/// does not count as a password of its own.
+/// A password must have this many characters besides a common or a known word.
 const OWN_CHARS: usize = 8;
 
-/// The rules for new passwords. A password in use is never measured by them: a stricter rule must
-/// not lock anybody out.
+/// The rules for new passwords. They do not apply to passwords in use, so a stricter rule locks
+/// nobody out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PasswordPolicy {
-    /// The least characters, after normalisation.
+    /// The minimum length in characters, after normalisation.
     pub min_chars: usize,
     /// Whether there must be an upper-case letter.
     pub require_uppercase: bool,
     /// Whether there must be a digit.
     pub require_digit: bool,
-    /// What users call the service: part of what is guessed first.
+    /// What users call the service. Attackers guess it first.
     pub service_name: String,
 }
 
@@ -31,14 +30,14 @@ impl PasswordPolicy {
     /// The default for [`min_chars`](Self::min_chars): a password is the only factor.
     pub const DEFAULT_MIN_CHARS: usize = 15;
 
-    /// The least that [`min_chars`](Self::min_chars) may be set to.
+    /// The minimum for [`min_chars`](Self::min_chars).
     pub const LEAST_MIN_CHARS: usize = 8;
 
-    /// The most that [`min_chars`](Self::min_chars) may be set to.
+    /// The maximum for [`min_chars`](Self::min_chars).
     pub const MOST_MIN_CHARS: usize = 64;
 }
 
-/// Who a new password is for: what somebody who knows the user would try.
+/// What is known about the user of a new password, and so would be guessed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct About<'a> {
     /// The user name.
@@ -47,12 +46,12 @@ pub struct About<'a> {
     pub email: &'a str,
 }
 
-/// A rule that a password misses.
+/// A rule that a password violates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PasswordRule {
-    /// It has fewer characters than it must have.
+    /// It has too few characters.
     TooShort {
-        /// The least.
+        /// The minimum.
         min_chars: usize,
     },
     /// It has more than [`PASSWORD_CHARS`] characters.
@@ -76,7 +75,7 @@ pub enum PasswordRule {
 }
 
 impl PasswordRule {
-    /// The stable name: what a client's program reads.
+    /// The stable name, for programs.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -94,7 +93,7 @@ impl PasswordRule {
     }
 }
 
-/// What a person reads.
+/// The text for people.
 impl fmt::Display for PasswordRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -120,7 +119,7 @@ impl PasswordPolicy {
     /// Takes a typed text as a new password.
     ///
     /// # Errors
-    /// Every rule that it misses, at once; but for one that is too long, which is not looked into.
+    /// All rules that it violates. If it is too long, the others are not checked.
     pub fn check(&self, typed: &str, about: About<'_>) -> Result<Password, Vec<PasswordRule>> {
         // Longer texts are refused before any work, as in `Password::parse`.
         if typed.len() > PASSWORD_CHARS * 4 || typed.chars().count() > PASSWORD_CHARS {

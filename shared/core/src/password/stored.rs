@@ -1,4 +1,4 @@
-//! Stored hashes on their way in: which algorithm, and whether it asks for more than it may.
+//! Parsing stored hashes: the algorithm, and whether its cost is within the limits.
 //!
 //! Ratchet makes Argon2id hashes only. The others are verified so that users of another system can
 //! be imported with their passwords; the next sign-in replaces them.
@@ -26,7 +26,7 @@ const SCRYPT_WORK: u64 = 1 << 21;
 /// The most iterations of PBKDF2: about a second.
 const PBKDF2_ITERATIONS: u32 = 2_000_000;
 
-/// A stored hash whose demands have been checked.
+/// A stored hash whose cost has been checked.
 pub(super) enum Stored {
     /// One of the kind that is made here.
     Argon2id(Argon2id),

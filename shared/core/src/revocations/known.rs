@@ -1,4 +1,4 @@
-//! What a service knows that has read several lists.
+//! The knowledge of a service that has read several lists.
 
 use std::{collections::HashMap, time::Duration};
 
