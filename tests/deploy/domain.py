@@ -49,7 +49,7 @@ def test_a_domain_and_its_issuer_are_added_without_refusing_a_token(cloud, url, 
         assert accepted(cloud, pair["access_token"], url, NEW) == [200, 200]
 
     # 2. The new one signs.
-    deploy(cloud, **domain, FormerIssuers=url)
+    deploy(cloud, **domain, Issuer=NEW, FormerIssuers=url)
     assert cloud.outputs("ratchet-prod")["ApiUrl"] == NEW
     after = cloud.sign_in(NEW, "ada")
     assert cloud.claims(after["access_token"])["iss"] == NEW
@@ -62,7 +62,7 @@ def test_a_domain_and_its_issuer_are_added_without_refusing_a_token(cloud, url, 
     assert cloud.claims(renewed["access_token"])["iss"] == NEW
 
     # 3. The old one ends.
-    deploy(cloud, **domain, ExecuteApiEndpoint="disabled")
+    deploy(cloud, **domain, Issuer=NEW, FormerIssuers=NEW, ExecuteApiEndpoint="disabled")
     api = cloud.client("apigatewayv2").get_api(ApiId=cloud.resources("ratchet-prod")["HttpApi"])
     # The emulator keeps answering there.
     assert api["DisableExecuteApiEndpoint"]

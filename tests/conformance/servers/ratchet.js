@@ -115,9 +115,9 @@ async function start(row, { home }) {
   }
   const text = readFileSync(log, 'utf8');
   const [, url, page] = text.match(/Ratchet is up at ([^,\s]+), with a page to try it at (\S+)/);
-  const [, users] = text.match(/--users-table (\S+)/);
-  const [, table] = text.match(/--tokens-table (\S+)/);
   const database = new DynamoDb(dynamodb.port);
+  const { TableNames: tables } = await database.call('ListTables', {});
+  const table = tables.find((name) => name.endsWith('-TokensTable'));
 
   /** Registers a user and confirms the address from the message. */
   async function register() {
@@ -176,19 +176,8 @@ async function start(row, { home }) {
     },
     async rotateKeys() {
       await runToEnd(
-        [
-          join(root, 'target/debug/ratchet'),
-          '--users-table',
-          users,
-          '--tokens-table',
-          table,
-          '--key-ring-secret',
-          secret(table),
-          'keys',
-          'rotate',
-          '--now',
-        ],
-        { env: awsVariables(table), seconds: 60 },
+        ['cargo', 'local', '--port', new URL(url).port, 'keys', 'rotate', '--now'],
+        { cwd: root, seconds: 60 },
       );
     },
     crash: {
@@ -216,24 +205,6 @@ async function start(row, { home }) {
     stop,
   };
 }
-
-const AWS = [
-  'AWS_REGION',
-  'AWS_ACCESS_KEY_ID',
-  'AWS_SECRET_ACCESS_KEY',
-  'AWS_ENDPOINT_URL_SECRETS_MANAGER',
-  'AWS_ENDPOINT_URL_DYNAMODB',
-  'AWS_EC2_METADATA_DISABLED',
-];
-
-function variablesOf(table) {
-  const [one] = instances('keys', table);
-  if (!one) throw new Error('no instance of a function is left');
-  return one.variables;
-}
-
-const awsVariables = (table) => Object.fromEntries(AWS.map((name) => [name, variablesOf(table)[name]]));
-const secret = (table) => variablesOf(table).RATCHET_KEY_RING_SECRET;
 
 export default {
   id: 'ratchet',
