@@ -37,6 +37,13 @@ impl<'w> Client<'w> {
         tokens
     }
 
+    /// Loses an answer, and refreshes again after the retry window.
+    async fn recovers_late(&mut self) -> Tokens {
+        self.loses_an_answer().await;
+        self.pass(MINUTE).await;
+        self.refreshes().await
+    }
+
     async fn pass(&self, time: Duration) {
         self.world.age_superseded(&self.token, time).await;
     }
@@ -90,11 +97,8 @@ fn the_answer_of_a_recovery_may_be_lost_too_and_counts_once() {
 fn two_lost_answers_in_a_row_are_forgiven_and_the_third_within_eight_rotations_is_theft() {
     run(async {
         let mut client = Client::new(World::shared().await).await;
-        for _ in 0..2 {
-            client.loses_an_answer().await;
-            client.pass(MINUTE).await;
-            client.refreshes().await;
-        }
+        client.recovers_late().await;
+        client.recovers_late().await;
         assert_eq!(client.events("recovered_late"), 2);
         assert_eq!(client.events("suspicious_convergence"), 1, "the second within a day");
         client.loses_an_answer().await;
@@ -109,19 +113,14 @@ fn two_lost_answers_in_a_row_are_forgiven_and_the_third_within_eight_rotations_i
 fn after_eight_rotations_a_recovery_is_forgotten() {
     run(async {
         let mut client = Client::new(World::shared().await).await;
-        for _ in 0..2 {
-            client.loses_an_answer().await;
-            client.pass(MINUTE).await;
-            client.refreshes().await;
-        }
+        client.recovers_late().await;
+        client.recovers_late().await;
         // The recoveries were of generations 1 and 2.
         while ids(&client.token).generation < 8 {
             client.refreshes().await;
             client.pass(MINUTE).await;
         }
-        client.loses_an_answer().await;
-        client.pass(MINUTE).await;
-        assert_eq!(ids(&client.refreshes().await.refresh).generation, 9);
+        assert_eq!(ids(&client.recovers_late().await.refresh).generation, 9);
     });
 }
 

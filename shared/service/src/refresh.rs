@@ -270,13 +270,17 @@ impl Request<'_> {
         if session.origin == self.origin {
             return Ok(());
         }
-        let event =
-            SecurityEvent::SuspiciousConvergence { last: &session.origin, now: &self.origin };
-        record(event, Some(self.token.user_id), Some(session.session_id));
+        self.record_convergence(session);
         match self.service.convergence_from_elsewhere {
             Convergence::Allow => Ok(()),
             Convergence::Refuse => Err(RefreshError::Elsewhere),
         }
+    }
+
+    fn record_convergence(&self, session: &Session) {
+        let event =
+            SecurityEvent::SuspiciousConvergence { last: &session.origin, now: &self.origin };
+        record(event, Some(session.user_id), Some(session.session_id));
     }
 
     async fn end_session(&self, reason: RevocationReason) -> Result<(), Fault> {

@@ -210,14 +210,6 @@ impl AttemptLimiter {
         let (reset, ()) = tokio::join!(self.reset(account), self.take_back(network));
         log_unless_written(reset);
     }
-
-    /// Unlocks the account with this name. Returns whether it had a counter.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn unlock(&self, name: &str) -> Result<bool, StoreError> {
-        unlock(&self.attempts, name).await
-    }
 }
 
 /// Unlocks the account with this name, whether or not it exists. Returns whether there was a

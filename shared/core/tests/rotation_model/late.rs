@@ -282,7 +282,7 @@ impl Model for Late {
                 state.broken.is_none()
             }),
             // After one rotation more than there are recoveries, one of the two parties is detected
-            // at its next request, whoever moves and whatever is lost.
+            // at its next request, regardless of who moves and which answers are lost.
             Property::always("a shared chain is found", |model: &Self, state: &State| {
                 let shared = model.parties != Parties::Owner && !state.ended;
                 let found = |party| matches!(model.decide(state, party), Decision::Theft(_));

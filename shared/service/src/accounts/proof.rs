@@ -154,8 +154,8 @@ impl Accounts {
                     let users = self.users.address(email, now).await?.users();
                     let known = users.iter().flatten().count().max(1);
                     let may_compare = self.count_comparisons(purpose, email, known, now).await?;
-                    let user = |user: Option<UserId>| user.filter(|_| may_compare);
-                    let proofs = users.map(|one| proof(user(one).unwrap_or(nobody)));
+                    let proofs =
+                        users.map(|user| proof(user.filter(|_| may_compare).unwrap_or(nobody)));
                     let judged = Box::pin(self.challenges.judge(purpose, &proofs, now)).await?;
                     let place = sent_for(&judged);
                     let chosen = place.and_then(|place| proofs.into_iter().nth(place));

@@ -63,19 +63,15 @@ impl Request<'_> {
     ) -> Result<TokenPair, RefreshError> {
         self.check_network(session)?;
         let live = walk(&self.token, session)?;
-        let (user_id, session_id) = (Some(self.token.user_id), Some(session.session_id));
-        record(SecurityEvent::RecoveredLate, user_id, session_id);
+        record(SecurityEvent::RecoveredLate, Some(session.user_id), Some(session.session_id));
         self.answer(session, live, user).await
     }
 
     /// Records a late recovery; a second one within a day is suspicious.
     fn record_recovery(&self, before: &Session) {
-        let (user_id, session_id) = (Some(self.token.user_id), Some(before.session_id));
-        record(SecurityEvent::RecoveredLate, user_id, session_id);
+        record(SecurityEvent::RecoveredLate, Some(before.user_id), Some(before.session_id));
         if before.recovered_since(self.now.minus(ONE_DAY)) {
-            let event =
-                SecurityEvent::SuspiciousConvergence { last: &before.origin, now: &self.origin };
-            record(event, user_id, session_id);
+            self.record_convergence(before);
         }
     }
 
@@ -83,9 +79,7 @@ impl Request<'_> {
     fn check_network(&self, session: &Session) -> Result<(), RefreshError> {
         let moved = session.origin.network != self.origin.network;
         if moved && self.service.convergence_from_elsewhere == Convergence::Refuse {
-            let event =
-                SecurityEvent::SuspiciousConvergence { last: &session.origin, now: &self.origin };
-            record(event, Some(self.token.user_id), Some(session.session_id));
+            self.record_convergence(session);
             return Err(RefreshError::Elsewhere);
         }
         Ok(())
