@@ -27,6 +27,7 @@ mod conditions;
 mod convergence;
 mod cookie;
 mod cost;
+mod dpop;
 mod edge;
 mod events;
 mod faults;

@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod asked;
 pub(crate) mod aws;
+pub(crate) mod dpop;
 pub(crate) mod items;
 pub(crate) mod logs;
 pub(crate) mod mail;

@@ -1,7 +1,7 @@
-//! A service whose one route wants an access token of Ratchet.
+//! A service whose one route wants an access token of Ratchet, as a bearer token or with a DPoP proof.
 //!
 //! ```sh
-//! ISSUER=https://auth.example.com AUDIENCE=ratchet PORT=8080 cargo run -p ratchet-verify --example protected_service
+//! ISSUER=https://auth.example.com AUDIENCE=ratchet PORT=8080 URL=http://127.0.0.1:8080 cargo run -p ratchet-verify --example protected_service
 //! ```
 
 use std::{env, error::Error, sync::Arc};
@@ -9,35 +9,50 @@ use std::{env, error::Error, sync::Arc};
 use axum::{
     Json, Router,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     routing::get,
 };
-use ratchet_verify::{Verifier, VerifyError};
+use ratchet_verify::{Request, Verifier, VerifyError};
 use serde_json::{Value, json};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let verifier = Verifier::new(&env::var("ISSUER")?, &env::var("AUDIENCE")?)?;
-    let router = Router::new().route("/whoami", get(whoami)).with_state(Arc::new(verifier));
     let port = env::var("PORT")?.parse()?;
+    // Where clients reach this service: a proof names the URL of its request.
+    let url = env::var("URL").unwrap_or_else(|_| format!("http://127.0.0.1:{port}"));
+    let service = Arc::new(Service { verifier, url });
+    let router = Router::new().route("/whoami", get(whoami)).with_state(service);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     Ok(axum::serve(listener, router).await?)
 }
 
+struct Service {
+    verifier: Verifier,
+    url: String,
+}
+
 async fn whoami(
-    State(verifier): State<Arc<Verifier>>,
+    State(service): State<Arc<Service>>,
+    method: Method,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Json<Value>, StatusCode> {
-    let token = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .ok_or(StatusCode::UNAUTHORIZED)?;
-    let claims = verifier.verify(token).await.map_err(|error| match error {
+    let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+    let authorization = headers.get(header::AUTHORIZATION).and_then(text);
+    let proofs: Vec<_> = headers.get_all("dpop").iter().filter_map(text).collect();
+    let request = Request {
+        authorization: &authorization.ok_or(StatusCode::UNAUTHORIZED)?,
+        proofs: &proofs.iter().map(String::as_str).collect::<Vec<_>>(),
+        method: method.as_str(),
+        url: &format!("{}{}", service.url, uri.path()),
+    };
+    let claims = service.verifier.verify_request(&request).await.map_err(|error| match error {
         VerifyError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        VerifyError::Expired | VerifyError::Ended | VerifyError::Invalid(_) => {
-            StatusCode::UNAUTHORIZED
-        }
+        VerifyError::Expired
+        | VerifyError::Ended
+        | VerifyError::Unproven(_)
+        | VerifyError::Invalid(_) => StatusCode::UNAUTHORIZED,
     })?;
     Ok(Json(json!({"sub": claims.sub, "sid": claims.sid, "roles": claims.roles})))
 }

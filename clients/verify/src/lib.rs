@@ -31,10 +31,13 @@ use std::{
 
 use ratchet_core::{
     access_token::{self, AccessTokenPolicy, Verified},
+    dpop::{self, Possession, ProofTarget, Scheme},
+    jws::JwsError,
     revocations::Standing,
 };
 pub use ratchet_core::{
     access_token::{AccessTokenError, Claims},
+    dpop::ProofError,
     revocations::ListError,
     time::UnixSeconds,
 };
@@ -76,9 +79,26 @@ pub enum VerifyError {
     /// Not an access token of this issuer for this audience: a 401.
     #[error(transparent)]
     Invalid(#[from] AccessTokenError),
+    /// Bound to a key whose possession the request does not prove, or not presented as it is bound: a
+    /// 401 with a challenge of the scheme `DPoP`.
+    #[error(transparent)]
+    Unproven(#[from] ProofError),
     /// No verdict, because keys or ended sessions cannot be fetched: a 503, never a 401.
     #[error("what the issuer publishes is not available")]
     Unavailable(#[source] FetchError),
+}
+
+/// A request to a protected resource, as far as its access token goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The header `Authorization`.
+    pub authorization: &'a str,
+    /// All headers `DPoP`.
+    pub proofs: &'a [&'a str],
+    /// The HTTP method.
+    pub method: &'a str,
+    /// The URL that clients use, from the configuration and the path, not from the header `Host`.
+    pub url: &'a str,
 }
 
 impl Verifier {
@@ -136,7 +156,27 @@ impl Verifier {
         Ok(self)
     }
 
-    /// What a token says, if it counts now.
+    /// What the access token of a request says, if it counts now: a bearer token, or one that is bound
+    /// to a key (DPoP, RFC 9449) and comes with a proof for this request.
+    ///
+    /// # Errors
+    /// [`VerifyError`].
+    pub async fn verify_request(&self, request: &Request<'_>) -> Result<Claims, VerifyError> {
+        let now = clock::now();
+        let (scheme, token) = Scheme::of_header(request.authorization)
+            .ok_or(AccessTokenError::from(JwsError::Malformed))?;
+        let urls = [request.url.to_owned()];
+        let target = ProofTarget { method: request.method, urls: &urls, access_token: Some(token) };
+        let possession = match request.proofs {
+            [] => Possession::Unclaimed,
+            [proof] => dpop::possession(proof, &target, now),
+            _ => Possession::Refused(ProofError::Malformed),
+        };
+        self.verify_presented(token, scheme, possession, now).await
+    }
+
+    /// What a bearer token says, if it counts now. One that is bound to a key needs
+    /// [`Self::verify_request`].
     ///
     /// # Errors
     /// [`VerifyError`].
@@ -149,12 +189,23 @@ impl Verifier {
     /// # Errors
     /// [`VerifyError`].
     pub async fn verify_at(&self, token: &str, now: UnixSeconds) -> Result<Claims, VerifyError> {
+        self.verify_presented(token, Scheme::Bearer, Possession::Unclaimed, now).await
+    }
+
+    async fn verify_presented(
+        &self,
+        token: &str,
+        scheme: Scheme,
+        possession: Possession,
+        now: UnixSeconds,
+    ) -> Result<Claims, VerifyError> {
         let verdict = self.keys.verify(now, AccessTokenError::takes_unknown_key, |keys| {
             access_token::verify_with(token, &self.policy, |kid| keys.find(kid), now)
         });
         let Verified::Live(claims) = verdict.await.map_err(VerifyError::Unavailable)?? else {
             return Err(VerifyError::Expired);
         };
+        scheme.permits(claims.jkt(), possession)?;
         let Some(revocations) = &self.revocations else { return Ok(claims) };
         let ended = self.ended.get_or_init(|| {
             EndedSessions::new(revocations.clone(), &self.policy, Arc::clone(&self.keys))

@@ -14,7 +14,7 @@ use axum::{
     routing::{delete, get, post},
 };
 use ratchet_core::{config::Config, password::HashError};
-use ratchet_http::edge;
+use ratchet_http::{dpop, edge};
 use ratchet_service::{
     access::{AccessTokenVerifier, CallerLookup},
     accounts::Accounts,
@@ -59,5 +59,6 @@ pub fn router(state: State, config: &Config) -> Router {
         .route("/users/me/password", post(password::change))
         .route("/users/{id}", get(admin::show).patch(admin::change).delete(admin::delete))
         .route("/users/{id}/sessions", delete(admin::end_sessions));
-    edge::around(routes.with_state(state), &config.cors)
+    let verifier = state.verifier.clone();
+    edge::around(dpop::around(routes.with_state(state), verifier), &config.cors)
 }

@@ -10,8 +10,9 @@ mod routes;
 
 use axum::{Router, extract::FromRef, routing::post};
 use ratchet_core::{config::Config, password::HashError};
-use ratchet_http::{cookie::CookiePolicy, edge};
+use ratchet_http::{cookie::CookiePolicy, dpop, edge};
 use ratchet_service::{
+    access::AccessTokenVerifier,
     end_sessions::{EndSessions, LogOut},
     sign_in::SignIn,
 };
@@ -24,6 +25,7 @@ pub struct State {
     /// For the session that the browser had before.
     log_out: LogOut,
     cookies: CookiePolicy,
+    verifier: AccessTokenVerifier,
 }
 
 impl State {
@@ -38,6 +40,7 @@ impl State {
         Ok(Self {
             log_out: LogOut::new(stores.key_ring(), end_sessions),
             sign_in: SignIn::new(stores)?,
+            verifier: AccessTokenVerifier::new(stores.key_ring(), access_token.clone()),
             cookies: CookiePolicy::new(&access_token.issuer, &cors.origins),
         })
     }
@@ -46,5 +49,6 @@ impl State {
 /// The route of this function.
 pub fn router(state: State, config: &Config) -> Router {
     let routes = Router::new().route("/authenticate", post(routes::authenticate::handle));
-    edge::around(routes.with_state(state), &config.cors)
+    let verifier = state.verifier.clone();
+    edge::around(dpop::around(routes.with_state(state), verifier), &config.cors)
 }

@@ -6,11 +6,16 @@
 
 mod ends;
 
-use ratchet_core::access_token::Claims;
+use ratchet_core::{
+    access_token::Claims,
+    dpop::{self, Possession, ProofTarget, Scheme},
+    time::UnixSeconds,
+};
 use ratchet_service::{
     Fault,
     access::{AccessError, AccessTokenVerifier},
     clock,
+    events::record_unproven,
 };
 use ratchet_store::{StoreError, Stores};
 use serde::Serialize;
@@ -76,18 +81,26 @@ impl Authorizer {
     /// # Errors
     /// [`AuthorizeError`].
     pub async fn authorize(&self, event: Value) -> Result<Authorization, AuthorizeError> {
-        let Some(token) = bearer_token(&event) else { return Ok(Authorization::refusal()) };
+        let Some((scheme, token)) = access_token(&event) else {
+            return Ok(Authorization::refusal());
+        };
         let now = clock::now();
-        let claims = match self.verifier.verify(&token, now).await {
+        let claims = match self.verifier.verify(token, now).await {
             Ok(claims) => claims,
             Err(AccessError::Fault(fault)) => return Err(fault.into()),
             Err(
                 AccessError::Invalid(_)
                 | AccessError::Expired
+                | AccessError::Unproven(_)
                 | AccessError::SessionEnded
                 | AccessError::NotAdministrator,
             ) => return Ok(Authorization::refusal()),
         };
+        let possession = possession(&event, token, now.seconds());
+        if let Err(reason) = scheme.permits(claims.jkt(), possession) {
+            record_unproven(reason, claims.sub, claims.sid);
+            return Ok(Authorization::refusal());
+        }
         let is_live = match &self.ends {
             None => true,
             Some(ends) => {
@@ -100,12 +113,26 @@ impl Authorizer {
 }
 
 /// The token in the authorizer's one identity source, the header `Authorization`.
-fn bearer_token(event: &Value) -> Option<String> {
+fn access_token(event: &Value) -> Option<(Scheme, &str)> {
     // Not parsed as the whole event type: an unexpected member must not refuse a valid token.
     let sources = event.get("identitySource")?.as_array()?;
     let [source] = sources.as_slice() else { return None };
-    let (scheme, token) = source.as_str()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    Scheme::of_header(source.as_str()?)
+}
+
+/// What the request says about possession of a key. The URL that a proof has to name is that of the
+/// protected API: its configured domain, not the header `Host`. An authorizer cannot send a nonce, so
+/// proofs need none.
+fn possession(event: &Value, access_token: &str, now: UnixSeconds) -> Possession {
+    let Some(proof) = event.pointer("/headers/dpop").and_then(Value::as_str) else {
+        return Possession::Unclaimed;
+    };
+    let text = |pointer| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let (domain, path) = (text("/requestContext/domainName"), text("/rawPath"));
+    let urls = [format!("https://{domain}{path}")];
+    let method = text("/requestContext/http/method");
+    let target = ProofTarget { method, urls: &urls, access_token: Some(access_token) };
+    dpop::possession(proof, &target, now)
 }
 
 impl Authorization {
@@ -140,10 +167,12 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_bearer_token_in_the_identity_source_is_read() {
+    fn exactly_one_token_in_the_identity_source_is_read() {
         for source in ["Bearer abc", "bearer abc", "Bearer  abc "] {
-            assert_eq!(bearer_token(&event(json!([source]))).as_deref(), Some("abc"), "{source}");
+            let event = event(json!([source]));
+            assert_eq!(access_token(&event), Some((Scheme::Bearer, "abc")), "{source}");
         }
+        assert_eq!(access_token(&event(json!(["DPoP abc"]))), Some((Scheme::Dpop, "abc")));
         for event in [
             event(json!(null)),
             event(json!([])),
@@ -156,7 +185,7 @@ mod tests {
             json!([]),
             json!({"headers": {"authorization": "Bearer abc"}}),
         ] {
-            assert_eq!(bearer_token(&event), None, "{event}");
+            assert_eq!(access_token(&event), None, "{event}");
         }
     }
 }

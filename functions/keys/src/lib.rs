@@ -9,7 +9,7 @@ mod routes;
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::FromRef, routing::get};
-use ratchet_core::config::Config;
+use ratchet_core::config::{Config, Dpop};
 use ratchet_http::edge;
 use ratchet_store::{KeyRingCache, Stores};
 
@@ -24,6 +24,8 @@ pub struct State {
 #[derive(Debug)]
 pub(crate) struct Public {
     issuer: String,
+    /// Whether sessions are bound to keys.
+    dpop: Dpop,
     /// How long others may cache the keys.
     max_age: Duration,
 }
@@ -34,7 +36,7 @@ impl State {
     pub fn new(stores: &Stores<'_>) -> Self {
         let config = stores.config();
         let issuer = config.access_token.issuer.clone();
-        let public = Public { issuer, max_age: config.keys.jwks_max_age };
+        let public = Public { issuer, dpop: config.dpop, max_age: config.keys.jwks_max_age };
         Self { key_ring: stores.key_ring(), public: Arc::new(public) }
     }
 }

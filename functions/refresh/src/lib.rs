@@ -15,7 +15,7 @@ use axum::{
     routing::{get, post},
 };
 use ratchet_core::config::Config;
-use ratchet_http::{cookie::CookiePolicy, edge};
+use ratchet_http::{cookie::CookiePolicy, dpop, edge};
 use ratchet_service::{
     access::AccessTokenVerifier,
     end_sessions::{EndSessions, LogOut},
@@ -58,5 +58,6 @@ pub fn router(state: State, config: &Config) -> Router {
         .route("/logout", post(routes::logout::handle))
         .route("/oauth2/token", post(routes::oauth2_token::handle))
         .route("/oauth2/revoke", post(routes::oauth2_revoke::handle));
-    edge::around(routes.with_state(state), &config.cors)
+    let verifier = state.verifier.clone();
+    edge::around(dpop::around(routes.with_state(state), verifier), &config.cors)
 }

@@ -10,7 +10,7 @@ use axum::{
     routing::{delete, get},
 };
 use ratchet_core::config::Config;
-use ratchet_http::edge;
+use ratchet_http::{dpop, edge};
 use ratchet_service::{
     access::AccessTokenVerifier, own_sessions::OwnSessions, user_list::UserList,
 };
@@ -43,5 +43,6 @@ pub fn router(state: State, config: &Config) -> Router {
         .route("/users", get(routes::users::list))
         .route("/users/me/sessions", get(routes::sessions::list).delete(routes::sessions::end_all))
         .route("/users/me/sessions/{id}", delete(routes::sessions::end));
-    edge::around(routes.with_state(state), &config.cors)
+    let verifier = state.verifier.clone();
+    edge::around(dpop::around(routes.with_state(state), verifier), &config.cors)
 }

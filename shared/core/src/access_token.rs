@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
+    dpop::Thumbprint,
     encoding::to_base64url,
     ids::{SessionId, UserId},
     jws::{JwsError, SignError, UnverifiedToken, VerificationKey},
@@ -51,6 +52,13 @@ impl AccessTokenPolicy {
         claims.exp.min(claims.iat.plus(self.life)).plus(self.clock_skew)
     }
 
+    /// The URLs of the resource at `path`: below the issuer, and below former issuers.
+    #[must_use]
+    pub fn urls(&self, path: &str) -> Vec<String> {
+        let issuers = std::iter::once(&self.issuer).chain(&self.former_issuers);
+        issuers.map(|issuer| format!("{}{path}", issuer.trim_end_matches('/'))).collect()
+    }
+
     fn check_origin(&self, claims: &Claims) -> Result<(), AccessTokenError> {
         let is_ours = claims.iss == self.issuer || self.former_issuers.contains(&claims.iss);
         let is_for_us = claims.aud == self.audience || self.former_audiences.contains(&claims.aud);
@@ -84,6 +92,8 @@ pub struct Subject {
     pub name: String,
     /// `roles`.
     pub roles: Vec<String>,
+    /// `cnf`: the key that the session is bound to, if it is.
+    pub jkt: Option<Thumbprint>,
 }
 
 /// The claims of an access token (RFC 7519 §4.1, RFC 9068 §2.2).
@@ -118,6 +128,28 @@ pub struct Claims {
     /// The roles.
     #[serde(default)]
     pub roles: Vec<String>,
+    /// The key that the token is bound to, if it is: it opens nothing without a proof.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
+}
+
+impl Claims {
+    /// The key that the token is bound to, if it is.
+    #[must_use]
+    pub fn jkt(&self) -> Option<Thumbprint> {
+        self.cnf.as_ref().map(|cnf| cnf.jkt)
+    }
+}
+
+/// How the bearer of a token proves that it is theirs (RFC 7800 §3.1).
+///
+/// # Security
+/// Another member would ask for a proof that nobody here checks, so it is an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// By a DPoP proof of the key with this thumbprint (RFC 9449 §6.1).
+    pub jkt: Thumbprint,
 }
 
 /// No access token can be issued.
@@ -157,6 +189,7 @@ pub fn issue(
         auth_time: subject.auth_time,
         name: subject.name.clone(),
         roles: subject.roles.clone(),
+        cnf: subject.jkt.map(|jkt| Confirmation { jkt }),
     };
     let payload = Zeroizing::new(serde_json::to_vec(&claims).map_err(|_| SignError)?);
     Ok(key.sign(TYP, &payload)?)

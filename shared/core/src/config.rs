@@ -35,6 +35,8 @@ pub struct Config {
     pub revocations: bool,
     /// How many live sessions a user may have; the oldest is ended for one more.
     pub max_sessions: usize,
+    /// Whether sign-ins bind their sessions to a key.
+    pub dpop: Dpop,
     /// What a client gets that shares a chain from another network or user agent.
     pub convergence_from_elsewhere: Convergence,
     /// The cost of password hashes.
@@ -81,6 +83,17 @@ pub enum Convergence {
     Allow,
     /// An event, and a refusal.
     Refuse,
+}
+
+/// Whether sign-ins bind their sessions to a key (RFC 9449). Bound sessions stay bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dpop {
+    /// If the request has a proof.
+    Optional,
+    /// Always: a sign-in without a proof is refused.
+    Required,
+    /// Never: proofs of sign-ins are ignored.
+    Disabled,
 }
 
 /// Who may list users.
@@ -172,6 +185,15 @@ impl Config {
                 false,
             ),
             max_sessions: reader.count("RATCHET_MAX_SESSIONS", 50, 1, 1_000),
+            dpop: reader.choice(
+                "RATCHET_DPOP",
+                &[
+                    ("optional", Dpop::Optional),
+                    ("required", Dpop::Required),
+                    ("disabled", Dpop::Disabled),
+                ],
+                Dpop::Optional,
+            ),
             convergence_from_elsewhere: reader.choice(
                 "RATCHET_CONVERGENCE_FROM_ELSEWHERE",
                 &[("allow", Convergence::Allow), ("refuse", Convergence::Refuse)],
@@ -347,6 +369,7 @@ mod tests {
             ("RATCHET_RETRY_WINDOW_SECONDS", "4"),
             ("RATCHET_REVOCATIONS", "true"),
             ("RATCHET_MAX_SESSIONS", "0"),
+            ("RATCHET_DPOP", "yes"),
             ("RATCHET_CONVERGENCE_FROM_ELSEWHERE", "maybe"),
             ("RATCHET_ARGON2_MEMORY_KIB", "4194304"),
             ("RATCHET_ARGON2_ITERATIONS", "0"),

@@ -8,7 +8,7 @@
 mod algorithm;
 mod keys;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 pub use self::{
@@ -54,10 +54,22 @@ pub struct Header {
     pub kid: Option<String>,
 }
 
+/// A header of one type of token.
+pub trait JoseHeader: DeserializeOwned {
+    /// `alg`, as text: compared with the key's, never used to choose one.
+    fn alg(&self) -> &str;
+}
+
+impl JoseHeader for Header {
+    fn alg(&self) -> &str {
+        &self.alg
+    }
+}
+
 /// A token that has been taken apart but not verified.
 #[derive(Debug)]
-pub struct UnverifiedToken<'t> {
-    header: Header,
+pub struct UnverifiedToken<'t, H = Header> {
+    header: H,
     payload: Vec<u8>,
     signing_input: &'t str,
     signature: &'t str,
@@ -74,6 +86,12 @@ impl<'t> UnverifiedToken<'t> {
 
     /// Like [`Self::parse`], with another limit.
     pub(crate) fn parse_within(token: &'t str, max_len: usize) -> Result<Self, JwsError> {
+        Self::parse_with_header(token, max_len)
+    }
+}
+
+impl<'t, H: JoseHeader> UnverifiedToken<'t, H> {
+    pub(crate) fn parse_with_header(token: &'t str, max_len: usize) -> Result<Self, JwsError> {
         if token.len() > max_len {
             return Err(JwsError::TooLong);
         }
@@ -88,7 +106,7 @@ impl<'t> UnverifiedToken<'t> {
 
     /// The header. Before [`Self::verify`], use it only to choose the key by its `kid`.
     #[must_use]
-    pub const fn header(&self) -> &Header {
+    pub const fn header(&self) -> &H {
         &self.header
     }
 
@@ -96,8 +114,8 @@ impl<'t> UnverifiedToken<'t> {
     ///
     /// # Errors
     /// [`JwsError::WrongAlgorithm`] and [`JwsError::BadSignature`].
-    pub fn verify(self, key: &VerificationKey) -> Result<(Header, Vec<u8>), JwsError> {
-        if self.header.alg != key.algorithm().name() {
+    pub fn verify(self, key: &VerificationKey) -> Result<(H, Vec<u8>), JwsError> {
+        if self.header.alg() != key.algorithm().name() {
             return Err(JwsError::WrongAlgorithm);
         }
         if key.verifies(self.signing_input.as_bytes(), self.signature) {

@@ -8,6 +8,7 @@
 //! * [`refresh_token`] and [`seal`] – the wire format and the way from an old token to the live one
 //! * [`access_token`] and [`jws`] – issuing and the strict verification of JWTs
 //! * [`key_ring`] – the keys behind both
+//! * [`dpop`] – proofs of possession, and sessions bound to a key
 //! * [`revocations`] – sessions that ended before their access tokens did
 //! * [`password`] and [`user`] – who may sign in
 //! * [`attempts`] and [`device_token`] – limits on guessing, and known devices
@@ -23,6 +24,7 @@ pub mod challenge;
 pub mod config;
 pub mod cors;
 pub mod device_token;
+pub mod dpop;
 pub mod email;
 pub mod encoding;
 pub mod entropy;

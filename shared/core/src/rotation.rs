@@ -12,11 +12,18 @@
 //!   answer, so it leads to the live token a limited number of times;
 //! * *old*: every other superseded token. Only a thief, or the victim of one, still presents it
 //!   (RFC 9700 §4.14.2).
+//!
+//! In a session that is bound to a key, possession of the key decides instead of a token's age: with
+//! it, every token leads to the live one; without it, none does anything.
 
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
+
 use crate::{
-    ids::SessionId,
+    dpop::Thumbprint,
+    ids::{SessionId, UserId},
+    key_ring::TagKey,
     refresh_token::RefreshToken,
     seal::{self, SealContext, SealError, SealedSecret},
     secret::{SecretHash, TokenSecret},
@@ -65,11 +72,22 @@ pub struct Presented {
     pub generation: u32,
     /// The hash of its secret.
     pub hash: SecretHash,
+    /// The key whose possession the request proves, if any.
+    pub key: Option<Thumbprint>,
 }
 
+/// Without a key.
 impl From<&RefreshToken> for Presented {
     fn from(token: &RefreshToken) -> Self {
-        Self { generation: token.generation, hash: token.secret.hash() }
+        Self { generation: token.generation, hash: token.secret.hash(), key: None }
+    }
+}
+
+impl Presented {
+    /// The same token, presented by somebody who proves possession of this key, or of none.
+    #[must_use]
+    pub const fn with_key(self, key: Option<Thumbprint>) -> Self {
+        Self { key, ..self }
     }
 }
 
@@ -88,6 +106,9 @@ pub enum Decision {
     /// It is late, and its recovery has been noted: that answer was lost too. Answer with the live
     /// token.
     AnswerRecovered,
+    /// It is superseded, but its session is bound to a key, and the request proves possession of
+    /// that: answer with the live token ([`live_secret`]).
+    AnswerOwner,
     /// It is of no use, but not a sign of theft.
     Refuse(Refusal),
     /// It is old: end the session.
@@ -103,6 +124,9 @@ pub enum Refusal {
     Ended(Ended),
     /// The session has not reached the token's generation: its table was restored from a backup.
     Ahead,
+    /// The session is bound to a key, and the request does not prove possession of that. Nothing
+    /// changes, so that a thief cannot even end the session.
+    Unproven,
 }
 
 /// How a token was recognised as old.
@@ -150,14 +174,18 @@ pub fn decide(
     if let Some(ended) = session.ended(now) {
         return Decision::Refuse(Refusal::Ended(ended));
     }
+    if !session.accepts(presented.key) {
+        return Decision::Refuse(Refusal::Unproven);
+    }
     let Some(generations_ago) = session.generation.checked_sub(presented.generation) else {
         return Decision::Refuse(Refusal::Ahead);
     };
+    let is_live = generations_ago == 0 && session.token_hash == presented.hash;
+    if session.jkt.is_some() && !is_live {
+        return Decision::AnswerOwner;
+    }
     let Some(slot) = generations_ago.checked_sub(1) else {
-        return match (
-            session.token_hash == presented.hash,
-            register_has_room(session, now, retry_window),
-        ) {
+        return match (is_live, register_has_room(session, now, retry_window)) {
             (true, true) => Decision::Rotate,
             (true, false) => Decision::AnswerLive,
             (false, _) => Decision::Theft(Reuse::Diverged),
@@ -308,6 +336,42 @@ pub fn walk(token: &RefreshToken, session: &Session) -> Result<TokenSecret, Seal
         generation = generation.checked_add(1).ok_or(SealError)?;
     }
     if secret.hash() == session.token_hash { Ok(secret) } else { Err(SealError) }
+}
+
+/// The secret of a generation of a session that is bound to a key: it follows from the tag key, so
+/// that any of the session's tokens can lead to the live one.
+///
+/// # Security
+/// The key ring yields this secret, but nobody can refresh with it without the client's key.
+#[must_use]
+pub fn bound_secret(
+    key: &TagKey,
+    user_id: UserId,
+    session_id: SessionId,
+    generation: u32,
+) -> TokenSecret {
+    let mut hmac = hmac::Context::with_key(&key.derive(b"ratchet bound session v1"));
+    hmac.update(user_id.as_bytes());
+    hmac.update(session_id.as_bytes());
+    hmac.update(&generation.to_be_bytes());
+    let mut secret = [0; 32];
+    // HMAC-SHA-256 yields exactly 32 bytes.
+    secret.copy_from_slice(hmac.sign().as_ref());
+    TokenSecret::new(secret)
+}
+
+/// The live secret of a bound `session`, for the owner of one of its superseded tokens. `None` if
+/// the tag key that it follows from is gone, and the register does not remember the token.
+pub fn live_secret<'k>(
+    token: &RefreshToken,
+    session: &Session,
+    keys: impl IntoIterator<Item = &'k TagKey>,
+) -> Option<TokenSecret> {
+    let Session { user_id, session_id, generation, .. } = *session;
+    keys.into_iter()
+        .map(|key| bound_secret(key, user_id, session_id, generation))
+        .find(|secret| secret.hash() == session.token_hash)
+        .or_else(|| walk(token, session).ok())
 }
 
 const fn context(token: &RefreshToken, generation: u32) -> SealContext {

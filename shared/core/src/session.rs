@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    dpop::Thumbprint,
     ids::{SessionId, UserId},
     seal::SealedSecret,
     secret::SecretHash,
@@ -32,6 +33,9 @@ pub struct Session {
     pub superseded: [Option<Superseded>; REGISTER_SLOTS],
     /// The generations whose tokens were recovered late.
     pub recovered: LateRecoveries,
+    /// The key that the session is bound to, if it is. Every request with its tokens has to prove
+    /// possession of the key.
+    pub jkt: Option<Thumbprint>,
     /// When the password was proved.
     pub auth_time: UnixMillis,
     /// The last cut of the user's sessions that the sign-in saw; zero if there had been none.
@@ -232,6 +236,13 @@ impl Session {
         }
     }
 
+    /// Whether whoever proves possession of `key` may use the tokens of the session: anybody who has
+    /// one, unless the session is bound to another key.
+    #[must_use]
+    pub fn accepts(&self, key: Option<Thumbprint>) -> bool {
+        self.jkt.is_none_or(|jkt| key == Some(jkt))
+    }
+
     /// Whether a late recovery was noted for a generation that became live after `time`.
     ///
     /// The register has the times of the last [`REGISTER_SLOTS`] rotations only; earlier ones are
@@ -294,6 +305,7 @@ mod tests {
             token_hash: SecretHash::from_bytes([0; 32]),
             superseded: [None; REGISTER_SLOTS],
             recovered: LateRecoveries::default(),
+            jkt: None,
             auth_time: at,
             cut_seen: UnixMillis::new(0),
             absolute_expires_at: UnixSeconds::new(1_000),

@@ -230,6 +230,7 @@ mod tests {
             token_hash: SecretHash::from_bytes([0; 32]),
             superseded: [None; REGISTER_SLOTS],
             recovered: LateRecoveries::default(),
+            jkt: None,
             auth_time: UnixMillis::new(5_000),
             cut_seen: UnixMillis::new(cut_seen),
             absolute_expires_at: UnixSeconds::new(1_000),

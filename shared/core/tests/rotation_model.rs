@@ -5,7 +5,8 @@
 //! bound; the retry window is two ticks and a request is up to one tick late. The deliberately
 //! broken variants show that the model would notice.
 //!
-//! A second model has the ends of sessions in flight; see `rotation_model/ends.rs`.
+//! A second model has the ends of sessions in flight; see `rotation_model/ends.rs`. Late recovery and
+//! sessions that are bound to a key have models of their own.
 
 #![allow(
     missing_docs,
@@ -18,6 +19,7 @@
 
 mod rotation_model {
     pub mod accounts;
+    pub mod bound;
     pub mod chain;
     pub mod ends;
     pub mod late;
@@ -32,6 +34,7 @@ use stateright::{Checker, Model, Property};
 
 use rotation_model::{
     accounts::{Accounts, Mistake, end_all},
+    bound::{self, Bound},
     chain::Chain,
     ends::{Ends, Request},
     late::{Fault, Late, Parties},
@@ -120,6 +123,32 @@ fn every_fault_of_late_recovery_is_noticed() {
                 .map(|promise| promise.name)
         });
         println!("{fault:?}: {}", noticed.unwrap_or_else(|| panic!("{fault:?} is not noticed")));
+    }
+}
+
+#[test]
+fn a_thief_without_the_key_changes_nothing_and_its_owner_is_never_refused() {
+    let checker = Bound { fault: None }.checker().threads(2).spawn_dfs().join();
+    checker.assert_properties();
+    println!("{} states, exhaustively", checker.unique_state_count());
+}
+
+#[test]
+fn every_fault_about_keys_is_noticed() {
+    for fault in bound::Fault::ALL {
+        let checker = Bound { fault: Some(fault) }
+            .checker()
+            .finish_when(stateright::HasDiscoveries::AnyFailures)
+            .spawn_bfs()
+            .join();
+        let promises = checker.model().properties().into_iter();
+        let noticed = promises
+            .filter(|promise| matches!(promise.expectation, stateright::Expectation::Always))
+            .find(|promise| checker.discovery(promise.name).is_some());
+        println!(
+            "{fault:?}: {}",
+            noticed.unwrap_or_else(|| panic!("{fault:?} is not noticed")).name
+        );
     }
 }
 

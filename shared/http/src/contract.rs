@@ -9,6 +9,7 @@ mod token_pair;
 use std::collections::BTreeMap;
 
 use axum::response::IntoResponse as _;
+use ratchet_core::dpop::ProofError;
 use serde_json::Value;
 use utoipa::{
     Modify, PartialSchema, ToSchema,
@@ -22,7 +23,7 @@ use utoipa::{
 };
 
 pub use self::{
-    parameters::{CookieConfirmation, IfNoneMatch},
+    parameters::{CookieConfirmation, IfNoneMatch, ProofOfPossession},
     token_pair::{FirstTokenPair, NextTokenPair},
 };
 use crate::{
@@ -101,6 +102,8 @@ fn implied(operation: &Operation) -> Vec<Problem> {
             Problem::InvalidAccessToken,
             Problem::ExpiredAccessToken,
             Problem::StaleAccessToken,
+            Problem::UnprovenAccess(ProofError::Missing),
+            Problem::UnprovenAccess(ProofError::StaleNonce),
         ]);
     }
     let malformed = Problem::MalformedRequest { expected: "what the schema says" };
@@ -163,6 +166,7 @@ fn with_headers(mut response: ResponseBuilder, problem: &Problem) -> ResponseBui
         let description = match name.as_str() {
             "www-authenticate" => "What to authenticate with (RFC 6750 §3)",
             "is-token-expired" => "`true` if the access token is genuine but has expired",
+            "dpop-nonce" => "The nonce for the next proof (RFC 9449 §8)",
             "retry-after" => "When to send the same request again, in seconds",
             _ => continue,
         };

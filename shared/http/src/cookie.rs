@@ -28,8 +28,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
-use ratchet_core::{cors, error_chain::ErrorChain, ids::SessionId};
-use ratchet_service::{Fault, tokens::TokenPair};
+use ratchet_core::{cors, dpop::ProofError, error_chain::ErrorChain, ids::SessionId};
+use ratchet_service::{end_sessions::LogOutError, tokens::TokenPair};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -132,7 +132,7 @@ impl Browser {
 
     /// The response to a sign-in: the new session's cookie. `end` ends the session of a token and
     /// returns whether the token is genuine; the sessions that the browser had are ended.
-    pub async fn signed_in<E: Future<Output = Result<bool, Fault>>>(
+    pub async fn signed_in<E: Future<Output = Result<bool, LogOutError>>>(
         &self,
         pair: &TokenPair,
         end: impl Fn(Zeroizing<String>) -> E,
@@ -148,7 +148,7 @@ impl Browser {
     /// ended. A fault leaves all cookies unchanged.
     pub async fn refresh<
         R: Future<Output = Result<TokenPair, Problem>>,
-        E: Future<Output = Result<bool, Fault>>,
+        E: Future<Output = Result<bool, LogOutError>>,
     >(
         &self,
         refresh: impl Fn(Zeroizing<String>) -> R,
@@ -186,8 +186,8 @@ impl Browser {
     /// The response to a log-out that relies on the cookie. Ends all sessions whose tokens it has.
     ///
     /// # Errors
-    /// [`Problem::ForbiddenOrigin`], or a fault, which leaves all cookies unchanged.
-    pub async fn log_out<E: Future<Output = Result<bool, Fault>>>(
+    /// [`Problem::ForbiddenOrigin`], or what `end` returns, which leaves all cookies unchanged.
+    pub async fn log_out<E: Future<Output = Result<bool, LogOutError>>>(
         &self,
         end: impl Fn(Zeroizing<String>) -> E,
     ) -> Result<Response, Problem> {
@@ -212,11 +212,11 @@ impl Browser {
             .filter(move |token| last.replace(token.session_id) != Some(token.session_id))
     }
 
-    /// Ends all sessions whose tokens the request has, except `live`. Returns those that have
-    /// ended.
+    /// Ends all sessions whose tokens the request has, except `live`. Returns those whose cookies
+    /// are of no use any more.
     ///
     /// A fault is only logged: the next request of this browser tries again.
-    async fn end_all_but<E: Future<Output = Result<bool, Fault>>>(
+    async fn end_all_but<E: Future<Output = Result<bool, LogOutError>>>(
         &self,
         live: SessionId,
         end: &impl Fn(Zeroizing<String>) -> E,
@@ -229,8 +229,12 @@ impl Browser {
             match end(token.text.clone()).await {
                 Ok(true) => ended.push(token.session_id),
                 Ok(false) => {}
-                Err(fault) => {
-                    let error = tracing::field::display(ErrorChain(&fault));
+                // It is bound to a key that this browser does not have, so its cookie is useless.
+                Err(LogOutError::Unproven(ProofError::Missing | ProofError::WrongKey)) => {
+                    ended.push(token.session_id);
+                }
+                Err(error) => {
+                    let error = tracing::field::display(ErrorChain(&error));
                     let session_id = tracing::field::display(token.session_id);
                     tracing::warn!(error, session_id, "a browser's former session was not ended");
                     break;

@@ -15,17 +15,18 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use ratchet_core::cors::{CorsPolicy, is_allowed};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::cookie;
+use crate::{cookie, dpop};
 
 /// The response headers that browsers show to web applications.
-pub const EXPOSED_HEADERS: [&str; 3] = ["is-token-expired", "www-authenticate", "retry-after"];
+pub const EXPOSED_HEADERS: [&str; 5] =
+    ["is-token-expired", "www-authenticate", "retry-after", "dpop-nonce", "date"];
 
 /// The methods that web applications may use.
 const METHODS: [Method; 4] = [Method::GET, Method::POST, Method::PATCH, Method::DELETE];
 
 /// The headers that all web applications may send.
-const REQUEST_HEADERS: [HeaderName; 3] =
-    [header::AUTHORIZATION, header::CONTENT_TYPE, cookie::CONFIRMATION];
+const REQUEST_HEADERS: [HeaderName; 4] =
+    [header::AUTHORIZATION, header::CONTENT_TYPE, cookie::CONFIRMATION, dpop::DPOP];
 
 /// How long browsers may keep the answer to a preflight. Chrome keeps none longer than two hours.
 const MAX_AGE: Duration = Duration::from_secs(3_600);

@@ -4,12 +4,12 @@
 //!
 //! * [`Problem`] – every refusal, as RFC 9457 problem details, and the mapping of use case errors
 //! * [`body`], [`private`], [`optional`](mod@optional), [`path`] – contents of requests
-//! * [`bearer`], [`signed_in`], [`caller`] – who sends a request, and from where
+//! * [`access`], [`dpop`], [`signed_in`], [`caller`] – who sends a request, and from where
 //! * [`cookie`] – refresh tokens of browser applications
 //! * [`json`], [`tokens`], [`cacheable`] – responses
 //! * [`edge`] – deadline, headers and CORS around every route
 
-pub mod bearer;
+pub mod access;
 pub mod body;
 pub mod cacheable;
 pub mod caller;
@@ -17,6 +17,7 @@ pub mod caller;
 pub mod contract;
 pub mod cookie;
 mod cors;
+pub mod dpop;
 pub mod edge;
 pub mod invocation;
 pub mod json;

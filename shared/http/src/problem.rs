@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use ratchet_core::password::PasswordRule;
+use ratchet_core::{dpop::ProofError, password::PasswordRule};
 use serde::Serialize;
 
 #[cfg(any(test, feature = "contract"))]
@@ -63,6 +63,10 @@ pub enum Problem {
     Forbidden,
     /// The refresh token was refused.
     InvalidAttempt(InvalidAttempt),
+    /// The request has a wrong proof of possession, or none although the session needs one.
+    RefusedProof(ProofError),
+    /// The access token is bound to a key, and the request does not prove possession of that.
+    UnprovenAccess(ProofError),
     /// A request for the cookie, or with it, came from a site that is not configured.
     ForbiddenOrigin,
     /// The request has no access token.

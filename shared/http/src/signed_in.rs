@@ -4,7 +4,7 @@ use axum::extract::{FromRef, FromRequestParts};
 use http::request::Parts;
 use ratchet_service::access::{AccessTokenVerifier, CallerLookup, SignedIn};
 
-use crate::{Problem, bearer::Bearer};
+use crate::{Problem, access::Access};
 
 /// A caller with a genuine access token of a live session.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Bearer(claims) = Bearer::from_request_parts(parts, state).await?;
+        let Access(claims) = Access::from_request_parts(parts, state).await?;
         Ok(Self(CallerLookup::from_ref(state).signed_in(claims).await?))
     }
 }
@@ -35,7 +35,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Bearer(claims) = Bearer::from_request_parts(parts, state).await?;
+        let Access(claims) = Access::from_request_parts(parts, state).await?;
         Ok(Self(CallerLookup::from_ref(state).administrator(claims).await?))
     }
 }

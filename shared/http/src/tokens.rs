@@ -15,9 +15,9 @@ pub struct TokenResponse(pub TokenPair);
 #[derive(Serialize)]
 #[cfg_attr(feature = "contract", derive(utoipa::ToSchema))]
 pub(crate) struct Body<'a> {
-    /// A JWT (RFC 9068), for the header `Authorization: Bearer …`.
+    /// A JWT (RFC 9068), for the header `Authorization`.
     pub(crate) access_token: &'a str,
-    /// `Bearer`.
+    /// How to present the access token: `Bearer`, or `DPoP` if it is bound to a key (RFC 9449 §5).
     pub(crate) token_type: &'static str,
     /// Life of the access token, in seconds.
     pub(crate) expires_in: u64,
@@ -63,7 +63,7 @@ pub(crate) fn without_refresh_token(pair: &TokenPair) -> Response {
 fn response(pair: &TokenPair, refresh_token: Option<&str>) -> Response {
     let body = Body {
         access_token: &pair.access_token,
-        token_type: "Bearer",
+        token_type: if pair.is_bound { "DPoP" } else { "Bearer" },
         expires_in: pair.expires_in,
         refresh_token,
         refresh_token_expires_in: pair.refresh_token_expires_in,

@@ -1,24 +1,48 @@
-//! Callers: verifies their access tokens, and looks up whether their sessions are still live.
+//! Callers: verifies their access tokens and their proofs of possession, and looks up whether their
+//! sessions are still live.
 
 use std::sync::Arc;
 
 use ratchet_core::{
     access_token::{self, AccessTokenError, AccessTokenPolicy, Claims, Verified},
+    dpop::{self, Nonce, Possession, ProofError, ProofTarget, Scheme},
     time::UnixMillis,
     user::User,
 };
 use ratchet_store::{KeyRingCache, Sessions, Stores, Users};
 
-use crate::{Fault, clock, fault::from_faults};
+use crate::{Fault, clock, events::record_unproven, fault::from_faults};
 
 /// The role that may administer users.
 pub const ADMIN: &str = "admin";
 
-/// Verifies access tokens with the current key ring.
+/// Verifies access tokens, and proofs of possession of a key, with the current key ring.
 #[derive(Debug, Clone)]
 pub struct AccessTokenVerifier {
     key_ring: Arc<KeyRingCache>,
     policy: Arc<AccessTokenPolicy>,
+}
+
+/// The proof of a request, before it is verified, and what it has to be for.
+#[derive(Debug, Clone)]
+pub struct PresentedProof {
+    /// The header `DPoP`.
+    pub header: ProofHeader,
+    /// The HTTP method.
+    pub method: String,
+    /// The path of the URL. What is before it comes from the configuration.
+    pub path: String,
+}
+
+/// The header `DPoP` of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProofHeader {
+    /// There is none.
+    Absent,
+    /// There is one.
+    Proof(String),
+    /// There are several, or one that is not text.
+    Unreadable,
 }
 
 /// Looks up callers by their verified claims.
@@ -50,6 +74,9 @@ pub enum AccessError {
     /// The access token is genuine but has expired.
     #[error("the access token has expired")]
     Expired,
+    /// The access token is bound to a key, and the request does not prove possession of that.
+    #[error(transparent)]
+    Unproven(ProofError),
     /// The session has ended, or the user is disabled or deleted.
     #[error("the session has ended")]
     SessionEnded,
@@ -83,6 +110,66 @@ impl AccessTokenVerifier {
             Ok(Verified::Expired(_)) => Err(AccessError::Expired),
             Err(error) => Err(AccessError::Invalid(error)),
         }
+    }
+
+    /// Verifies an access token as a request presents it. One that is bound to a key needs a proof.
+    ///
+    /// # Errors
+    /// [`AccessError::Invalid`], [`AccessError::Expired`], [`AccessError::Unproven`] or a fault.
+    pub async fn authorize(
+        &self,
+        scheme: Scheme,
+        token: &str,
+        proof: &PresentedProof,
+        now: UnixMillis,
+    ) -> Result<Claims, AccessError> {
+        let claims = self.verify(token, now).await?;
+        let possession = match scheme {
+            Scheme::Bearer => Possession::Unclaimed,
+            Scheme::Dpop => self.possession(proof, Some(token), now).await?,
+        };
+        scheme.permits(claims.jkt(), possession).map_err(|reason| {
+            record_unproven(reason, claims.sub, claims.sid);
+            AccessError::Unproven(reason)
+        })?;
+        Ok(claims)
+    }
+
+    /// Verifies the proof of a request. With an access token, the proof has to name that.
+    ///
+    /// # Errors
+    /// [`Fault`] if there is no key ring.
+    pub async fn possession(
+        &self,
+        proof: &PresentedProof,
+        access_token: Option<&str>,
+        now: UnixMillis,
+    ) -> Result<Possession, Fault> {
+        let text = match &proof.header {
+            ProofHeader::Absent => return Ok(Possession::Unclaimed),
+            ProofHeader::Unreadable => return Ok(Possession::Refused(ProofError::Malformed)),
+            ProofHeader::Proof(text) => text,
+        };
+        let (ring, seconds) = (self.key_ring.current(now).await?, now.seconds());
+        let urls = self.policy.urls(&proof.path);
+        let target = ProofTarget { method: &proof.method, urls: &urls, access_token };
+        let is_fresh = |nonce: Option<&str>| {
+            nonce.is_some_and(|nonce| Nonce::is_fresh(nonce, ring.tag_keys(seconds), seconds))
+        };
+        Ok(match dpop::verify(text, &target, seconds, is_fresh) {
+            Ok(key) => Possession::Proved(key),
+            Err(error) => Possession::Refused(error),
+        })
+    }
+
+    /// A nonce for the client's next proof.
+    ///
+    /// # Errors
+    /// [`Fault`] if there is no key to make it with.
+    pub async fn nonce(&self, now: UnixMillis) -> Result<String, Fault> {
+        let ring = self.key_ring.current(now).await?;
+        let key = ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
+        Ok(Nonce::new(now.seconds()).encode(key))
     }
 
     /// Verifies the signature of an access token, whatever its times, issuer and audience.
@@ -155,6 +242,7 @@ impl CallerLookup {
             Err(
                 AccessError::Invalid(_)
                 | AccessError::Expired
+                | AccessError::Unproven(_)
                 | AccessError::SessionEnded
                 | AccessError::NotAdministrator,
             ) => Ok(false),

@@ -3,17 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use ratchet_core::{
+    dpop::{Possession, ProofError},
     error_chain::ErrorChain,
     ids::{SessionId, UserId},
     session::{RevocationReason, Revoked, Session, to_evict},
     time::UnixMillis,
     user::SessionsCut,
 };
-use ratchet_store::{KeyRingCache, Sessions, StoreError, Users};
+use ratchet_store::{KeyRingCache, LogOutResult, Sessions, StoreError, Users};
 
 use crate::{
     Fault, clock,
-    events::{SecurityEvent, record},
+    events::{SecurityEvent, record, record_unproven},
     fault::from_faults,
     metrics::{self, CLEAN_UPS_FINISHED, CLEAN_UPS_LEFT},
     tokens::read_refresh_token,
@@ -236,6 +237,19 @@ pub struct LogOut {
     end_sessions: EndSessions,
 }
 
+/// Why a session was not ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LogOutError {
+    /// The session is bound to a key, and the request does not prove possession of that.
+    #[error(transparent)]
+    Unproven(ProofError),
+    /// Something that is needed failed.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+from_faults!(LogOutError);
+
 impl LogOut {
     /// Reads tokens with this key ring.
     #[must_use]
@@ -244,17 +258,34 @@ impl LogOut {
     }
 
     /// Ends the session of a refresh token, even if the token is not the live one. Returns `false`
-    /// if the token is not genuine. Otherwise the session has ended, now or before.
+    /// if the token is not genuine. Otherwise the session has ended, now or before. A session that
+    /// is bound to a key needs possession of that.
     ///
     /// # Errors
-    /// [`Fault`].
-    pub async fn log_out(&self, refresh_token: &str) -> Result<bool, Fault> {
+    /// [`LogOutError`].
+    pub async fn log_out(
+        &self,
+        refresh_token: &str,
+        possession: Possession,
+    ) -> Result<bool, LogOutError> {
         let now = clock::now();
         let Some(token) = read_refresh_token(&self.key_ring, refresh_token, now).await? else {
             return Ok(false);
         };
-        let reason = RevocationReason::LoggedOut;
-        self.end_sessions.end(token.user_id, token.session_id, reason, now).await?;
-        Ok(true)
+        let (user_id, session_id) = (token.user_id, token.session_id);
+        let sessions = &self.end_sessions.sessions;
+        match sessions.log_out(user_id, session_id, possession.key(), now).await? {
+            LogOutResult::Ended => {
+                let event = SecurityEvent::SessionRevoked { reason: RevocationReason::LoggedOut };
+                record(event, Some(user_id), Some(session_id));
+                Ok(true)
+            }
+            LogOutResult::EndedBefore => Ok(true),
+            LogOutResult::KeyNotProved => {
+                let reason = possession.refusal();
+                record_unproven(reason, user_id, session_id);
+                Err(LogOutError::Unproven(reason))
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! The metric is named after the event.
 
 use ratchet_core::{
+    dpop::ProofError,
     ids::{SessionId, UserId},
     rotation::Reuse,
     session::{Origin, RevocationReason},
@@ -29,12 +30,19 @@ pub enum SecurityEvent<'a> {
     },
     /// A recently superseded token led to the live one.
     RefreshedInRetryWindow,
+    /// A superseded token of a session that is bound to a key led to the live one.
+    RefreshedByOwner,
     /// A token came back after the retry window and led to the live one.
     RecoveredLate,
     /// An old token was presented.
     ReuseDetected {
         /// How it was recognised.
         kind: Reuse,
+    },
+    /// A token of a session that is bound to a key came without a proof of the key. Nothing changed.
+    KeyNotProved {
+        /// What was wrong.
+        reason: ProofError,
     },
     /// A session was ended.
     SessionRevoked {
@@ -113,8 +121,10 @@ impl SecurityEvent<'_> {
             Self::LoginFailed { .. } => "login_failed",
             Self::AttemptRefused { .. } => "attempt_refused",
             Self::RefreshedInRetryWindow => "refreshed_in_retry_window",
+            Self::RefreshedByOwner => "refreshed_by_owner",
             Self::RecoveredLate => "recovered_late",
             Self::ReuseDetected { .. } => "reuse_detected",
+            Self::KeyNotProved { .. } => "key_not_proved",
             Self::SessionRevoked { .. } => "session_revoked",
             Self::SessionEvicted => "session_evicted",
             Self::AccountChanged { .. } => "account_changed",
@@ -131,6 +141,7 @@ pub fn record(event: SecurityEvent<'_>, user_id: Option<UserId>, session_id: Opt
     match event {
         SecurityEvent::SessionCreated
         | SecurityEvent::RefreshedInRetryWindow
+        | SecurityEvent::RefreshedByOwner
         | SecurityEvent::RecoveredLate
         | SecurityEvent::SessionEvicted => {
             tracing::info!(target: "security", event = name, user_id, session_id);
@@ -153,6 +164,10 @@ pub fn record(event: SecurityEvent<'_>, user_id: Option<UserId>, session_id: Opt
             let kind = kind.as_str();
             tracing::warn!(target: "security", event = name, user_id, session_id, kind);
         }
+        SecurityEvent::KeyNotProved { reason } => {
+            let reason = reason.as_str();
+            tracing::warn!(target: "security", event = name, user_id, session_id, reason);
+        }
         SecurityEvent::SuspiciousConvergence { last, now } => {
             tracing::warn!(
                 target: "security", event = name, user_id, session_id,
@@ -162,4 +177,12 @@ pub fn record(event: SecurityEvent<'_>, user_id: Option<UserId>, session_id: Opt
         }
     }
     metrics::count(name);
+}
+
+/// Records that possession of a session's key was not proved, and why. A stale nonce is no sign of
+/// anything: clients learn the next one from the refusal.
+pub fn record_unproven(reason: ProofError, user_id: UserId, session_id: SessionId) {
+    if reason != ProofError::StaleNonce {
+        record(SecurityEvent::KeyNotProved { reason }, Some(user_id), Some(session_id));
+    }
 }

@@ -3,6 +3,7 @@
 //! One conditional write rotates the session. If its condition does not hold, the decision table
 //! says what to do with the presented token.
 
+mod bound;
 mod recovery;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use ratchet_core::{
     access_token::AccessTokenError,
     config::Convergence,
+    dpop::{Possession, ProofError},
     entropy::random,
     key_ring::KeyRing,
     refresh_token::RefreshToken,
@@ -76,6 +78,10 @@ pub enum RefreshError {
     /// forbids that.
     #[error("a superseded refresh token came from elsewhere")]
     Elsewhere,
+    /// The session is bound to a key, and the request does not prove possession of that. Nothing
+    /// changed.
+    #[error(transparent)]
+    Unproven(ProofError),
     /// Something that is needed failed. The refresh token is still valid.
     #[error(transparent)]
     Fault(Fault),
@@ -103,7 +109,8 @@ impl Refresh {
     }
 
     /// Exchanges a refresh token for the next token pair, or for the live one if it was superseded
-    /// recently. An access token sent with it must be of the same session; it may have expired.
+    /// recently. An access token sent with it must be of the same session; it may have expired. A
+    /// session that is bound to a key needs possession of that; any other ignores `possession`.
     ///
     /// # Errors
     /// [`RefreshError`].
@@ -111,6 +118,7 @@ impl Refresh {
         &self,
         refresh_token: &str,
         access_token: Option<&str>,
+        possession: Possession,
         origin: Origin,
     ) -> Result<TokenPair, RefreshError> {
         let now = clock::now();
@@ -125,16 +133,14 @@ impl Refresh {
         }
         // Write nothing if the answer cannot be signed.
         ring.signer(now.seconds()).ok_or(ratchet_core::access_token::IssueError::NoSigner)?;
-        ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
+        let tag_key = ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
 
-        let request = Request {
-            service: self,
-            ring: &ring,
-            presented: Presented::from(&token),
-            token,
-            origin,
-            now,
-        };
+        let presented = Presented::from(&token).with_key(possession.key());
+        let mut request =
+            Request { service: self, ring: &ring, presented, possession, token, origin, now };
+        if let Some(pair) = request.refresh_bound(tag_key).await? {
+            return Ok(pair);
+        }
         let next = TokenSecret::new(random()?);
         let (rotated, user) = request.rotate(&next).await?;
         match rotated {
@@ -158,6 +164,7 @@ impl Refresh {
             | Err(
                 AccessError::Invalid(_)
                 | AccessError::Expired
+                | AccessError::Unproven(_)
                 | AccessError::SessionEnded
                 | AccessError::NotAdministrator,
             ) => Err(RefreshError::AccessTokenMismatch),
@@ -171,6 +178,7 @@ struct Request<'a> {
     ring: &'a KeyRing,
     token: RefreshToken,
     presented: Presented,
+    possession: Possession,
     origin: Origin,
     now: UnixMillis,
 }
@@ -203,6 +211,7 @@ impl Request<'_> {
         let (user_id, session_id) = (Some(self.token.user_id), Some(self.token.session_id));
         let decision = self.decide(session);
         match (decision, session) {
+            (Decision::Refuse(Refusal::Unproven), Some(session)) => Err(self.unproven(session)),
             (Decision::Refuse(refusal), _) => Err(refusal.into()),
             (Decision::Theft(kind), _) => {
                 record(SecurityEvent::ReuseDetected { kind }, user_id, session_id);
@@ -217,6 +226,7 @@ impl Request<'_> {
                 record(SecurityEvent::RefreshedInRetryWindow, user_id, session_id);
                 self.answer(session, live, user).await
             }
+            (Decision::AnswerOwner, Some(session)) => self.answer_owner(session, user).await,
             (Decision::RecoverLate, Some(session)) => self.recover(session, user).await,
             (Decision::AnswerRecovered, Some(session)) => {
                 self.answer_recovered(session, user).await
@@ -228,7 +238,8 @@ impl Request<'_> {
                 | Decision::AnswerLive
                 | Decision::AnswerSuccessor
                 | Decision::RecoverLate
-                | Decision::AnswerRecovered,
+                | Decision::AnswerRecovered
+                | Decision::AnswerOwner,
                 _,
             ) => Err(Fault::Contradiction.into()),
         }
@@ -294,6 +305,7 @@ impl From<Refusal> for RefreshError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Unknown | Refusal::Ahead => Self::Unknown,
+            Refusal::Unproven => Self::Unproven(ProofError::Missing),
             Refusal::Ended(Ended::ExpiredIdle) => Self::ExpiredIdle,
             Refusal::Ended(Ended::ExpiredAbsolute) => Self::ExpiredAbsolute,
             Refusal::Ended(Ended::Revoked(reason)) => match reason {

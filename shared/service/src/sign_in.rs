@@ -6,8 +6,9 @@ mod password;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use ratchet_core::{
-    config::Config,
+    config::{Config, Dpop},
     device_token::{DeviceId, DeviceToken},
+    dpop::{Possession, ProofError, Thumbprint},
     email::EmailAddress,
     entropy::random,
     error_chain::ErrorChain,
@@ -56,6 +57,7 @@ struct SignInPolicy {
     max_sessions: usize,
     published_for: Option<Duration>,
     require_confirmed_email: bool,
+    dpop: Dpop,
 }
 
 /// What a client signs in with.
@@ -76,6 +78,8 @@ pub struct SignInRequest {
     pub source_ip: Option<IpAddr>,
     /// The client's network and user agent.
     pub origin: Origin,
+    /// The key that the session is to be bound to.
+    pub possession: Possession,
 }
 
 /// Why a sign-in was refused.
@@ -90,6 +94,9 @@ pub enum SignInError {
     /// The password was right, but the user has to confirm the e-mail address first.
     #[error("the e-mail address has not been confirmed")]
     EmailNotConfirmed,
+    /// The proof of possession is wrong, or is required and missing. Nothing else was checked.
+    #[error(transparent)]
+    Unproven(ProofError),
     /// There were too many attempts before.
     #[error(transparent)]
     Throttled(Throttled),
@@ -134,6 +141,7 @@ impl SignIn {
                 max_sessions: config.max_sessions,
                 published_for: config.published_for(),
                 require_confirmed_email: config.require_confirmed_email,
+                dpop: config.dpop,
             },
             users,
             sessions,
@@ -145,9 +153,10 @@ impl SignIn {
     /// # Errors
     /// [`SignInError`].
     pub async fn sign_in(&self, request: SignInRequest) -> Result<TokenPair, SignInError> {
-        let SignInRequest { name, password, device_label, device_token, source_ip, origin } =
-            request;
+        let SignInRequest { name, password, device_label, device_token, .. } = request;
+        let SignInRequest { source_ip, origin, possession, .. } = request;
         let now = clock::now();
+        let jkt = self.key_to_bind(possession)?;
         // Load everything that the answer needs before writing anything.
         let ring = self.key_ring.current(now).await?;
         let tag_key = ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
@@ -156,12 +165,24 @@ impl SignIn {
         });
         let Proven { user, attempt } = self.prove(&name, password, device, source_ip, now).await?;
         let device_token = renew(device, &user, now)?.encode(&name, tag_key);
-        let session = NewSession { device_label, source_ip, origin };
+        let session = NewSession { device_label, source_ip, origin, jkt };
         let (pair, ()) = tokio::join!(
             self.start_session(session, &ring, &user, now),
             self.limiter.sign_in_succeeded(&attempt.account, &attempt.network)
         );
         Ok(TokenPair { device_token: Some(device_token), ..pair? })
+    }
+
+    /// The key that a session is bound to.
+    fn key_to_bind(&self, possession: Possession) -> Result<Option<Thumbprint>, SignInError> {
+        match (self.policy.dpop, possession) {
+            (Dpop::Disabled, _) | (Dpop::Optional, Possession::Unclaimed) => Ok(None),
+            (Dpop::Required, Possession::Unclaimed) => {
+                Err(SignInError::Unproven(ProofError::Missing))
+            }
+            (_, Possession::Proved(key)) => Ok(Some(key)),
+            (_, Possession::Refused(error)) => Err(SignInError::Unproven(error)),
+        }
     }
 
     /// Finds the user with this name and password, if another attempt is allowed.
@@ -253,6 +274,7 @@ impl SignIn {
             token_hash: token.secret.hash(),
             superseded: [None; REGISTER_SLOTS],
             recovered: LateRecoveries::default(),
+            jkt: new.jkt,
             auth_time: now,
             cut_seen: user.cut_seen(),
             absolute_expires_at: self.policy.session.absolute_expires_at(session_id),
@@ -284,6 +306,7 @@ struct NewSession {
     device_label: Option<String>,
     source_ip: Option<IpAddr>,
     origin: Origin,
+    jkt: Option<Thumbprint>,
 }
 
 /// The next device token of a known device, or the first one of a new device.

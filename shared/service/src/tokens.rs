@@ -28,6 +28,8 @@ pub struct TokenPair {
     pub access_token: Zeroizing<String>,
     /// The refresh token.
     pub refresh_token: EncodedRefreshToken,
+    /// Whether both are bound to a key.
+    pub is_bound: bool,
     /// How long the access token lives.
     pub expires_in: u64,
     /// How long the refresh token lives if it is not used.
@@ -70,6 +72,7 @@ impl TokenIssuer {
             auth_time: session.auth_time.seconds(),
             name: user.name.clone(),
             roles: user.roles.clone(),
+            jkt: session.jkt,
         };
         let tag_key = ring.tagger(seconds).ok_or(Fault::NoTagKey)?;
         let [jitter] = random()?;
@@ -77,6 +80,7 @@ impl TokenIssuer {
             session_id: session.session_id,
             access_token: access_token::issue(&subject, &self.policy, ring, seconds, random()?)?,
             refresh_token: refresh_token.encode(tag_key),
+            is_bound: session.jkt.is_some(),
             expires_in: self.policy.life.as_secs(),
             refresh_token_expires_in: session.expires_at.seconds_since(seconds),
             session_expires_in: session.absolute_expires_at.seconds_since(seconds),

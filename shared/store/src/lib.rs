@@ -29,6 +29,6 @@ pub use error::StoreError;
 pub use key_ring::{KeyRingCache, LoadError};
 pub use observer::{Call, Observer};
 pub use outbox::Outbox;
-pub use sessions::{SessionUpdate, Sessions};
+pub use sessions::{LogOutResult, SessionUpdate, Sessions};
 pub use stores::Stores;
 pub use users::{Account, ConfirmResult, Credentials, NewUser, Registration, ResetResult, Users};

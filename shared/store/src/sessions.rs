@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use ratchet_core::{
+    dpop::Thumbprint,
     ids::{SessionId, UserId},
     revocations::MAX_ENDED,
     session::{RevocationReason, Session},
@@ -12,9 +13,9 @@ use ratchet_core::{
 
 use crate::{
     StoreError,
-    expression::{Changes, Condition, absent, exists},
+    expression::{Changes, Condition, absent, any, equals, exists},
     item::{Reader, binary, number, string},
-    write::Write,
+    write::{Updated, Write},
 };
 
 mod item;
@@ -60,6 +61,17 @@ impl SessionList {
         let unreadable = self.unreadable.iter().map(|(session_id, _)| *session_id);
         ended.chain(unreadable.filter(move |session_id| Some(*session_id) != spared))
     }
+}
+
+/// The result of a log-out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogOutResult {
+    /// This call ended the session.
+    Ended,
+    /// It had ended before, or never existed.
+    EndedBefore,
+    /// It is bound to a key whose possession was not proved. Nothing changed.
+    KeyNotProved,
 }
 
 /// The index of ended sessions, by when they ended: those that have the attribute `published`.
@@ -121,6 +133,42 @@ impl Sessions {
         reason: RevocationReason,
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
+        self.revocation(user_id, session_id, reason, now).send(&self.client).await
+    }
+
+    /// Logs out: ends a session, unless it is bound to another key than `key`
+    /// ([`Session::accepts`]).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn log_out(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        key: Option<Thumbprint>,
+        now: UnixMillis,
+    ) -> Result<LogOutResult, StoreError> {
+        let mut accepts = vec![absent(item::JKT)];
+        accepts.extend(key.map(|key| equals(item::JKT, binary(key.as_bytes()))));
+        let write = self
+            .revocation(user_id, session_id, RevocationReason::LoggedOut, now)
+            .when(any(accepts));
+        Ok(match write.send_update(&self.client).await? {
+            Updated::Written(_) => LogOutResult::Ended,
+            Updated::Unmet(Some(item)) if !item.contains_key("revoked_at") => {
+                LogOutResult::KeyNotProved
+            }
+            Updated::Unmet(_) => LogOutResult::EndedBefore,
+        })
+    }
+
+    fn revocation(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        reason: RevocationReason,
+        now: UnixMillis,
+    ) -> Write {
         let changes = Changes::new()
             .set("revoked_at", number(now.get()))
             .set("revoked_reason", string(reason.as_str()))
@@ -138,8 +186,6 @@ impl Sessions {
         Write::update(&self.table, item::key(user_id, session_id), changes)
             .when(is_present())
             .when(is_not_revoked())
-            .send(&self.client)
-            .await
     }
 
     /// Reads one session, consistently.

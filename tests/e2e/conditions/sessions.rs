@@ -32,6 +32,7 @@ fn session() -> Session {
         token_hash: SecretHash::from_bytes([1; 32]),
         superseded: [None; REGISTER_SLOTS],
         recovered: LateRecoveries::default(),
+        jkt: None,
         auth_time: created,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: created.plus(Duration::from_secs(1_000)).seconds(),
@@ -84,7 +85,8 @@ impl Stored {
     /// Whether the token of generation 3 can be rotated. If not, the item is as it was.
     async fn rotates(&self) -> bool {
         let before = self.item().await;
-        let presented = Presented { generation: 3, hash: SecretHash::from_bytes([1; 32]) };
+        let presented =
+            Presented { generation: 3, hash: SecretHash::from_bytes([1; 32]), key: None };
         let rotation = Rotation {
             next_hash: SecretHash::from_bytes([2; 32]),
             sealed_successor: SealedSecret::from_bytes([3; 60]),

@@ -114,6 +114,7 @@ fn session(rotations: u8, revoked: bool) -> Session {
         token_hash: first.secret.hash(),
         superseded: [None; REGISTER_SLOTS],
         recovered: LateRecoveries::default(),
+        jkt: None,
         auth_time: NOW,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: POLICY.absolute_expires_at(first.session_id),

@@ -149,6 +149,7 @@ impl Issuer {
             auth_time: at(now),
             name: "ada".to_owned(),
             roles: vec!["reader".to_owned()],
+            jkt: None,
         };
         let policy = AccessTokenPolicy {
             issuer: self.url.clone(),

@@ -4,7 +4,7 @@ use axum::extract::State;
 use http::StatusCode;
 use ratchet_http::{
     Private, Problem,
-    bearer::Bearer,
+    access::Access,
     body::{Describe, Json},
     optional,
 };
@@ -52,7 +52,7 @@ impl Describe for Request {
 ))]
 pub(crate) async fn change(
     State(accounts): State<Accounts>,
-    Bearer(claims): Bearer,
+    Access(claims): Access,
     own: Result<Own, Problem>,
     Json(request): Json<Request>,
 ) -> Result<StatusCode, Problem> {

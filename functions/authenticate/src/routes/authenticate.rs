@@ -6,12 +6,13 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use ratchet_core::{password::Password, session::Session};
+use ratchet_core::{dpop::Possession, password::Password, session::Session};
 use ratchet_http::{
     Problem,
     body::{Describe, Json},
     caller::Caller,
     cookie::{Browser, Mode},
+    dpop::Proof,
     optional,
     tokens::TokenResponse,
 };
@@ -55,7 +56,7 @@ impl Describe for Request {
 
 impl Request {
     /// Checks the limits of the fields.
-    fn parse(self, caller: Caller) -> Result<SignInRequest, Problem> {
+    fn parse(self, caller: Caller, possession: Possession) -> Result<SignInRequest, Problem> {
         let malformed = Problem::MalformedRequest { expected: Self::EXPECTED };
         let Self { name, password, device, device_token, mode: _ } = self;
         if device.as_ref().is_some_and(|device| device.len() > Session::DEVICE_BYTES) {
@@ -68,6 +69,7 @@ impl Request {
             device_token,
             source_ip: caller.source_ip,
             origin: caller.origin,
+            possession,
         })
     }
 }
@@ -81,10 +83,10 @@ impl fmt::Debug for Request {
 /// Exchanges a password for a token pair.
 ///
 /// Starts a session. With the `mode` `cookie` the refresh token is not in the body, but in a cookie
-/// that no script can read.
+/// that no script can read. With a DPoP proof, the session is bound to the key of the proof.
 #[cfg_attr(feature = "contract", utoipa::path(
     post, path = "/authenticate", operation_id = "authenticate",
-    params(ratchet_http::contract::CookieConfirmation),
+    params(ratchet_http::contract::CookieConfirmation, ratchet_http::contract::ProofOfPossession),
     request_body(content = Request, examples(
         ("a-program" = (summary = "a program", value = json!({
             "name": "ada", "password": "correct horse battery staple",
@@ -97,12 +99,13 @@ impl fmt::Debug for Request {
     responses((status = 200, response = inline(ratchet_http::contract::FirstTokenPair))),
     extensions(("x-refusals" = json!([
         "invalid_credentials", "email_not_confirmed", "forbidden_origin", "too_many_attempts",
-        "account_locked",
+        "account_locked", "invalid_dpop_proof", "use_dpop_nonce",
     ]))),
 ))]
 pub(crate) async fn handle(
     State(service): State<SignIn>,
     State(log_out): State<LogOut>,
+    Proof(possession): Proof,
     caller: Caller,
     browser: Browser,
     Json(request): Json<Request>,
@@ -113,12 +116,13 @@ pub(crate) async fn handle(
         browser.permit()?;
     }
     // Boxed, because the future is large and the router moves it around.
-    let pair = Box::pin(service.sign_in(request.parse(caller)?)).await?;
+    let pair = Box::pin(service.sign_in(request.parse(caller, possession)?)).await?;
     Ok(match mode {
         Mode::Token => TokenResponse(pair).into_response(),
         Mode::Cookie => {
             let log_out = &log_out;
-            let end = |token: Zeroizing<String>| async move { log_out.log_out(&token).await };
+            let end =
+                |token: Zeroizing<String>| async move { log_out.log_out(&token, possession).await };
             browser.signed_in(&pair, end).await
         }
     })

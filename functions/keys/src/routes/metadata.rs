@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use http::HeaderMap;
-use ratchet_core::jws::SignatureAlgorithm;
+use ratchet_core::{config::Dpop, dpop, jws::SignatureAlgorithm};
 use ratchet_http::{Problem, cacheable::cacheable};
 use serde::Serialize;
 
@@ -36,6 +36,9 @@ pub(crate) struct Metadata<'a> {
     #[cfg_attr(feature = "contract", schema(min_items = 1, max_items = 1))]
     revocation_endpoint_auth_methods_supported: [&'static str; 1],
     access_token_signing_alg_values_supported: Vec<&'static str>,
+    /// The algorithms of DPoP proofs (RFC 9449 §5.1). Absent if sessions are never bound to a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dpop_signing_alg_values_supported: Option<Vec<&'static str>>,
 }
 
 /// The URLs of everything (RFC 8414).
@@ -47,7 +50,7 @@ pub(crate) struct Metadata<'a> {
     responses(
         (
             status = 200, description = "May be cached as `Cache-Control` says",
-            body = Metadata, example = json!(Metadata::new("https://auth.example.com")),
+            body = Metadata, example = json!(Metadata::new("https://auth.example.com", Dpop::Optional)),
         ),
         (status = 304, description = "The client's copy is current"),
     ),
@@ -56,11 +59,11 @@ pub(crate) async fn metadata(
     State(public): State<Arc<Public>>,
     request: HeaderMap,
 ) -> Result<Response, Problem> {
-    cacheable(&request, &Metadata::new(&public.issuer), public.max_age)
+    cacheable(&request, &Metadata::new(&public.issuer, public.dpop), public.max_age)
 }
 
 impl<'a> Metadata<'a> {
-    fn new(issuer: &'a str) -> Self {
+    fn new(issuer: &'a str, binding: Dpop) -> Self {
         let url = |path: &str| format!("{}{path}", issuer.trim_end_matches('/'));
         let published = SignatureAlgorithm::ALL.into_iter().filter(|one| !one.is_symmetric());
         let algorithms: Vec<_> = published.map(SignatureAlgorithm::name).collect();
@@ -76,6 +79,8 @@ impl<'a> Metadata<'a> {
             token_endpoint_auth_methods_supported: ["none"],
             revocation_endpoint_auth_methods_supported: ["none"],
             access_token_signing_alg_values_supported: algorithms,
+            dpop_signing_alg_values_supported: (binding != Dpop::Disabled)
+                .then(|| dpop::algorithms().map(SignatureAlgorithm::name).collect()),
         }
     }
 }

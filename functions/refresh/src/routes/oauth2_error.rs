@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
+use ratchet_core::dpop::ProofError;
 use ratchet_http::json::json;
 use serde::Serialize;
 
@@ -13,6 +14,16 @@ pub(crate) struct OAuthError {
 }
 
 impl OAuthError {
+    /// The response to a request that does not prove possession of a key (RFC 9449 §5, §8).
+    pub(super) fn refused_proof(error: ProofError) -> Response {
+        match error {
+            ProofError::StaleNonce => {
+                Self::response("use_dpop_nonce", "send another proof with the nonce of DPoP-Nonce")
+            }
+            error => Self::response("invalid_dpop_proof", error.as_str()),
+        }
+    }
+
     /// A response with one of the registered error codes.
     pub(super) fn response(error: &'static str, error_description: &'static str) -> Response {
         let mut response = json(StatusCode::BAD_REQUEST, &Self { error, error_description });

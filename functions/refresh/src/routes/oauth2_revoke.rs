@@ -10,11 +10,12 @@ use http::StatusCode;
 use ratchet_http::{
     Problem,
     body::{Describe, Form},
+    dpop::Proof,
 };
 use ratchet_service::{
     access::{AccessError, AccessTokenVerifier},
     clock,
-    end_sessions::LogOut,
+    end_sessions::{LogOut, LogOutError},
 };
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -46,6 +47,7 @@ impl fmt::Debug for Request {
 /// (§2.2.1).
 #[cfg_attr(feature = "contract", utoipa::path(
     post, path = "/oauth2/revoke", operation_id = "oauth2Revoke",
+    params(ratchet_http::contract::ProofOfPossession),
     request_body(
         content = Request, content_type = "application/x-www-form-urlencoded",
         examples(("a-refresh-token" = (summary = "a refresh token", value = json!({
@@ -66,6 +68,7 @@ impl fmt::Debug for Request {
 pub(crate) async fn handle(
     State(service): State<LogOut>,
     State(verifier): State<AccessTokenVerifier>,
+    Proof(possession): Proof,
     request: Result<Form<Request>, Problem>,
 ) -> Result<Response, Problem> {
     let token = match request {
@@ -76,7 +79,11 @@ pub(crate) async fn handle(
         }
         Err(problem) => return Err(problem),
     };
-    if !service.log_out(&token).await? {
+    let is_genuine = match service.log_out(&token, possession).await {
+        Err(LogOutError::Unproven(error)) => return Ok(OAuthError::refused_proof(error)),
+        answer => answer?,
+    };
+    if !is_genuine {
         match verifier.verify(&token, clock::now()).await {
             Ok(_) => {
                 let description = "only refresh tokens can be revoked";

@@ -10,6 +10,7 @@ use ratchet_http::{
     Problem,
     body::{Describe, Form},
     caller::Caller,
+    dpop::Proof,
     optional,
     tokens::TokenResponse,
 };
@@ -51,6 +52,7 @@ impl fmt::Debug for Request {
 /// first-party clients only.
 #[cfg_attr(feature = "contract", utoipa::path(
     post, path = "/oauth2/token", operation_id = "oauth2Token",
+    params(ratchet_http::contract::ProofOfPossession),
     request_body(
         content = Request, content_type = "application/x-www-form-urlencoded",
         examples(("a-refresh-token" = (summary = "a refresh token", value = json!({
@@ -67,6 +69,7 @@ impl fmt::Debug for Request {
 ))]
 pub(crate) async fn handle(
     State(service): State<Refresh>,
+    proof: Result<Proof, Problem>,
     caller: Caller,
     request: Result<Form<Request>, Problem>,
 ) -> Response {
@@ -76,6 +79,10 @@ pub(crate) async fn handle(
         Err(Problem::MalformedRequest { .. }) => return invalid_request(),
         Err(problem) => return problem.into_response(),
     };
+    let Proof(possession) = match proof {
+        Ok(proof) => proof,
+        Err(problem) => return problem.into_response(),
+    };
     let Request { grant_type, refresh_token, scope } = request;
     match (grant_type.as_deref(), refresh_token) {
         // A response without `scope` would grant what was asked for (RFC 6749 §5.1).
@@ -83,12 +90,13 @@ pub(crate) async fn handle(
             OAuthError::response("invalid_scope", "there are no scopes here: leave it out")
         }
         (Some("refresh_token"), Some(refresh_token)) => {
-            match service.refresh(&refresh_token, None, caller.origin).await.map_err(Problem::from)
-            {
+            let pair = service.refresh(&refresh_token, None, possession, caller.origin).await;
+            match pair.map_err(Problem::from) {
                 Ok(pair) => TokenResponse(pair).into_response(),
                 Err(problem @ Problem::InvalidAttempt(_)) => {
                     OAuthError::response("invalid_grant", problem.code())
                 }
+                Err(Problem::RefusedProof(error)) => OAuthError::refused_proof(error),
                 Err(problem) => problem.into_response(),
             }
         }

@@ -11,6 +11,7 @@ use ratchet_http::{
     body::{Describe, Json},
     caller::Caller,
     cookie::Browser,
+    dpop::Proof,
     optional,
     tokens::TokenResponse,
 };
@@ -46,10 +47,11 @@ impl fmt::Debug for Request {
 /// Exchanges a refresh token for the next token pair.
 ///
 /// Takes the refresh token from the body, or else from the cookie. After a 503 or a lost response,
-/// send the same token again: it leads to the live one.
+/// send the same token again: it leads to the live one. A session that is bound to a key needs a DPoP
+/// proof; any other ignores it.
 #[cfg_attr(feature = "contract", utoipa::path(
     post, path = "/refresh", operation_id = "refresh",
-    params(ratchet_http::contract::CookieConfirmation),
+    params(ratchet_http::contract::CookieConfirmation, ratchet_http::contract::ProofOfPossession),
     request_body(content = Request, examples(
         ("a-refresh-token" = (summary = "a refresh token", value = json!({
             "refresh_token": "rt1_AaIMQeYvc_Ce…",
@@ -60,12 +62,13 @@ impl fmt::Debug for Request {
     extensions(("x-refusals" = json!([
         "missing_refresh_token", "malformed", "access_token_mismatch", "expired_idle",
         "expired_absolute", "reuse_detected", "revoked", "user_disabled", "unknown", "elsewhere",
-        "forbidden_origin",
+        "forbidden_origin", "invalid_dpop_proof", "use_dpop_nonce",
     ]))),
 ))]
 pub(crate) async fn handle(
     State(service): State<Refresh>,
     State(log_out): State<LogOut>,
+    Proof(possession): Proof,
     caller: Caller,
     browser: Browser,
     Json(request): Json<Request>,
@@ -73,15 +76,16 @@ pub(crate) async fn handle(
     let access_token = request.access_token.as_ref().map(|token| token.as_str());
     match &request.refresh_token {
         Some(token) => {
-            let pair = service.refresh(token, access_token, caller.origin).await?;
+            let pair = service.refresh(token, access_token, possession, caller.origin).await?;
             Ok(TokenResponse(pair).into_response())
         }
         None if browser.relies_on_cookie() => {
             let (service, log_out, origin) = (&service, &log_out, &caller.origin);
             let refresh = |token: Zeroizing<String>| async move {
-                Ok(service.refresh(&token, access_token, origin.clone()).await?)
+                Ok(service.refresh(&token, access_token, possession, origin.clone()).await?)
             };
-            let end = |token: Zeroizing<String>| async move { log_out.log_out(&token).await };
+            let end =
+                |token: Zeroizing<String>| async move { log_out.log_out(&token, possession).await };
             Ok(browser.refresh(refresh, end).await)
         }
         None => Err(Problem::MalformedRequest { expected: Request::EXPECTED }),

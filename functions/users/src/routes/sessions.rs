@@ -6,7 +6,7 @@ use axum::{
 };
 use http::StatusCode;
 use ratchet_core::{ids::SessionId, session::Session, time::UnixSeconds};
-use ratchet_http::{Problem, bearer::Bearer, json::json, path::PathId};
+use ratchet_http::{Problem, access::Access, json::json, path::PathId};
 use ratchet_service::own_sessions::OwnSessions;
 use serde::{Deserialize, Serialize};
 
@@ -69,7 +69,7 @@ impl Entry {
 ))]
 pub(crate) async fn list(
     State(service): State<OwnSessions>,
-    Bearer(claims): Bearer,
+    Access(claims): Access,
 ) -> Result<Response, Problem> {
     let sessions = service.list(&claims).await?;
     let sessions = sessions.into_iter().map(|session| Entry::new(session, claims.sid)).collect();
@@ -91,7 +91,7 @@ pub(crate) async fn list(
 ))]
 pub(crate) async fn end(
     State(service): State<OwnSessions>,
-    Bearer(claims): Bearer,
+    Access(claims): Access,
     PathId(id): PathId<SessionId>,
 ) -> Result<StatusCode, Problem> {
     service.end(&claims, id).await?;
@@ -124,7 +124,7 @@ enum Except {
 ))]
 pub(crate) async fn end_all(
     State(service): State<OwnSessions>,
-    Bearer(claims): Bearer,
+    Access(claims): Access,
     scope: Result<Query<Scope>, QueryRejection>,
 ) -> Result<StatusCode, Problem> {
     let spared = match scope.as_ref().map(|Query(scope)| scope.except.as_deref()) {

@@ -10,7 +10,7 @@ use ratchet_core::{
     ids::UserId,
     user::{NameKey, UserStatus},
 };
-use ratchet_http::{Problem, bearer::Bearer, json::json, optional};
+use ratchet_http::{Problem, access::Access, json::json, optional};
 use ratchet_service::user_list::{UserList, UserQuery};
 use ratchet_store::users::{ListedDetails, ListedUser};
 use serde::{Deserialize, Serialize};
@@ -127,7 +127,7 @@ impl Page {
 ))]
 pub(crate) async fn list(
     State(service): State<UserList>,
-    Bearer(claims): Bearer,
+    Access(claims): Access,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let query = page.ok().and_then(|Query(page)| page.parse());

@@ -32,6 +32,7 @@ fn subject() -> Subject {
         auth_time: NOW,
         name: "ada".to_owned(),
         roles: vec!["admin".to_owned()],
+        jkt: None,
     }
 }
 

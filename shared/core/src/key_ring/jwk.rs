@@ -164,10 +164,16 @@ impl Jwk {
         self.kid.clone().map_or_else(|| self.thumbprint(), Ok)
     }
 
+    /// Whether it has a member that is secret (RFC 7518 §6.2.2, §6.3.2, §6.4).
+    pub(crate) fn is_secret(&self) -> bool {
+        let secret = [&self.k, &self.d, &self.p, &self.q, &self.dp, &self.dq, &self.qi];
+        secret.iter().any(|member| member.is_some())
+    }
+
     /// The JWK thumbprint (RFC 7638 §3, RFC 8037 §2): SHA-256 over the required members in
     /// alphabetical order. That of an `oct` key is public too; a key of 256 random bits cannot be
     /// guessed from it.
-    pub(super) fn thumbprint(&self) -> Result<String, KeyError> {
+    pub(crate) fn thumbprint(&self) -> Result<String, KeyError> {
         let member = |member: &Option<String>| member.clone().ok_or(KeyError::Malformed);
         let members = match self.algorithm()? {
             SignatureAlgorithm::Hs256 => vec![("k", member(&self.k)?), ("kty", self.kty.clone())],

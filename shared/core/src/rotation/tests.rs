@@ -33,6 +33,7 @@ impl Chain {
             token_hash: secret.hash(),
             superseded: [None; REGISTER_SLOTS],
             recovered: LateRecoveries::default(),
+            jkt: None,
             auth_time: START,
             cut_seen: UnixMillis::new(0),
             absolute_expires_at: POLICY.absolute_expires_at(session_id),
@@ -337,4 +338,59 @@ proptest! {
             }
         }
     }
+}
+
+const OWN: Thumbprint = Thumbprint::from_bytes([1; 32]);
+const OTHER: Thumbprint = Thumbprint::from_bytes([2; 32]);
+
+/// The decision about a token of a session that is bound to [`OWN`].
+fn decide_bound(
+    chain: &Chain,
+    generation: usize,
+    now: UnixMillis,
+    key: Option<Thumbprint>,
+) -> Decision {
+    let session = Session { jkt: Some(OWN), ..chain.session.clone() };
+    let presented = Presented::from(&chain.tokens[generation]).with_key(key);
+    decide(&presented, "another", Some(&session), now, &POLICY)
+}
+
+#[test]
+fn in_a_bound_session_every_token_leads_the_owner_of_the_key_to_the_live_one() {
+    let chain = Chain::rotated_at(&[1, 100, 200, 300, 400, 500, 501, 502, 503]);
+    for generation in 0..9 {
+        assert_eq!(decide_bound(&chain, generation, after(504), Some(OWN)), Decision::AnswerOwner);
+    }
+    assert_eq!(decide_bound(&chain, 9, after(504), Some(OWN)), Decision::AnswerLive);
+    assert_eq!(decide_bound(&chain, 9, after(600), Some(OWN)), Decision::Rotate);
+}
+
+#[test]
+fn in_a_bound_session_no_token_does_anything_without_the_key() {
+    let chain = Chain::rotated_at(&[1, 100, 200, 300, 400, 500]);
+    for key in [None, Some(OTHER)] {
+        for generation in 0..=6 {
+            let decision = decide_bound(&chain, generation, after(501), key);
+            assert_eq!(decision, Decision::Refuse(Refusal::Unproven), "{generation} {key:?}");
+        }
+    }
+}
+
+#[test]
+fn the_live_secret_of_a_bound_session_follows_from_its_tag_key_or_from_the_register() {
+    let (key, other) = (TagKey::new(&[7; 32]), TagKey::new(&[8; 32]));
+    let mut chain = Chain::rotated_at(&[1, 2]);
+    let Session { user_id, session_id, .. } = chain.session;
+    let next = bound_secret(&key, user_id, session_id, 3);
+    let live = &chain.tokens[2];
+    let rotation = Rotation::prepare(live, &next, [7; 12], after(3), &POLICY, origin()).unwrap();
+    chain.session = chain.session.rotated(&rotation);
+    let lead = |session: &Session, keys: &[&TagKey]| {
+        live_secret(&chain.tokens[0], session, keys.iter().copied()).map(|secret| secret.hash())
+    };
+    assert_eq!(lead(&chain.session, &[&other, &key]), Some(next.hash()));
+    assert_eq!(lead(&chain.session, &[]), Some(next.hash()));
+    let forgotten = Session { superseded: [None; REGISTER_SLOTS], ..chain.session.clone() };
+    assert_eq!(lead(&forgotten, &[&key]), Some(next.hash()));
+    assert_eq!(lead(&forgotten, &[&other]), None);
 }

@@ -37,6 +37,7 @@ impl Tokens {
             auth_time: now,
             name: "ada".to_owned(),
             roles: Vec::new(),
+            jkt: None,
         };
         let (signer, tagger) = (copy.signer(now)?, copy.tagger(now)?);
         let refresh = RefreshToken {

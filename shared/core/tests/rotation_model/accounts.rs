@@ -233,6 +233,7 @@ fn new_session(session: usize, cut_seen: UnixMillis) -> Session {
         superseded: [None; REGISTER_SLOTS],
         recovered: LateRecoveries::default(),
         // Its clock is ahead of those of the cuts.
+        jkt: None,
         auth_time: NOW,
         cut_seen,
         absolute_expires_at: POLICY.absolute_expires_at(token.session_id),

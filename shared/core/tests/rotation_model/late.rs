@@ -195,7 +195,10 @@ impl Late {
                     next.broken = Some("alone, nobody is refused before K answers were lost");
                 }
             }
-            Decision::AnswerLive | Decision::AnswerSuccessor | Decision::Refuse(_) => {
+            Decision::AnswerLive
+            | Decision::AnswerSuccessor
+            | Decision::AnswerOwner
+            | Decision::Refuse(_) => {
                 next.broken = Some("nothing else is ever decided here");
             }
         }
@@ -333,6 +336,7 @@ fn session(state: &State) -> Session {
         recovered: LateRecoveries::from_kept(
             state.notes.iter().flatten().map(|age| LIVE - u32::from(*age)),
         ),
+        jkt: None,
         auth_time: MADE,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: POLICY.absolute_expires_at(owner.session_id),

@@ -63,7 +63,11 @@ impl Mutation {
             Some(Self::AlwaysRecent) => decided(presented, session, window * 1_000),
             Some(Self::NeverRecent) => decided(presented, session, Duration::ZERO),
             Some(Self::HashNotInCondition) => {
-                let live = Presented { generation: session.generation, hash: session.token_hash };
+                let live = Presented {
+                    generation: session.generation,
+                    hash: session.token_hash,
+                    key: None,
+                };
                 let condition = decided(&live, session, window);
                 if condition == Decision::Rotate { condition } else { real }
             }

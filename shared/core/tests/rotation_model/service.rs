@@ -145,6 +145,7 @@ impl Service {
             token_hash: token.secret.hash(),
             superseded: [None; REGISTER_SLOTS],
             recovered: LateRecoveries::default(),
+            jkt: None,
             auth_time: MADE,
             cut_seen: UnixMillis::new(0),
             absolute_expires_at: POLICY.absolute_expires_at(token.session_id),
@@ -191,7 +192,9 @@ impl Service {
             Decision::Rotate => self.rotate(item, session, token, lag, now),
             Decision::AnswerLive => (item, self.lead(link, &session, Outcome::AnsweredLive)),
             Decision::AnswerSuccessor => (item, self.lead(link, &session, Outcome::Walked)),
-            Decision::RecoverLate | Decision::AnswerRecovered => (item, Outcome::Astray),
+            Decision::RecoverLate | Decision::AnswerRecovered | Decision::AnswerOwner => {
+                (item, Outcome::Astray)
+            }
             Decision::Refuse(_) => (item, Outcome::Refused),
             Decision::Theft(_) => (item, Outcome::Theft),
         };
@@ -231,7 +234,7 @@ impl Service {
         // first.
         let drawn = if token == 0 { &link.rotation } else { &self.stray };
         let rotation = Rotation { now, ..drawn.clone() };
-        let Presented { generation, hash } = link.presented;
+        let Presented { generation, hash, .. } = link.presented;
         let written = Session { generation, token_hash: hash, ..found }.rotated(&rotation);
         let [first, second, third, fourth, fifth, _] = item.ages;
         let ages = [lag, first, second, third, fourth, fifth];
@@ -270,7 +273,7 @@ impl Service {
                 superseded_at: PRESENT.minus(TICK * u32::from(*age)),
             })
         });
-        let Presented { generation, hash } = self.links[live].presented;
+        let Presented { generation, hash, .. } = self.links[live].presented;
         let revoked = item.revoked.map(|reason| Revoked { at: PRESENT, reason });
         let session =
             Session { generation, token_hash: hash, superseded, revoked, ..self.template.clone() };

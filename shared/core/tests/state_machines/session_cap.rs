@@ -70,6 +70,7 @@ fn session(at: u64) -> Session {
         token_hash: SecretHash::from_bytes([0; 32]),
         superseded: [None; REGISTER_SLOTS],
         recovered: LateRecoveries::default(),
+        jkt: None,
         auth_time: at,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: UnixSeconds::new(u64::from(u32::MAX)),

@@ -21,3 +21,13 @@ pub struct IfNoneMatch {
     #[param(rename = "If-None-Match", required = false)]
     etag: String,
 }
+
+/// What proves possession of a key.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only its description is used")]
+pub struct ProofOfPossession {
+    /// A DPoP proof (RFC 9449 §4.2) with the nonce of an earlier response.
+    #[param(rename = "DPoP", required = false)]
+    proof: String,
+}

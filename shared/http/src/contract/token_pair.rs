@@ -54,7 +54,7 @@ fn response(description: &str, example: &Body<'_>) -> Response {
         .description("The refresh token ends its session.")
         .request_body(Some(body));
     let users = Link::builder().operation_id("listUsers").description(
-        "`$response.body#/access_token` is the Bearer token of every route that needs one.",
+        "`$response.body#/access_token` is the access token of every route that needs one.",
     );
     ResponseBuilder::new()
         .description(description)

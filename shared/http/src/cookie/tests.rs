@@ -73,6 +73,7 @@ fn former(number: u8, generation: u32) -> String {
 
 fn pair(number: u8, generation: u32) -> TokenPair {
     TokenPair {
+        is_bound: false,
         session_id: session(number),
         access_token: Zeroizing::new("access".to_owned()),
         refresh_token: token(number, generation).encode(&TagKey::new(&[1; 32])),
@@ -280,7 +281,7 @@ async fn a_log_out_ends_all_sessions_of_the_browser_or_changes_nothing() {
     assert_eq!(response.status(), StatusCode::NO_CONTENT);
     assert_eq!(set_cookies(&response), [deleted(&name(2)), deleted(&name(1))]);
     assert!(response.headers().get_all("set-cookie").iter().all(HeaderValue::is_sensitive));
-    let fault = |_| std::future::ready(Err(Fault::NoTagKey));
+    let fault = |_| std::future::ready(Err(ratchet_service::Fault::NoTagKey.into()));
     assert_eq!(browser.log_out(fault).await.unwrap_err(), Problem::Unavailable);
     let nobody = deployed(&[]).log_out(|_| std::future::ready(Ok(true))).await.unwrap();
     assert_eq!((nobody.status(), set_cookies(&nobody)), (StatusCode::NO_CONTENT, vec![]));

@@ -43,7 +43,7 @@ async fn a_preflight_allows_configured_headers_beside_our_own() {
     let preflight = [("origin", "https://app.example"), ("access-control-request-method", "POST")];
     let headers = send(&policy, "OPTIONS", &preflight).await;
     let allowed = &headers["access-control-allow-headers"];
-    assert_eq!(allowed, "authorization,content-type,x-ratchet,traceparent");
+    assert_eq!(allowed, "authorization,content-type,x-ratchet,dpop,traceparent");
     assert_eq!(headers["access-control-allow-credentials"], "true");
     assert_eq!(headers["access-control-max-age"], "3600");
 }

@@ -8,6 +8,7 @@ use ratchet_service::{
     accounts::{
         AdministrationError, ConfirmEmailError, OwnAccountError, RegisterError, ResetPasswordError,
     },
+    end_sessions::LogOutError,
     own_sessions::OwnSessionsError,
     refresh::RefreshError,
     sign_in::SignInError,
@@ -90,6 +91,7 @@ impl From<AccessError> for Problem {
             AccessError::Invalid(error) if error.refreshing_may_help() => Self::StaleAccessToken,
             AccessError::Invalid(_) => Self::InvalidAccessToken,
             AccessError::Expired => Self::ExpiredAccessToken,
+            AccessError::Unproven(error) => Self::UnprovenAccess(error),
             AccessError::SessionEnded => Self::SessionEnded,
             AccessError::NotAdministrator => Self::Forbidden,
             AccessError::Fault(fault) => fault.into(),
@@ -102,6 +104,7 @@ impl From<SignInError> for Problem {
         match error {
             SignInError::InvalidCredentials => Self::InvalidCredentials,
             SignInError::EmailNotConfirmed => Self::EmailNotConfirmed,
+            SignInError::Unproven(error) => Self::RefusedProof(error),
             SignInError::Throttled(throttled) => throttled.into(),
             SignInError::Fault(fault) => fault.into(),
         }
@@ -120,8 +123,18 @@ impl From<RefreshError> for Problem {
             RefreshError::UserDisabled => InvalidAttempt::UserDisabled,
             RefreshError::Unknown => InvalidAttempt::Unknown,
             RefreshError::Elsewhere => InvalidAttempt::Elsewhere,
+            RefreshError::Unproven(error) => return Self::RefusedProof(error),
             RefreshError::Fault(fault) => return fault.into(),
         })
+    }
+}
+
+impl From<LogOutError> for Problem {
+    fn from(error: LogOutError) -> Self {
+        match error {
+            LogOutError::Unproven(error) => Self::RefusedProof(error),
+            LogOutError::Fault(fault) => fault.into(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use ratchet_core::attempts::LONGEST_DELAY;
+use ratchet_core::{attempts::LONGEST_DELAY, dpop::ProofError};
 
 use super::{InvalidAttempt, Problem};
 use crate::body::MAX_BODY;
@@ -42,6 +42,12 @@ const EXPIRED_TOKEN: &str =
     r#"Bearer realm="ratchet", error="invalid_token", error_description="expired""#;
 const STALE_TOKEN: &str =
     r#"Bearer realm="ratchet", error="invalid_token", error_description="refresh""#;
+
+const USE_NONCE: &str = r#"DPoP realm="ratchet", error="use_dpop_nonce", algs="ES256 EdDSA RS256""#;
+const INVALID_PROOF: &str =
+    r#"DPoP realm="ratchet", error="invalid_dpop_proof", algs="ES256 EdDSA RS256""#;
+const UNPROVEN_TOKEN: &str =
+    r#"DPoP realm="ratchet", error="invalid_token", algs="ES256 EdDSA RS256""#;
 
 impl Row {
     const fn new(code: &'static str, status: StatusCode, title: &'static str) -> Self {
@@ -112,6 +118,13 @@ impl Problem {
             Self::Forbidden =>
                 Row::new("forbidden", S::FORBIDDEN, "You may not do this."),
             Self::InvalidAttempt(attempt) => attempt.row(),
+            Self::RefusedProof(error) =>
+                Row::new(proof_code(*error), S::BAD_REQUEST, "The request does not prove possession of a key.")
+                    .text(proof_detail(*error)),
+            Self::UnprovenAccess(error) =>
+                Row::new(proof_code(*error), S::UNAUTHORIZED, "The request does not prove possession of the access token's key.")
+                    .text(proof_detail(*error))
+                    .challenge(proof_challenge(*error)),
             Self::ForbiddenOrigin =>
                 Row::new("forbidden_origin", S::FORBIDDEN, "Only configured web applications may use cookies.")
                     .text("Expected a configured Origin, and the header 'X-Ratchet: 1'."),
@@ -157,6 +170,57 @@ impl InvalidAttempt {
             Self::UserDisabled => row("user_disabled").ends_session(),
             Self::Unknown => row("unknown").ends_session(),
         }
+    }
+}
+
+/// The error code of RFC 9449 §12.2.
+const fn proof_code(error: ProofError) -> &'static str {
+    match error {
+        ProofError::StaleNonce => "use_dpop_nonce",
+        ProofError::Missing
+        | ProofError::Malformed
+        | ProofError::WrongRequest
+        | ProofError::WrongAccessToken
+        | ProofError::WrongTime
+        | ProofError::WrongKey
+        | ProofError::NotBound => "invalid_dpop_proof",
+    }
+}
+
+const fn proof_detail(error: ProofError) -> &'static str {
+    match error {
+        ProofError::Missing => {
+            "Send a proof in the header 'DPoP', and an access token as 'Authorization: DPoP <access token>'."
+        }
+        ProofError::Malformed => {
+            "Send one JWT of the type 'dpop+jwt', signed with the public key in its header by ES256, EdDSA or RS256."
+        }
+        ProofError::WrongRequest => {
+            "'htm' and 'htu' must be the method and the URL of this request."
+        }
+        ProofError::WrongAccessToken => {
+            "'ath' must be the SHA-256 of the access token, in base64url."
+        }
+        ProofError::WrongTime => {
+            "'iat' is more than a minute away from the service's clock, which the header 'Date' shows."
+        }
+        ProofError::StaleNonce => "Send another proof, with the nonce in the header 'DPoP-Nonce'.",
+        ProofError::WrongKey => "The session is bound to another key.",
+        ProofError::NotBound => {
+            "The access token is bound to no key. Send it as 'Authorization: Bearer <access token>'."
+        }
+    }
+}
+
+/// The challenge of RFC 9449 §7.1: `invalid_token` if the token needs another scheme or key.
+const fn proof_challenge(error: ProofError) -> &'static str {
+    match error {
+        ProofError::StaleNonce => USE_NONCE,
+        ProofError::Missing | ProofError::WrongKey | ProofError::NotBound => UNPROVEN_TOKEN,
+        ProofError::Malformed
+        | ProofError::WrongRequest
+        | ProofError::WrongAccessToken
+        | ProofError::WrongTime => INVALID_PROOF,
     }
 }
 

@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use http_body_util::BodyExt as _;
 use ratchet_core::{
     access_token::{AccessTokenError, IssueError},
+    dpop::ProofError,
     entropy::RandomUnavailable,
     password::HashError,
     seal::SealError,
@@ -13,6 +14,7 @@ use ratchet_service::{
     accounts::{
         AdministrationError, ConfirmEmailError, OwnAccountError, RegisterError, ResetPasswordError,
     },
+    end_sessions::LogOutError,
     own_sessions::OwnSessionsError,
     refresh::RefreshError,
     sign_in::SignInError,
@@ -57,8 +59,10 @@ fn the_list_of_invalid_attempts_is_complete() {
 }
 
 #[test]
-fn codes_are_distinct() {
-    let mut codes: Vec<_> = every_problem().iter().map(Problem::code).collect();
+fn codes_are_distinct_within_a_status() {
+    // The codes about proofs are those of RFC 9449 in both places, 400 and 401.
+    let code = |problem: &Problem| (problem.status(), problem.code());
+    let mut codes: Vec<_> = every_problem().iter().map(code).collect();
     codes.sort_unstable();
     let count = codes.len();
     codes.dedup();
@@ -93,12 +97,28 @@ fn every_error_of_a_use_case_is_its_problem() {
     let wait = Duration::from_secs(3);
     let rules = vec![PasswordRule::Common];
     let fault = || Fault::NoTagKey;
-    let table: [(Problem, Problem); 26] = [
+    let table: [(Problem, Problem); 30] = [
         (AccessError::Expired.into(), Problem::ExpiredAccessToken),
         (AccessError::SessionEnded.into(), Problem::SessionEnded),
         (AccessError::NotAdministrator.into(), Problem::Forbidden),
         (AccessError::Invalid(AccessTokenError::WrongType).into(), Problem::InvalidAccessToken),
         (AccessError::Invalid(AccessTokenError::UnknownKey).into(), Problem::StaleAccessToken),
+        (
+            AccessError::Unproven(ProofError::WrongKey).into(),
+            Problem::UnprovenAccess(ProofError::WrongKey),
+        ),
+        (
+            SignInError::Unproven(ProofError::Missing).into(),
+            Problem::RefusedProof(ProofError::Missing),
+        ),
+        (
+            RefreshError::Unproven(ProofError::WrongKey).into(),
+            Problem::RefusedProof(ProofError::WrongKey),
+        ),
+        (
+            LogOutError::Unproven(ProofError::StaleNonce).into(),
+            Problem::RefusedProof(ProofError::StaleNonce),
+        ),
         (AccessError::Fault(fault()).into(), Problem::Unavailable),
         (SignInError::InvalidCredentials.into(), Problem::InvalidCredentials),
         (SignInError::EmailNotConfirmed.into(), Problem::EmailNotConfirmed),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ratchet_core::{
+    dpop::Thumbprint,
     ids::{SessionId, UserId},
     seal::SealedSecret,
     secret::SecretHash,
@@ -41,6 +42,9 @@ pub(super) fn superseded(slot: Option<&Superseded>) -> AttributeValue {
 /// The attribute of the generations that were recovered late. It is absent until there is one.
 pub(super) const RECOVERED: &str = "late";
 
+/// The thumbprint of the key that the session is bound to. It is absent if there is none.
+pub(super) const JKT: &str = "jkt";
+
 /// When the last rotation was, or the last late recovery after it.
 pub(super) const LAST_SUPERSEDED_AT: &str = "superseded_1.at_ms";
 
@@ -74,6 +78,9 @@ pub fn from_session(session: &Session) -> Item {
     }
     if let Some(recovered) = recovered(&session.recovered) {
         set(RECOVERED, recovered);
+    }
+    if let Some(jkt) = &session.jkt {
+        set(JKT, binary(jkt.as_bytes()));
     }
     set("auth_time", number(session.auth_time.get()));
     set("cut_seen", number(session.cut_seen.get()));
@@ -116,6 +123,7 @@ pub fn to_session(item: &Item) -> Result<Session, StoreError> {
         token_hash: SecretHash::from_bytes(item.bytes("token_hash")?),
         superseded,
         recovered: to_recovered(&item)?,
+        jkt: to_jkt(&item)?,
         auth_time: UnixMillis::new(item.number("auth_time")?),
         cut_seen: UnixMillis::new(item.number("cut_seen")?),
         absolute_expires_at: UnixSeconds::new(item.number("absolute_expires_at")?),
@@ -128,6 +136,11 @@ pub fn to_session(item: &Item) -> Result<Session, StoreError> {
         device: item.optional_string("device")?.map(str::to_owned),
         revoked: to_revoked(&item)?,
     })
+}
+
+fn to_jkt(item: &Reader<'_>) -> Result<Option<Thumbprint>, StoreError> {
+    let bound = item.0.contains_key(JKT);
+    bound.then(|| item.bytes(JKT).map(Thumbprint::from_bytes)).transpose()
 }
 
 fn to_superseded(slot: &Reader<'_>) -> Result<Option<Superseded>, StoreError> {

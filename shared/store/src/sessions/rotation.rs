@@ -1,6 +1,7 @@
 //! Rotating a session: one conditional write, without a read.
 
 use ratchet_core::{
+    dpop::Thumbprint,
     ids::{SessionId, UserId},
     rotation::{Presented, Rotation},
     secret::SecretHash,
@@ -43,6 +44,7 @@ impl SessionUpdate {
 fn may_rotate(presented: &Presented, rotation: &Rotation, recent_since: UnixMillis) -> Condition {
     all([
         is_live_token(presented.generation, presented.hash),
+        is_bound_to(presented.key),
         is_not_revoked(),
         lasts(rotation.now),
         has_room_in_register(recent_since),
@@ -53,6 +55,11 @@ fn may_rotate(presented: &Presented, rotation: &Rotation, recent_since: UnixMill
 /// The live token is this one.
 pub(super) fn is_live_token(generation: u32, hash: SecretHash) -> Condition {
     all([equals("generation", number(generation)), equals("token_hash", binary(hash.as_bytes()))])
+}
+
+/// The session is bound to this key, or to none.
+fn is_bound_to(key: Option<Thumbprint>) -> Condition {
+    key.map_or_else(|| absent(item::JKT), |key| equals(item::JKT, binary(key.as_bytes())))
 }
 
 /// Neither the idle nor the absolute lifetime is over.

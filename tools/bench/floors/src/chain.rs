@@ -49,7 +49,7 @@ impl Chain {
     /// If DynamoDB refuses, or the condition does not hold.
     pub async fn rotate(&self) -> Result<Session, Error> {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed);
-        let presented = Presented { generation, hash: HASH };
+        let presented = Presented { generation, hash: HASH, key: None };
         let rotation = Rotation {
             next_hash: HASH,
             sealed_successor: SUCCESSOR,
@@ -75,6 +75,7 @@ pub fn session() -> Session {
         token_hash: HASH,
         superseded: [Some(superseded); REGISTER_SLOTS],
         recovered: LateRecoveries::default(),
+        jkt: None,
         auth_time: NOW,
         absolute_expires_at: EXPIRES_AT,
         expires_at: EXPIRES_AT,

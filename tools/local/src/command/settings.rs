@@ -25,6 +25,9 @@ pub struct Settings {
     /// Publish which sessions have ended: enabled or disabled
     #[arg(long, value_name = "ENABLED", num_args = 0..=1, default_missing_value = "enabled")]
     revocations: Option<String>,
+    /// Bind sessions to keys of their clients (DPoP): optional, required or disabled
+    #[arg(long, value_name = "BINDING", num_args = 0..=1, default_missing_value = "required")]
+    dpop: Option<String>,
     /// Any other parameter of template.yaml; may be given more than once
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     set: Vec<(String, String)>,
@@ -55,6 +58,7 @@ impl Settings {
             ("RetryWindowSeconds", &self.retry_window_seconds),
             ("SigningAlgorithm", &self.signing_algorithm),
             ("Revocations", &self.revocations),
+            ("Dpop", &self.dpop),
         ];
         let options =
             options.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
@@ -63,6 +67,9 @@ impl Settings {
             ("RATCHET_ISSUER".to_owned(), api.to_owned()),
             ("RATCHET_LINK_URL".to_owned(), format!("{page}/")),
         ]);
+        // Clients may use either name of this machine, and proofs of possession name the URL.
+        let by_name = api.replacen("127.0.0.1", "localhost", 1);
+        variables.extend((by_name != api).then(|| ("RATCHET_FORMER_ISSUERS".to_owned(), by_name)));
         for (name, value) in others.chain(options) {
             variables.extend(parameters::variables(template, name, value)?);
         }

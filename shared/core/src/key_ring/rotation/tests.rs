@@ -73,6 +73,7 @@ fn issue(ring: &KeyRing, now: UnixSeconds) -> (String, String) {
         auth_time: now,
         name: "ada".to_owned(),
         roles: Vec::new(),
+        jkt: None,
     };
     let access = access_token::issue(&subject, &tokens(), ring, now, [3; 16]).unwrap();
     let refresh = RefreshToken {

@@ -16,6 +16,7 @@ fn fullest() -> Session {
         token_hash: SecretHash::from_bytes([0xff; 32]),
         superseded: [Some(slot); REGISTER_SLOTS],
         recovered: LateRecoveries::from_kept([u32::MAX; LateRecoveries::KEPT]),
+        jkt: Some(Thumbprint::from_bytes([0xff; 32])),
         auth_time: UnixMillis::new(9_999_999_999_999),
         cut_seen: UnixMillis::new(9_999_999_999_999),
         absolute_expires_at: UnixSeconds::new(9_999_999_999),
@@ -81,6 +82,7 @@ fn a_session_reads_back_as_it_was_written() {
         recovered: LateRecoveries::default(),
         revoked: None,
         device: None,
+        jkt: None,
         ..fullest.clone()
     };
     for session in [fullest, fresh] {
@@ -91,16 +93,24 @@ fn a_session_reads_back_as_it_was_written() {
 #[test]
 fn an_item_with_any_attribute_missing_or_of_another_type_is_malformed() {
     let item = from_session(&fullest());
-    for name in item
-        .keys()
-        .filter(|name| !["device", "revoked_at", RECOVERED, VERSION_NAME].contains(&name.as_str()))
-    {
+    for name in item.keys().filter(|name| {
+        !["device", "revoked_at", JKT, RECOVERED, VERSION_NAME].contains(&name.as_str())
+    }) {
         let mut missing = item.clone();
         missing.remove(name);
         assert!(to_session(&missing).is_err(), "without {name}");
         let mut other = item.clone();
         other.insert(name.clone(), AttributeValue::Bool(true));
         assert!(to_session(&other).is_err(), "{name} as a boolean");
+    }
+}
+
+#[test]
+fn a_key_that_is_no_thumbprint_is_malformed() {
+    for damaged in [AttributeValue::Bool(true), binary(&[]), binary(&[1; 31]), string("1")] {
+        let mut item = from_session(&fullest());
+        item.insert(JKT.to_owned(), damaged.clone());
+        assert!(matches!(to_session(&item), Err(StoreError::MalformedItem(JKT))), "{damaged:?}");
     }
 }
 

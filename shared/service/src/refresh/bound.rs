@@ -1,0 +1,77 @@
+//! Sessions that are bound to a key.
+
+use ratchet_core::{
+    dpop::Possession,
+    key_ring::TagKey,
+    refresh_token::RefreshToken,
+    rotation::{bound_secret, live_secret},
+    session::Session,
+    user::User,
+};
+use ratchet_store::SessionUpdate;
+
+use super::{RefreshError, Request};
+use crate::{
+    events::{SecurityEvent, record, record_unproven},
+    tokens::TokenPair,
+};
+
+impl Request<'_> {
+    /// Refreshes a session that is bound to a key. `None` if it is bound to none: its proof, if there
+    /// is one, has been ignored.
+    ///
+    /// The next secret of a bound session follows from the tag key, and that of any other is random,
+    /// so the condition of the write says which it is. A proof that does not count costs a read and
+    /// no write.
+    pub(super) async fn refresh_bound(
+        &mut self,
+        tag_key: &TagKey,
+    ) -> Result<Option<TokenPair>, RefreshError> {
+        let RefreshToken { user_id, session_id, generation, .. } = self.token;
+        match self.possession {
+            Possession::Unclaimed => {}
+            Possession::Proved(_) => {
+                let next = bound_secret(tag_key, user_id, session_id, generation.saturating_add(1));
+                let (rotated, user) = self.rotate(&next).await?;
+                let session = match rotated {
+                    SessionUpdate::Written(session) => {
+                        return self.answer(&session, next, user.as_ref()).await.map(Some);
+                    }
+                    SessionUpdate::Unmet(session) => session,
+                };
+                if session.as_ref().is_none_or(|session| session.jkt.is_some()) {
+                    return self.follow(session.as_ref(), user.as_ref()).await.map(Some);
+                }
+            }
+            Possession::Refused(_) => {
+                let session = self.service.sessions.find(user_id, session_id).await?;
+                if session.as_ref().is_none_or(|session| session.jkt.is_some()) {
+                    return self.follow(session.as_ref(), None).await.map(Some);
+                }
+            }
+        }
+        self.possession = Possession::Unclaimed;
+        self.presented = self.presented.with_key(None);
+        Ok(None)
+    }
+
+    /// Leads the owner of the key to the live token, however old the presented one is.
+    pub(super) async fn answer_owner(
+        &self,
+        session: &Session,
+        user: Option<&User>,
+    ) -> Result<TokenPair, RefreshError> {
+        let keys = self.ring.device_tag_keys();
+        // Its tag key was revoked: nothing leads to the live token any more.
+        let live = live_secret(&self.token, session, keys).ok_or(RefreshError::Unknown)?;
+        record(SecurityEvent::RefreshedByOwner, Some(session.user_id), Some(session.session_id));
+        self.answer(session, live, user).await
+    }
+
+    /// Records that a token of a bound session came without its key.
+    pub(super) fn unproven(&self, session: &Session) -> RefreshError {
+        let reason = self.possession.refusal();
+        record_unproven(reason, session.user_id, session.session_id);
+        RefreshError::Unproven(reason)
+    }
+}
