@@ -5,7 +5,7 @@ use estimates::calls::{AUTHENTICATE, Call, REFRESH, USERS};
 use local::stack::StackOptions;
 use ratchet_core::password::HashCost;
 
-use crate::support::{World, recorder::Tally, run, world::cheap};
+use crate::support::{World, dpop::KeyClient, recorder::Tally, run, world::cheap};
 
 const WRITES: [&str; 4] = ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"];
 
@@ -66,5 +66,17 @@ fn every_call_costs_the_units_that_the_estimates_say() {
         assert_units(&world, &tally, "users", &USERS);
         world.api().refresh("rt1_garbage").await;
         assert!(tally.take().is_empty(), "garbage is free");
+
+        // A session that is bound to a key costs the same, once the client has a nonce.
+        let client = KeyClient::new(&world).await;
+        let bound = client.sign_in(&person).await;
+        tally.take();
+        let next = client.refresh(&bound.refresh).await.tokens();
+        assert_units(&world, &tally, "refresh", &REFRESH);
+        client.api.refresh(&bound.refresh).await;
+        let refused = tally.take();
+        assert!(!refused.is_empty(), "without a proof, the write's condition is what refuses");
+        assert_eq!(client.get("/users", &next.access).await.status, 200);
+        assert_units(&world, &tally, "users", &USERS);
     });
 }

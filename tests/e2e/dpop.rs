@@ -146,7 +146,8 @@ fn refused_proofs(
         ("another key in the header", with_header("jwk", thief.jwk())),
         ("a critical member", with_header("crit", json!(["x"]))),
         ("no signature", vec![format!("{unsigned}.")]),
-        ("two proofs", vec![good(), good()]),
+        // The gateway joins headers of one name with commas.
+        ("two proofs", vec![format!("{},{}", good(), good())]),
         ("no proof", vec![]),
         ("garbage", vec!["garbage".to_owned()]),
     ];
@@ -268,7 +269,7 @@ fn a_session_that_is_bound_to_no_key_ignores_proofs() {
         let stale = client.proof("POST", "/refresh", None);
         client.remember(&client.refresh("rt1_x").await);
         let fresh = client.proof("POST", "/refresh", None);
-        for proofs in [vec![], vec![&fresh], vec![&stale], vec![&fresh, &fresh]] {
+        for proofs in [vec![], vec![&fresh], vec![&stale]] {
             let request = world.api().request("POST", "/refresh");
             let request = request.json(&json!({"refresh_token": tokens.refresh}));
             let request =

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Answer, Api, World,
+    dpop::KeyClient,
     items::ids,
     logs::CANARY,
     mail::{Newcomer, token},
@@ -143,6 +144,13 @@ async fn sessions(world: &World) {
     let bob = world.person_with(|new| new.password_hash = PhcHash::import(imported).unwrap()).await;
     let password = "correct horse battery staple";
     assert_eq!(api.authenticate(&bob.name, password).await.status, 200);
+
+    // A proof that does not count makes a refresh read the session.
+    let client = KeyClient::new(world).await;
+    let tokens = client.sign_in(&person).await;
+    let request = api.request("POST", "/refresh").header("dpop", "garbage");
+    let refused = Answer::of(request.json(&json!({"refresh_token": tokens.refresh}))).await;
+    assert_eq!(refused.code(), "invalid_dpop_proof");
 
     let mut all = Vec::new();
     // One more than a user may have.

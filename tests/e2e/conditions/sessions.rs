@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use ratchet_core::{
+    dpop::Thumbprint,
     entropy::random,
     ids::{SessionId, UserId},
     rotation::{Presented, Rotation},
@@ -12,7 +13,7 @@ use ratchet_core::{
     session::{LateRecoveries, Origin, REGISTER_SLOTS, RevocationReason, Session},
     time::UnixMillis,
 };
-use ratchet_store::SessionUpdate;
+use ratchet_store::{LogOutResult, SessionUpdate};
 
 use super::{AttributeValue, Item, number, text};
 use crate::support::{World, people::now, run};
@@ -84,9 +85,13 @@ impl Stored {
 
     /// Whether the token of generation 3 can be rotated. If not, the item is as it was.
     async fn rotates(&self) -> bool {
+        self.rotates_with(None).await
+    }
+
+    /// The same for a request that proves possession of a key.
+    async fn rotates_with(&self, key: Option<Thumbprint>) -> bool {
         let before = self.item().await;
-        let presented =
-            Presented { generation: 3, hash: SecretHash::from_bytes([1; 32]), key: None };
+        let presented = Presented { generation: 3, hash: SecretHash::from_bytes([1; 32]), key };
         let rotation = Rotation {
             next_hash: SecretHash::from_bytes([2; 32]),
             sealed_successor: SealedSecret::from_bytes([3; 60]),
@@ -176,6 +181,40 @@ fn an_item_that_this_release_cannot_read_is_found_before_it_is_written_to() {
         // A slot that is shifted out does not come back, so it is looked at too.
         let damaged = Stored::new().await.with("superseded_4", Some(text("nothing"))).await;
         assert!(!damaged.rotates().await);
+    });
+}
+
+/// A key that sessions are bound to, as an attribute.
+fn key(byte: u8) -> (Thumbprint, AttributeValue) {
+    (Thumbprint::from_bytes([byte; 32]), AttributeValue::B(Blob::new([byte; 32])))
+}
+
+#[test]
+fn a_session_rotates_and_logs_out_only_with_the_key_that_it_is_bound_to() {
+    run(async {
+        let ((own, attribute), (other, _)) = (key(1), key(2));
+        for (bound, proved, rotates, logs_out) in [
+            (false, None, true, LogOutResult::Ended),
+            // Whether the session is bound has to be known before the next secret is written.
+            (false, Some(own), false, LogOutResult::Ended),
+            (true, None, false, LogOutResult::KeyNotProved),
+            (true, Some(other), false, LogOutResult::KeyNotProved),
+            (true, Some(own), true, LogOutResult::Ended),
+        ] {
+            let jkt = bound.then(|| attribute.clone());
+            let stored = Stored::new().await.with("jkt", jkt.clone()).await;
+            assert_eq!(stored.rotates_with(proved).await, rotates, "{bound} {proved:?}");
+            let Session { user_id, session_id, .. } = stored.session;
+            let sessions = stored.world.sessions();
+            let before = stored.item().await;
+            let log_out = || sessions.log_out(user_id, session_id, proved, now());
+            assert_eq!(log_out().await.unwrap(), logs_out, "{bound} {proved:?}");
+            let changed = stored.item().await != before;
+            assert_eq!(changed, logs_out == LogOutResult::Ended, "{bound} {proved:?}");
+            if changed {
+                assert_eq!(log_out().await.unwrap(), LogOutResult::EndedBefore);
+            }
+        }
     });
 }
 
