@@ -21,6 +21,9 @@ export interface Channel {
   close(): void;
 }
 
+/** Makes the `fetch` that a client of `baseUrl` uses of a plain one. */
+export type Binding = (baseUrl: string, plain: typeof fetch) => typeof fetch;
+
 export interface Options {
   /** The service, for example `https://auth.example.com`. A path is kept. */
   baseUrl: string;
@@ -37,6 +40,8 @@ export interface Options {
   patience?: number;
   /** Instead of `globalThis.fetch`. */
   fetch?: typeof fetch;
+  /** Binds sessions to a key of this browser: `dpop()` of `@ratchet-auth/client/dpop`. */
+  dpop?: Binding;
   /**
    * Where device tokens are kept, one per user name; `null` for nowhere. In a page the default is
    * `localStorage`, elsewhere nowhere.
