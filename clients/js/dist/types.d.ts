@@ -74,7 +74,8 @@ export interface Client {
     resume(): Promise<Session | null>;
     /**
      * Signs a user in. Rejects with a `RatchetError`. After too many wrong passwords its `retryAfter`
-     * says when the next attempt is allowed. Never retried automatically.
+     * says when the next attempt is allowed. Never retried automatically, unless the service refuses a
+     * proof (`dpop`): that is not an attempt.
      */
     signIn(credentials: Credentials): Promise<Session>;
     /** Ends the session. Rejects if the service cannot be reached: then the session has not ended. */
