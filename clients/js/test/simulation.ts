@@ -348,9 +348,10 @@ export class Simulation {
   private async rest() {
     this.network = 'fine';
     if (this.storageIs === 'blocked') this.storageIs = 'fine';
-    if (this.proofs.areRefused || this.proofsSince) {
+    if (this.proofsSince) {
       // A refresh whose proof was refused waits until somebody needs it.
       this.proofs.areRefused = false;
+      this.proofsSince = Date.now();
       for (const { client } of this.tabs) void client.refresh().catch(() => {});
     }
     for (let minutes = 0; minutes < 15; minutes += 1) await this.pass(60_000);
