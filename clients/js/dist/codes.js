@@ -13,6 +13,7 @@ export const CODES = [
     'internal',
     'invalid_access_token',
     'invalid_credentials',
+    'invalid_dpop_proof',
     'invalid_proof',
     'malformed',
     'malformed_request',
@@ -29,6 +30,7 @@ export const CODES = [
     'unavailable',
     'unknown',
     'unsupported_media_type',
+    'use_dpop_nonce',
     'user_disabled',
     'wrong_password',
 ];

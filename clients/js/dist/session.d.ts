@@ -71,6 +71,8 @@ export declare class RatchetError extends Error {
     readonly retryAfter?: number;
     constructor({ code, title, ...details }?: Problem);
 }
+/** Reads the claims of a JWT. Not every React Native has a `TextDecoder`. */
+export declare const claimsOf: (token: string) => Claims;
 /**
  * Orders refresh tokens of version 1 by age: behind the user's id they carry that of the session, which
  * begins with its time, and the generation.
@@ -86,6 +88,6 @@ export declare function sessionOf(pair: Record<string, unknown>, now: number): S
 export declare function errorOf(response: Response): Promise<RatchetError>;
 /** Whether the service refused, and would refuse the same request again. */
 export declare function isRefused({ code, status }: RatchetError): boolean;
-/** Whether the service refused a refresh token for good. */
+/** Whether the service refused a refresh token for good. A refused proof (DPoP) says nothing about the session. */
 export declare function endsSession({ code, status }: RatchetError): boolean;
 export {};

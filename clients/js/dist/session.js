@@ -17,7 +17,7 @@ export class RatchetError extends Error {
 }
 const decode = (base64url) => atob(base64url.replace(/-/g, '+').replace(/_/g, '/'));
 /** Reads the claims of a JWT. Not every React Native has a `TextDecoder`. */
-const claimsOf = (token) => JSON.parse(decodeURIComponent(escape(decode(token.split('.')[1]))));
+export const claimsOf = (token) => JSON.parse(decodeURIComponent(escape(decode(token.split('.')[1]))));
 /**
  * Orders refresh tokens of version 1 by age: behind the user's id they carry that of the session, which
  * begins with its time, and the generation.
@@ -59,7 +59,7 @@ export async function errorOf(response) {
 export function isRefused({ code, status }) {
     return code !== 'unavailable' && status < 500 && status !== 429;
 }
-/** Whether the service refused a refresh token for good. */
+/** Whether the service refused a refresh token for good. A refused proof (DPoP) says nothing about the session. */
 export function endsSession({ code, status }) {
-    return status === 401 && !/^(unavailable|access_token_mismatch|elsewhere)$/.test(code);
+    return status === 401 && !/unavailable|mismatch|elsewhere|dpop/.test(code);
 }

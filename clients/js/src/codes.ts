@@ -14,6 +14,7 @@ export const CODES = [
   'internal',
   'invalid_access_token',
   'invalid_credentials',
+  'invalid_dpop_proof',
   'invalid_proof',
   'malformed',
   'malformed_request',
@@ -30,6 +31,7 @@ export const CODES = [
   'unavailable',
   'unknown',
   'unsupported_media_type',
+  'use_dpop_nonce',
   'user_disabled',
   'wrong_password',
 ] as const;

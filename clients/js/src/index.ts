@@ -10,7 +10,7 @@ export type { Code } from './codes.js';
 export { RatchetError, type Claims, type MissedRule, type Session, type User } from './session.js';
 export type { ClientEvent } from './state.js';
 export type { Locks } from './turns.js';
-export type { Body, Channel, Client, Credentials, Devices, Options, Status, TokenStorage } from './types.js';
+export type { Binding, Body, Channel, Client, Credentials, Devices, Options, Status, TokenStorage } from './types.js';
 
 /** How long other tabs have to say what they know, in ms. */
 const TABS = 250;
@@ -37,10 +37,11 @@ export function createClient(options: Options): Client {
     mode = 'cookie',
     origins = [],
     patience = 40_000,
-    fetch: request = (input, init) => fetch(input, init),
+    fetch: plain = (input, init) => fetch(input, init),
   } = options;
   const base = /^(https?:\/\/.+?)\/*$/.exec(options.baseUrl)?.[1];
   if (!base) throw new TypeError('baseUrl: an http(s) URL is needed');
+  const request = options.dpop?.(base, plain) ?? plain;
   const isCookie = mode === 'cookie';
   const storage = isCookie ? undefined : options.storage;
   const prefix = `ratchet:${base}:`;

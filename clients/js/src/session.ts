@@ -94,7 +94,7 @@ export class RatchetError extends Error {
 const decode = (base64url: string) => atob(base64url.replace(/-/g, '+').replace(/_/g, '/'));
 
 /** Reads the claims of a JWT. Not every React Native has a `TextDecoder`. */
-const claimsOf = (token: string): Claims => JSON.parse(decodeURIComponent(escape(decode(token.split('.')[1]!))));
+export const claimsOf = (token: string): Claims => JSON.parse(decodeURIComponent(escape(decode(token.split('.')[1]!))));
 
 /**
  * Orders refresh tokens of version 1 by age: behind the user's id they carry that of the session, which
@@ -140,7 +140,7 @@ export function isRefused({ code, status }: RatchetError): boolean {
   return code !== 'unavailable' && status! < 500 && status !== 429;
 }
 
-/** Whether the service refused a refresh token for good. */
+/** Whether the service refused a refresh token for good. A refused proof (DPoP) says nothing about the session. */
 export function endsSession({ code, status }: RatchetError): boolean {
-  return status === 401 && !/^(unavailable|access_token_mismatch|elsewhere)$/.test(code);
+  return status === 401 && !/unavailable|mismatch|elsewhere|dpop/.test(code);
 }

@@ -21,6 +21,9 @@ export interface Channel {
   close(): void;
 }
 
+/** Makes the `fetch` that a client of `baseUrl` uses of a plain one. */
+export type Binding = (baseUrl: string, plain: typeof fetch) => typeof fetch;
+
 export interface Options {
   /** The service, for example `https://auth.example.com`. A path is kept. */
   baseUrl: string;
@@ -37,6 +40,8 @@ export interface Options {
   patience?: number;
   /** Instead of `globalThis.fetch`. */
   fetch?: typeof fetch;
+  /** Binds sessions to a key of this browser: `dpop()` of `@ratchet-auth/client/dpop`. */
+  dpop?: Binding;
   /**
    * Where device tokens are kept, one per user name; `null` for nowhere. In a page the default is
    * `localStorage`, elsewhere nowhere.
@@ -80,7 +85,8 @@ export interface Client {
   resume(): Promise<Session | null>;
   /**
    * Signs a user in. Rejects with a `RatchetError`. After too many wrong passwords its `retryAfter`
-   * says when the next attempt is allowed. Never retried automatically.
+   * says when the next attempt is allowed. Never retried automatically, unless the service refuses a
+   * proof (`dpop`): that is not an attempt.
    */
   signIn(credentials: Credentials): Promise<Session>;
   /** Ends the session. Rejects if the service cannot be reached: then the session has not ended. */

@@ -12,10 +12,10 @@ export interface Mistake {
   readonly is: string;
 }
 
-export async function bundle(entry: string, { minify = false, mistake }: { minify?: boolean; mistake?: Mistake } = {}) {
+export async function bundle(entries: string[], { minify = false, mistake }: { minify?: boolean; mistake?: Mistake } = {}) {
   let isMade = !mistake;
   const { outputFiles } = await build({
-    entryPoints: [`src/${entry}`],
+    stdin: { contents: entries.map((entry) => `export * from './src/${entry}';`).join(''), resolveDir: '.' },
     bundle: true,
     minify,
     format: 'esm',

@@ -19,10 +19,11 @@ let application: string;
 const USE = `
 import { createClient, RatchetError, type ClientEvent, type Code, type Session } from '@ratchet-auth/client';
 import { accounts, type SessionEntry } from '@ratchet-auth/client/accounts';
+import { dpop } from '@ratchet-auth/client/dpop';
 import { leases } from '@ratchet-auth/client/leases';
 import { useSession } from '@ratchet-auth/client/react';
 
-export const client = createClient({ baseUrl: 'https://auth.example.com', locks: null });
+export const client = createClient({ baseUrl: 'https://auth.example.com', locks: null, dpop: dpop() });
 export const sessions = (): Promise<SessionEntry[]> => accounts(client).sessions.list();
 export const name = (session: Session): string => session.user.name + session.claims.sid;
 export const own: unknown = [leases, useSession];
@@ -80,7 +81,7 @@ describe.skipIf(process.env.TYPES === 'checked')('the types', () => {
 });
 
 describe('Node', () => {
-  const names = ['index', 'accounts', 'leases'].map((entry) => `@ratchet-auth/client/${entry}`.replace('/index', ''));
+  const names = ['index', 'accounts', 'leases', 'dpop'].map((entry) => `@ratchet-auth/client/${entry}`.replace('/index', ''));
 
   it.each([
     ['imports', 'module', (name: string) => `await import('${name}')`],
@@ -88,6 +89,6 @@ describe('Node', () => {
   ])('%s every entry point', async (_how, type, load) => {
     const script = `console.log(...[${names.map(load).join()}].map((entry) => Object.keys(entry).sort()).flat())`;
     const { stdout } = await run(process.execPath, [`--input-type=${type}`, '-e', script], { cwd: application });
-    for (const name of ['RatchetError', 'createClient', 'accounts', 'leases']) expect(stdout.split(/\s/)).toContain(name);
+    for (const name of ['RatchetError', 'createClient', 'accounts', 'leases', 'dpop']) expect(stdout.split(/\s/)).toContain(name);
   });
 });

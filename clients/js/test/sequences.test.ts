@@ -3,9 +3,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { dpop } from '../src/dpop.js';
 import { createClient } from '../src/index.js';
 import { asUrl, bundle, type Mistake } from './bundle.js';
-import { Simulation, type Setting, type Step } from './simulation.js';
+import { Simulation, type Library, type Setting, type Step } from './simulation.js';
 
 const SETTINGS: Record<string, Setting> = {
   'in cookie mode': { mode: 'cookie', storage: false, locks: true, channel: true },
@@ -14,6 +15,8 @@ const SETTINGS: Record<string, Setting> = {
   'in memory without locks': { mode: 'token', storage: false, locks: false, channel: true },
   'in a storage': { mode: 'token', storage: true, locks: true, channel: true },
   'in a storage of several programs': { mode: 'token', storage: true, locks: true, channel: false },
+  'in cookie mode, bound to a key': { mode: 'cookie', storage: false, locks: true, channel: true, dpop: true },
+  'in a storage, bound to a key': { mode: 'token', storage: true, locks: true, channel: true, dpop: true },
 };
 
 const tab = fc.nat(2);
@@ -34,7 +37,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ does: one('wait'), seconds: fc.constantFrom(1, 20, 70, 250, 400) }) },
   { weight: 1, arbitrary: fc.record({ does: one('lock is never given back', 'session is revoked') }) },
 );
-const steps = fc.array(step, { minLength: 1, maxLength: 12 });
+/** What happens to proofs. */
+const proofStep: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ does: one('proofs'), are: one('fine', 'refused') }),
+  fc.record({ does: one('clock'), ahead: fc.constantFrom(0, 45, 3_600, -3_600) }),
+);
+const length = { minLength: 1, maxLength: 12 };
+const steps = fc.array(step, length);
+const stepsOfBound = fc.array(fc.oneof({ weight: 5, arbitrary: step }, { weight: 1, arbitrary: proofStep }), length);
 const chances = fc.array(fc.nat(1000), { minLength: 1, maxLength: 40 });
 
 /** What was found once, and is looked at first. */
@@ -59,20 +69,33 @@ const FOUND: [Setting, Step[], number[]][] = [
     [{ does: 'signIn', tab: 0, user: 'ada' }, { does: 'lock is never given back' }, { does: 'wait', seconds: 1 }],
     [0, 567, 409],
   ],
+  [
+    // The service refuses the proof of a live session.
+    SETTINGS['in cookie mode, bound to a key']!,
+    [
+      { does: 'signIn', tab: 0, user: 'ada' },
+      { does: 'wait', seconds: 20 },
+      { does: 'proofs', are: 'refused' },
+      { does: 'refresh', tab: 0 },
+      { does: 'wait', seconds: 20 },
+    ],
+    [1],
+  ],
 ];
 
 /** Looks for a sequence that breaks a rule. */
-function search(create: typeof createClient, settings: Setting[], runs: number, endOnFailure = false) {
-  const property = fc.asyncProperty(fc.constantFrom(...settings), steps, chances, (setting, taken, drawn) =>
-    new Simulation(create, setting, drawn).run(taken),
+function search(library: Library, setting: Setting, runs: number, endOnFailure = false) {
+  const sequence = setting.dpop ? stepsOfBound : steps;
+  const property = fc.asyncProperty(fc.constantFrom(setting), sequence, chances, (_setting, taken, drawn) =>
+    new Simulation(library, setting, drawn).run(taken),
   );
-  const examples = FOUND.filter(([setting]) => settings.includes(setting));
+  const examples = FOUND.filter(([where]) => where === setting);
   return fc.check(property, { numRuns: runs, seed: Number(process.env.SEED ?? 17), examples, endOnFailure });
 }
 
 describe('a client', () => {
   it.each(Object.entries(SETTINGS))('keeps the rules %s', async (_name, setting) => {
-    const found = await search(createClient, [setting], Number(process.env.RUNS ?? 150));
+    const found = await search({ createClient, dpop }, setting, Number(process.env.RUNS ?? 150));
     expect(found.failed && `${found.errorInstance}\n${fc.defaultReportMessage(found)}`).toBe(false);
   });
 });
@@ -116,7 +139,7 @@ const MISTAKES: Record<string, [keyof typeof SETTINGS, RegExp, Mistake]> = {
   'takes the word of a gateway for that of the service': [
     'in memory',
     /says signed_out .*unavailable/,
-    { file: 'session.ts', instead: '^(unavailable|', is: '^(' },
+    { file: 'session.ts', instead: '!/unavailable|', is: '!/' },
   ],
   'gives refreshing up after an odd answer': [
     'in memory',
@@ -153,12 +176,46 @@ const MISTAKES: Record<string, [keyof typeof SETTINGS, RegExp, Mistake]> = {
     /an old token was presented/,
     { file: 'index.ts', instead: 'kept && ageOf(kept) >= ageOf(own) ? kept : own', is: 'own || kept' },
   ],
+  'presents a bound token as a bearer': [
+    'in cookie mode, bound to a key',
+    /a bound token as a bearer/,
+    { file: 'dpop.ts', instead: '`DPoP ${token}`', is: '`Bearer ${token}`' },
+  ],
+  'does not repeat a request whose nonce is too old': [
+    'in cookie mode, bound to a key',
+    /a proof was refused \(use_dpop_nonce|is unknown/,
+    { file: 'dpop.ts', instead: 'if (next && again && ', is: 'if (false && ' },
+  ],
+  'does not take the new nonce': [
+    'in cookie mode, bound to a key',
+    /a proof was refused \(use_dpop_nonce|is unknown/,
+    { file: 'dpop.ts', instead: 'nonces[origin] = next;', is: '' },
+  ],
+  'does not correct its clock': [
+    'in cookie mode, bound to a key',
+    /a proof was refused \(invalid_dpop_proof/,
+    { file: 'dpop.ts', instead: 'if (date) ahead =', is: 'if (false) ahead =' },
+  ],
+  'does not bind a token to its proof': [
+    'in cookie mode, bound to a key',
+    /a proof was refused \(invalid_dpop_proof/,
+    { file: 'dpop.ts', instead: 'const ath = token &&', is: 'const ath = undefined &&' },
+  ],
+  'takes a refused proof for the end of the session': [
+    'in cookie mode, bound to a key',
+    /says signed_out .*invalid_dpop_proof/,
+    {
+      file: 'session.ts',
+      instead: 'status === 401 && !/unavailable|mismatch|elsewhere|dpop/',
+      is: 'status! < 500 && !/unavailable|mismatch|elsewhere/',
+    },
+  ],
 };
 
 describe('it is found if a client', () => {
   it.each(Object.entries(MISTAKES))('%s', async (_name, [setting, seen, mistake]) => {
-    const { createClient: create } = await import(/* @vite-ignore */ asUrl(await bundle('index.ts', { mistake })));
-    const found = await search(create, [SETTINGS[setting]!], 3_000, true);
+    const library = await import(/* @vite-ignore */ asUrl(await bundle(['index.ts', 'dpop.ts'], { mistake })));
+    const found = await search(library, SETTINGS[setting]!, 3_000, true);
     expect(String(found.errorInstance)).toMatch(seen);
   });
 });

@@ -8,11 +8,15 @@ interface Chain {
   readonly id: string;
   readonly user: string;
   readonly authTime: number;
+  /** The thumbprint of the key that it is bound to, if any. */
+  readonly jkt?: string | undefined;
   generation: number;
   /** When each generation was superseded, in ms. */
   readonly superseded: number[];
   ended?: string | undefined;
 }
+
+export const TOKEN_ROUTES = ['/authenticate', '/refresh', '/logout'];
 
 const WINDOW_MS = 60_000;
 
@@ -86,14 +90,16 @@ export class Service {
     return response;
   }
 
-  /** What the service does with a request, and answers. */
-  answer(path: string, body: Record<string, string | undefined>): Response {
+  /** What the service does with a request, and answers. `jkt` is the thumbprint of the key that proved itself. */
+  answer(path: string, body: Record<string, string | undefined>, jkt?: string): Response {
     this.setCookie = undefined;
-    if (path === '/authenticate') return this.authenticate(body);
+    if (path === '/authenticate') return this.authenticate(body, jkt);
     const presented = body.refresh_token ?? body.cookie ?? this.token();
     if (path === '/logout' || path === '/refresh') this.presented.push(presented);
     const { id, generation } = contentOf(presented);
     const chain = this.chains.find((one) => one.id === id);
+    // Changes nothing: a stolen token is worth nothing without the key.
+    if (TOKEN_ROUTES.includes(path) && chain?.jkt && chain.jkt !== jkt) return problem(400, 'invalid_dpop_proof');
     if (path === '/logout') {
       if (!chain && body.refresh_token) return problem(400, 'malformed_request');
       if (chain) chain.ended ??= 'revoked';
@@ -108,13 +114,13 @@ export class Service {
     return this.rotate(chain, generation, !body.refresh_token);
   }
 
-  private authenticate(body: Record<string, string | undefined>): Response {
+  private authenticate(body: Record<string, string | undefined>, jkt: string | undefined): Response {
     this.devices.push(body.device_token);
     if (this.refusal) return this.refusal;
     if (body.password !== 'right') return problem(401, 'invalid_credentials');
     const number = String(this.chains.length).padStart(6, '0');
     const authTime = Math.floor(Date.now() / 1000);
-    this.chains.push({ id: `sid-${number}`, user: body.name!, authTime, generation: 0, superseded: [] });
+    this.chains.push({ id: `sid-${number}`, user: body.name!, authTime, jkt, generation: 0, superseded: [] });
     return this.pair(this.latest, body.mode === 'cookie', { device_token: `dt1_${this.devices.length}` });
   }
 
@@ -126,7 +132,8 @@ export class Service {
       return this.pair(chain, isCookie);
     }
     const recent = Date.now() - chain.superseded[generation]! <= WINDOW_MS;
-    if (recent || generation === chain.generation - 1) return this.pair(chain, isCookie);
+    // Whoever has the key is no thief, however old the token.
+    if (chain.jkt || recent || generation === chain.generation - 1) return this.pair(chain, isCookie);
     chain.ended = 'reuse_detected';
     return problem(401, chain.ended);
   }
@@ -141,7 +148,7 @@ export class Service {
     return Response.json({
       ...more,
       access_token: this.access(chain),
-      token_type: 'Bearer',
+      token_type: chain.jkt ? 'DPoP' : 'Bearer',
       expires_in: this.life,
       ...(!isCookie && { refresh_token: this.token(chain) }),
       refresh_token_expires_in: 1000,
@@ -165,19 +172,22 @@ export class Service {
       name: chain.user,
       roles: ['tester'],
       motto: 'Grüße, 世界 🌍',
+      ...(chain.jkt && { cnf: { jkt: chain.jkt } }),
     };
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     return `${part({ alg: 'none', typ: 'at+jwt' })}.${part(claims)}.${part({})}`;
   }
 
   /** What an API answers that takes access tokens. */
-  resource(request: Request): Response {
-    const token = request.headers.get('authorization')?.replace('Bearer ', '');
+  resource(request: Request, jkt?: string): Response {
+    const [scheme, token] = request.headers.get('authorization')?.split(' ') ?? [];
     if (!token) return problem(401, 'missing_access_token');
     this.bearers.push(token);
     if (this.gateway) return this.gateway.clone();
     const { sid, jti } = JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString());
     const chain = this.chains.find((one) => one.id === sid)!;
+    if (scheme !== (chain.jkt ? 'DPoP' : 'Bearer')) return problem(401, 'invalid_access_token');
+    if (chain.jkt && chain.jkt !== jkt) return problem(401, 'invalid_dpop_proof');
     if (chain.ended) return problem(401, 'session_ended');
     if (jti === `access-${chain.generation}`) return Response.json({ users: [] });
     return problem(401, 'expired_access_token', { 'is-token-expired': 'true' });

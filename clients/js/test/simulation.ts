@@ -1,10 +1,14 @@
 // A browser with several tabs, its network, and the service, in time that passes only here. Whatever
 // goes wrong comes from a list of numbers, so that a failure can be repeated and made smaller.
 
+import { createHash, generateKeyPairSync, randomUUID, sign, verify, type JsonWebKey, type KeyObject } from 'node:crypto';
+
 import { vi } from 'vitest';
 
-import type { Channel, Client, ClientEvent, createClient, Locks, Options } from '../src/index.js';
-import { Service } from './service.js';
+import type { dpop } from '../src/dpop.js';
+import type { Channel, Client, ClientEvent, createClient, Locks, Options, RatchetError } from '../src/index.js';
+import { Proofs } from './proofs.js';
+import { problem, Service } from './service.js';
 import { VirtualTime } from './virtual-time.js';
 
 /** How the tabs of a browser keep and share a session. */
@@ -13,6 +17,14 @@ export interface Setting {
   readonly storage: boolean;
   readonly locks: boolean;
   readonly channel: boolean;
+  /** Sessions are bound to a key that the tabs share. */
+  readonly dpop?: boolean;
+}
+
+/** The client under test. */
+export interface Library {
+  readonly createClient: typeof createClient;
+  readonly dpop: typeof dpop;
 }
 
 /** What somebody does, or what happens to them. */
@@ -21,6 +33,8 @@ export type Step =
   | { readonly does: 'signOut' | 'refresh' | 'fetch' | 'getAccessToken' | 'reload'; readonly tab: number }
   | { readonly does: 'network'; readonly is: Network }
   | { readonly does: 'storage'; readonly is: 'fine' | 'forgetful' | 'hung' | 'blocked' }
+  | { readonly does: 'proofs'; readonly are: 'fine' | 'refused' }
+  | { readonly does: 'clock'; readonly ahead: number }
   | { readonly does: 'wait'; readonly seconds: number }
   | { readonly does: 'lock is never given back' | 'session is revoked' };
 
@@ -58,13 +72,17 @@ export class Simulation {
   private isLocked = false;
   private readonly pending = new Set<string>();
   private violation: Violation | undefined;
+  private readonly proofs = new Proofs();
+  /** Since when proofs are as they should be, in ms. */
+  private proofsSince = 0;
 
   constructor(
-    private readonly create: typeof createClient,
+    private readonly library: Library,
     private readonly setting: Setting,
     private readonly chances: readonly number[],
   ) {
     vi.spyOn(Math, 'random').mockImplementation(() => this.draw(10) / 10);
+    vi.stubGlobal('crypto', CRYPTO);
     for (let tab = 0; tab < TABS; tab += 1) this.open(tab);
   }
 
@@ -103,9 +121,15 @@ export class Simulation {
     if (work) {
       const name = `${number}: ${JSON.stringify(step)}`;
       this.pending.add(name);
-      work.catch(() => {}).finally(() => this.pending.delete(name));
+      work.catch((error) => this.judge(name, error)).finally(() => this.pending.delete(name));
     }
     return step.does === 'wait' ? step.seconds * 1000 : 0;
+  }
+
+  /** A client with the key has its proofs accepted, after a repetition at most. */
+  private judge(name: string, { code }: RatchetError) {
+    const isUndisturbed = !this.proofs.areRefused && Date.now() - this.proofsSince > 60_000;
+    if (/dpop/.test(code) && isUndisturbed) this.violated(`${name}: a proof was refused (${code})`);
   }
 
   private begin(step: Step, tab: Tab): Promise<unknown> | undefined {
@@ -147,13 +171,21 @@ export class Simulation {
       case 'session is revoked':
         if (this.service.chains.length) this.service.latest.ended ??= 'revoked';
         return undefined;
+      case 'proofs':
+        this.proofs.areRefused = step.are === 'refused';
+        this.proofsSince = Date.now();
+        return undefined;
+      case 'clock':
+        this.proofs.ahead = step.ahead * 1000;
+        this.proofsSince = Date.now();
+        return undefined;
       case 'wait':
         return undefined;
     }
   }
 
   private open(number: number) {
-    const { mode, storage, locks, channel } = this.setting;
+    const { mode, storage, locks, channel, dpop } = this.setting;
     const options: Options = {
       baseUrl: 'https://auth.example.com',
       mode,
@@ -161,13 +193,14 @@ export class Simulation {
       fetch: (input, init) => this.fetch(input, init),
       channel: channel ? new SimulatedChannel(this.listeners, () => this.draw(6) * 10) : null,
       locks: locks ? this.locks : null,
+      ...(dpop && { dpop: this.library.dpop() }),
       ...(storage && { storage: { get: () => this.read(), set: (token) => this.write(token) } }),
     };
-    const client = this.create(options);
+    const client = this.library.createClient(options);
     const tab: Tab = { client, over: new Set() };
     this.tabs[number] = tab;
     client.subscribe((event) => this.observe(number, tab, event));
-    void client.resume().catch(() => {});
+    void client.resume().catch((error) => this.judge(`tab ${number} resumes`, error));
   }
 
   private observe(number: number, tab: Tab, event: ClientEvent) {
@@ -241,43 +274,71 @@ export class Simulation {
   }
 
   private async fetch(input: RequestInfo | URL, init: RequestInit | undefined): Promise<Response> {
-    const request = input instanceof Request ? input : undefined;
-    const path = new URL(request?.url ?? String(input)).pathname;
+    const request = new Request(input, init);
+    const path = new URL(request.url).pathname;
+    const isResource = path === '/users';
     const { cookie } = this;
-    await this.travel(init);
-    if (this.network === 'down' || (this.network === 'silent' && request)) throw new TypeError('network');
-    if (this.network === 'silent') await new Promise((_, reject) => init?.signal?.addEventListener('abort', reject));
+    await this.travel(request);
+    if (this.network === 'down' || (this.network === 'silent' && isResource)) throw new TypeError('network');
+    if (this.network === 'silent') await new Promise((_, reject) => request.signal.addEventListener('abort', reject));
     if (this.network === 'HTML') return new Response('<h1>Welcome to our Wi-Fi</h1>', { status: 403 });
     if (this.network === 'gateway' && path !== '/authenticate') return new Response('{}', { status: 401 });
-    if (request) {
+    const jkt = this.prove(request, isResource);
+    if (isResource) {
       this.inspect(request);
-      const answer = this.service.resource(request);
-      await this.travel(init);
+      const answer = jkt instanceof Response ? jkt : this.service.resource(request, jkt);
+      this.label(request, answer);
+      await this.travel(request);
       return answer;
     }
-    const body = JSON.parse(String(init?.body)) as Record<string, string>;
+    const body = (await request.json()) as Record<string, string>;
     const isCookie = this.setting.mode === 'cookie';
     if (isCookie && path !== '/authenticate') body.cookie = cookie;
-    const answer = this.service.answer(path, body);
+    const answer = jkt instanceof Response ? jkt : this.service.answer(path, body, jkt);
+    this.label(request, answer);
     if (this.service.chains.some(({ ended }) => ended === 'reuse_detected')) this.violated('an old token was presented');
-    const next = this.service.setCookie;
+    const next = jkt instanceof Response ? undefined : this.service.setCookie;
     const { id } = this.service.chains.at(-1) ?? {};
-    await this.travel(init);
+    await this.travel(request);
     if (this.network === 'lossy' && this.draw(2)) throw new TypeError('network');
     if (isCookie && next !== undefined) this.cookie = next;
-    if (path === '/authenticate') this.signedIn.push(id!);
+    if (path === '/authenticate' && answer.ok) this.signedIn.push(id!);
     return answer;
   }
 
-  private async travel(init: RequestInit | undefined) {
+  /** The thumbprint of the key that a request proves, or why its proof is refused. */
+  private prove(request: Request, isResource: boolean): Response | string | undefined {
+    const proof = request.headers.get('dpop');
+    const token = isResource ? request.headers.get('authorization')?.split(' ')[1] : undefined;
+    if (!proof) {
+      if (this.setting.dpop && (!isResource || token)) this.violated(`a request without a proof: ${request.url}`);
+      return undefined;
+    }
+    if (token && !request.headers.get('authorization')?.startsWith('DPoP ')) this.violated('a bound token as a bearer');
+    const [header, claims, signature] = proof.split('.').map((part) => Buffer.from(part, 'base64url'));
+    const { jwk } = JSON.parse(String(header)) as { jwk: JsonWebKey };
+    const key = { key: jwk, format: 'jwk', dsaEncoding: 'ieee-p1363' } as const;
+    const isSigned = verify('sha256', Buffer.from(proof.slice(0, proof.lastIndexOf('.'))), key, signature!);
+    if (!isSigned) this.violated('a proof with a wrong signature');
+    const refusal = this.proofs.refusalOf(JSON.parse(String(claims)), request, token);
+    return refusal ? problem(isResource ? 401 : 400, refusal) : thumbprint(jwk);
+  }
+
+  /** Every answer to a proof carries the next nonce. */
+  private label(request: Request, answer: Response) {
+    if (!request.headers.has('dpop')) return;
+    for (const [name, value] of Object.entries(this.proofs.headers())) answer.headers.set(name, value);
+  }
+
+  private async travel({ signal }: Request) {
     await sleep(DELAYS[this.draw(this.network === 'fine' ? 8 : DELAYS.length)]!);
-    init?.signal?.throwIfAborted();
+    signal.throwIfAborted();
   }
 
   /** A request that was made for somebody carries no token of somebody else. */
   private inspect(request: Request) {
     const owner = request.headers.get('x-owner');
-    const token = request.headers.get('authorization')?.replace('Bearer ', '');
+    const token = request.headers.get('authorization')?.split(' ')[1];
     if (!owner || !token) return;
     const { name } = JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString());
     if (name !== owner) this.violated(`a request of ${owner} was sent as ${name}`);
@@ -287,6 +348,12 @@ export class Simulation {
   private async rest() {
     this.network = 'fine';
     if (this.storageIs === 'blocked') this.storageIs = 'fine';
+    if (this.proofsSince) {
+      // A refresh whose proof was refused waits until somebody needs it.
+      this.proofs.areRefused = false;
+      this.proofsSince = Date.now();
+      for (const { client } of this.tabs) void client.refresh().catch(() => {});
+    }
     for (let minutes = 0; minutes < 15; minutes += 1) await this.pass(60_000);
     if (this.pending.size) throw new Violation(`never settled: ${[...this.pending].join('; ')}`);
     for (const [number, { client }] of this.tabs.entries()) {
@@ -301,6 +368,23 @@ export class Simulation {
     if (this.setting.channel && shown.size > 1) throw new Violation(`the tabs show ${[...shown].join(' and ')}`);
   }
 }
+
+const KEYS = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+
+/** WebCrypto in this thread: its own would take time that the simulation does not know of. */
+const CRYPTO = {
+  randomUUID,
+  subtle: {
+    generateKey: async () => KEYS,
+    exportKey: async (_format: string, key: KeyObject) => key.export({ format: 'jwk' }),
+    digest: async (_algorithm: string, bytes: Uint8Array) => createHash('sha256').update(bytes).digest(),
+    sign: async (_algorithm: object, key: KeyObject, bytes: Uint8Array) =>
+      sign('sha256', bytes, { key, dsaEncoding: 'ieee-p1363' }),
+  },
+};
+
+const thumbprint = ({ crv, kty, x, y }: JsonWebKey) =>
+  createHash('sha256').update(JSON.stringify({ crv, kty, x, y })).digest('base64url');
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 

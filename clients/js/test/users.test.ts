@@ -59,7 +59,7 @@ describe('two clients of one server process', () => {
     vi.useRealTimers();
     const pair = JSON.stringify({ access_token: service.access(chain), expires_in: 300, refresh_after: 200 });
     const script = `
-      import { createClient } from '${asUrl(await bundle('index.ts'))}';
+      import { createClient } from '${asUrl(await bundle(['index.ts']))}';
       const answer = async () => new Response('${pair}');
       const client = createClient({ baseUrl: 'https://auth.example.com', mode: 'token', fetch: answer });
       const session = await client.signIn({ name: 'ada', password: 'right' });

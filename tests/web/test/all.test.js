@@ -2,6 +2,7 @@
 
 import './clients.js';
 import './library.js';
+import './dpop.js';
 import './page.js';
 import './account.js';
 import './demonstration.js';

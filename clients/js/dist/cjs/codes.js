@@ -16,6 +16,7 @@ exports.CODES = [
     'internal',
     'invalid_access_token',
     'invalid_credentials',
+    'invalid_dpop_proof',
     'invalid_proof',
     'malformed',
     'malformed_request',
@@ -32,6 +33,7 @@ exports.CODES = [
     'unavailable',
     'unknown',
     'unsupported_media_type',
+    'use_dpop_nonce',
     'user_disabled',
     'wrong_password',
 ];

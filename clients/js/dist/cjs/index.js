@@ -27,10 +27,11 @@ function inPage(given, find) {
     return given === undefined && typeof document === 'object' ? (0, session_js_1.attempt)(find) : given;
 }
 function createClient(options) {
-    const { mode = 'cookie', origins = [], patience = 40_000, fetch: request = (input, init) => fetch(input, init), } = options;
+    const { mode = 'cookie', origins = [], patience = 40_000, fetch: plain = (input, init) => fetch(input, init), } = options;
     const base = /^(https?:\/\/.+?)\/*$/.exec(options.baseUrl)?.[1];
     if (!base)
         throw new TypeError('baseUrl: an http(s) URL is needed');
+    const request = options.dpop?.(base, plain) ?? plain;
     const isCookie = mode === 'cookie';
     const storage = isCookie ? undefined : options.storage;
     const prefix = `ratchet:${base}:`;

@@ -1,7 +1,7 @@
 "use strict";
 // Sessions, and how the service's answers are read.
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.ageOf = exports.RatchetError = void 0;
+exports.ageOf = exports.claimsOf = exports.RatchetError = void 0;
 exports.attempt = attempt;
 exports.sessionOf = sessionOf;
 exports.errorOf = errorOf;
@@ -27,6 +27,7 @@ exports.RatchetError = RatchetError;
 const decode = (base64url) => atob(base64url.replace(/-/g, '+').replace(/_/g, '/'));
 /** Reads the claims of a JWT. Not every React Native has a `TextDecoder`. */
 const claimsOf = (token) => JSON.parse(decodeURIComponent(escape(decode(token.split('.')[1]))));
+exports.claimsOf = claimsOf;
 /**
  * Orders refresh tokens of version 1 by age: behind the user's id they carry that of the session, which
  * begins with its time, and the generation.
@@ -41,7 +42,7 @@ exports.ageOf = ageOf;
 function sessionOf(pair, now) {
     const { access_token: accessToken, refresh_token: refreshToken } = pair;
     const after = (seconds) => now + Number(pair[seconds]) * 1000;
-    const claims = claimsOf(accessToken);
+    const claims = (0, exports.claimsOf)(accessToken);
     const [expiresAt, refreshAt] = [after('expires_in'), after('refresh_after')];
     if (!claims.sub || !(expiresAt + refreshAt > 0))
         throw new RatchetError();
@@ -69,7 +70,7 @@ async function errorOf(response) {
 function isRefused({ code, status }) {
     return code !== 'unavailable' && status < 500 && status !== 429;
 }
-/** Whether the service refused a refresh token for good. */
+/** Whether the service refused a refresh token for good. A refused proof (DPoP) says nothing about the session. */
 function endsSession({ code, status }) {
-    return status === 401 && !/^(unavailable|access_token_mismatch|elsewhere)$/.test(code);
+    return status === 401 && !/unavailable|mismatch|elsewhere|dpop/.test(code);
 }

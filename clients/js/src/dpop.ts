@@ -1,0 +1,124 @@
+// Sessions that are bound to a key (DPoP, RFC 9449): their tokens open nothing without it.
+
+import { attempt, claimsOf, errorOf } from './session.js';
+import { within } from './turns.js';
+import type { Binding } from './types.js';
+
+/** How long IndexedDB has to give the key, in ms. */
+const KEY = 5_000;
+
+export interface DpopOptions {
+  /**
+   * A pair of P-256 for ECDSA, of one user: on a server, to keep it beyond the process. By default
+   * IndexedDB keeps one for all tabs, and where there is none, memory.
+   */
+  keys?: CryptoKeyPair;
+}
+
+/** Binds the sessions of a client to a key that no script can read: `createClient({ …, dpop: dpop() })`. */
+export function dpop({ keys }: DpopOptions = {}): Binding {
+  const { subtle } = globalThis.crypto ?? {};
+  if (!subtle) throw new TypeError('dpop: needs WebCrypto (https or localhost)');
+
+  // Everything below belongs to one client: on a server, another one is another user's.
+  return (base, plain) => {
+    /** What each origin said last. */
+    const nonces: Record<string, string> = {};
+    /** How far the clock of the service is ahead of this one, in ms. */
+    let ahead = 0;
+    let signing: Promise<readonly [CryptoKey, JsonWebKey]> | undefined;
+
+    async function signingKey() {
+      const { privateKey, publicKey } = keys ?? (await keyPair(subtle, base));
+      const { kty, crv, x, y } = (await subtle.exportKey('jwk', publicKey)) as Record<string, string>;
+      return [privateKey, { kty, crv, x, y } as JsonWebKey] as const;
+    }
+
+    async function proof(htm: string, htu: string, nonce: string | undefined, token: string | undefined) {
+      const [key, jwk] = await (signing ??= signingKey());
+      const ath = token && base64url(await subtle.digest('SHA-256', utf8(token)));
+      const iat = Math.floor((Date.now() + ahead) / 1000);
+      const signed = [{ typ: 'dpop+jwt', alg: 'ES256', jwk }, { jti: crypto.randomUUID(), htm, htu, iat, nonce, ath }]
+        .map((part) => base64url(utf8(JSON.stringify(part))))
+        .join('.');
+      return `${signed}.${base64url(await subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, key, utf8(signed)))}`;
+    }
+
+    /** Sends a request with a proof, and `again` if the service refuses the proof. */
+    async function send(target: Request, token: string | undefined, again?: Request): Promise<Response> {
+      const { origin, pathname } = new URL(target.url);
+      const shelf = `ratchet-dpop:${base}:${origin}`;
+      // What another tab heard may be newer. It need not be valid: a refusal has the next one.
+      const nonce = (inPage() && attempt(() => localStorage.getItem(shelf))) || nonces[origin];
+      target.headers.set('dpop', await proof(target.method, origin + pathname, nonce, token));
+      if (token) target.headers.set('authorization', `DPoP ${token}`);
+      const response = await plain(target);
+      const { headers, status } = response;
+      const next = headers.get('dpop-nonce');
+      if (next) {
+        nonces[origin] = next;
+        if (inPage()) attempt(() => localStorage.setItem(shelf, next));
+        // Absent where an API does not show it to pages of other origins.
+        const date = Date.parse(headers.get('date')!);
+        if (date) ahead = date - Date.now();
+      }
+      if (status !== 400 && status !== 401) return response;
+      const error = await errorOf(response);
+      // An API of another origin may say it in the words of the RFC only.
+      if (next && again && REFUSED.test(error.code + headers.get('www-authenticate'))) return send(again, token);
+      // Neither the end of a session, nor a reason to refresh one.
+      if (REFUSED.test(error.code)) throw error;
+      return response;
+    }
+
+    return (input, init) => {
+      const target = new Request(input, init);
+      const token = target.headers.get('authorization')?.slice(7);
+      // A session that began without a key stays a bearer's until the next sign-in.
+      const isBound = token && attempt(() => claimsOf(token).cnf);
+      const isTokenRoute = /^\/(authenticate|refresh|logout)$/.test(String(input).slice(base.length));
+      return isBound || isTokenRoute ? send(target, token, target.clone()) : plain(target);
+    };
+  };
+}
+
+const REFUSED = /use_dpop_nonce|invalid_dpop_proof/;
+
+/** The key of all tabs, or if IndexedDB cannot keep one, a key of this client. */
+async function keyPair(subtle: SubtleCrypto, base: string): Promise<CryptoKeyPair> {
+  const made = await subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']);
+  return within(KEY, kept(made, base)).catch(() => made);
+}
+
+/** The key that IndexedDB keeps for `base`: `made`, if there was none. */
+async function kept(made: CryptoKeyPair, base: string): Promise<CryptoKeyPair> {
+  const opening = indexedDB.open('ratchet-dpop');
+  await new Promise((resolve, reject) => {
+    opening.onupgradeneeded = () => opening.result.createObjectStore('keys');
+    opening.onsuccess = resolve;
+    opening.onerror = reject;
+  });
+  const transaction = opening.result.transaction('keys', 'readwrite');
+  // Once the transaction has ended.
+  opening.result.close();
+  const store = transaction.objectStore('keys');
+  // Refused if there is one, which then counts. The transaction goes on.
+  store.add(made, base).onerror = (event) => event.preventDefault();
+  const found = store.get(base);
+  // Kept before it is used: a session whose key is forgotten cannot go on.
+  await new Promise((resolve, reject) => {
+    transaction.oncomplete = resolve;
+    transaction.onabort = reject;
+  });
+  return found.result;
+}
+
+const inPage = () => typeof document === 'object';
+
+const utf8 = (text: string) => new TextEncoder().encode(text);
+
+const base64url = (bytes: ArrayBuffer | Uint8Array) =>
+  btoa(String.fromCharCode(...new Uint8Array(bytes)))
+    .replace(/\+/g, '-')
+    .replace(/\//g, '_')
+    .replace(/=/g, '');
