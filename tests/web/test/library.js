@@ -90,7 +90,8 @@ for (const [name, { skip = false, start, visitor }] of Object.entries(BROWSERS))
       });
 
     async function hears(page, event) {
-      for (let tries = 100; tries > 0; tries -= 1) {
+      // A background refresh pauses for up to twenty seconds.
+      for (let tries = 300; tries > 0; tries -= 1) {
         if ((await heard(page)).includes(event)) return;
         await sleep(100);
       }
