@@ -47,9 +47,15 @@ pub struct AccessTokenPolicy {
 }
 
 impl AccessTokenPolicy {
+    /// When a token with these claims expires under this policy, without any clock skew.
+    #[must_use]
+    pub fn expires_at(&self, claims: &Claims) -> UnixSeconds {
+        claims.exp.min(claims.iat.plus(self.life))
+    }
+
     /// The second in which a token with these claims is no longer accepted.
     fn expiry(&self, claims: &Claims) -> UnixSeconds {
-        claims.exp.min(claims.iat.plus(self.life)).plus(self.clock_skew)
+        self.expires_at(claims).plus(self.clock_skew)
     }
 
     /// The URLs of the resource at `path`: below the issuer, and below former issuers.

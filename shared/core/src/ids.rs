@@ -1,4 +1,4 @@
-//! Identifiers of users, sessions and letters: UUIDv7 (RFC 9562 §5.7), sixteen bytes at rest.
+//! Identifiers of users, sessions, letters and clients: UUIDv7 (RFC 9562 §5.7), sixteen bytes at rest.
 
 use std::{fmt, str::FromStr};
 
@@ -100,6 +100,11 @@ id! {
 id! {
     /// A letter in the outbox.
     LetterId
+}
+
+id! {
+    /// A client that may introspect tokens: the `client_id` that it authenticates with.
+    ClientId
 }
 
 #[cfg(test)]

@@ -184,8 +184,8 @@ impl KeyRing {
         self.tag_keys.iter().filter(move |key| !key.life().expired(now))
     }
 
-    /// Every key whose tag on device tokens counts: also those that have ended, because a device
-    /// token lives longer than a session. A revoked key is not among them.
+    /// Every key whose tag on device tokens and on clients' secrets counts: also those that have
+    /// ended, because both live longer than a session. A revoked key is not among them.
     pub fn device_tag_keys(&self) -> impl Iterator<Item = &TagKey> {
         self.tag_keys.iter()
     }

@@ -10,6 +10,7 @@
 //! * [`key_ring`] – the keys behind both
 //! * [`dpop`] – proofs of possession, and sessions bound to a key
 //! * [`revocations`] – sessions that ended before their access tokens did
+//! * [`introspection`] and [`client`] – what resource servers may ask about tokens, and who they are
 //! * [`password`] and [`user`] – who may sign in
 //! * [`attempts`] and [`device_token`] – limits on guessing, and known devices
 //! * [`email`], [`letter`] and [`challenge`] – what is sent by e-mail, and what it proves
@@ -21,6 +22,7 @@
 pub mod access_token;
 pub mod attempts;
 pub mod challenge;
+pub mod client;
 pub mod config;
 pub mod cors;
 pub mod device_token;
@@ -30,6 +32,7 @@ pub mod encoding;
 pub mod entropy;
 pub mod error_chain;
 pub mod ids;
+pub mod introspection;
 pub mod jws;
 pub mod key_ring;
 pub mod letter;

@@ -1,11 +1,13 @@
-//! The 32 random bytes of a refresh token, and the hash of them that is stored.
+//! The 32 random bytes of a refresh token or of a client's secret, and the hash of them that is
+//! stored.
 
 use std::fmt;
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
 use zeroize::ZeroizeOnDrop;
 
-/// The secret of one generation of one session. Its knowledge proves possession of the token.
+/// The secret of one generation of one session, or of a client. Its knowledge proves possession of
+/// the token or the credential.
 ///
 /// # Security
 /// Has no `Display`, `Serialize` or `Clone`, prints as a placeholder and is wiped when dropped.
@@ -13,7 +15,7 @@ use zeroize::ZeroizeOnDrop;
 pub struct TokenSecret([u8; 32]);
 
 impl TokenSecret {
-    /// Takes 32 bytes of randomness, or those of a token that a client presented.
+    /// Takes 32 bytes of randomness, or those that a client presented.
     #[must_use]
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -25,7 +27,7 @@ impl TokenSecret {
         &self.0
     }
 
-    /// The hash that the session keeps instead of the secret.
+    /// The hash that is stored instead of the secret.
     #[must_use]
     pub fn hash(&self) -> SecretHash {
         let mut hash = [0; 32];
@@ -50,13 +52,13 @@ impl fmt::Debug for TokenSecret {
 pub struct SecretHash([u8; 32]);
 
 impl SecretHash {
-    /// A hash as the session item holds it.
+    /// A hash as an item holds it.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes that the session item holds.
+    /// The bytes that the item holds.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

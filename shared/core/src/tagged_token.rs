@@ -1,5 +1,5 @@
-//! The common format of refresh, device and message tokens: a prefix, then fields of fixed length
-//! and a tag in base64url.
+//! The common format of refresh, device and message tokens, and of clients' secrets: a prefix, then
+//! fields of fixed length and a tag in base64url.
 //!
 //! ```text
 //! PREFIX base64url( fields ‖ tag (16) )      tag = HMAC-SHA-256(key, PREFIX ‖ context ‖

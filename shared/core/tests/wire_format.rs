@@ -5,9 +5,10 @@
 
 use ratchet_core::{
     challenge::{MailCode, MailToken, Purpose},
+    client::{ClientName, Credential},
     device_token::{DeviceId, DeviceToken},
     encoding::to_base64url,
-    ids::{SessionId, UserId},
+    ids::{ClientId, SessionId, UserId},
     key_ring::TagKey,
     refresh_token::RefreshToken,
     secret::TokenSecret,
@@ -20,6 +21,10 @@ const REFRESH: &str = "rt1_AQEBAQEBAQEBAQEBAQEBAQICAgICAgICAgICAgICAgIAAAADBAQEB
 
 const DEVICE: &str =
     "dt1_AQEBAQEBAQEBAQEBAQEBAQICAgICAgICAgICAgICAgIAAAAAahilAAAAAZwcOKQAdOHy0TV2tJbee15otNc8eA";
+
+const CLIENT_ID: &str = "01010101-0101-0101-0101-010101010101";
+
+const CLIENT: &str = "rs1_BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQYo4zyjVfaBB166ossxXc8";
 
 const MAIL: &str =
     "rm1_AwEBAQEBAQEBAQEBAQEBAQEEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBESfwISuGrMjA7NwCOWPpDE";
@@ -54,6 +59,15 @@ fn device_token() {
     };
     assert_eq!(token.encode("Ada", &key()).expose(), DEVICE);
     assert_eq!(DeviceToken::parse(DEVICE, "ada", [&key()], NOW), Some(token));
+}
+
+#[test]
+fn client_secret() {
+    let made = Credential::new(ClientId::from_bytes([1; 16]), TokenSecret::new([4; 32]));
+    assert_eq!(made.encode(&key()).expose(), CLIENT);
+    let now = made.client_id.created_at().seconds();
+    let read = Credential::parse(CLIENT_ID, CLIENT, [&key()], now).unwrap();
+    assert!(made.client(ClientName::parse("orders").unwrap()).accepts(&read));
 }
 
 #[test]

@@ -17,7 +17,8 @@ use crate::{
 /// The block of SHA-256, in bytes: HMAC hashes a longer key first (RFC 2104 §2).
 const BLOCK: usize = 64;
 
-/// A key that tags refresh tokens. Keys for device tokens and mailed codes are derived from it.
+/// A key that tags refresh tokens. Keys for device tokens, clients' secrets and mailed codes are
+/// derived from it.
 pub struct TagKey {
     id: String,
     life: KeyLife,

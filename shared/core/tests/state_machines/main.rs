@@ -12,6 +12,7 @@
 
 mod attempts;
 mod challenges;
+mod clients;
 mod networks;
 mod registrations;
 mod session_cap;
