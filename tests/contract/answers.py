@@ -2,6 +2,7 @@
 
 Generated requests do not get there everywhere: some successes take a message, or an administrator."""
 
+import base64
 import json
 import os
 import re
@@ -21,10 +22,12 @@ NOT_HERE = {"revocations"}
 seen, wrong = set(), []
 
 
-def call(operation_id, body=None, token=None, form=False, query="", headers=None, **in_path):
+def call(operation_id, body=None, token=None, form=False, query="", headers=None, client=None, **in_path):
     """Calls an operation, and holds its answer against what is described."""
     path, method, operation = OPERATIONS[operation_id]
     headers = {"authorization": f"Bearer {token}"} if token else dict(headers or {})
+    if client:
+        headers["authorization"] = "Basic " + base64.b64encode(":".join(client).encode()).decode()
     if body is not None:
         kind = "application/x-www-form-urlencoded" if form else "application/json"
         headers["content-type"] = kind
@@ -102,6 +105,11 @@ pair = sign_in("newcomer", OTHER)
 pair = call("refresh", {"refresh_token": pair["refresh_token"], "access_token": pair["access_token"]})
 refreshed = {"grant_type": "refresh_token", "refresh_token": pair["refresh_token"]}
 pair = call("oauth2Token", refreshed, form=True)
+client = os.environ["RATCHET_CLIENT_ID"], os.environ["RATCHET_CLIENT_SECRET"]
+for live in (pair["access_token"], pair["refresh_token"]):
+    said = call("oauth2Introspect", {"token": live}, form=True, client=client)
+    wrong.extend([] if said["active"] else [f"oauth2Introspect: {said} of a live token"])
+call("oauth2Introspect", {"token": "x"}, form=True, client=client)
 call("oauth2Revoke", {"token": pair["refresh_token"]}, form=True)
 call("logout", {"refresh_token": pair["refresh_token"]})
 

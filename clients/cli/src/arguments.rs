@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Users, sessions and keys of Ratchet, directly in its tables and its key ring.
+/// Users, sessions, clients and keys of Ratchet, directly in its tables and its key ring.
 #[derive(Debug, Parser)]
 #[command(name = "ratchet", version)]
 pub(crate) struct Arguments {
@@ -47,6 +47,9 @@ pub(crate) enum Command {
     /// Sessions
     #[command(subcommand)]
     Sessions(SessionsCommand),
+    /// Clients: resource servers that may introspect tokens
+    #[command(subcommand)]
+    Clients(ClientsCommand),
     /// The key ring
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -174,6 +177,22 @@ pub(crate) enum SessionsCommand {
         name: String,
         /// The id of the one to end
         id: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientsCommand {
+    /// Makes a client, and prints its id and its secret: the secret this once
+    Create {
+        /// What to call it; names need not be unique
+        name: String,
+    },
+    /// Lists clients in name order, without their secrets
+    List,
+    /// Revokes a client: its credential is refused at once
+    Revoke {
+        /// The client's id, as `list` shows it
+        id: String,
     },
 }
 

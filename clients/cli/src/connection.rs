@@ -6,7 +6,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use ratchet_core::{email::EmailAddress, user::NameKey};
 use ratchet_service::{accounts::Administration, end_sessions::EndSessions};
 use ratchet_store::{
-    Attempts, Sessions, Users, key_ring::versions::KeyRingVersions, users::Profile,
+    Attempts, Clients, Sessions, Users, key_ring::versions::KeyRingVersions, users::Profile,
 };
 
 use crate::{arguments::ConnectionArguments, failure::Failure, time::now};
@@ -64,6 +64,7 @@ const LONGEST_ACCESS: Duration = Duration::from_secs(86_400 + 300);
 pub(crate) struct Connection {
     pub(crate) users: Users,
     pub(crate) attempts: Attempts,
+    pub(crate) clients: Clients,
     pub(crate) sessions: Sessions,
     pub(crate) end_sessions: EndSessions,
     pub(crate) administration: Administration,
@@ -76,11 +77,12 @@ impl Connection {
         let client = dynamodb(arguments).await;
         let users = Users::new(client.clone(), users_table);
         let attempts = Attempts::new(client.clone(), users_table);
+        let clients = Clients::new(client.clone(), users_table);
         let sessions = Sessions::new(client, tokens_table).publishing_ends(Some(LONGEST_ACCESS));
         let end_sessions = EndSessions::new(users.clone(), sessions.clone());
         let administration =
             Administration::new(users.clone(), attempts.clone(), end_sessions.clone());
-        Ok(Self { users, attempts, sessions, end_sessions, administration })
+        Ok(Self { users, attempts, clients, sessions, end_sessions, administration })
     }
 
     /// The user with this name, or with this confirmed address.

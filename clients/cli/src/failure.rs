@@ -28,7 +28,7 @@ pub(crate) enum Failure {
     /// This machine could not make a hash or an id.
     #[error("{0}")]
     Machine(String),
-    /// There is no such user, session or key.
+    /// There is no such user, session, client or key.
     #[error("{0}")]
     NotFound(String),
     /// The name or the address is taken, or the user was changed meanwhile.

@@ -1,9 +1,10 @@
-//! `ratchet`: the operators' command line for users, sessions and keys. It works directly on the
-//! tables and the key ring.
+//! `ratchet`: the operators' command line for users, sessions, clients and keys. It works directly on
+//! the tables and the key ring.
 //!
 //! It may do what its AWS credentials may do. docs/operators.md describes it.
 
 mod arguments;
+mod clients;
 mod connection;
 mod failure;
 mod keys;
@@ -36,6 +37,9 @@ async fn main() -> ExitCode {
             Command::Keys(_) | Command::Restore(_) => Ok(()),
             Command::Users(command) => users::run(&connection, command, arguments.json).await,
             Command::Sessions(command) => sessions::run(&connection, command, arguments.json).await,
+            Command::Clients(command) => {
+                clients::run(&arguments.connection, &connection, command, arguments.json).await
+            }
         }
     };
     match result.await {

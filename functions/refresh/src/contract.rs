@@ -3,7 +3,7 @@
 use ratchet_http::{contract::Refusals, tokens::TokenResponse};
 use utoipa::OpenApi;
 
-use crate::routes::{health, logout, oauth2_revoke, oauth2_token, refresh};
+use crate::routes::{health, logout, oauth2_introspect, oauth2_revoke, oauth2_token, refresh};
 
 /// Has the description.
 #[derive(Debug, OpenApi)]
@@ -13,6 +13,7 @@ use crate::routes::{health, logout, oauth2_revoke, oauth2_token, refresh};
         logout::handle,
         oauth2_token::handle,
         oauth2_revoke::handle,
+        oauth2_introspect::handle,
         health::handle,
     ),
     components(schemas(TokenResponse)),

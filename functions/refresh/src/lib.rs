@@ -1,5 +1,5 @@
-//! `POST /refresh`, its OAuth equivalent, and log-out: the hot path. Waits for DynamoDB and does
-//! little else.
+//! `POST /refresh`, its OAuth equivalent, log-out and introspection: the hot path. Waits for DynamoDB
+//! and does little else.
 
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -19,6 +19,7 @@ use ratchet_http::{cookie::CookiePolicy, dpop, edge};
 use ratchet_service::{
     access::AccessTokenVerifier,
     end_sessions::{EndSessions, LogOut},
+    introspect::Introspect,
     refresh::Refresh,
 };
 use ratchet_store::{KeyRingCache, Stores};
@@ -28,6 +29,7 @@ use ratchet_store::{KeyRingCache, Stores};
 pub struct State {
     refresh: Refresh,
     log_out: LogOut,
+    introspect: Introspect,
     verifier: AccessTokenVerifier,
     cookies: CookiePolicy,
     key_ring: Arc<KeyRingCache>,
@@ -43,6 +45,7 @@ impl State {
         Self {
             refresh: Refresh::new(stores),
             log_out: LogOut::new(Arc::clone(&key_ring), end_sessions),
+            introspect: Introspect::new(stores),
             verifier: AccessTokenVerifier::new(Arc::clone(&key_ring), access_token.clone()),
             cookies: CookiePolicy::new(&access_token.issuer, &cors.origins),
             key_ring,
@@ -57,7 +60,8 @@ pub fn router(state: State, config: &Config) -> Router {
         .route("/health", get(routes::health::handle))
         .route("/logout", post(routes::logout::handle))
         .route("/oauth2/token", post(routes::oauth2_token::handle))
-        .route("/oauth2/revoke", post(routes::oauth2_revoke::handle));
+        .route("/oauth2/revoke", post(routes::oauth2_revoke::handle))
+        .route("/oauth2/introspect", post(routes::oauth2_introspect::handle));
     let verifier = state.verifier.clone();
     edge::around(dpop::around(routes.with_state(state), verifier), &config.cors)
 }

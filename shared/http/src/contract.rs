@@ -35,6 +35,12 @@ use crate::{
 /// finished description.
 const REFUSALS: &str = "x-refusals";
 
+/// The security scheme of routes that need an access token.
+pub const ACCESS_TOKEN: &str = "accessToken";
+
+/// The security scheme of routes that need a client's credential.
+pub const CLIENT: &str = "client";
+
 /// Completes the description of a function: describes the refusals that a route lists in
 /// `x-refusals`, and those that follow from its access token, body or query.
 #[derive(Debug)]
@@ -96,7 +102,7 @@ fn implied(operation: &Operation) -> Vec<Problem> {
     const JSON: &str = "application/json";
     const FORM: &str = "application/x-www-form-urlencoded";
     let mut problems = vec![Problem::Unavailable, Problem::Internal];
-    if operation.security.is_some() {
+    if takes_access_token(operation) {
         problems.extend([
             Problem::MissingAccessToken,
             Problem::InvalidAccessToken,
@@ -123,6 +129,12 @@ fn implied(operation: &Operation) -> Vec<Problem> {
         problems.push(malformed);
     }
     problems
+}
+
+/// Whether callers authenticate with an access token, and not as a client.
+fn takes_access_token(operation: &Operation) -> bool {
+    let security = serde_json::to_value(&operation.security).unwrap_or_default();
+    security.as_array().into_iter().flatten().any(|one| one.get(ACCESS_TOKEN).is_some())
 }
 
 /// The refusals that the route lists itself.

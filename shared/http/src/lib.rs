@@ -4,7 +4,7 @@
 //!
 //! * [`Problem`] – every refusal, as RFC 9457 problem details, and the mapping of use case errors
 //! * [`body`], [`private`], [`optional`](mod@optional), [`path`] – contents of requests
-//! * [`access`], [`dpop`], [`signed_in`], [`caller`] – who sends a request, and from where
+//! * [`access`], [`dpop`], [`signed_in`], [`client_auth`], [`caller`] – who sends a request, and from where
 //! * [`cookie`] – refresh tokens of browser applications
 //! * [`json`], [`tokens`], [`cacheable`] – responses
 //! * [`edge`] – deadline, headers and CORS around every route
@@ -13,6 +13,7 @@ pub mod access;
 pub mod body;
 pub mod cacheable;
 pub mod caller;
+pub mod client_auth;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod cookie;

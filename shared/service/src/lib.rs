@@ -5,6 +5,7 @@
 //!
 //! * [`sign_in`] – exchanges a name and a password for a token pair
 //! * [`refresh`] – exchanges a refresh token for the next token pair
+//! * [`introspect`] – tells clients whether a token is live
 //! * [`end_sessions`] – ending sessions, for every reason
 //! * [`own_sessions`] – users list and end their own sessions
 //! * [`accounts`] – registration, confirmation, passwords, addresses, deletion, administration
@@ -24,6 +25,7 @@ pub mod end_sessions;
 pub mod events;
 pub mod fault;
 pub mod hashing;
+pub mod introspect;
 pub mod metrics;
 pub mod own_sessions;
 pub mod refresh;

@@ -8,6 +8,7 @@
 pub mod attempts;
 pub mod aws;
 pub mod challenges;
+pub mod clients;
 mod conditions;
 pub mod ends;
 mod error;
@@ -24,6 +25,7 @@ mod write;
 
 pub use attempts::Attempts;
 pub use challenges::{Challenges, Opened};
+pub use clients::Clients;
 pub use ends::{EndedSessions, EndsCache};
 pub use error::StoreError;
 pub use key_ring::{KeyRingCache, LoadError};

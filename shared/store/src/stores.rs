@@ -4,7 +4,9 @@ use std::sync::{Arc, OnceLock};
 
 use ratchet_core::config::Config;
 
-use crate::{Attempts, Challenges, KeyRingCache, Outbox, Sessions, Users, aws::AwsSettings};
+use crate::{
+    Attempts, Challenges, Clients, KeyRingCache, Outbox, Sessions, Users, aws::AwsSettings,
+};
 
 /// Opens only the stores that a function uses. They share one client for each service.
 #[derive(Debug)]
@@ -66,6 +68,12 @@ impl<'a> Stores<'a> {
     #[must_use]
     pub fn challenges(&self) -> Challenges {
         Challenges::new(self.dynamodb(), &self.config.users_table)
+    }
+
+    /// The clients that may introspect tokens, in the users table.
+    #[must_use]
+    pub fn clients(&self) -> Clients {
+        Clients::new(self.dynamodb(), &self.config.users_table)
     }
 
     /// The letters that wait to be sent, in the users table.

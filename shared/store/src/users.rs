@@ -78,8 +78,8 @@ pub struct NewUser {
     pub expires_at: Option<UnixSeconds>,
 }
 
-/// The index that lists users in name order.
-const NAMES_INDEX: &str = "names";
+/// The index that lists users in name order, and clients.
+pub(crate) const NAMES_INDEX: &str = "names";
 
 impl Users {
     /// The table called `table`.

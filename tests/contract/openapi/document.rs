@@ -1,5 +1,6 @@
 //! The document: the functions' descriptions, and the parts common to all.
 
+use ratchet_http::contract::{ACCESS_TOKEN, CLIENT};
 use serde_json::Value;
 use utoipa::OpenApi;
 
@@ -12,7 +13,7 @@ use utoipa::OpenApi;
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     servers((url = "/", description = "Wherever it is deployed")),
-    modifiers(&AccessToken)
+    modifiers(&Schemes)
 )]
 struct Api;
 
@@ -24,15 +25,20 @@ const DESCRIPTION: &str = "A token service: username and password in, a short-li
     request later works. A path that is not named here is 404 by the gateway, \
     `{\"message\":\"Not Found\"}`, and no function runs.";
 
-/// How routes with `security(("accessToken" = []))` are called.
-struct AccessToken;
+/// How routes with `security(("accessToken" = []))` or `security(("client" = []))` are called.
+struct Schemes;
 
-impl utoipa::Modify for AccessToken {
+impl utoipa::Modify for Schemes {
     fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
         use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
         let components = description.components.get_or_insert_default();
-        components.add_security_scheme("accessToken", SecurityScheme::Http(bearer.build()));
+        components.add_security_scheme(ACCESS_TOKEN, SecurityScheme::Http(bearer.build()));
+        let basic = HttpBuilder::new().scheme(HttpAuthScheme::Basic).description(Some(
+            "The id and the secret of a client, as `ratchet clients create` prints them. They may \
+             also be in the body, as `client_id` and `client_secret`.",
+        ));
+        components.add_security_scheme(CLIENT, SecurityScheme::Http(basic.build()));
     }
 }
 

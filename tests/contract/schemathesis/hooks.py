@@ -1,5 +1,6 @@
-"""What Schemathesis cannot know: whom to sign in as."""
+"""What Schemathesis cannot know: whom to sign in as, and with which client."""
 
+import base64
 import json
 import os
 import urllib.request
@@ -9,7 +10,23 @@ import schemathesis
 CREDENTIALS = {"name": "ada", "password": "correct horse battery staple"}
 
 
-@schemathesis.auth(refresh_interval=2)
+INTROSPECTION = "/oauth2/introspect"
+
+
+@schemathesis.auth().apply_to(path=INTROSPECTION)
+class Client:
+    """A resource server."""
+
+    def get(self, case, context):
+        client = f"{os.environ['RATCHET_CLIENT_ID']}:{os.environ['RATCHET_CLIENT_SECRET']}"
+        return base64.b64encode(client.encode()).decode()
+
+    def set(self, case, data, context):
+        case.headers = case.headers or {}
+        case.headers["Authorization"] = f"Basic {data}"
+
+
+@schemathesis.auth(refresh_interval=2).skip_for(path=INTROSPECTION)
 class AccessToken:
     """A session of its own every two seconds: the tests end sessions."""
 

@@ -10,7 +10,7 @@ fn shown(document: &Path) -> (Vec<String>, Vec<String>) {
     let lines = text.lines().filter(|line| line.starts_with("ratchet ")).map(str::to_owned);
     let spans = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
     // The tables of docs/operators.md leave the program's name out.
-    let commands = ["ratchet ", "users ", "sessions ", "keys "];
+    let commands = ["ratchet ", "users ", "sessions ", "clients ", "keys "];
     let spans = spans.filter(|span| commands.iter().any(|command| span.starts_with(command)));
     (lines.collect(), spans.map(str::to_owned).collect())
 }

@@ -66,14 +66,17 @@ pub(super) fn owner(item: &Item) -> Option<String> {
 /// they were sent. Users that were deleted since are deleted again unless `undelete` is set. Of
 /// other users, the current state is kept for everything that protects the account: a disabled
 /// status, the last cut of its sessions, its password, and roles that it has lost. Any other item
-/// that is gone stays gone.
+/// that is gone stays gone, for example a revoked client. If the current table is gone, it is not
+/// known which clients were revoked, so all are deleted.
 pub(super) fn user(restored: &Item, own: Now<'_>, owner: Now<'_>, undelete: bool) -> Fate {
     let kind = text(restored, "pk").and_then(|key| key.split_once('#')).map(|(kind, _)| kind);
     match (kind, own, owner) {
         (Some("user" | "name" | "email"), _, Now::Nothing) if !undelete => Fate::Delete,
         (Some("user"), Now::Item(current), _) => protected(restored, current),
         (Some("user" | "name" | "email"), ..) => Fate::Keep,
-        (Some("challenge" | "outbox"), ..) | (_, Now::Nothing, _) => Fate::Delete,
+        (Some("challenge" | "outbox"), ..)
+        | (Some("client"), Now::Unknown, _)
+        | (_, Now::Nothing, _) => Fate::Delete,
         _ => Fate::Keep,
     }
 }
@@ -220,6 +223,15 @@ mod tests {
         for key in ["challenge#password_reset#7", "outbox#1"] {
             let one = item([("pk", s(key)), ("user_id", s("7"))]);
             assert_eq!(user(&one, Now::Unknown, Now::Unknown, true), Fate::Delete, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_client_comes_back_only_if_it_is_still_there() {
+        let client = item([("pk", s("client#1")), ("secret_hash", s("x"))]);
+        assert_eq!(user(&client, Now::Item(&client), Now::Unknown, false), Fate::Keep);
+        for now in [Now::Nothing, Now::Unknown] {
+            assert_eq!(user(&client, now, Now::Unknown, true), Fate::Delete, "{now:?}");
         }
     }
 

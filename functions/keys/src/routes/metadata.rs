@@ -21,6 +21,7 @@ pub(crate) struct Metadata<'a> {
     jwks_uri: String,
     token_endpoint: String,
     revocation_endpoint: String,
+    introspection_endpoint: String,
     #[cfg_attr(feature = "contract", schema(min_items = 1, max_items = 1))]
     grant_types_supported: [&'static str; 1],
     /// Required by RFC 8414, which forbids an empty list (§3.2). `none` returns no code and no token.
@@ -35,6 +36,8 @@ pub(crate) struct Metadata<'a> {
     token_endpoint_auth_methods_supported: [&'static str; 1],
     #[cfg_attr(feature = "contract", schema(min_items = 1, max_items = 1))]
     revocation_endpoint_auth_methods_supported: [&'static str; 1],
+    #[cfg_attr(feature = "contract", schema(min_items = 2, max_items = 2))]
+    introspection_endpoint_auth_methods_supported: [&'static str; 2],
     access_token_signing_alg_values_supported: Vec<&'static str>,
     /// The algorithms of DPoP proofs (RFC 9449 §5.1). Absent if sessions are never bound to a key.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,12 +75,17 @@ impl<'a> Metadata<'a> {
             jwks_uri: url("/.well-known/jwks.json"),
             token_endpoint: url("/oauth2/token"),
             revocation_endpoint: url("/oauth2/revoke"),
+            introspection_endpoint: url("/oauth2/introspect"),
             grant_types_supported: ["refresh_token"],
             response_types_supported: ["none"],
             subject_types_supported: ["public"],
             id_token_signing_alg_values_supported: algorithms.clone(),
             token_endpoint_auth_methods_supported: ["none"],
             revocation_endpoint_auth_methods_supported: ["none"],
+            introspection_endpoint_auth_methods_supported: [
+                "client_secret_basic",
+                "client_secret_post",
+            ],
             access_token_signing_alg_values_supported: algorithms,
             dpop_signing_alg_values_supported: (binding != Dpop::Disabled)
                 .then(|| dpop::algorithms().map(SignatureAlgorithm::name).collect()),

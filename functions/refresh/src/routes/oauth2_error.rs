@@ -3,7 +3,7 @@
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use ratchet_core::dpop::ProofError;
-use ratchet_http::json::json;
+use ratchet_http::{client_auth::BASIC_CHALLENGE, json::json, problem::ProblemCode};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -26,7 +26,24 @@ impl OAuthError {
 
     /// A response with one of the registered error codes.
     pub(super) fn response(error: &'static str, error_description: &'static str) -> Response {
-        let mut response = json(StatusCode::BAD_REQUEST, &Self { error, error_description });
+        Self { error, error_description }.with_status(StatusCode::BAD_REQUEST)
+    }
+
+    /// The response to a client that has not authenticated: always the same. It is counted among the
+    /// refusals, so that operators see attempts.
+    pub(super) fn invalid_client() -> Response {
+        let error_description = "authenticate with the id and the secret of a client";
+        let error = Self { error: "invalid_client", error_description };
+        let code = ProblemCode(error.error);
+        let mut response = error.with_status(StatusCode::UNAUTHORIZED);
+        let challenge = HeaderValue::from_static(BASIC_CHALLENGE);
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        response.extensions_mut().insert(code);
+        response
+    }
+
+    fn with_status(&self, status: StatusCode) -> Response {
+        let mut response = json(status, self);
         // RFC 6749 §5.1 requires it beside `no-store`.
         response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
         response

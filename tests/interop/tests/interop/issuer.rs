@@ -3,10 +3,12 @@
 use std::{path::PathBuf, process::Stdio, sync::Arc};
 
 use local::{
+    binaries::Binaries,
     demo_users,
     progress::Progress,
     services::{Preparation, Services},
     stack::{Stack, StackOptions},
+    workspace::Workspace,
 };
 use ratchet_core::{jws::SignatureAlgorithm, key_ring::NewKey};
 use serde_json::{Value, json};
@@ -45,6 +47,7 @@ pub(crate) struct Issuer {
     pub(crate) key: Value,
     pub(crate) algorithm: SignatureAlgorithm,
     stack: Stack,
+    key_ring: String,
     user_id: std::sync::Mutex<String>,
     _front: (Child, ChildStdin),
 }
@@ -95,6 +98,7 @@ impl Issuer {
             key,
             algorithm,
             stack,
+            key_ring: unique,
             user_id: std::sync::Mutex::default(),
             _front: (front, input),
         }
@@ -116,6 +120,27 @@ impl Issuer {
         let (_, claims) = super::adversarial::parts(&token);
         claims["sub"].as_str().unwrap().clone_into(&mut self.user_id.lock().unwrap());
         (token, text("refresh_token"))
+    }
+
+    /// The id and the secret of a new client, made with the command line.
+    pub(crate) async fn client(&self, fixture: &Fixture) -> (String, String) {
+        let data = self.stack.data();
+        let ratchet = Binaries::build_ratchet(&Workspace::locate()).unwrap();
+        let output = Command::new(ratchet)
+            .args(["--json", "--region", "us-east-1", "--key-ring-secret", &self.key_ring])
+            .args(["--users-table", &data.users_table, "--tokens-table", &data.tokens_table])
+            .args(["clients", "create", "interop"])
+            .env("AWS_ENDPOINT_URL_DYNAMODB", fixture.services.dynamodb().endpoint())
+            .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", fixture.services.secrets().endpoint())
+            .env("AWS_ACCESS_KEY_ID", "local")
+            .env("AWS_SECRET_ACCESS_KEY", "local")
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        (text("client_id"), text("client_secret"))
     }
 
     pub(crate) fn user_id(&self) -> String {

@@ -17,6 +17,7 @@ mod services;
 mod verifiers;
 
 use ratchet_core::jws::SignatureAlgorithm;
+use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::{
@@ -110,4 +111,28 @@ async fn an_openid_client_refreshes_and_revokes_knowing_the_issuer_only() {
     if let Some(error) = verifiers::openid_client(&fixture, &issuer, &refresh_token).await {
         assert_eq!(error, "invalid_grant");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_oauth_library_introspects_knowing_the_issuer_and_a_credential_only() {
+    let _turn = TURN.lock().await;
+    let fixture = Fixture::start().await;
+    let issuer = Issuer::start(&fixture, SignatureAlgorithm::Es256).await;
+    let (id, secret) = issuer.client(&fixture).await;
+    let (access, refresh) = issuer.tokens().await;
+    let tokens = (access.as_str(), refresh.as_str());
+    let said = verifiers::oauth4webapi(&fixture, &issuer, (&id, &secret), tokens).await;
+    let Some(said) = said else { return };
+    let inactive = json!({"active": false});
+    for way in ["client_secret_basic", "client_secret_post"] {
+        let [of_access, of_refresh] = [&said[way][0], &said[way][1]];
+        for one in [of_access, of_refresh] {
+            assert_eq!((&one["active"], &one["username"]), (&json!(true), &json!("ada")), "{way}");
+            assert_eq!((&one["iss"], &one["sub"]), (&json!(issuer.url), &json!(issuer.user_id())));
+        }
+        let types = [&of_access["token_type"], &of_refresh["token_type"]];
+        assert_eq!(types, [&json!("Bearer"), &json!("N_A")], "{way}");
+    }
+    assert_eq!(said["refused"], json!([401, 401]));
+    assert_eq!(said["ended"], json!([inactive, inactive]));
 }

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use tokio::{
     io::AsyncWriteExt as _,
     process::{Child, Command},
@@ -152,6 +153,23 @@ pub(crate) async fn openid_client(
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
     Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
+}
+
+/// Introspects the tokens with `oauth4webapi`, and ends their session. Returns what it was told;
+/// `None` if Node is not installed.
+pub(crate) async fn oauth4webapi(
+    fixture: &Fixture,
+    issuer: &Issuer,
+    client: (&str, &str),
+    tokens: (&str, &str),
+) -> Option<Value> {
+    let program = install_node(fixture).await?.join("oauth4webapi.mjs");
+    let mut library = Command::new("node");
+    library.arg(program).args([&issuer.url, client.0, client.1, tokens.0, tokens.1]);
+    let output = trusting(&mut library, &issuer.ca).output().await.unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
 /// The libraries for Python, and what the TLS front needs.

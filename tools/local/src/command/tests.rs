@@ -29,7 +29,7 @@ fn commands_in_the_documents_are_accepted() {
             let words = command.split('#').next().unwrap().split_whitespace().skip(2);
             match Arguments::try_parse_from(["cargo local"].into_iter().chain(words)) {
                 Ok(Arguments { command: Some(Command::Ratchet(words)), .. }) => {
-                    let known = ["users", "sessions", "keys"];
+                    let known = ["users", "sessions", "clients", "keys"];
                     assert!(known.iter().any(|known| words[0] == *known), "{command}");
                 }
                 Ok(_) => {}
