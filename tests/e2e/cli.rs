@@ -7,6 +7,7 @@ use tokio::{io::AsyncWriteExt as _, process::Command, sync::OnceCell};
 
 use crate::support::World;
 
+mod clients;
 mod keys;
 mod transfer;
 mod users;
@@ -15,11 +16,18 @@ static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
 
 /// The result of a run of the binary.
 #[derive(Debug)]
-struct Run {
+pub(crate) struct Run {
     code: i32,
     out: String,
     err: String,
     peak_kib: u64,
+}
+
+/// A client as the command line shows it once.
+#[derive(Debug, Clone)]
+pub(crate) struct NewClient {
+    pub(crate) id: String,
+    pub(crate) secret: String,
 }
 
 impl Run {
@@ -28,7 +36,7 @@ impl Run {
         serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }
 
-    fn done(&self) -> &str {
+    pub(crate) fn done(&self) -> &str {
         assert_eq!(self.code, 0, "{self:?}");
         &self.out
     }
@@ -59,16 +67,23 @@ async fn binary() -> &'static PathBuf {
 }
 
 impl World {
-    async fn ratchet(&self, arguments: &[&str]) -> Run {
+    pub(crate) async fn ratchet(&self, arguments: &[&str]) -> Run {
         self.ratchet_with(arguments, "", self.stack().services().dynamodb().endpoint()).await
     }
 
     async fn ratchet_with(&self, arguments: &[&str], stdin: &str, endpoint: &str) -> Run {
+        let arguments = [&["--endpoint-url", endpoint], arguments].concat();
+        self.ratchet_at(&arguments, stdin, &[]).await
+    }
+
+    /// Runs a command with the endpoint of each service in its environment.
+    async fn ratchet_at(&self, arguments: &[&str], stdin: &str, endpoints: &[(&str, &str)]) -> Run {
         let data = self.stack().data();
         let mut child = Command::new(binary().await)
-            .args(["--endpoint-url", endpoint, "--region", "us-east-1"])
+            .args(["--region", "us-east-1"])
             .args(["--users-table", &data.users_table, "--tokens-table", &data.tokens_table])
             .args(arguments)
+            .envs(endpoints.iter().copied())
             .env("AWS_ACCESS_KEY_ID", "local")
             .env("AWS_SECRET_ACCESS_KEY", "local")
             .env("AWS_EC2_METADATA_DISABLED", "true")
@@ -100,6 +115,29 @@ impl World {
             err: String::from_utf8(output.stderr).expect("text"),
             peak_kib: watch.await.expect("a peak"),
         }
+    }
+
+    /// Makes a client with the command line, with a key of this ring.
+    async fn make_client(&self, key_ring: &str, name: &str) -> Run {
+        let services = self.stack().services();
+        let endpoints = [
+            ("AWS_ENDPOINT_URL_DYNAMODB", services.dynamodb().endpoint()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", services.secrets().endpoint()),
+        ];
+        let arguments = ["--json", "--key-ring-secret", key_ring, "clients", "create", name];
+        self.ratchet_at(&arguments, "", &endpoints).await
+    }
+
+    /// A new client of a world that has this ring.
+    pub(crate) async fn client_of(&self, key_ring: &str) -> NewClient {
+        let made = self.make_client(key_ring, "tests").await.json();
+        let text = |name: &str| made[name].as_str().expect("a text").to_owned();
+        NewClient { id: text("client_id"), secret: text("client_secret") }
+    }
+
+    /// A new client of a world with the shared ring.
+    pub(crate) async fn client(&self) -> NewClient {
+        self.client_of(&self.stack().data().key_ring_secret).await
     }
 
     /// Adds a user with the command line.

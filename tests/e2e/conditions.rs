@@ -1,6 +1,7 @@
 //! The conditions of the store's writes, one by one, on the real database. Each test fails if its
 //! condition is left out of the write; `tests/README.md` lists the test of each.
 
+mod clients;
 mod counters;
 mod model;
 mod proofs;

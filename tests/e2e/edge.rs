@@ -17,6 +17,7 @@ fn other_methods_are_405_with_the_ones_that_are_not() {
             ("/logout", "POST"),
             ("/oauth2/token", "POST"),
             ("/oauth2/revoke", "POST"),
+            ("/oauth2/introspect", "POST"),
             ("/users", "GET,HEAD"),
             ("/users/me/sessions", "DELETE,GET,HEAD"),
         ] {

@@ -50,6 +50,7 @@ const EXPECTED: &[(&str, u16, &str)] = &[
     ("refresh/forged-token", 401, "malformed"),
     ("refresh/health", 200, "key_ring_age_seconds"),
     ("refresh/logout-forged-token", 400, "malformed_request"),
+    ("refresh/oauth2-introspect-without-client", 401, "invalid_client"),
     ("refresh/oauth2-revoke-unknown-token", 200, ""),
     ("refresh/oauth2-token-password-grant", 400, "unsupported_grant_type"),
     ("refresh/oauth2-token-refresh-grant", 400, "invalid_grant"),

@@ -124,6 +124,10 @@ fn the_metadata_name_the_configured_issuer_whatever_the_host_says() {
                 assert_eq!(metadata["jwks_uri"], format!("{base}{JWKS}"));
                 assert_eq!(metadata["token_endpoint"], format!("{base}/oauth2/token"));
                 assert_eq!(metadata["revocation_endpoint"], format!("{base}/oauth2/revoke"));
+                let introspect = format!("{base}/oauth2/introspect");
+                assert_eq!(metadata["introspection_endpoint"], introspect);
+                let methods = json!(["client_secret_basic", "client_secret_post"]);
+                assert_eq!(metadata["introspection_endpoint_auth_methods_supported"], methods);
                 assert_eq!(metadata["grant_types_supported"], json!(["refresh_token"]));
                 let signs = json!(["ES256", "EdDSA", "RS256"]);
                 assert_eq!(metadata["access_token_signing_alg_values_supported"], signs);

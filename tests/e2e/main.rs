@@ -34,6 +34,7 @@ mod faults;
 mod guessing;
 mod health;
 mod histories;
+mod introspection;
 mod keys;
 mod killed;
 mod late;

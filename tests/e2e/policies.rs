@@ -51,6 +51,7 @@ fn every_function_uses_all_that_its_role_allows() {
             .with("RATCHET_MAX_SESSIONS", 2);
         let world = World::recorded(cheap(options), tally.clone()).await;
         sessions(&world).await;
+        introspection(&world, &secret).await;
         evictions(&world, &secret, &tally).await;
         accounts(&world).await;
         left_over(&world).await;
@@ -173,6 +174,15 @@ async fn sessions(world: &World) {
     let path = format!("/users/me/sessions/{}", ids(&other.refresh).session_id);
     assert_eq!(api.delete(&path, access).await.status, 204);
     assert_eq!(api.delete("/users/me/sessions", access).await.status, 204);
+}
+
+async fn introspection(world: &World, secret: &str) {
+    let client = world.client_of(secret).await;
+    let (_, tokens) = world.signed_in().await;
+    let request = world.api().request("POST", "/oauth2/introspect");
+    let request = request.form(&[("token", &tokens.access)]);
+    let answer = Answer::of(request.basic_auth(&client.id, Some(&client.secret))).await;
+    assert_eq!(answer.json()["active"], true, "{answer:?}");
 }
 
 /// If ends are not published, sessions that make room are deleted.

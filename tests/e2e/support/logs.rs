@@ -5,15 +5,16 @@ use std::{fs, path::Path};
 /// Every test password contains this.
 pub(crate) const CANARY: &str = "canary";
 
-/// What must never be logged: passwords of the tests, refresh tokens (`rt1_…`), JWTs (`eyJ…` is
-/// `{"` in base64url), password hashes, and the key ring. Also the message that a write and its
-/// decision disagree, which clients see as an ordinary 503.
-const NEVER: [&str; 12] = [
+/// What must never be logged: passwords of the tests, refresh tokens (`rt1_…`), secrets of
+/// clients (`rs1_…`), JWTs (`eyJ…` is `{"` in base64url), password hashes, and the key ring. Also the
+/// message that a write and its decision disagree, which clients see as an ordinary 503.
+const NEVER: [&str; 13] = [
     "contradicts the decision table",
     CANARY,
     "correct horse",
     "an admiral",
     "rt1_",
+    "rs1_",
     "rm1_",
     "dt1_",
     "eyJ",
