@@ -11,7 +11,7 @@ import { endAll } from './lib/process.js';
 import { VERDICTS } from './lib/result.js';
 import { markdown, merge } from './lib/report.js';
 import { runChecks } from './lib/runner.js';
-import { adapters, folder } from './servers/index.js';
+import { chosen, folder, rows } from './servers/index.js';
 
 const USAGE = `usage: node tests/conformance/run.js [options]
 
@@ -22,7 +22,6 @@ const USAGE = `usage: node tests/conformance/run.js [options]
   --out FOLDER      where report.json and report.md go (target/conformance/report)
   --merge           keep the rows of an earlier report there that are not run now
   --expect FILE     fail if a result of ours differs from this list of exceptions
-  --figures         also measure how fast tokens are refreshed; --checks none for that alone
   --list            name the servers and checks, and run nothing`;
 
 const { values: given } = parseArgs({
@@ -34,15 +33,11 @@ const { values: given } = parseArgs({
     out: { type: 'string', default: join(folder, 'report') },
     merge: { type: 'boolean', default: false },
     expect: { type: 'string' },
-    figures: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 
-const rows = adapters.flatMap((adapter) => adapter.rows.map((row) => ({ ...row, adapter })));
-/** Without a choice: every server that is one. */
-const servers = rows.filter(({ adapter }) => !adapter.example);
 const words = (text) =>
   text
     ?.split(',')
@@ -60,15 +55,12 @@ if (given.help) {
 }
 
 async function main() {
-  const wantedRows = words(given.servers);
-  const chosenRows = wantedRows
-    ? rows.filter(({ id, adapter }) => wantedRows.includes(id) || wantedRows.includes(adapter.id))
-    : servers;
+  const chosenRows = chosen(given.servers);
   const wantedChecks = words(given.checks);
   const chosenChecks = wantedChecks
     ? checks.filter(({ id }) => wantedChecks.some((begin) => `${id}.`.startsWith(begin)))
     : checks;
-  if (!chosenRows.length || (!chosenChecks.length && !given.figures)) {
+  if (!chosenRows.length || !chosenChecks.length) {
     console.error(USAGE);
     process.exitCode = 2;
     return;
@@ -118,15 +110,10 @@ async function runRow(row, chosenChecks, factor, report) {
   await runChecks({ start: (purpose) => adapter.start(row, { home, purpose }) }, chosenChecks, {
     patience: Number(given.patience),
     trials: (wanted) => Math.max(1, Math.round(wanted * factor)),
-    figures: given.figures,
     log: (text) => console.error(text),
     onStart({ version, configuration, note }) {
       Object.assign(entry, { version, configuration, note });
       report.rows.push(entry);
-    },
-    onFigures(figures) {
-      entry.figures = { ...figures, date };
-      save(report);
     },
     onResult(id, result) {
       const { verdict, what, seconds } = result;

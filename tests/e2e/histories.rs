@@ -2,11 +2,12 @@
 //!
 //! The handlers of the functions run in this process, hundreds at a time, against DynamoDB Local.
 //! The start and end of every operation are recorded. Afterwards the history is checked against
-//! what a single server that handles one request at a time could have answered.
+//! what a single server that handles one request at a time could have answered. The soak test records
+//! such histories over HTTP.
 
-mod check;
-mod clients;
-mod service;
+pub(crate) mod check;
+pub(crate) mod clients;
+pub(crate) mod service;
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use service::Service;
 fn history(clients: usize) {
     run_apart(async move {
         let world = World::shared().await;
-        let service = Arc::new(Service::new(world).await);
+        let service = Arc::new(Service::here(world).await);
         let seed = 0x5eed + u64::try_from(clients).unwrap();
         let scenario = Scenario { clients, rounds: 100, sessions: clients.div_ceil(8), seed };
         let history = clients::play(world, &service, scenario).await;

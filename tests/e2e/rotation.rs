@@ -38,23 +38,32 @@ fn token() -> String {
     format!("{number:032x}")
 }
 
+/// Invokes one step as Secrets Manager does. Returns the error's text if it fails.
+async fn step(world: &World, secret: &str, name: &str, token: &str) -> Result<(), String> {
+    let event = json!({"Step": name, "SecretId": secret, "ClientRequestToken": token});
+    let answer = world.invoke("rotate_keys", &event).await;
+    match answer["errorMessage"].as_str() {
+        None => Ok(()),
+        Some(message) => Err(message.to_owned()),
+    }
+}
+
+/// Rotates a key ring as Secrets Manager does, and returns the id of its new version.
+pub(crate) async fn all_steps(world: &World, secret: &str) -> String {
+    let token = token();
+    for name in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
+        step(world, secret, name, &token).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    token
+}
+
 impl Rotated {
-    /// Invokes one step as Secrets Manager does. Returns the error's text if it fails.
-    async fn step(&self, step: &str, token: &str) -> Result<(), String> {
-        let event = json!({"Step": step, "SecretId": self.secret, "ClientRequestToken": token});
-        let answer = self.world.invoke("rotate_keys", &event).await;
-        match answer["errorMessage"].as_str() {
-            None => Ok(()),
-            Some(message) => Err(message.to_owned()),
-        }
+    async fn step(&self, name: &str, token: &str) -> Result<(), String> {
+        step(&self.world, &self.secret, name, token).await
     }
 
     async fn all_steps(&self) -> String {
-        let token = token();
-        for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
-            self.step(step, &token).await.unwrap_or_else(|error| panic!("{step}: {error}"));
-        }
-        token
+        all_steps(&self.world, &self.secret).await
     }
 
     /// Id and ring of the version with a stage.

@@ -1,5 +1,6 @@
-//! A quarter of an hour of everything at once: many clients, faults between the functions and
-//! DynamoDB, instances that are killed. In one command:
+//! A quarter of an hour of everything at once: histories of many clients, recorded over HTTP, while
+//! DynamoDB fails and throttles, functions are killed, frozen and thawed, and the keys rotate. Each
+//! history is checked against the sequential specification. In one command:
 //!
 //! ```sh
 //! cargo test -p e2e -- --ignored soak:: --nocapture
@@ -7,32 +8,39 @@
 //! ```
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use local::process::Signal;
+use local::{process::Signal, stack::StackOptions};
+use ratchet_core::{key_ring::MIN_SEED_CHARS, time::UnixMillis};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::support::{
-    Answer, Tokens, World,
-    people::Person,
-    proxy::{Fault, Proxy},
-    run,
+use crate::{
+    histories::{
+        check::{self, Summary},
+        clients::{self, Scenario},
+        service::{Service, WINDOW_SECONDS, over_http},
+    },
+    rotation,
+    support::{
+        World,
+        people::now,
+        proxy::{Fault, Proxy},
+        ring::parts,
+        run,
+    },
 };
 
-const CLIENTS: u64 = 24;
+const CLIENTS: usize = 24;
 
-/// How often a client repeats a request after a 503, a 429 or a lost response, as docs/api.md asks it to.
-const TRIES: usize = 4;
-
-/// The faults, in turn. A call has three tries, so after one or two failed ones it still succeeds.
-/// The client repeats a request whose answer it lost.
+/// Single faults, in turn. A call has three tries, so after one or two failed ones it still succeeds.
 const FAULTS: [Fault; 8] = [
     Fault::THROTTLED,
     Fault::INTERNAL,
@@ -44,18 +52,11 @@ const FAULTS: [Fault; 8] = [
     Fault::Delay(Duration::from_millis(900)),
 ];
 
-/// The state of a client's session.
-enum Held {
-    Live(Tokens),
-    Ended(Tokens),
-}
+/// A time during which every call is throttled, and requests may fail.
+type Span = (UnixMillis, UnixMillis);
 
-#[derive(Default)]
-struct Tally {
-    done: AtomicU64,
-    failed: AtomicU64,
-    asked_again: AtomicU64,
-}
+/// Memory in KiB and open descriptors of the first instance of a function.
+type Watched = (&'static str, u64, usize);
 
 #[test]
 #[ignore = "takes a quarter of an hour"]
@@ -64,79 +65,60 @@ fn hours_of_load_with_faults_lose_nothing() {
         let seconds = env::var("RATCHET_SOAK_SECONDS").map_or(900, |text| text.parse().unwrap());
         let services = World::shared().await.stack().services();
         let proxy = Arc::new(Proxy::before(services.dynamodb().endpoint()).await);
-        let world = local::stack::StackOptions {
+        let ring = json!({"keys": [], "seed": "s".repeat(MIN_SEED_CHARS)}).to_string();
+        let secret = World::shared().await.secret("soak-ring", &ring).await;
+        let options = StackOptions {
             concurrency: 2,
-            ..local::stack::StackOptions::beside(World::shared().await.stack(), "soak")
+            ..StackOptions::beside(World::shared().await.stack(), "soak")
         };
-        let world = world
+        let options = options
             .with("AWS_ENDPOINT_URL_DYNAMODB", proxy.endpoint())
-            .with("RATCHET_LOG_LEVEL", "warn");
+            .with("RATCHET_LOG_LEVEL", "warn")
+            .with("RATCHET_RETRY_WINDOW_SECONDS", WINDOW_SECONDS)
+            // A new key signs 13 s after it was published.
+            .with("RATCHET_KEY_RING_SECRET", &secret)
+            .with("RATCHET_KEY_RING_RELOAD_SECONDS", 1)
+            .with("RATCHET_JWKS_MAX_AGE_SECONDS", 10);
         let world: &'static World =
-            Box::leak(Box::new(World::start(crate::support::world::cheap(world)).await));
+            Box::leak(Box::new(World::start(crate::support::world::cheap(options)).await));
+        let service = Arc::new(Service::Http(world.api()));
 
-        let stop = Arc::new(AtomicBool::new(false));
-        let tally = Arc::new(Tally::default());
-        let mut clients = JoinSet::new();
-        for number in 0..CLIENTS {
-            let person = world.person().await;
-            let (stop, tally) = (Arc::clone(&stop), Arc::clone(&tally));
-            clients.spawn(async move { client(world, number, person, &stop, &tally).await });
+        let over = Arc::new(AtomicBool::new(false));
+        let resource =
+            tokio::spawn(use_access_tokens(world, Arc::clone(&service), Arc::clone(&over)));
+        let disturbance = tokio::spawn(disturb(world, Arc::clone(&proxy), secret, seconds));
+        let (mut summary, mut faults) = (Summary::default(), Vec::new());
+        let mut seed = 0x50a7;
+        while !disturbance.is_finished() {
+            seed += 1;
+            let scenario = Scenario { clients: CLIENTS, rounds: 50, sessions: CLIENTS / 3, seed };
+            let history = clients::play(world, &service, scenario).await;
+            summary += check::check(world, &service, &history).await;
+            let failed = history.operations.iter().filter(|operation| operation.status == 503);
+            faults.extend(failed.map(|operation| (operation.began_at, operation.ended_at)));
         }
-
-        // In the first fifth of the time, buffers reach their size.
-        let mut before = None;
-        for second in 0..seconds {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let fault = FAULTS[usize::try_from(second).unwrap() % FAULTS.len()];
-            let operation = ["UpdateItem", "GetItem", "PutItem", "Query"]
-                [usize::try_from(second / 3).unwrap() % 4];
-            proxy.break_next(operation, 2, fault);
-            if second % 20 == 19 {
-                // The second instance; the first one is watched for leaks.
-                let function =
-                    ["refresh", "authenticate", "users"][usize::try_from(second / 20).unwrap() % 3];
-                world.stack().signal(function, 2, Signal::Kill).unwrap();
-                world.stack().restart(function, 2).unwrap();
-            }
-            if second == seconds / 5 {
-                before = Some(watched(world));
-            }
-        }
-        proxy.heal();
-        stop.store(true, Ordering::Relaxed);
-
-        let (mut live, mut ended) = (0, 0);
-        while let Some(sessions) = clients.join_next().await {
-            for held in sessions.unwrap() {
-                match held {
-                    Held::Live(tokens) => {
-                        let answer = world.api().refresh(&tokens.refresh).await;
-                        assert_eq!(answer.status, 200, "a held session is lost: {answer:?}");
-                        live += 1;
-                    }
-                    Held::Ended(tokens) => {
-                        let answer = world.api().refresh(&tokens.refresh).await;
-                        assert_eq!(answer.status, 401, "a revoked session lives: {answer:?}");
-                        ended += 1;
-                    }
-                }
-            }
-        }
+        let (throttled, before) = disturbance.await.unwrap();
+        over.store(true, Ordering::Relaxed);
+        let signers = resource.await.unwrap();
         let after = watched(world);
-        let done = tally.done.load(Ordering::Relaxed);
-        let failed = tally.failed.load(Ordering::Relaxed);
-        let asked_again = tally.asked_again.load(Ordering::Relaxed);
+
+        let outside =
+            |(began, ended): &Span| throttled.iter().all(|(from, to)| ended < from || to < began);
+        let unexplained = faults.iter().filter(|fault| outside(fault)).count();
         eprintln!(
-            "{seconds} s: {done} operations done, {failed} failed, asked again {asked_again} times; \
-             {live} sessions live, {ended} ended; (function, KiB, descriptors) {before:?} → {after:?}"
+            "{seconds} s: {summary}; {unexplained} faults while nothing was throttled; {} keys \
+             signed; (function, KiB, descriptors) {before:?} → {after:?}",
+            signers.len()
         );
-        assert!(live >= CLIENTS && ended > 0 && done > seconds * 10);
-        assert!(failed * 1_000 <= done, "less than 99.9 %");
-        // Two calls fail every second. If the service gave up because of them, clients would retry
+        assert!(summary.operations > seconds * 10, "that is no load");
+        assert!(summary.has_rotations() && summary.ended > 0);
+        assert!(summary.recoveries > 0, "nobody came late");
+        assert!(signers.len() > seconds / 120, "the keys did not rotate");
+        // Two calls fail every second. If the service gave up because of them, requests would fail
         // as often.
-        assert!(asked_again * 4 < seconds * 3, "healthy paths were missed");
+        assert!(unexplained * 4 < seconds * 3, "healthy paths were missed");
         for ((function, memory, descriptors), (_, memory_after, descriptors_after)) in
-            before.unwrap().into_iter().zip(after)
+            before.into_iter().zip(after)
         {
             assert!(memory_after < memory + 3 * 1024, "{function} grew to {memory_after} KiB");
             assert!(
@@ -147,120 +129,103 @@ fn hours_of_load_with_faults_lose_nothing() {
     });
 }
 
-/// A client: keeps the newest token, retries when the service asks it to, signs in again after a
-/// log-out.
-async fn client(
+/// Breaks one thing after the other. Only second instances are killed and frozen; the first ones
+/// are watched for leaks. Returns when everything was throttled, and what the first instances used
+/// after a fifth of the time, when buffers have reached their size.
+async fn disturb(
+    world: &'static World,
+    proxy: Arc<Proxy>,
+    secret: String,
+    seconds: usize,
+) -> (Vec<Span>, Vec<Watched>) {
+    let functions = ["refresh", "authenticate", "users"];
+    let (mut throttled, mut used) = (Vec::new(), Vec::new());
+    let mut rotations = JoinSet::new();
+    for second in 0..seconds {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let function = functions[second / 20 % functions.len()];
+        match second % 20 {
+            // Longer than the retry window: a request that was under way has an old token then.
+            3 => world.stack().signal(function, 2, Signal::Stop).unwrap(),
+            10 => world.stack().signal(function, 2, Signal::Continue).unwrap(),
+            19 => {
+                world.stack().signal(function, 2, Signal::Kill).unwrap();
+                world.stack().restart(function, 2).unwrap();
+            }
+            _ => {}
+        }
+        match second % 60 {
+            15 => drop(rotations.spawn(rotate(world, secret.clone()))),
+            // Its own plan would hide the one for all operations.
+            40 => {
+                proxy.heal();
+                proxy.break_all("*", Fault::THROTTLED);
+                // The next three ticks, and a little more.
+                throttled.push((now(), now().plus(Duration::from_secs(4))));
+            }
+            41 | 42 => {}
+            other => {
+                if other == 43 {
+                    proxy.heal();
+                }
+                let operation = ["UpdateItem", "GetItem", "PutItem", "Query"][second / 3 % 4];
+                proxy.break_next(operation, 2, FAULTS[second % FAULTS.len()]);
+            }
+        }
+        if second == seconds / 5 {
+            used = watched(world);
+        }
+    }
+    proxy.heal();
+    for function in functions {
+        world.stack().signal(function, 2, Signal::Continue).unwrap();
+    }
+    rotations.join_all().await;
+    (throttled, used)
+}
+
+async fn rotate(world: &World, secret: String) {
+    rotation::all_steps(world, &secret).await;
+}
+
+/// Uses access tokens, each twice: before and after the next refresh. None may be refused, whatever
+/// key signed it. Returns the ids of the keys that did.
+async fn use_access_tokens(
     world: &World,
-    number: u64,
-    person: Person,
-    stop: &AtomicBool,
-    tally: &Tally,
-) -> Vec<Held> {
-    let mut ended = Vec::new();
-    let mut dice = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let credentials = json!({"name": person.name, "password": person.password});
-    let sign_in = Question::post("/authenticate", credentials);
-    let first = sign_in.ask(world, tally).await;
-    let mut held = first.expect("a sign-in in several tries").tokens();
-    while !stop.load(Ordering::Relaxed) {
-        // xorshift64
-        dice ^= dice << 13;
-        dice ^= dice >> 7;
-        dice ^= dice << 17;
-        let body = json!({"refresh_token": held.refresh});
-        match dice % 100 {
-            // The same token twice at the same time: several tabs.
-            0..10 => {
-                let refresh = Question::post("/refresh", body);
-                let (one, other) =
-                    tokio::join!(refresh.ask(world, tally), refresh.ask(world, tally));
-                let answers = [one, other].into_iter().flatten();
-                let refreshed: Vec<Tokens> = answers.map(|answer| answer.tokens()).collect();
-                // The fifth refresh within the window leads to the live token, which is the one that
-                // was presented. If the window ends between the two, only the other one rotates.
-                let rotated = |tokens: &&Tokens| tokens.refresh != held.refresh;
-                if let [one, other] = refreshed.as_slice()
-                    && rotated(&one)
-                    && rotated(&other)
-                {
-                    assert_eq!(one.refresh, other.refresh, "a session forked");
-                }
-                let newest = refreshed.iter().rposition(|tokens| rotated(&tokens));
-                if let Some(newest) = newest.or(refreshed.len().checked_sub(1)) {
-                    held = refreshed.into_iter().nth(newest).expect("the newest");
-                }
-            }
-            10..13 => {
-                if let Some(answer) = Question::post("/logout", body).ask(world, tally).await {
-                    assert_eq!(answer.status, 204, "{answer:?}");
-                    ended.push(Held::Ended(held));
-                    let again = sign_in.ask(world, tally).await;
-                    held = again.expect("a sign-in in several tries").tokens();
-                }
-            }
-            13..30 => {
-                let sessions = Question::get("/users/me/sessions", &held.access);
-                if let Some(answer) = sessions.ask(world, tally).await {
-                    assert_eq!(answer.status, 200, "{answer:?}");
-                }
-            }
-            _ => {
-                if let Some(answer) = Question::post("/refresh", body).ask(world, tally).await {
-                    held = answer.tokens();
-                }
-            }
+    service: Arc<Service>,
+    over: Arc<AtomicBool>,
+) -> BTreeSet<String> {
+    let mut signers = BTreeSet::new();
+    let person = world.person().await;
+    let mut tokens = service.sign_in(world, &person).await;
+    let mut earlier = tokens.clone();
+    while !over.load(Ordering::Relaxed) {
+        for access in [&earlier.access, &tokens.access] {
+            let request = world.api().request("GET", "/users?limit=1").bearer_auth(access);
+            let (status, body) = over_http(request).await;
+            assert!([200, 503].contains(&status), "a valid access token: {status} {body}");
         }
-        tokio::time::sleep(Duration::from_millis(20 + dice % 100)).await;
-    }
-    ended.push(Held::Live(held));
-    ended
-}
-
-/// A request that can be sent again.
-struct Question<'a> {
-    method: &'static str,
-    path: &'static str,
-    body: serde_json::Value,
-    access_token: &'a str,
-}
-
-impl<'a> Question<'a> {
-    const fn post(path: &'static str, body: serde_json::Value) -> Self {
-        Self { method: "POST", path, body, access_token: "" }
-    }
-
-    const fn get(path: &'static str, access_token: &'a str) -> Self {
-        Self { method: "GET", path, body: serde_json::Value::Null, access_token }
-    }
-
-    /// Repeats a request until the answer is not a fault. `None` after several tries.
-    async fn ask(&self, world: &World, tally: &Tally) -> Option<Answer> {
-        for _ in 0..TRIES {
-            let request = world.api().request(self.method, self.path);
-            let request = request.timeout(Duration::from_secs(5));
-            let request = if self.access_token.is_empty() {
-                request.json(&self.body)
-            } else {
-                request.bearer_auth(self.access_token)
-            };
-            match Answer::try_of(request).await {
-                Ok(answer) if answer.status < 500 && answer.status != 429 => {
-                    tally.done.fetch_add(1, Ordering::Relaxed);
-                    return Some(answer);
-                }
-                _ => {
-                    tally.asked_again.fetch_add(1, Ordering::Relaxed);
-                    tokio::time::sleep(Duration::from_millis(300)).await;
-                }
+        let signer = parts(&tokens.access).0["kid"].as_str().expect("a key id").to_owned();
+        signers.insert(signer);
+        let (status, body) = service.post("/refresh", &tokens.refresh).await;
+        if status == 200 {
+            earlier = tokens.clone();
+            for (field, token) in
+                [("access_token", &mut tokens.access), ("refresh_token", &mut tokens.refresh)]
+            {
+                body[field].as_str().expect("a token").clone_into(token);
             }
+        } else if status != 503 {
+            // Too many answers were lost in succession, which the histories judge.
+            tokens = service.sign_in(world, &person).await;
         }
-        tally.failed.fetch_add(1, Ordering::Relaxed);
-        None
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
+    signers
 }
 
-/// Memory in KiB and open descriptors of the first instance of each function.
-fn watched(world: &World) -> Vec<(&'static str, u64, usize)> {
+/// What the first instances of the functions use.
+fn watched(world: &World) -> Vec<Watched> {
     ["authenticate", "refresh", "users"]
         .into_iter()
         .map(|function| {

@@ -75,7 +75,7 @@ export class Child {
       const value = await Promise.resolve(ready()).catch(() => undefined);
       if (value) return value;
       if (Date.now() > end) throw new Error(`${this.name} was not ready after ${seconds} s:\n${this.tail()}`);
-      await sleep(100);
+      await sleep(20);
     }
   }
 

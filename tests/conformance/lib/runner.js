@@ -1,6 +1,5 @@
 // Runs the checks on one server.
 
-import { figures } from './figures.js';
 import { cannotTell } from './result.js';
 import { Trial } from './trial.js';
 
@@ -55,8 +54,6 @@ export async function runChecks(launcher, checks, options) {
   const server = await launcher.start('load');
   options.onStart?.(server);
   try {
-    // First, before anything has warmed up or filled the store more than for other servers.
-    if (options.figures) options.onFigures(await figures(server, options));
     const trial = new Trial(server, options);
     const [alone, others] = split(checks, (check) => check.alone);
     const [moving, steady] = split(others, (check) => check.moves);

@@ -1,6 +1,6 @@
 //! The sequential specification.
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{collections::HashMap, fmt, ops::AddAssign, time::Duration};
 
 use ratchet_core::rotation::LATE_WINDOW;
 
@@ -15,21 +15,35 @@ const RECOVERIES: usize = 2;
 
 /// The numbers of a history.
 #[derive(Debug, Default)]
-pub(super) struct Summary {
-    operations: usize,
-    rotations: u64,
+pub(crate) struct Summary {
+    pub(crate) operations: usize,
+    pub(crate) rotations: u64,
     answers: usize,
     refusals: usize,
     faults: usize,
     late: usize,
-    recoveries: usize,
-    ended: usize,
+    pub(crate) recoveries: usize,
+    pub(crate) ended: usize,
     thefts: usize,
+}
+
+impl AddAssign for Summary {
+    fn add_assign(&mut self, other: Self) {
+        self.operations += other.operations;
+        self.rotations += other.rotations;
+        self.answers += other.answers;
+        self.refusals += other.refusals;
+        self.faults += other.faults;
+        self.late += other.late;
+        self.recoveries += other.recoveries;
+        self.ended += other.ended;
+        self.thefts += other.thefts;
+    }
 }
 
 impl Summary {
     /// Whether any session was refreshed.
-    pub(super) const fn has_rotations(&self) -> bool {
+    pub(crate) const fn has_rotations(&self) -> bool {
         self.rotations > 0
     }
 }
@@ -55,7 +69,7 @@ impl fmt::Display for Summary {
 }
 
 /// Checks each session of a history separately.
-pub(super) async fn check(world: &World, service: &Service, history: &History) -> Summary {
+pub(crate) async fn check(world: &World, service: &Service, history: &History) -> Summary {
     let mut summary = Summary { operations: history.operations.len(), ..Summary::default() };
     for (number, first) in history.firsts.iter().enumerate() {
         let mut operations: Vec<_> =

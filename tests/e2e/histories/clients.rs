@@ -16,16 +16,16 @@ use crate::support::{Tokens, World, items::ids, people::now};
 
 /// The size of a run: clients, rounds, and sessions at a time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scenario {
-    pub(super) clients: usize,
-    pub(super) rounds: usize,
-    pub(super) sessions: usize,
-    pub(super) seed: u64,
+pub(crate) struct Scenario {
+    pub(crate) clients: usize,
+    pub(crate) rounds: usize,
+    pub(crate) sessions: usize,
+    pub(crate) seed: u64,
 }
 
 /// What a client did to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Act {
+pub(crate) enum Act {
     /// Presented a token that should be valid.
     Refresh,
     /// Presented the token before the newest known one, which was received longer ago than the
@@ -42,32 +42,32 @@ pub(super) enum Act {
 /// One operation. `began` and `ended` are readings of a logical clock that ticks at every beginning
 /// and end.
 #[derive(Debug, Clone)]
-pub(super) struct Operation {
-    pub(super) act: Act,
+pub(crate) struct Operation {
+    pub(crate) act: Act,
     /// The number of the session. Each session has a user of its own.
-    pub(super) session: usize,
-    pub(super) began: u64,
-    pub(super) ended: u64,
+    pub(crate) session: usize,
+    pub(crate) began: u64,
+    pub(crate) ended: u64,
     /// The same on the clock that the service reads.
-    pub(super) began_at: UnixMillis,
-    pub(super) ended_at: UnixMillis,
+    pub(crate) began_at: UnixMillis,
+    pub(crate) ended_at: UnixMillis,
     /// The generation of the token that was presented.
-    pub(super) presented: u32,
-    pub(super) status: u16,
-    pub(super) code: String,
+    pub(crate) presented: u32,
+    pub(crate) status: u16,
+    pub(crate) code: String,
     /// The refresh token of a 200.
-    pub(super) token: Option<String>,
+    pub(crate) token: Option<String>,
     /// Whether the session's item was revoked just after the answer. Only then can no rotation in
     /// flight, which read the user before, still be written.
-    pub(super) left_revoked: bool,
+    pub(crate) left_revoked: bool,
 }
 
 /// Everything that happened.
 #[derive(Debug, Default)]
-pub(super) struct History {
-    pub(super) operations: Vec<Operation>,
+pub(crate) struct History {
+    pub(crate) operations: Vec<Operation>,
     /// The first token of every session, by its number.
-    pub(super) firsts: Vec<Tokens>,
+    pub(crate) firsts: Vec<Tokens>,
 }
 
 /// The shared state of a session's clients: a token file, and when its tokens were received.
@@ -84,7 +84,7 @@ struct Stage {
 }
 
 /// Plays a scenario.
-pub(super) async fn play(
+pub(crate) async fn play(
     world: &'static World,
     service: &Arc<Service>,
     scenario: Scenario,
@@ -92,7 +92,7 @@ pub(super) async fn play(
     let stage = Stage { clock: AtomicU64::new(0), history: Mutex::default(), sessions: Vec::new() };
     let mut stage = stage;
     for _ in 0..scenario.sessions {
-        let shared = new_session(world, &stage.history).await;
+        let shared = new_session(world, service, &stage.history).await;
         stage.sessions.push(Mutex::new(shared));
     }
     let stage = Arc::new(stage);
@@ -119,9 +119,9 @@ pub(super) async fn play(
 /// The emulator holds at most a hundred requests for one function, and stops for good at more.
 static SIGNING_IN: Semaphore = Semaphore::const_new(20);
 
-async fn new_session(world: &World, history: &Mutex<History>) -> Shared {
+async fn new_session(world: &World, service: &Service, history: &Mutex<History>) -> Shared {
     let turn = SIGNING_IN.acquire().await.expect("it is never closed");
-    let (_, tokens) = world.signed_in().await;
+    let tokens = service.sign_in(world, &world.person().await).await;
     drop(turn);
     let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
     history.firsts.push(tokens.clone());
@@ -209,7 +209,7 @@ impl Client {
         self.previous = Some((operation.session, used));
         let over = operation.status == 401 || operation.status == 204;
         if over {
-            let replacement = new_session(world, &stage.history).await;
+            let replacement = new_session(world, &self.service, &stage.history).await;
             let mut shared = stage.sessions[slot].lock().unwrap_or_else(PoisonError::into_inner);
             if shared.number == operation.session {
                 *shared = replacement;

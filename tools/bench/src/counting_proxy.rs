@@ -1,4 +1,4 @@
-//! A proxy before DynamoDB that counts calls by operation.
+//! A proxy before DynamoDB or another store that counts calls by operation, and can delay them.
 
 use std::{
     collections::BTreeMap,
@@ -6,6 +6,7 @@ use std::{
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, PoisonError},
     thread,
+    time::Duration,
 };
 
 use crate::message::Requests;
@@ -20,8 +21,17 @@ pub const WRITES: [&str; 6] = [
     "ExecuteStatement",
 ];
 
-/// How often each operation was called.
-pub type Counts = BTreeMap<String, u32>;
+/// What was sent for each operation.
+pub type Counts = BTreeMap<String, Count>;
+
+/// What was sent for one operation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Count {
+    /// How often it was called.
+    pub calls: u32,
+    /// The length of all its requests' bodies.
+    pub bytes: u32,
+}
 
 /// A running proxy.
 #[derive(Debug)]
@@ -31,11 +41,12 @@ pub struct CountingProxy {
 }
 
 impl CountingProxy {
-    /// Listens on a free port and passes everything on to `upstream`, an `http://` URL.
+    /// Listens on a free port and passes everything on to `upstream`, an `http://` URL, each call
+    /// after `delay`.
     ///
     /// # Errors
     /// If there is no free port.
-    pub fn start(upstream: &str) -> io::Result<Self> {
+    pub fn start(upstream: &str, delay: Duration) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let counts = Arc::new(Mutex::new(Counts::new()));
@@ -45,7 +56,7 @@ impl CountingProxy {
             for client in listener.incoming().map_while(Result::ok) {
                 let (upstream, counts) = (upstream.clone(), Arc::clone(&counting));
                 // A connection that breaks is the function's to notice.
-                thread::spawn(move || pass_on(&client, &upstream, &counts).ok());
+                thread::spawn(move || pass_on(&client, &upstream, delay, &counts).ok());
             }
         });
         Ok(Self { address, counts })
@@ -62,7 +73,12 @@ impl CountingProxy {
     }
 }
 
-fn pass_on(client: &TcpStream, upstream: &str, counts: &Mutex<Counts>) -> io::Result<()> {
+fn pass_on(
+    client: &TcpStream,
+    upstream: &str,
+    delay: Duration,
+    counts: &Mutex<Counts>,
+) -> io::Result<()> {
     let server = TcpStream::connect(upstream)?;
     server.set_nodelay(true)?;
     client.set_nodelay(true)?;
@@ -77,7 +93,14 @@ fn pass_on(client: &TcpStream, upstream: &str, counts: &Mutex<Counts>) -> io::Re
     while let Some(request) = requests.next()? {
         let target = request.target.as_deref().unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-        *counts.lock().unwrap_or_else(PoisonError::into_inner).entry(operation).or_default() += 1;
+        let bytes = u32::try_from(request.body().len()).unwrap_or(u32::MAX);
+        {
+            let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = counts.entry(operation).or_default();
+            count.calls += 1;
+            count.bytes = count.bytes.saturating_add(bytes);
+        }
+        thread::sleep(delay);
         server.write_all(&request.raw)?;
     }
     server.shutdown(Shutdown::Both)

@@ -7,12 +7,21 @@ const SOURCE_IP: &str = "203.0.113.7";
 
 /// `POST` of a JSON body.
 pub fn post(path: &str, body: &Value) -> String {
+    with_body(path, "application/json", &body.to_string())
+}
+
+/// `POST` of a form.
+pub fn form(path: &str, body: &str) -> String {
+    with_body(path, "application/x-www-form-urlencoded", body)
+}
+
+fn with_body(path: &str, content_type: &str, body: &str) -> String {
     let mut event = event("POST", path);
     if let Some(headers) = event.pointer_mut("/headers").and_then(Value::as_object_mut) {
-        headers.insert("content-type".to_owned(), "application/json".into());
+        headers.insert("content-type".to_owned(), content_type.into());
     }
     if let Some(fields) = event.as_object_mut() {
-        fields.insert("body".to_owned(), body.to_string().into());
+        fields.insert("body".to_owned(), body.into());
     }
     event.to_string()
 }

@@ -16,6 +16,7 @@ use crate::{
     Failure, clock,
     resources::{self, Resources},
     runtime_api::{Line, RuntimeApi, Step},
+    share::Share,
 };
 
 /// Nothing that is measured takes this long.
@@ -28,10 +29,14 @@ pub struct Program {
     pub name: &'static str,
     /// Where it is.
     pub path: PathBuf,
+    /// What it is given on its command line.
+    pub arguments: Vec<PathBuf>,
     /// Its variables.
     pub environment: Environment,
     /// The folder for its log.
     pub logs: PathBuf,
+    /// The memory size whose share of a processor it gets. Without one, it has all of them.
+    pub memory_mib: Option<u32>,
 }
 
 /// One process of a function. Ended when dropped.
@@ -42,6 +47,8 @@ pub struct Instance {
     line: Line,
     log: PathBuf,
     spawned: Instant,
+    // Dropped after the process has ended.
+    share: Option<Share>,
 }
 
 /// What a client would see.
@@ -78,6 +85,8 @@ impl Answer {
 /// How long a cold start took.
 #[derive(Clone, Copy, Debug)]
 pub struct ColdStart {
+    /// From the start of the process until it asks for an event.
+    pub init: Duration,
     /// From the start of the process until the first answer.
     pub first_answer: Duration,
 }
@@ -93,11 +102,13 @@ impl Program {
         let output = File::options().create(true).append(true).open(&log)?;
         let mut command = Command::new(&self.path);
         self.environment.apply(&mut command);
+        let memory_mib = self.memory_mib.unwrap_or(256);
         command
+            .args(&self.arguments)
             .env("AWS_LAMBDA_RUNTIME_API", &line.url)
             .env("AWS_LAMBDA_FUNCTION_NAME", self.name)
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory_mib.to_string())
             .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
             .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", self.name))
             .env("AWS_LAMBDA_LOG_STREAM_NAME", "1")
@@ -106,7 +117,11 @@ impl Program {
             .stdout(output);
         let spawned = clock::now();
         let process = command.spawn()?;
-        Ok(Instance { name: self.name, process, line, log, spawned })
+        let mut instance = Instance { name: self.name, process, line, log, spawned, share: None };
+        if let Some(memory_mib) = self.memory_mib {
+            instance.share = Some(Share::limit(instance.process.id(), memory_mib)?);
+        }
+        Ok(instance)
     }
 
     /// Starts the program and waits until it has initialised.
@@ -126,10 +141,13 @@ impl Program {
     pub fn cold_start(&self, api: &RuntimeApi, event: String) -> Result<ColdStart, Failure> {
         let instance = self.start(api)?;
         let spawned = instance.spawned;
-        instance.until_ready()?;
+        let ready = instance.until_ready()?;
         let answer = instance.answer(event)?;
         instance.expect(&answer, 200)?;
-        Ok(ColdStart { first_answer: answer.ended.duration_since(spawned) })
+        Ok(ColdStart {
+            init: ready.duration_since(spawned),
+            first_answer: answer.ended.duration_since(spawned),
+        })
     }
 }
 
@@ -144,6 +162,16 @@ impl Instance {
         self.until_ready()?;
         self.expect(&answer, status)?;
         Ok(answer)
+    }
+
+    /// What its program is called.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What limits its use of the processors.
+    pub fn limited_by(&self) -> &'static str {
+        self.share.as_ref().map_or("nothing", Share::means)
     }
 
     /// What the process has used so far, where the operating system tells.

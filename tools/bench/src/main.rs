@@ -7,10 +7,13 @@ mod clock;
 mod counting_proxy;
 mod event;
 mod function;
+mod memory;
 mod message;
+mod openauth;
 mod report;
 mod resources;
 mod runtime_api;
+mod share;
 mod timing;
 
 use std::{
@@ -51,12 +54,26 @@ struct Arguments {
     /// Fewer repetitions.
     #[arg(long)]
     quick: bool,
-    /// Only compare the times of refusals: does one tell who exists?
-    #[arg(long)]
-    timing: bool,
+    #[command(flatten)]
+    only: Only,
     /// Also write the figures there.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+/// A choice of what to measure; without one, the functions beside the floors.
+#[derive(clap::Args)]
+#[group(multiple = false)]
+struct Only {
+    /// Compare the times of refusals: does one tell who exists?
+    #[arg(long)]
+    timing: bool,
+    /// Measure each function with the processor time of several memory sizes.
+    #[arg(long)]
+    memory: bool,
+    /// Measure `refresh` beside the issuer of `OpenAuth` in Node. Needs Node 20 or newer, and npm.
+    #[arg(long)]
+    openauth: bool,
 }
 
 /// The programs, in the order in which they take turns.
@@ -75,7 +92,7 @@ const DEPLOYED: [&str; 3] = ["authenticate", "refresh", "users"];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let measured = if arguments.timing {
+    let measured = if arguments.only.timing {
         timing::measure(if arguments.quick { 100 } else { 600 })
     } else {
         measure(&arguments)
@@ -122,10 +139,12 @@ impl Bench {
         let logs = stack.services().run().folder().to_path_buf();
         let program = |name| -> Result<_, Failure> {
             let environment = stack.environment().clone();
-            Ok((name, Program { name, path: path(name)?, environment, logs: logs.clone() }))
+            let (path, logs) = (path(name)?, logs.clone());
+            let arguments = Vec::new();
+            Ok((name, Program { name, path, arguments, environment, logs, memory_mib: None }))
         };
         let programs = PROGRAMS.into_iter().map(program).collect::<Result<_, _>>()?;
-        let proxy = CountingProxy::start(stack.services().dynamodb().endpoint())?;
+        let proxy = CountingProxy::start(stack.services().dynamodb().endpoint(), Duration::ZERO)?;
         Ok(Self {
             api: RuntimeApi::start()?,
             programs,
@@ -147,6 +166,15 @@ impl Bench {
             }
             Ok(())
         })
+    }
+
+    /// The functions' environment with some variables changed.
+    fn environment(&self, changed: &[(&str, String)]) -> Result<Environment, Failure> {
+        let mut overrides: BTreeMap<_, _> =
+            changed.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        overrides.insert("RATCHET_ISSUER".to_owned(), self.stack.base_url().to_owned());
+        let (services, data) = (self.stack.services(), self.stack.data());
+        Ok(Environment::new(services, data, self.stack.base_url(), &overrides)?)
     }
 
     fn program(&self, name: &str) -> Result<&Program, Failure> {
@@ -195,15 +223,30 @@ fn refresh_event(refresh_token: &str) -> String {
     event::post("/refresh", &json!({"refresh_token": refresh_token}))
 }
 
+/// The event that a program is measured with.
+fn event_for(name: &str, tokens: &Tokens) -> String {
+    match name {
+        "authenticate" => sign_in_event(ADA.name, ADA.password),
+        "refresh" => refresh_event(&tokens.refresh_token),
+        _ => event::get("/users", &tokens.access_token),
+    }
+}
+
 fn measure(arguments: &Arguments) -> Result<(), Failure> {
     let bench = Bench::start()?;
-    let (colds, warms) = if arguments.quick { (11, 90) } else { (31, 600) };
     let mut report = Report::default();
-    cold_starts(&bench, colds, &mut report)?;
-    warm_requests(&bench, warms, &mut report)?;
-    billed_memory_time(&bench, &mut report)?;
-    write_requests(&bench, &mut report)?;
-    sizes(&bench, &mut report)?;
+    if arguments.only.memory {
+        memory::measure(&bench, arguments.quick, &mut report)?;
+    } else if arguments.only.openauth {
+        openauth::measure(&bench, arguments.quick, &mut report)?;
+    } else {
+        let (colds, warms) = if arguments.quick { (11, 90) } else { (31, 600) };
+        cold_starts(&bench, colds, &mut report)?;
+        warm_requests(&bench, warms, &mut report)?;
+        billed_memory_time(&bench, &mut report)?;
+        write_requests(&bench, &mut report)?;
+        sizes(&bench, &mut report)?;
+    }
     let all = report.print();
     if let Some(file) = &arguments.json {
         fs::write(file, format!("{all:#}\n"))?;
@@ -220,11 +263,7 @@ fn cold_starts(bench: &Bench, rounds: usize, report: &mut Report) -> Result<(), 
     for _ in 0..rounds {
         for name in PROGRAMS {
             let tokens = sign_in(&authenticate)?;
-            let event = match name {
-                "authenticate" => sign_in_event(ADA.name, ADA.password),
-                "refresh" => refresh_event(&tokens.refresh_token),
-                _ => event::get("/users", &tokens.access_token),
-            };
+            let event = event_for(name, &tokens);
             let cold = bench.program(name)?.cold_start(&bench.api, event)?;
             report.sample(&format!("{name}_cold"), cold.first_answer);
             bench.forget_sessions(&tokens)?;
@@ -260,12 +299,7 @@ fn warm_requests(bench: &Bench, rounds: usize, report: &mut Report) -> Result<()
             tokens = sign_in(authenticate)?;
         }
         for (name, instance) in &instances {
-            let event = match *name {
-                "authenticate" => sign_in_event(ADA.name, ADA.password),
-                "refresh" => refresh_event(&tokens.refresh_token),
-                _ => event::get("/users", &tokens.access_token),
-            };
-            let answer = instance.invoke(event, 200)?;
+            let answer = instance.invoke(event_for(name, &tokens), 200)?;
             report.sample(name, answer.duration());
             if *name == "refresh" {
                 tokens = answer.json()?;
@@ -281,8 +315,7 @@ fn warm_requests(bench: &Bench, rounds: usize, report: &mut Report) -> Result<()
     }
     for (name, instance) in &instances {
         if let Some(used) = instance.resources() {
-            let mebibytes = as_f64(used.peak_memory) / 1_048_576.0;
-            report.figure(&format!("{name}_peak_mib"), mebibytes);
+            report.figure(&format!("{name}_peak_mib"), used.peak_mebibytes());
             report.figure(&format!("{name}_cpu_ms_in_all"), used.cpu.as_secs_f64() * 1e3);
         }
     }
@@ -340,12 +373,7 @@ impl BareHash {
 
 /// How many calls a refresh makes, counted at a proxy.
 fn write_requests(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
-    let overrides = BTreeMap::from([
-        ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), bench.proxy.url()),
-        ("RATCHET_ISSUER".to_owned(), bench.stack.base_url().to_owned()),
-    ]);
-    let (services, data) = (bench.stack.services(), bench.stack.data());
-    let environment = Environment::new(services, data, bench.stack.base_url(), &overrides)?;
+    let environment = bench.environment(&[("AWS_ENDPOINT_URL_DYNAMODB", bench.proxy.url())])?;
     let counted = Program { environment, ..bench.program("refresh")?.clone() };
     let counted = counted.warm(&bench.api)?;
     let authenticate = bench.program("authenticate")?.warm(&bench.api)?;
@@ -353,9 +381,9 @@ fn write_requests(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     bench.proxy.take();
     counted.invoke(refresh_event(&tokens.refresh_token), 200)?;
     let counts = bench.proxy.take();
-    let writes: u32 = WRITES.iter().filter_map(|name| counts.get(*name)).sum();
+    let writes: u32 = WRITES.iter().filter_map(|name| counts.get(*name)).map(|one| one.calls).sum();
     report.figure("refresh_write_requests", writes.into());
-    report.figure("refresh_requests", counts.values().sum::<u32>().into());
+    report.figure("refresh_requests", counts.values().map(|one| one.calls).sum::<u32>().into());
     Ok(())
 }
 

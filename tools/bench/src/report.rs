@@ -57,6 +57,20 @@ impl Report {
         self.figures.insert(name.to_owned(), figure);
     }
 
+    /// Sets the ratio of a series to another as a figure.
+    pub fn ratio(&mut self, series: &str, other: &str) {
+        if let Some(ratio) = self.median_ratio(series, other) {
+            self.figure(&format!("{series}_over_{other}"), ratio);
+        }
+    }
+
+    /// Sets the ratio of a figure to another as a figure.
+    pub fn ratio_of_figures(&mut self, figure: &str, other: &str) {
+        if let (Some(one), Some(two)) = (self.figures.get(figure), self.figures.get(other)) {
+            self.figure(&format!("{figure}_over_{other}"), one / two);
+        }
+    }
+
     /// The median of a series, if there is one of that name.
     pub fn median(&self, series: &str) -> Option<Duration> {
         Some(percentile(self.samples.get(series)?.clone(), 50))

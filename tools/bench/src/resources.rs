@@ -2,6 +2,8 @@
 
 use std::{fs, time::Duration};
 
+use crate::as_f64;
+
 /// `utime` and `stime` are in hundredths of a second on every Linux.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -12,6 +14,13 @@ pub struct Resources {
     pub cpu: Duration,
     /// The most memory that it had at any moment (`VmHWM`), in bytes.
     pub peak_memory: u64,
+}
+
+impl Resources {
+    /// The peak memory in MiB.
+    pub fn peak_mebibytes(&self) -> f64 {
+        as_f64(self.peak_memory) / 1_048_576.0
+    }
 }
 
 /// What a running process has used.

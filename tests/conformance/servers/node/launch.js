@@ -12,12 +12,11 @@ const here = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 /** Installs what `package-lock.json` pins. `native` names the packages that must be compiled. */
 export async function installNpm(id, home, native = []) {
   mkdirSync(home, { recursive: true });
-  const [lock, installed] = [join(here(id), 'package-lock.json'), join(home, 'package-lock.json')];
-  const same =
-    existsSync(join(home, 'node_modules')) &&
-    existsSync(installed) &&
-    readFileSync(lock).equals(readFileSync(installed));
-  for (const file of ['package.json', 'server.js']) copyFileSync(join(here(id), file), join(home, file));
+  // The lock file of the last installation that was completed.
+  const [lock, installed] = [join(here(id), 'package-lock.json'), join(home, 'installed-from.json')];
+  const same = existsSync(installed) && readFileSync(lock).equals(readFileSync(installed));
+  for (const file of ['package.json', 'package-lock.json', 'server.js'])
+    copyFileSync(join(here(id), file), join(home, file));
   copyFileSync(here('node/control.js'), join(home, 'control.js'));
   const options = ['--no-audit', '--no-fund', '--silent'];
   if (!same) await runToEnd(['npm', 'ci', '--ignore-scripts', ...options], { cwd: home });
