@@ -31,7 +31,9 @@ export default [
       const session = await t.signIn({ dpop: key });
       await t.gap();
       const request = await t.server.request.refresh(session.refresh_token, session);
-      const target = { method: request.method, url: request.url };
+      // Wrong proofs have a nonce as well, so that it is not the reason for the refusal.
+      const nonce = await t.server.nonce?.();
+      const target = { method: request.method, url: request.url, nonce };
       const { dpop: used, ...plain } = request.headers;
       const wrong = {
         'no proof': plain,
@@ -54,7 +56,7 @@ export default [
 
       const resource = await t.server.request.resource(session.access_token, session);
       const owner = (await t.send(resource)).status;
-      const at = { method: resource.method ?? 'GET', url: resource.url, accessToken: session.access_token };
+      const at = { method: resource.method ?? 'GET', url: resource.url, accessToken: session.access_token, nonce };
       const bound = { authorization: `DPoP ${session.access_token}` };
       const stolen = {
         'as a bearer token': { authorization: `Bearer ${session.access_token}` },

@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { httpProxy } from '../lib/counting_proxy.js';
+import { proof } from '../lib/dpop.js';
 import { form, jsonBody, send } from '../lib/http.js';
 import { Child, freePort, runToEnd, sleep } from '../lib/process.js';
 
@@ -139,10 +140,22 @@ async function start(row, { home }) {
   const people = await Promise.all(Array.from({ length: 4 }, register));
   let turn = 0;
 
-  async function signIn({ user = people[(turn += 1) % people.length] }) {
+  /** A nonce for the next proofs. Every response to a request with a proof has one. */
+  async function nonce() {
+    const probe = form(`${url}/oauth2/token`, { grant_type: 'refresh_token', refresh_token: 'x' }, { dpop: 'x' });
+    return (await send(probe)).headers['dpop-nonce'];
+  }
+
+  async function proofs(key, target) {
+    return key ? { dpop: proof(key, { ...target, nonce: await nonce() }) } : {};
+  }
+
+  async function signIn({ user = people[(turn += 1) % people.length], dpop: key }) {
     for (let attempt = 0; ; attempt += 1) {
-      const answer = await send(jsonBody(`${url}/authenticate`, { name: user.name, password: user.password }));
-      if (answer.status === 200) return { user, ...answer.json };
+      const target = `${url}/authenticate`;
+      const headers = await proofs(key, { method: 'POST', url: target });
+      const answer = await send(jsonBody(target, { name: user.name, password: user.password }, headers));
+      if (answer.status === 200) return { user, dpop: key, ...answer.json };
       if (answer.status < 500 || attempt === 5) throw new Error(`POST /authenticate: ${answer.status} ${answer.text}`);
       await sleep(300);
     }
@@ -196,10 +209,21 @@ async function start(row, { home }) {
         await child.until(async () => (await send(probe, { timeout: 2000 })).status === 400, 60);
       },
     },
+    dpop: true,
+    nonce,
     request: {
-      refresh: (token) => form(`${url}/oauth2/token`, { grant_type: 'refresh_token', refresh_token: token }),
+      async refresh(token, session) {
+        const target = `${url}/oauth2/token`;
+        const headers = await proofs(session?.dpop, { method: 'POST', url: target });
+        return form(target, { grant_type: 'refresh_token', refresh_token: token }, headers);
+      },
       revoke: (token) => form(`${url}/oauth2/revoke`, { token }),
-      resource: (token) => ({ url: `${url}/users`, headers: { authorization: `Bearer ${token}` } }),
+      async resource(token, session) {
+        const target = `${url}/users`;
+        const key = session?.dpop;
+        const headers = await proofs(key, { method: 'GET', url: target, accessToken: token });
+        return { url: target, headers: { authorization: `${key ? 'DPoP' : 'Bearer'} ${token}`, ...headers } };
+      },
       metadata: () => `${url}/.well-known/oauth-authorization-server`,
     },
     stop,

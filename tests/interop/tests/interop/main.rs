@@ -114,6 +114,23 @@ async fn an_openid_client_refreshes_and_revokes_knowing_the_issuer_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn libraries_bind_sessions_to_their_keys() {
+    let _turn = TURN.lock().await;
+    let fixture = Fixture::start().await;
+    let issuer = Issuer::start(&fixture, SignatureAlgorithm::Es256).await;
+    issuer.tokens().await;
+    let Some(said) = verifiers::dpop(&fixture, &issuer).await else { return };
+    assert_eq!(said["algorithms"], json!(["ES256", "EdDSA", "RS256"]));
+    for algorithm in ["ES256", "RS256"] {
+        let bound = json!({
+            "first": [400, "use_dpop_nonce"], "types": ["DPoP", "dpop"],
+            "opened": 200, "stolen": 401, "bound": true,
+        });
+        assert_eq!(said[algorithm], bound, "{algorithm}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_oauth_library_introspects_knowing_the_issuer_and_a_credential_only() {
     let _turn = TURN.lock().await;
     let fixture = Fixture::start().await;

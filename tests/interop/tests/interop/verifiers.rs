@@ -172,6 +172,18 @@ pub(crate) async fn oauth4webapi(
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
+/// Binds sessions to keys with `dpop` and `oauth4webapi`. Returns what they were told; `None` if Node
+/// is not installed.
+pub(crate) async fn dpop(fixture: &Fixture, issuer: &Issuer) -> Option<Value> {
+    let program = install_node(fixture).await?.join("dpop.mjs");
+    let mut library = Command::new("node");
+    library.arg(program).args([&issuer.url, "ada", "correct horse battery staple"]);
+    let output = trusting(&mut library, &issuer.ca).output().await.unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
 /// The libraries for Python, and what the TLS front needs.
 pub(crate) async fn install_python(fixture: &Fixture) {
     let environment = fixture.folder.join("python");
