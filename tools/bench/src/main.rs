@@ -10,6 +10,7 @@ mod function;
 mod memory;
 mod message;
 mod openauth;
+mod proof;
 mod report;
 mod resources;
 mod runtime_api;
@@ -71,6 +72,9 @@ struct Only {
     /// Measure each function with the processor time of several memory sizes.
     #[arg(long)]
     memory: bool,
+    /// Measure what a proof of possession costs to verify.
+    #[arg(long)]
+    proof: bool,
     /// Measure `refresh` beside the issuer of `OpenAuth` in Node. Needs Node 20 or newer, and npm.
     #[arg(long)]
     openauth: bool,
@@ -94,6 +98,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let measured = if arguments.only.timing {
         timing::measure(if arguments.quick { 100 } else { 600 })
+    } else if arguments.only.proof {
+        proof::measure()
     } else {
         measure(&arguments)
     };

@@ -117,12 +117,16 @@ impl Report {
     }
 
     fn median_ratio(&self, series: &str, floor: &str) -> Option<f64> {
-        let pairs = self.samples.get(series)?.iter().zip(self.samples.get(floor)?);
-        let mut ratios: Vec<_> =
-            pairs.map(|(one, other)| one.as_secs_f64() / other.as_secs_f64()).collect();
-        ratios.sort_unstable_by(f64::total_cmp);
-        ratios.get(ratios.len() / 2).copied()
+        Some(median_ratio(self.samples.get(series)?, self.samples.get(floor)?))
     }
+}
+
+/// The median of the ratios of neighbours.
+pub fn median_ratio(above: &[Duration], below: &[Duration]) -> f64 {
+    let pairs = above.iter().zip(below);
+    let mut ratios: Vec<f64> = pairs.map(|(a, b)| a.as_secs_f64() / b.as_secs_f64()).collect();
+    ratios.sort_unstable_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// That percentile of some samples.

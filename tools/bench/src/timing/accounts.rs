@@ -1,7 +1,7 @@
 //! Whether the time of an answer tells who has an account: asking for a new password with an address
 //! that is known or unknown, and registering under a name and an address that are free or taken.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use local::{
     services::{Data, Services},
@@ -11,7 +11,10 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
 use super::{GOAL, WARM_UP, timed};
-use crate::{Failure, report::percentile};
+use crate::{
+    Failure,
+    report::{median_ratio, percentile},
+};
 
 /// Measures `pairs` of both and prints the medians and their ratio.
 pub(super) async fn compare(services: &Arc<Services>, pairs: usize) -> Result<(), Failure> {
@@ -85,12 +88,4 @@ impl Pair {
         );
         Ok(())
     }
-}
-
-/// The median of the ratios of neighbours.
-fn median_ratio(above: &[Duration], below: &[Duration]) -> f64 {
-    let pairs = above.iter().zip(below);
-    let mut ratios: Vec<f64> = pairs.map(|(a, b)| a.as_secs_f64() / b.as_secs_f64()).collect();
-    ratios.sort_by(f64::total_cmp);
-    ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
 }
