@@ -20,7 +20,8 @@ fn history(clients: usize) {
         let world = World::shared().await;
         let service = Arc::new(Service::here(world).await);
         let seed = 0x5eed + u64::try_from(clients).unwrap();
-        let scenario = Scenario { clients, rounds: 100, sessions: clients.div_ceil(8), seed };
+        let sessions = clients.div_ceil(8);
+        let scenario = Scenario { clients, rounds: 100, sessions, seed, pauses: false };
         let history = clients::play(world, &service, scenario).await;
         let summary = check::check(world, &service, &history).await;
         assert!(summary.has_rotations(), "nothing was tried: {summary}");

@@ -40,6 +40,9 @@ use crate::{
 
 const CLIENTS: usize = 24;
 
+/// Half of them have one client, and half two.
+const SESSIONS: usize = 16;
+
 /// Single faults, in turn. A call has three tries, so after one or two failed ones it still succeeds.
 const FAULTS: [Fault; 8] = [
     Fault::THROTTLED,
@@ -91,7 +94,8 @@ fn hours_of_load_with_faults_lose_nothing() {
         let mut seed = 0x50a7;
         while !disturbance.is_finished() {
             seed += 1;
-            let scenario = Scenario { clients: CLIENTS, rounds: 50, sessions: CLIENTS / 3, seed };
+            let scenario =
+                Scenario { clients: CLIENTS, rounds: 50, sessions: SESSIONS, seed, pauses: true };
             let history = clients::play(world, &service, scenario).await;
             summary += check::check(world, &service, &history).await;
             let failed = history.operations.iter().filter(|operation| operation.status == 503);

@@ -21,6 +21,9 @@ pub(crate) struct Scenario {
     pub(crate) rounds: usize,
     pub(crate) sessions: usize,
     pub(crate) seed: u64,
+    /// Whether a client sometimes pauses for longer than the window, so that its old token is the
+    /// last one that was superseded.
+    pub(crate) pauses: bool,
 }
 
 /// What a client did to a session.
@@ -101,7 +104,9 @@ pub(crate) async fn play(
             let (service, stage) = (Arc::clone(service), Arc::clone(&stage));
             tokio::spawn(async move {
                 let seed = scenario.seed ^ (u64::try_from(number).unwrap_or(0) << 32);
-                let mut client = Client { service, stage, random: seed | 1, previous: None };
+                let pauses = scenario.pauses;
+                let mut client =
+                    Client { service, stage, random: seed | 1, pauses, previous: None };
                 let slot = number % scenario.sessions;
                 for _ in 0..scenario.rounds {
                     client.round(world, slot).await;
@@ -134,6 +139,7 @@ struct Client {
     service: Arc<Service>,
     stage: Arc<Stage>,
     random: u64,
+    pauses: bool,
     /// The token before the one in the file, as a slow process may have it.
     previous: Option<(usize, String)>,
 }
@@ -149,6 +155,9 @@ impl Client {
 
     async fn round(&mut self, world: &World, slot: usize) {
         let dice = self.random(1_000);
+        if self.pauses && (8..20).contains(&dice) {
+            tokio::time::sleep(Duration::from_secs(WINDOW_SECONDS + 2)).await;
+        }
         let (session, act, token, access) = {
             let stage = Arc::clone(&self.stage);
             let shared = stage.sessions[slot].lock().unwrap_or_else(PoisonError::into_inner);
