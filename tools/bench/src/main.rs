@@ -65,6 +65,7 @@ struct Arguments {
 /// A choice of what to measure; without one, the functions beside the floors.
 #[derive(clap::Args)]
 #[group(multiple = false)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag, and at most one is set")]
 struct Only {
     /// Compare the times of refusals: does one tell who exists?
     #[arg(long)]

@@ -48,8 +48,8 @@ pub fn measure() -> Result<(), Failure> {
         || matches!(access_token::verify(&token, &policy, &ring, NOW), Ok(Verified::Live(_)));
     let (mut proofs, mut tokens) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        proofs.push(timed(&prove)?);
-        tokens.push(timed(&verify)?);
+        proofs.push(timed(prove)?);
+        tokens.push(timed(verify)?);
     }
     let ratio = median_ratio(&proofs, &tokens);
     let micros = |times| percentile(times, 50).as_secs_f64() * 1e6 / f64::from(PER_ROUND);
