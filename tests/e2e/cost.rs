@@ -5,7 +5,9 @@ use estimates::calls::{AUTHENTICATE, Call, REFRESH, USERS};
 use local::stack::StackOptions;
 use ratchet_core::password::HashCost;
 
-use crate::support::{World, dpop::KeyClient, recorder::Tally, run, world::cheap};
+use serde_json::json;
+
+use crate::support::{Answer, World, dpop::KeyClient, recorder::Tally, run, world::cheap};
 
 const WRITES: [&str; 4] = ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"];
 
@@ -17,6 +19,15 @@ fn gb_milliseconds(world: &World, function: &str) -> f64 {
     let milliseconds = last["milliseconds"][0].as_f64().expect("its time");
     let template = world.stack().services().preparation().template();
     milliseconds * f64::from(template.functions[function].memory_mib) / 1024.0
+}
+
+/// The write and read units since the last look.
+fn units(tally: &Tally) -> (f64, f64) {
+    let (mut writes, mut reads) = (0.0, 0.0);
+    for ((_, operation), units) in tally.take() {
+        if WRITES.contains(&operation.as_str()) { writes += units } else { reads += units }
+    }
+    (writes, reads)
 }
 
 fn assert_units(world: &World, tally: &Tally, function: &str, call: &Call) {
@@ -73,9 +84,15 @@ fn every_call_costs_the_units_that_the_estimates_say() {
         tally.take();
         let next = client.refresh(&bound.refresh).await.tokens();
         assert_units(&world, &tally, "refresh", &REFRESH);
-        client.api.refresh(&bound.refresh).await;
-        let refused = tally.take();
-        assert!(!refused.is_empty(), "without a proof, the write's condition is what refuses");
+        client.api.refresh(&next.refresh).await;
+        assert_eq!(units(&tally), (1.0, 1.0), "the write's condition refuses a missing proof");
+        let garbage = client.api.request("POST", "/refresh").header("dpop", "garbage");
+        Answer::of(garbage.json(&json!({"refresh_token": next.refresh}))).await;
+        assert_eq!(units(&tally), (0.0, 1.0), "a wrong proof costs a read");
+        let unbound = world.sign_in(&person).await;
+        tally.take();
+        client.refresh(&unbound.refresh).await.tokens();
+        assert_eq!(units(&tally), (2.0, 1.0), "a needless proof costs one more write");
         assert_eq!(client.get("/users", &next.access).await.status, 200);
         assert_units(&world, &tally, "users", &USERS);
     });

@@ -106,8 +106,8 @@ pub enum Decision {
     /// It is late, and its recovery has been noted: that answer was lost too. Answer with the live
     /// token.
     AnswerRecovered,
-    /// It is superseded, but its session is bound to a key, and the request proves possession of
-    /// that: answer with the live token ([`live_secret`]).
+    /// It is not live, but its session is bound to a key, and the request proves possession of that:
+    /// answer with the live token ([`live_secret`]).
     AnswerOwner,
     /// It is of no use, but not a sign of theft.
     Refuse(Refusal),
@@ -177,13 +177,14 @@ pub fn decide(
     if !session.accepts(presented.key) {
         return Decision::Refuse(Refusal::Unproven);
     }
-    let Some(generations_ago) = session.generation.checked_sub(presented.generation) else {
-        return Decision::Refuse(Refusal::Ahead);
-    };
-    let is_live = generations_ago == 0 && session.token_hash == presented.hash;
+    let is_live =
+        session.generation == presented.generation && session.token_hash == presented.hash;
     if session.jkt.is_some() && !is_live {
         return Decision::AnswerOwner;
     }
+    let Some(generations_ago) = session.generation.checked_sub(presented.generation) else {
+        return Decision::Refuse(Refusal::Ahead);
+    };
     let Some(slot) = generations_ago.checked_sub(1) else {
         return match (is_live, register_has_room(session, now, retry_window)) {
             (true, true) => Decision::Rotate,

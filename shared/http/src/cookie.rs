@@ -9,7 +9,8 @@
 //! that sign-in alone. It may bring an ended session's cookie back; a later request deletes it.
 //!
 //! A browser has one session. If a request has the tokens of several, the newest live session is
-//! used and the others are ended, so that no late response can bring one of them back.
+//! used and the others are ended, so that no late response can bring one of them back. A session that
+//! is bound to a key which the browser lost cannot be ended this way; only its cookie is deleted.
 //!
 //! # Security
 //! Other sites can make a browser send its cookies. A request that relies on the cookie must
@@ -169,6 +170,12 @@ impl Browser {
                     ended.extend(self.end_all_but(pair.session_id, &end).await);
                     return self.respond(without_refresh_token(&pair), Some(&pair), &ended);
                 }
+                // Another session of this browser may be bound to the key that it has now.
+                Err(
+                    problem @ Problem::RefusedProof(ProofError::Missing | ProofError::WrongKey),
+                ) => {
+                    first_refusal.get_or_insert(problem);
+                }
                 Err(problem) if problem.ends_session() => {
                     // A cookie whose token is not genuine belongs to another application.
                     if problem != MALFORMED {
@@ -197,7 +204,7 @@ impl Browser {
             if ended.len() >= MAX {
                 break;
             }
-            if end(token.text.clone()).await? {
+            if is_over(end(token.text.clone()).await)? {
                 ended.push(token.session_id);
             }
         }
@@ -226,13 +233,9 @@ impl Browser {
             if ended.len() >= MAX {
                 break;
             }
-            match end(token.text.clone()).await {
+            match is_over(end(token.text.clone()).await) {
                 Ok(true) => ended.push(token.session_id),
-                Ok(false) => {}
-                // It is bound to a key that this browser does not have, so its cookie is useless.
-                Err(LogOutError::Unproven(ProofError::Missing | ProofError::WrongKey)) => {
-                    ended.push(token.session_id);
-                }
+                Ok(false) | Err(LogOutError::Unproven(_)) => {}
                 Err(error) => {
                     let error = tracing::field::display(ErrorChain(&error));
                     let session_id = tracing::field::display(token.session_id);
@@ -269,6 +272,15 @@ impl Browser {
                 with_cookie(response, &self.kind.cookie(name, token, seconds))
             }
         }
+    }
+}
+
+/// Whether the cookie of a session is of no use any more: the session has ended, or it is bound to a
+/// key that this browser does not have.
+fn is_over(ended: Result<bool, LogOutError>) -> Result<bool, LogOutError> {
+    match ended {
+        Err(LogOutError::Unproven(ProofError::Missing | ProofError::WrongKey)) => Ok(true),
+        result => result,
     }
 }
 

@@ -23,6 +23,7 @@ use ratchet_core::{
 };
 use ratchet_store::{KeyRingCache, SessionUpdate, Sessions, Stores, Users};
 
+use self::bound::Bound;
 use crate::{
     Fault,
     access::{AccessError, AccessTokenVerifier},
@@ -138,11 +139,12 @@ impl Refresh {
         let presented = Presented::from(&token).with_key(possession.key());
         let mut request =
             Request { service: self, ring: &ring, presented, possession, token, origin, now };
-        if let Some(pair) = request.refresh_bound(tag_key).await? {
-            return Ok(pair);
-        }
+        let known = match request.refresh_bound(tag_key).await? {
+            Bound::Answered(pair) => return Ok(pair),
+            Bound::ToNoKey(user) => user,
+        };
         let next = TokenSecret::new(random()?);
-        let (rotated, user) = request.rotate(&next).await?;
+        let (rotated, user) = request.rotate(&next, known).await?;
         match rotated {
             SessionUpdate::Written(session) => request.answer(&session, next, user.as_ref()).await,
             SessionUpdate::Unmet(session) => request.follow(session.as_ref(), user.as_ref()).await,
@@ -184,10 +186,11 @@ struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Tries to rotate the session, and reads its user at the same time.
+    /// Tries to rotate the session, and reads its user at the same time, unless it is `known`.
     async fn rotate(
         &self,
         next: &TokenSecret,
+        known: Option<User>,
     ) -> Result<(SessionUpdate, Option<User>), RefreshError> {
         let (service, token, now) = (self.service, &self.token, self.now);
         let policy = &service.policy;
@@ -196,7 +199,13 @@ impl Request<'_> {
         let (user_id, session_id) = (token.user_id, token.session_id);
         let rotating =
             service.sessions.rotate(user_id, session_id, &self.presented, &rotation, recent_since);
-        let (rotated, user) = tokio::join!(rotating, service.users.find(user_id));
+        let user = async {
+            match known {
+                Some(user) => Ok(Some(user)),
+                None => service.users.find(user_id).await,
+            }
+        };
+        let (rotated, user) = tokio::join!(rotating, user);
         // Whichever failed, the presented token stays usable: it is live, or it leads to what was
         // written, even late.
         Ok((rotated?, user?))

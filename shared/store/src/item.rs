@@ -39,8 +39,13 @@ pub(crate) struct Reader<'i>(pub &'i Item);
 impl<'i> Reader<'i> {
     /// Refuses items of later releases: their attributes may mean something else.
     pub(crate) fn readable(&self) -> Result<(), StoreError> {
+        self.readable_up_to(VERSION)
+    }
+
+    /// Refuses items of a later version than this.
+    pub(crate) fn readable_up_to(&self, version: u32) -> Result<(), StoreError> {
         match self.optional_number(VERSION_NAME)? {
-            Some(found) if found > u64::from(VERSION) => Err(StoreError::NewerItem { found }),
+            Some(found) if found > u64::from(version) => Err(StoreError::NewerItem { found }),
             _ => Ok(()),
         }
     }

@@ -155,7 +155,7 @@ impl Sessions {
             .when(any(accepts));
         Ok(match write.send_update(&self.client).await? {
             Updated::Written(_) => LogOutResult::Ended,
-            Updated::Unmet(Some(item)) if !item.contains_key("revoked_at") => {
+            Updated::Unmet(Some(item)) if item::to_session(&item)?.ended(now).is_none() => {
                 LogOutResult::KeyNotProved
             }
             Updated::Unmet(_) => LogOutResult::EndedBefore,

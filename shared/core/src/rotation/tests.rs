@@ -361,6 +361,10 @@ fn in_a_bound_session_every_token_leads_the_owner_of_the_key_to_the_live_one() {
     for generation in 0..9 {
         assert_eq!(decide_bound(&chain, generation, after(504), Some(OWN)), Decision::AnswerOwner);
     }
+    // A table that was restored from a backup has not reached the token's generation.
+    let restored = Chain { session: Chain::rotated_at(&[1]).session, tokens: chain.tokens };
+    assert_eq!(decide_bound(&restored, 9, after(504), Some(OWN)), Decision::AnswerOwner);
+    let chain = Chain::rotated_at(&[1, 100, 200, 300, 400, 500, 501, 502, 503]);
     assert_eq!(decide_bound(&chain, 9, after(504), Some(OWN)), Decision::AnswerLive);
     assert_eq!(decide_bound(&chain, 9, after(600), Some(OWN)), Decision::Rotate);
 }

@@ -229,9 +229,11 @@ impl Model for Bound {
                 }
             }
             Action::LogOut { key } => {
-                let accepted = state.session.accepts(key);
-                if accepted || self.fault == Some(Fault::LogOutWithoutKey) {
-                    next.broken = Some("nobody logs out without the key");
+                if state.session.accepts(key) || self.fault == Some(Fault::LogOutWithoutKey) {
+                    next.session.revoked = Some(revoked(MADE));
+                }
+                if next.session != state.session {
+                    next.broken = Some("nothing changes without the key");
                 }
             }
         }

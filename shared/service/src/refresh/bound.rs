@@ -16,43 +16,54 @@ use crate::{
     tokens::TokenPair,
 };
 
+/// What became of a request if its session is bound to a key.
+pub(super) enum Bound {
+    /// It is, and the request is answered.
+    Answered(TokenPair),
+    /// It is not, and the proof has been ignored. This is the user, if it has been read.
+    ToNoKey(Option<User>),
+}
+
+/// No key of the ring yields the live secret of a session.
+struct NoKey;
+
 impl Request<'_> {
-    /// Refreshes a session that is bound to a key. `None` if it is bound to none: its proof, if there
-    /// is one, has been ignored.
+    /// Refreshes a session if it is bound to a key.
     ///
     /// The next secret of a bound session follows from the tag key, and that of any other is random,
     /// so the condition of the write says which it is. A proof that does not count costs a read and
     /// no write.
-    pub(super) async fn refresh_bound(
-        &mut self,
-        tag_key: &TagKey,
-    ) -> Result<Option<TokenPair>, RefreshError> {
+    pub(super) async fn refresh_bound(&mut self, tag_key: &TagKey) -> Result<Bound, RefreshError> {
         let RefreshToken { user_id, session_id, generation, .. } = self.token;
+        let mut user = None;
         match self.possession {
             Possession::Unclaimed => {}
             Possession::Proved(_) => {
                 let next = bound_secret(tag_key, user_id, session_id, generation.saturating_add(1));
-                let (rotated, user) = self.rotate(&next).await?;
+                let (rotated, found) = self.rotate(&next, None).await?;
                 let session = match rotated {
                     SessionUpdate::Written(session) => {
-                        return self.answer(&session, next, user.as_ref()).await.map(Some);
+                        let pair = self.answer(&session, next, found.as_ref()).await?;
+                        return Ok(Bound::Answered(pair));
                     }
                     SessionUpdate::Unmet(session) => session,
                 };
                 if session.as_ref().is_none_or(|session| session.jkt.is_some()) {
-                    return self.follow(session.as_ref(), user.as_ref()).await.map(Some);
+                    let pair = self.follow(session.as_ref(), found.as_ref()).await?;
+                    return Ok(Bound::Answered(pair));
                 }
+                user = found;
             }
             Possession::Refused(_) => {
                 let session = self.service.sessions.find(user_id, session_id).await?;
                 if session.as_ref().is_none_or(|session| session.jkt.is_some()) {
-                    return self.follow(session.as_ref(), None).await.map(Some);
+                    return self.follow(session.as_ref(), None).await.map(Bound::Answered);
                 }
             }
         }
         self.possession = Possession::Unclaimed;
         self.presented = self.presented.with_key(None);
-        Ok(None)
+        Ok(Bound::ToNoKey(user))
     }
 
     /// Leads the owner of the key to the live token, however old the presented one is.
@@ -61,9 +72,15 @@ impl Request<'_> {
         session: &Session,
         user: Option<&User>,
     ) -> Result<TokenPair, RefreshError> {
-        let keys = self.ring.device_tag_keys();
-        // Its tag key was revoked: nothing leads to the live token any more.
-        let live = live_secret(&self.token, session, keys).ok_or(RefreshError::Unknown)?;
+        let key_ring = &self.service.key_ring;
+        // Another function may have used a newer ring.
+        let live = key_ring.read(
+            self.now,
+            |_: &NoKey| true,
+            |ring| live_secret(&self.token, session, ring.device_tag_keys()).ok_or(NoKey),
+        );
+        // The tag key was revoked: nothing leads to the live token any more.
+        let live = live.await?.map_err(|NoKey| RefreshError::Unknown)?;
         record(SecurityEvent::RefreshedByOwner, Some(session.user_id), Some(session.session_id));
         self.answer(session, live, user).await
     }

@@ -45,6 +45,15 @@ pub(super) const RECOVERED: &str = "late";
 /// The thumbprint of the key that the session is bound to. It is absent if there is none.
 pub(super) const JKT: &str = "jkt";
 
+/// The version of a session that is bound to a key. Releases that know no keys must not read it: they
+/// would refresh it for anybody.
+const BOUND_VERSION: u32 = 2;
+
+/// The version of a session that is bound to this key, or to none.
+pub(super) fn version(key: Option<Thumbprint>) -> AttributeValue {
+    number(if key.is_some() { BOUND_VERSION } else { VERSION })
+}
+
 /// When the last rotation was, or the last late recovery after it.
 pub(super) const LAST_SUPERSEDED_AT: &str = "superseded_1.at_ms";
 
@@ -70,7 +79,7 @@ fn to_recovered(item: &Reader<'_>) -> Result<LateRecoveries, StoreError> {
 pub fn from_session(session: &Session) -> Item {
     let mut item = key(session.user_id, session.session_id);
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
-    set(VERSION_NAME, number(VERSION));
+    set(VERSION_NAME, version(session.jkt));
     set("generation", number(session.generation));
     set("token_hash", binary(session.token_hash.as_bytes()));
     for (name, slot) in SLOTS.into_iter().zip(&session.superseded) {
@@ -110,7 +119,7 @@ pub(super) fn session_id(item: &Item) -> Result<SessionId, StoreError> {
 /// [`StoreError::MalformedItem`].
 pub fn to_session(item: &Item) -> Result<Session, StoreError> {
     let item = Reader(item);
-    item.readable()?;
+    item.readable_up_to(BOUND_VERSION)?;
     let mut superseded = [None; SLOTS.len()];
     for (to, name) in superseded.iter_mut().zip(SLOTS) {
         *to = to_superseded(&item.map(name)?)?;

@@ -16,7 +16,7 @@ use crate::{
         Changes, Condition, above, absent, all, any, at_most, equals, is_binary, is_map, is_number,
         is_string,
     },
-    item::{VERSION, VERSION_NAME, binary, number, string},
+    item::{VERSION_NAME, binary, number, string},
     write::{Updated, Write},
 };
 
@@ -48,7 +48,7 @@ fn may_rotate(presented: &Presented, rotation: &Rotation, recent_since: UnixMill
         is_not_revoked(),
         lasts(rotation.now),
         has_room_in_register(recent_since),
-        is_readable(),
+        is_readable(presented.key),
     ])
 }
 
@@ -76,10 +76,10 @@ fn has_room_in_register(recent_since: UnixMillis) -> Condition {
 }
 
 /// This release can read the item. Damaged items and those of a later release are not overwritten.
-fn is_readable() -> Condition {
+fn is_readable(key: Option<Thumbprint>) -> Condition {
     let [first, second, third, fourth] = item::SLOTS;
     all([
-        any([absent(VERSION_NAME), at_most(VERSION_NAME, number(VERSION))]),
+        any([absent(VERSION_NAME), at_most(VERSION_NAME, item::version(key))]),
         is_number("auth_time"),
         is_number("cut_seen"),
         is_string("source_ip"),
@@ -117,7 +117,7 @@ impl Sessions {
             superseded_at: rotation.now,
         };
         let changes = Changes::new()
-            .set(VERSION_NAME, number(VERSION))
+            .set(VERSION_NAME, item::version(presented.key))
             .set("generation", number(presented.generation.saturating_add(1)))
             .set("token_hash", binary(rotation.next_hash.as_bytes()))
             .set("expires_at", number(rotation.expires_at.get()))

@@ -67,11 +67,20 @@ fn sessions_of_before_are_read_and_those_of_later_releases_refused() {
     let mut item = from_session(&fullest());
     item.remove(VERSION_NAME);
     assert_eq!(to_session(&item).unwrap(), fullest());
-    item.insert(VERSION_NAME.to_owned(), number(VERSION + 1));
+    item.insert(VERSION_NAME.to_owned(), number(BOUND_VERSION + 1));
     let error = to_session(&item).unwrap_err();
-    assert!(matches!(error, StoreError::NewerItem { found: 2 }), "{error}");
+    assert!(matches!(error, StoreError::NewerItem { found: 3 }), "{error}");
     item.insert(VERSION_NAME.to_owned(), string("1"));
     assert!(matches!(to_session(&item), Err(StoreError::MalformedItem(VERSION_NAME))));
+}
+
+#[test]
+fn only_a_bound_session_has_the_version_that_releases_without_keys_refuse() {
+    for (jkt, version) in [(None, VERSION), (fullest().jkt, BOUND_VERSION)] {
+        let item = from_session(&Session { jkt, ..fullest() });
+        assert_eq!(item[VERSION_NAME], number(version));
+    }
+    assert!(Reader(&from_session(&fullest())).readable().is_err());
 }
 
 #[test]
