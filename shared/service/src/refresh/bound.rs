@@ -17,12 +17,13 @@ use crate::{
 };
 
 impl Request<'_> {
-    /// Refreshes a session that is bound to a key. `None` if it is bound to none: its proof, if there
-    /// is one, has been ignored.
+    /// Refreshes a session that is bound to a key. `None` if the request has no proof, or the
+    /// session is not bound, in which case the proof is ignored.
     ///
-    /// The next secret of a bound session follows from the tag key, and that of any other is random,
-    /// so the condition of the write says which it is. A proof that does not count costs a read and
-    /// no write.
+    /// The next secret of a bound session is derived from the tag key, and that of any other
+    /// session is random. Which one to write has to be known beforehand, so a request with a valid
+    /// proof first tries to rotate a bound session. If the session is bound, a request with a refused
+    /// proof costs a read and no write.
     pub(super) async fn refresh_bound(
         &mut self,
         tag_key: &TagKey,
@@ -55,20 +56,20 @@ impl Request<'_> {
         Ok(None)
     }
 
-    /// Leads the owner of the key to the live token, however old the presented one is.
+    /// Answers the owner of the key with the live token, however old the presented one is.
     pub(super) async fn answer_owner(
         &self,
         session: &Session,
         user: Option<&User>,
     ) -> Result<TokenPair, RefreshError> {
         let keys = self.ring.device_tag_keys();
-        // Its tag key was revoked: nothing leads to the live token any more.
+        // `None` if the tag key of the live secret was revoked: then nothing leads to it any more.
         let live = live_secret(&self.token, session, keys).ok_or(RefreshError::Unknown)?;
         record(SecurityEvent::RefreshedByOwner, Some(session.user_id), Some(session.session_id));
         self.answer(session, live, user).await
     }
 
-    /// Records that a token of a bound session came without its key.
+    /// Records that a token of a bound session was presented without proof of its key.
     pub(super) fn unproven(&self, session: &Session) -> RefreshError {
         let reason = self.possession.refusal();
         record_unproven(reason, session.user_id, session.session_id);
