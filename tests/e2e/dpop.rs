@@ -116,7 +116,7 @@ fn the_first_proof_is_answered_with_a_nonce_and_counts_nothing() {
     });
 }
 
-/// Proofs that do not count, each with what is wrong about it.
+/// Proofs that are refused, each with what is wrong with it.
 fn refused_proofs(
     owner: &KeyClient,
     thief: &KeyClient,

@@ -57,7 +57,7 @@ impl World {
         let body = self.introspected(client, token).await;
         let said: Value = serde_json::from_str(&body).unwrap();
         let is_active = said["active"].as_bool().unwrap();
-        // Whatever is not active is told nothing about.
+        // An inactive token has no other members.
         assert!(is_active || body == INACTIVE, "{body}");
         is_active
     }

@@ -149,7 +149,7 @@ async fn disturb(
         tokio::time::sleep(Duration::from_secs(1)).await;
         let function = functions[second / 20 % functions.len()];
         match second % 20 {
-            // Longer than the retry window: a request that was under way has an old token then.
+            // Longer than the retry window, so a request that was in flight has an old token by then.
             3 => world.stack().signal(function, 2, Signal::Stop).unwrap(),
             10 => world.stack().signal(function, 2, Signal::Continue).unwrap(),
             19 => {
@@ -220,7 +220,7 @@ async fn use_access_tokens(
                 body[field].as_str().expect("a token").clone_into(token);
             }
         } else if status != 503 {
-            // Too many answers were lost in succession, which the histories judge.
+            // Too many answers in a row were lost. The histories check whether that was right.
             tokens = service.sign_in(world, &person).await;
         }
         tokio::time::sleep(Duration::from_millis(500)).await;

@@ -24,7 +24,7 @@ use crate::{
 #[derive(Serialize)]
 struct Printed<'a> {
     client_id: String,
-    /// Only when the client is made: nobody can read it afterwards.
+    /// Only when the client is created: the secret cannot be read afterwards.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<&'a str>,
     name: &'a str,
@@ -68,7 +68,7 @@ async fn create(
     json: bool,
 ) -> Result<(), Failure> {
     let now = now();
-    // The configured algorithm is not known here. It does not matter for tag keys.
+    // The configured algorithm is not known here, and does not matter for tag keys.
     let ring = KeyRing::read(&versions.current().await?.ring, SignatureAlgorithm::default())
         .map_err(|error| Failure::Refused(error.to_string()))?;
     let key = ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;

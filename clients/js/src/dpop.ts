@@ -4,13 +4,13 @@ import { attempt, claimsOf, errorOf } from './session.js';
 import { within } from './turns.js';
 import type { Binding } from './types.js';
 
-/** How long IndexedDB has to give the key, in ms. */
+/** How long to wait for the key from IndexedDB, in ms. */
 const KEY = 5_000;
 
 export interface DpopOptions {
   /**
-   * A pair of P-256 for ECDSA, of one user: on a server, to keep it beyond the process. By default
-   * IndexedDB keeps one for all tabs, and where there is none, memory.
+   * An ECDSA key pair on P-256, for one user. Needed on a server if sessions outlive the process. By
+   * default IndexedDB keeps one pair for all tabs; without IndexedDB, it is in memory.
    */
   keys?: CryptoKeyPair;
 }
@@ -20,9 +20,9 @@ export function dpop({ keys }: DpopOptions = {}): Binding {
   const { subtle } = globalThis.crypto ?? {};
   if (!subtle) throw new TypeError('dpop: needs WebCrypto (https or localhost)');
 
-  // Everything below belongs to one client: on a server, another one is another user's.
+  // Everything below belongs to one client. On a server, each user has another one.
   return (base, plain) => {
-    /** What each origin said last. */
+    /** The last nonce of each origin. */
     const nonces: Record<string, string> = {};
     /** How far the clock of the service is ahead of this one, in ms. */
     let ahead = 0;
@@ -48,7 +48,7 @@ export function dpop({ keys }: DpopOptions = {}): Binding {
     async function send(target: Request, token: string | undefined, again?: Request): Promise<Response> {
       const { origin, pathname } = new URL(target.url);
       const shelf = `ratchet-dpop:${base}:${origin}`;
-      // What another tab heard may be newer. It need not be valid: a refusal has the next one.
+      // Another tab may have stored a newer one. If it is not valid, the refusal has the next one.
       const nonce = (inPage() && attempt(() => localStorage.getItem(shelf))) || nonces[origin];
       target.headers.set('dpop', await proof(target.method, origin + pathname, nonce, token));
       if (token) target.headers.set('authorization', `DPoP ${token}`);
@@ -58,15 +58,15 @@ export function dpop({ keys }: DpopOptions = {}): Binding {
       if (next) {
         nonces[origin] = next;
         if (inPage()) attempt(() => localStorage.setItem(shelf, next));
-        // Absent where an API does not show it to pages of other origins.
+        // Absent if an API does not expose it to pages of other origins.
         const date = Date.parse(headers.get('date')!);
         if (date) ahead = date - Date.now();
       }
       if (status !== 400 && status !== 401) return response;
       const error = await errorOf(response);
-      // An API of another origin may say it in the words of the RFC only.
+      // An API of another origin may have no `code`, but the challenge of RFC 9449 §7.1.
       if (next && again && REFUSED.test(error.code + headers.get('www-authenticate'))) return send(again, token);
-      // Neither the end of a session, nor a reason to refresh one.
+      // This neither ends the session nor is a reason to refresh it.
       if (REFUSED.test(error.code)) throw error;
       return response;
     }
@@ -74,7 +74,7 @@ export function dpop({ keys }: DpopOptions = {}): Binding {
     return (input, init) => {
       const target = new Request(input, init);
       const token = target.headers.get('authorization')?.slice(7);
-      // A session that began without a key stays a bearer's until the next sign-in.
+      // A session that began without a key is a bearer session until the next sign-in.
       const isBound = token && attempt(() => claimsOf(token).cnf);
       const isTokenRoute = /^\/(authenticate|refresh|logout)$/.test(String(input).slice(base.length));
       return isBound || isTokenRoute ? send(target, token, target.clone()) : plain(target);
@@ -84,7 +84,7 @@ export function dpop({ keys }: DpopOptions = {}): Binding {
 
 const REFUSED = /use_dpop_nonce|invalid_dpop_proof/;
 
-/** The key of all tabs, or if IndexedDB cannot keep one, a key of this client. */
+/** The key that all tabs share or, if IndexedDB cannot keep one, a key of this client. */
 async function keyPair(subtle: SubtleCrypto, base: string): Promise<CryptoKeyPair> {
   const made = await subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']);
   return within(KEY, kept(made, base)).catch(() => made);
@@ -99,13 +99,13 @@ async function kept(made: CryptoKeyPair, base: string): Promise<CryptoKeyPair> {
     opening.onerror = reject;
   });
   const transaction = opening.result.transaction('keys', 'readwrite');
-  // Once the transaction has ended.
+  // Takes effect once the transaction has ended.
   opening.result.close();
   const store = transaction.objectStore('keys');
-  // Refused if there is one, which then counts. The transaction goes on.
+  // Fails if there is a key already, which is then used. The transaction goes on.
   store.add(made, base).onerror = (event) => event.preventDefault();
   const found = store.get(base);
-  // Kept before it is used: a session whose key is forgotten cannot go on.
+  // Wait until the key is stored: a session whose key is lost cannot continue.
   await new Promise((resolve, reject) => {
     transaction.oncomplete = resolve;
     transaction.onabort = reject;

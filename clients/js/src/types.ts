@@ -21,7 +21,7 @@ export interface Channel {
   close(): void;
 }
 
-/** Makes the `fetch` that a client of `baseUrl` uses of a plain one. */
+/** Wraps a plain `fetch` for a client of `baseUrl`. */
 export type Binding = (baseUrl: string, plain: typeof fetch) => typeof fetch;
 
 export interface Options {

@@ -21,9 +21,9 @@ export class BoundService {
   readonly rules = new Service();
   readonly proofs = new Proofs();
   readonly seen: Seen[] = [];
-  /** Binds no session, as a service that knows nothing of proofs. */
+  /** Binds no session, like a service without DPoP. */
   isOld = false;
-  /** Answers as an API of somebody else does: in the words of the RFC, without a `code`. */
+  /** Answers like another API: with a challenge, but without a `code`. */
   isApi = false;
 
   private constructor(private readonly server: Server) {
@@ -82,7 +82,7 @@ export class BoundService {
   }
 }
 
-/** The claims of a proof, and the thumbprint of its key. Rejects if the proof is none. */
+/** The claims of a proof, and the thumbprint of its key. Rejects if the proof is not valid. */
 async function proofOf(jwt: string) {
   const { payload, protectedHeader } = await jwtVerify(jwt, EmbeddedJWK, {
     typ: 'dpop+jwt',

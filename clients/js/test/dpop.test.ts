@@ -45,7 +45,7 @@ const unbound: Binding = (_base, plain) => plain;
 const keyPair = () =>
   crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']) as Promise<CryptoKeyPair>;
 
-/** Time for what must not happen. */
+/** Waits long enough for something that must not happen. */
 const aMoment = () => new Promise((resolve) => setTimeout(resolve, 50));
 
 describe('a sign-in', () => {
@@ -207,7 +207,7 @@ describe('an API of another origin', () => {
     const api = await start();
     const one = await signedIn({ origins: [api.url] });
     Object.assign(api.rules, { chains: service.rules.chains });
-    // Its nonces come from a clock of its own: none of the service's would do.
+    // It has its own nonces, and accepts none of the service's.
     api.proofs.ahead = 1_000_000;
     expect((await one.fetch(`${api.url}/users?of=ada`)).status).toBe(200);
     expect((await one.fetch(`${api.url}/users`)).status).toBe(200);
@@ -224,7 +224,7 @@ describe('an API of another origin', () => {
     Object.assign(api.rules, { chains: service.rules.chains });
     expect((await one.fetch(`${api.url}/users`)).status).toBe(200);
     expect(api.log).toEqual(['GET /users proof', 'GET /users nonce']);
-    // Its last word is the caller's to read.
+    // The caller gets its last response.
     api.proofs.areRefused = true;
     expect((await one.fetch(`${api.url}/users`)).status).toBe(401);
     expect(one.status).toBe('signed_in');
@@ -312,7 +312,7 @@ describe('a nonce', () => {
     await tab().signIn({ name: 'ada', password: 'right' });
     await tab().signIn({ name: 'ada', password: 'right' });
     expect(service.log).toEqual(['POST /authenticate proof', 'POST /authenticate nonce', 'POST /authenticate nonce']);
-    // Whatever else stands there costs a request, and no more.
+    // Any other stored value costs one more request, and nothing else.
     for (const name of shelf.keys()) shelf.set(name, 'nonsense');
     await tab().signIn({ name: 'ada', password: 'right' });
     expect(service.log).toHaveLength(5);

@@ -1,8 +1,8 @@
-// What a service demands of proofs (RFC 9449 §4.3). Who uses it checks the signature.
+// What a service requires of proofs (RFC 9449 §4.3). The caller checks the signature.
 
 import { createHash } from 'node:crypto';
 
-/** How long a nonce lives, and how wrong a clock may be, in ms. */
+/** How long a nonce is valid, and how wrong a clock may be, in ms. */
 const LIFE_MS = 60_000;
 
 export type Refusal = 'use_dpop_nonce' | 'invalid_dpop_proof';
@@ -23,7 +23,7 @@ export class Proofs {
     return `nonce-${this.now}`;
   }
 
-  /** Why a proof of `claims` for a request with this access token is refused, if it is. */
+  /** Why a proof with these claims is refused for a request with this access token, if it is. */
   refusalOf(claims: Record<string, unknown>, { method, url }: Request, token: string | undefined): Refusal | undefined {
     const { origin, pathname } = new URL(url);
     const ath = token && createHash('sha256').update(token).digest('base64url');

@@ -90,7 +90,7 @@ export class Service {
     return response;
   }
 
-  /** What the service does with a request, and answers. `jkt` is the thumbprint of the key that proved itself. */
+  /** Handles a request. `jkt` is the thumbprint of the key whose possession it proves. */
   answer(path: string, body: Record<string, string | undefined>, jkt?: string): Response {
     this.setCookie = undefined;
     if (path === '/authenticate') return this.authenticate(body, jkt);
@@ -132,7 +132,7 @@ export class Service {
       return this.pair(chain, isCookie);
     }
     const recent = Date.now() - chain.superseded[generation]! <= WINDOW_MS;
-    // Whoever has the key is no thief, however old the token.
+    // A client that has the key is not a thief, however old its token is.
     if (chain.jkt || recent || generation === chain.generation - 1) return this.pair(chain, isCookie);
     chain.ended = 'reuse_detected';
     return problem(401, chain.ended);

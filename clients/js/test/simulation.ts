@@ -73,7 +73,7 @@ export class Simulation {
   private readonly pending = new Set<string>();
   private violation: Violation | undefined;
   private readonly proofs = new Proofs();
-  /** Since when proofs are as they should be, in ms. */
+  /** Since when proofs have been right, in ms. */
   private proofsSince = 0;
 
   constructor(
@@ -371,7 +371,7 @@ export class Simulation {
 
 const KEYS = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 
-/** WebCrypto in this thread: its own would take time that the simulation does not know of. */
+/** WebCrypto in this thread: the real one would take time outside the simulated clock. */
 const CRYPTO = {
   randomUUID,
   subtle: {

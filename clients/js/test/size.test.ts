@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 
 import { bundle } from './bundle.js';
 
-/** The most that each entry point may have, in bytes; and the client and `dpop` in one bundle. */
+/** The size limit of each entry point, and of the client and `dpop` in one bundle, in bytes. */
 const ENTRIES = { index: 3_000, accounts: 1_200, react: 500, leases: 700, dpop: 1_600, 'index + dpop': 4_000 };
 
 it.each(Object.entries(ENTRIES))('%s is small, minified and zipped', async (entry, most) => {

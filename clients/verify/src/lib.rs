@@ -79,8 +79,8 @@ pub enum VerifyError {
     /// Not an access token of this issuer for this audience: a 401.
     #[error(transparent)]
     Invalid(#[from] AccessTokenError),
-    /// Bound to a key whose possession the request does not prove, or not presented as it is bound: a
-    /// 401 with a challenge of the scheme `DPoP`.
+    /// The token is bound to a key whose possession the request does not prove, or its scheme is
+    /// wrong. Answer 401 with a challenge of the scheme `DPoP`.
     #[error(transparent)]
     Unproven(#[from] ProofError),
     /// No verdict, because keys or ended sessions cannot be fetched: a 503, never a 401.
@@ -88,7 +88,7 @@ pub enum VerifyError {
     Unavailable(#[source] FetchError),
 }
 
-/// A request to a protected resource, as far as its access token goes.
+/// The parts of a request to a protected resource that its access token and proof are checked with.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The header `Authorization`.
@@ -97,7 +97,8 @@ pub struct Request<'a> {
     pub proofs: &'a [&'a str],
     /// The HTTP method.
     pub method: &'a str,
-    /// The URL that clients use, from the configuration and the path, not from the header `Host`.
+    /// The URL that clients use. Take scheme and host from the configuration, not from the header
+    /// `Host`.
     pub url: &'a str,
 }
 
@@ -156,8 +157,8 @@ impl Verifier {
         Ok(self)
     }
 
-    /// What the access token of a request says, if it counts now: a bearer token, or one that is bound
-    /// to a key (DPoP, RFC 9449) and comes with a proof for this request.
+    /// The claims of a request's access token, if it is valid now: a bearer token, or one that is
+    /// bound to a key (DPoP, RFC 9449) and comes with a proof for this request.
     ///
     /// # Errors
     /// [`VerifyError`].
@@ -175,7 +176,7 @@ impl Verifier {
         self.verify_presented(token, scheme, possession, now).await
     }
 
-    /// What a bearer token says, if it counts now. One that is bound to a key needs
+    /// The claims of a bearer token, if it is valid now. Tokens that are bound to a key need
     /// [`Self::verify_request`].
     ///
     /// # Errors

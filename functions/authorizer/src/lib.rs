@@ -120,7 +120,7 @@ fn access_token(event: &Value) -> Option<(Scheme, &str)> {
     Scheme::of_header(source.as_str()?)
 }
 
-/// What the request says about possession of a key. The URL that a proof has to name is that of the
+/// What the request says about possession of a key. The URL in the proof has to be that of the
 /// protected API: its configured domain, not the header `Host`. An authorizer cannot send a nonce, so
 /// proofs need none.
 fn possession(event: &Value, access_token: &str, now: UnixSeconds) -> Possession {

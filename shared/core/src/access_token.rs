@@ -58,7 +58,7 @@ impl AccessTokenPolicy {
         self.expires_at(claims).plus(self.clock_skew)
     }
 
-    /// The URLs of the resource at `path`: below the issuer, and below former issuers.
+    /// The URLs of the resource at `path`, under the issuer and under each former issuer.
     #[must_use]
     pub fn urls(&self, path: &str) -> Vec<String> {
         let issuers = std::iter::once(&self.issuer).chain(&self.former_issuers);
@@ -134,7 +134,7 @@ pub struct Claims {
     /// The roles.
     #[serde(default)]
     pub roles: Vec<String>,
-    /// The key that the token is bound to, if it is: it opens nothing without a proof.
+    /// The key that the token is bound to, if any. A bound token is refused without a proof.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
 }
@@ -147,14 +147,14 @@ impl Claims {
     }
 }
 
-/// How the bearer of a token proves that it is theirs (RFC 7800 §3.1).
+/// How the sender of a token proves that it is theirs (RFC 7800 §3.1).
 ///
 /// # Security
-/// Another member would ask for a proof that nobody here checks, so it is an error.
+/// Any other member would require a proof that is not checked here, so it is an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Confirmation {
-    /// By a DPoP proof of the key with this thumbprint (RFC 9449 §6.1).
+    /// With a DPoP proof by the key with this thumbprint (RFC 9449 §6.1).
     pub jkt: Thumbprint,
 }
 

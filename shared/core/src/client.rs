@@ -1,15 +1,15 @@
-//! Clients: resource servers with a credential of their own, with which they introspect tokens.
+//! Clients: resource servers with a credential of their own, which lets them introspect tokens.
 //!
 //! ```text
 //! id        a UUIDv7
 //! secret    rs1_ base64url( secret (32) ‖ tag (16) )
 //! ```
 //!
-//! The tag is made as that of a device token, with a key derived from the key ring's tag key, over
-//! the prefix, the client's id and the secret. A forged secret, and one of
-//! another client, are refused without a database call. The tag alone proves nothing: the client's
-//! item has the SHA-256 of the secret, and a client without an item is revoked. The secret has 256
-//! bits of entropy, so it needs neither salt nor stretching.
+//! The tag is made like that of a device token, with a key derived from the key ring's tag key,
+//! over the prefix, the client's id and the secret. A forged secret, or that of another client, is
+//! refused without a database call. The tag alone does not authenticate: the secret is compared
+//! with the SHA-256 in the client's item, and a revoked client has no item. The secret has 256 bits
+//! of entropy, so it needs neither salt nor stretching.
 
 use std::{fmt, time::Duration};
 
@@ -28,8 +28,8 @@ use crate::{
 /// The prefix of every version 1 secret. Secret scanners can search for it.
 pub const PREFIX: &str = "rs1_";
 
-/// How long a credential works. A secret cannot outlive the key that tagged it, so its end is
-/// fixed when it is made, and no key rotation ends it earlier.
+/// How long a credential is valid. A secret cannot outlive the key that tagged it, so it has a
+/// fixed end. The key ring keeps the key until then, so no rotation ends the secret earlier.
 pub const LIFE: Duration = Duration::from_hours(365 * 24);
 const _: () = assert!(LIFE.as_secs() <= device_token::LIFE.as_secs(), "the ring keeps the key");
 
@@ -41,27 +41,26 @@ const FORMAT: Format = Format::new(PREFIX, 32);
 /// A client as its item describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
-    /// The client's permanent id, which also says when it was made.
+    /// The client's permanent id, which contains the time of its creation.
     pub id: ClientId,
-    /// What operators call it. Several clients may have one name, for example while the secret is
-    /// being replaced.
+    /// What operators call it. Clients may share a name, for example while a secret is replaced.
     pub name: ClientName,
     /// The hash of its secret.
     pub secret_hash: SecretHash,
 }
 
-/// A genuine credential: one whose tag was checked, or that is about to be tagged.
+/// A genuine credential: its tag was checked, or is about to be made.
 #[derive(Debug)]
 pub struct Credential {
-    /// The client that it is for.
+    /// The client that it belongs to.
     pub client_id: ClientId,
     secret: TokenSecret,
 }
 
-/// Why an id and a secret are not a credential of ours.
+/// Why an id and a secret are not a valid credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialError {
-    /// The id or the secret has another form.
+    /// The id or the secret is malformed.
     #[error("the credential is malformed")]
     Malformed,
     /// Well-formed, but no tag key of the ring made this tag for this id.
@@ -73,7 +72,7 @@ pub enum CredentialError {
 }
 
 impl Credential {
-    /// The credential of a new client. `secret` is fresh.
+    /// The credential of a new client. `secret` must be newly drawn.
     #[must_use]
     pub const fn new(client_id: ClientId, secret: TokenSecret) -> Self {
         Self { client_id, secret }
@@ -94,11 +93,11 @@ impl Credential {
 
     /// Reads a credential that a client presented.
     ///
-    /// `keys` are [`KeyRing::device_tag_keys`](crate::key_ring::KeyRing::device_tag_keys): a secret
-    /// outlives the time in which its key tags.
+    /// `keys` are [`KeyRing::device_tag_keys`](crate::key_ring::KeyRing::device_tag_keys), because
+    /// a secret is valid for longer than its key makes new tags.
     ///
     /// # Errors
-    /// [`CredentialError`]: it is refused without looking anything up.
+    /// [`CredentialError`], without looking anything up.
     pub fn parse<'k>(
         id: &str,
         secret: &str,
@@ -122,7 +121,7 @@ impl Credential {
 }
 
 impl Client {
-    /// Whether a genuine credential is this client's.
+    /// Whether a genuine credential belongs to this client.
     ///
     /// # Security
     /// The hashes are compared in constant time.
@@ -132,7 +131,7 @@ impl Client {
     }
 }
 
-/// When the credential of a client ends: in that second it is no longer accepted.
+/// When a client's credential expires: the first second in which it is refused.
 #[must_use]
 pub fn expires_at(id: ClientId) -> UnixSeconds {
     id.created_at().seconds().plus(LIFE)
@@ -152,7 +151,7 @@ pub struct ClientName(String);
 pub struct InvalidClientName;
 
 impl ClientName {
-    /// Checks a name, without the white space around it.
+    /// Trims and checks a name.
     ///
     /// # Errors
     /// [`InvalidClientName`].

@@ -1,12 +1,12 @@
 //! Proofs of possession of a key (DPoP, RFC 9449).
 //!
 //! A client that sends a proof when it signs in binds its session to the key that signed the proof.
-//! Its tokens are worth nothing without another proof for each request. A proof is a JWT with its
-//! own public key in the header; [`verify`] checks it, and returns the thumbprint of the key.
+//! Without a new proof in each request, the session's tokens are useless. A proof is a JWT with its
+//! public key in the header; [`verify`] checks it and returns the thumbprint of the key.
 //!
 //! # Security
-//! Nobody remembers the `jti` of a proof. Whoever copies a whole request can send it again, to the
-//! same URL, with the same token, as long as its nonce counts.
+//! The `jti` of a proof is not remembered. Somebody who copies a whole request can send it again,
+//! to the same URL and with the same token, while its nonce is valid.
 
 mod nonce;
 
@@ -86,7 +86,8 @@ pub enum ProofError {
     /// There is no proof.
     #[error("the request has no proof")]
     Missing,
-    /// There is more than one header, no JWT of the right type, or its key or signature is wrong.
+    /// There is more than one header, it is not a JWT of the right type, or its key or signature is
+    /// wrong.
     #[error("the proof is malformed, or its signature does not verify")]
     Malformed,
     /// `htm` or `htu` is not the method or the URL of the request.
@@ -98,20 +99,20 @@ pub enum ProofError {
     /// `iat` is too far from the verifier's clock.
     #[error("the proof is too old, or from the future")]
     WrongTime,
-    /// The nonce is absent or too old. Everything else is right: the same proof with a new nonce is
-    /// accepted.
+    /// The nonce is absent, not ours or too old. Nothing else is wrong: the same claims with a new
+    /// nonce are accepted.
     #[error("the proof has no nonce, or one that is too old")]
     StaleNonce,
-    /// It proves possession of another key than the one that the token is bound to.
+    /// It proves possession of a key other than the one that the token is bound to.
     #[error("the proof is of another key")]
     WrongKey,
-    /// The token is presented as one that is bound to a key, and is bound to none.
+    /// The token is presented with the scheme `DPoP`, but is not bound to a key.
     #[error("the token is bound to no key")]
     NotBound,
 }
 
 impl ProofError {
-    /// The name in events.
+    /// The name in log events.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -130,11 +131,11 @@ impl ProofError {
 /// What a request says about possession of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Possession {
-    /// Nothing.
+    /// Nothing: it has no proof.
     Unclaimed,
     /// It proves possession of the key with this thumbprint.
     Proved(Thumbprint),
-    /// It has a proof that does not count.
+    /// It has a proof that is refused.
     Refused(ProofError),
 }
 
@@ -148,7 +149,8 @@ impl Possession {
         }
     }
 
-    /// Why it does not prove possession of a key that is not its own.
+    /// Why it does not prove possession of a session's key. Call it only if it does not: a proved
+    /// key is then another one.
     #[must_use]
     pub const fn refusal(self) -> ProofError {
         match self {
@@ -173,14 +175,14 @@ impl Possession {
 /// How a request presents its access token (RFC 6750 §2.1, RFC 9449 §7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// Whoever has the token may use it.
+    /// Anybody who has the token may use it.
     Bearer,
-    /// Only the owner of a key may use the token.
+    /// Only the owner of the token's key may use it.
     Dpop,
 }
 
 impl Scheme {
-    /// The scheme of the header `Authorization`, and the token after it. `None` if it is another one.
+    /// The scheme of the header `Authorization`, and the token after it. `None` for other schemes.
     #[must_use]
     pub fn of_header(value: &str) -> Option<(Self, &str)> {
         let (scheme, token) = value.split_once(' ')?;
@@ -193,7 +195,7 @@ impl Scheme {
         }
     }
 
-    /// Whether a request may use an access token that is bound to this key, or to none.
+    /// Whether a request may use an access token that is bound to the key `bound_to`, or to none.
     ///
     /// # Errors
     /// [`ProofError`] if it may not.
@@ -216,9 +218,9 @@ impl Scheme {
 pub struct ProofTarget<'a> {
     /// The HTTP method.
     pub method: &'a str,
-    /// The URLs that the resource has, without query and fragment. One of them has to match.
+    /// The URLs of the resource, without query and fragment. One of them has to match.
     pub urls: &'a [String],
-    /// The access token that the request has, if the proof has to name it.
+    /// The access token in the request, if the proof has to name it.
     pub access_token: Option<&'a str>,
 }
 
@@ -238,7 +240,7 @@ impl JoseHeader for ProofHeader {
     }
 }
 
-/// Members beyond these are ignored (RFC 9449 §4.2).
+/// Other members are ignored (RFC 9449 §4.2).
 #[derive(Deserialize)]
 struct ProofClaims {
     jti: String,
@@ -259,7 +261,7 @@ pub fn possession(proof: &str, target: &ProofTarget<'_>, now: UnixSeconds) -> Po
 
 /// Checks a proof at `now` (RFC 9449 §4.3) and returns the thumbprint of its key.
 ///
-/// `is_fresh` decides about the nonce. It is asked last, so [`ProofError::StaleNonce`] means that
+/// `is_fresh` decides about the nonce. It is called last, so [`ProofError::StaleNonce`] means that
 /// nothing else is wrong.
 ///
 /// # Errors
@@ -288,7 +290,7 @@ pub fn verify(
     if is_fresh(claims.nonce.as_deref()) { Ok(key) } else { Err(ProofError::StaleNonce) }
 }
 
-/// The claims of a proof whose form and signature are right, and the thumbprint of its key.
+/// The claims of a well-formed, correctly signed proof, and the thumbprint of its key.
 fn signed_claims(proof: &str) -> Option<(ProofClaims, Thumbprint)> {
     let token: UnverifiedToken<'_, ProofHeader> =
         UnverifiedToken::parse_with_header(proof, MAX_TOKEN_LEN).ok()?;
@@ -305,8 +307,8 @@ fn signed_claims(proof: &str) -> Option<(ProofClaims, Thumbprint)> {
     has_id.then_some((claims, thumbprint))
 }
 
-/// Whether `htu` names the resource at `url`. The query and the fragment of `htu` do not count, nor
-/// do the case of scheme and host or the scheme's own port (RFC 9449 §4.3, RFC 3986 §6.2).
+/// Whether `htu` names the resource at `url`. Ignores the query and the fragment of `htu`, the case
+/// of scheme and host, and the scheme's default port (RFC 9449 §4.3, RFC 3986 §6.2).
 fn is_same_resource(htu: &str, url: &str) -> bool {
     let parts = |url: &'_ str| {
         let (scheme, rest) = url.split_once("://")?;

@@ -1,9 +1,8 @@
 //! What introspection says about a token (RFC 7662 §2.2).
 //!
-//! A token is active if it could be used at this moment: an access token while its session and its
-//! user allow it, a refresh token if refreshing with it would lead to the live one without a late
-//! recovery. Introspection decides about what was read and changes nothing: no rotation, no
-//! recovery, no theft.
+//! A token is active if it could be used at this moment: an access token if its session is live and
+//! its user may continue it, a refresh token if refreshing with it would succeed without a late
+//! recovery. Introspection only reads: it neither rotates or recovers a token nor ends a session.
 
 use crate::{
     access_token::{AccessTokenPolicy, Claims, Confirmation},
@@ -18,7 +17,7 @@ use crate::{
 /// What introspection says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Introspection {
-    /// Not a live token of ours. Nobody learns why.
+    /// Not a live token of ours. The response does not say why.
     Inactive,
     /// A live access token.
     AccessToken(Box<Claims>),
@@ -26,7 +25,7 @@ pub enum Introspection {
     RefreshToken(RefreshTokenFacts),
 }
 
-/// What there is to say about a live refresh token.
+/// What the response says about a live refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefreshTokenFacts {
     /// The user.
@@ -43,7 +42,7 @@ pub struct RefreshTokenFacts {
     pub cnf: Option<Confirmation>,
 }
 
-/// The session, if it lives and its user may continue it.
+/// The session, if it is live and its user may continue it.
 fn live<'a>(
     session: Option<&'a Session>,
     user: Option<&'a User>,
@@ -56,10 +55,10 @@ fn live<'a>(
 
 /// Decides about a genuine, unexpired access token, given its session and its user.
 ///
-/// The claims are those of the token, but for what has changed since it was issued: the name is the
-/// current one, and roles that the user has lost are left out. Roles that the user has got since are
-/// not added, because the token was not issued for them. `exp` is never later than the token is
-/// accepted, or than the session can last.
+/// The claims are those of the token, with two updates: the name is the current one, and roles that
+/// the user has lost are left out. Roles that the user has gained are not added, because the token
+/// was not issued for them. `exp` is capped at the end of the token's life under the current policy
+/// and at the absolute end of the session.
 #[must_use]
 pub fn of_access_token(
     claims: Claims,
@@ -79,9 +78,9 @@ pub fn of_access_token(
 /// Decides about a genuine refresh token, given its session and its user.
 ///
 /// The live token is active, and so is one within the retry window, because both can be used. A late
-/// one is not: it depends on who presents it, and on how often that has happened. Nor is an older
-/// one, although the owner of a session that is bound to a key could still use it: whoever asks here
-/// proves no possession.
+/// token is not: whether it can be used depends on who presents it, and on how often that has
+/// happened. Nor is an older one, although the owner of a bound session could still use it, because
+/// the client that introspects it has not proved possession of the key.
 #[must_use]
 pub fn of_refresh_token(
     token: &RefreshToken,
@@ -95,8 +94,8 @@ pub fn of_refresh_token(
     if policy.absolute_expires_at(token.session_id) <= now.seconds() {
         return Introspection::Inactive;
     }
-    // By age alone, as if no key were needed. Only late tokens are judged by the user agent, and none
-    // of them is active.
+    // By age alone, as if the session were not bound. The user agent does not matter: it decides
+    // about late tokens only, and those are inactive anyway.
     let unbound = Session { jkt: None, ..session.clone() };
     match decide(&Presented::from(token), "", Some(&unbound), now, policy) {
         Decision::Rotate | Decision::AnswerLive | Decision::AnswerSuccessor => {

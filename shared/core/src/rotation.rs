@@ -13,8 +13,8 @@
 //! * *old*: every other superseded token. Only a thief, or the victim of one, still presents it
 //!   (RFC 9700 §4.14.2).
 //!
-//! In a session that is bound to a key, possession of the key decides instead of a token's age: with
-//! it, every token leads to the live one; without it, none does anything.
+//! In a session that is bound to a key, possession of the key decides instead of a token's age.
+//! With the key, every token leads to the live one; without it, every token is refused.
 
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ pub enum Decision {
     /// It is late, and its recovery has been noted: that answer was lost too. Answer with the live
     /// token.
     AnswerRecovered,
-    /// It is not live, but its session is bound to a key, and the request proves possession of that:
+    /// It is not live, but the session is bound to a key, and the request proves possession of it:
     /// answer with the live token ([`live_secret`]).
     AnswerOwner,
     /// It is of no use, but not a sign of theft.
@@ -124,8 +124,8 @@ pub enum Refusal {
     Ended(Ended),
     /// The session has not reached the token's generation: its table was restored from a backup.
     Ahead,
-    /// The session is bound to a key, and the request does not prove possession of that. Nothing
-    /// changes, so that a thief cannot even end the session.
+    /// The session is bound to a key, and the request does not prove possession of it. Nothing
+    /// changes, so a thief cannot even end the session.
     Unproven,
 }
 
@@ -339,11 +339,12 @@ pub fn walk(token: &RefreshToken, session: &Session) -> Result<TokenSecret, Seal
     if secret.hash() == session.token_hash { Ok(secret) } else { Err(SealError) }
 }
 
-/// The secret of a generation of a session that is bound to a key: it follows from the tag key, so
-/// that any of the session's tokens can lead to the live one.
+/// The secret of one generation of a session that is bound to a key. It is derived from the tag
+/// key, so any of the session's tokens can lead to the live one.
 ///
 /// # Security
-/// The key ring yields this secret, but nobody can refresh with it without the client's key.
+/// Somebody who has the key ring can compute this secret, but cannot refresh with it without the
+/// client's key.
 #[must_use]
 pub fn bound_secret(
     key: &TagKey,
@@ -362,7 +363,7 @@ pub fn bound_secret(
 }
 
 /// The live secret of a bound `session`, for the owner of one of its superseded tokens. `None` if
-/// the tag key that it follows from is gone, and the register does not remember the token.
+/// the tag key that it was derived from is gone and the register does not remember the token.
 pub fn live_secret<'k>(
     token: &RefreshToken,
     session: &Session,

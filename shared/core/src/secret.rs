@@ -1,5 +1,4 @@
-//! The 32 random bytes of a refresh token or of a client's secret, and the hash of them that is
-//! stored.
+//! The 32 secret bytes of a refresh token or of a client's credential, and their stored hash.
 
 use std::fmt;
 
@@ -15,7 +14,7 @@ use zeroize::ZeroizeOnDrop;
 pub struct TokenSecret([u8; 32]);
 
 impl TokenSecret {
-    /// Takes 32 bytes of randomness, or those that a client presented.
+    /// Takes 32 random or derived bytes, or those that a client presented.
     #[must_use]
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)

@@ -33,8 +33,8 @@ pub struct Session {
     pub superseded: [Option<Superseded>; REGISTER_SLOTS],
     /// The generations whose tokens were recovered late.
     pub recovered: LateRecoveries,
-    /// The key that the session is bound to, if it is. Every request with its tokens has to prove
-    /// possession of the key.
+    /// The thumbprint of the key that the session is bound to, if any. Every request with its
+    /// tokens has to prove possession of the key.
     pub jkt: Option<Thumbprint>,
     /// When the password was proved.
     pub auth_time: UnixMillis,
@@ -236,8 +236,8 @@ impl Session {
         }
     }
 
-    /// Whether whoever proves possession of `key` may use the tokens of the session: anybody who has
-    /// one, unless the session is bound to another key.
+    /// Whether a request that proves possession of `key`, or of none, may use the session's tokens.
+    /// A session that is not bound accepts any request.
     #[must_use]
     pub fn accepts(&self, key: Option<Thumbprint>) -> bool {
         self.jkt.is_none_or(|jkt| key == Some(jkt))

@@ -7,8 +7,8 @@ use ratchet_service::{access::AccessTokenVerifier, clock};
 
 use crate::{Problem, dpop};
 
-/// The claims of a genuine, unexpired access token. If it is bound to a key, the request proves
-/// possession of that.
+/// The claims of a genuine, unexpired access token. If it is bound to a key, the request has proved
+/// possession of the key.
 #[derive(Debug)]
 pub struct Access(pub Claims);
 

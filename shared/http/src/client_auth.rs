@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 /// What a 401 for a client says in `WWW-Authenticate` (RFC 7617 §2).
 pub const BASIC_CHALLENGE: &str = r#"Basic realm="ratchet""#;
 
-/// An id and a secret, as a client presented them. Nothing of it is verified.
+/// The id and the secret that a client presented, unverified.
 ///
 /// # Security
 /// The secret does not print and is wiped when dropped.
@@ -33,13 +33,13 @@ pub enum ClientAuthError {
     /// The header and the body both authenticate, or name different clients.
     #[error("a client authenticates in one way only")]
     TwoMethods,
-    /// Neither does, or the header cannot be read.
+    /// Neither the header nor the body authenticates, or the header cannot be read.
     #[error("no client authenticates")]
     Absent,
 }
 
-/// The client that a request presents: in its header, or as `client_id` and `client_secret` of the
-/// body.
+/// Reads the credential of a request: from its header, or from `client_id` and `client_secret` in
+/// the body.
 ///
 /// # Errors
 /// [`ClientAuthError`].
@@ -53,7 +53,7 @@ pub fn presented_client(
             return Err(ClientAuthError::TwoMethods);
         }
         let client = basic(headers).ok_or(ClientAuthError::Absent)?;
-        // The id alone authenticates nobody, but it must not be another one.
+        // An id alone does not authenticate, but it has to be the same one.
         if client_id.is_some_and(|id| id != client.id) {
             return Err(ClientAuthError::TwoMethods);
         }

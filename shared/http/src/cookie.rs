@@ -220,7 +220,7 @@ impl Browser {
     }
 
     /// Ends all sessions whose tokens the request has, except `live`. Returns those whose cookies
-    /// are of no use any more.
+    /// are now useless.
     ///
     /// A fault is only logged: the next request of this browser tries again.
     async fn end_all_but<E: Future<Output = Result<bool, LogOutError>>>(

@@ -23,7 +23,7 @@ pub const DPOP: HeaderName = HeaderName::from_static("dpop");
 /// The response header with the nonce for the next proof.
 pub const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
-/// The start of every challenge that asks for a bearer token.
+/// How every challenge for a bearer token begins.
 const BEARER: &str = "Bearer ";
 
 /// What a request with a refresh token or a password says about possession of a key.
@@ -56,8 +56,8 @@ pub(crate) fn presented(parts: &Parts) -> PresentedProof {
     PresentedProof { header, method, path }
 }
 
-/// Answers requests that have a proof with a nonce for the next one, and those that present their
-/// token with the scheme `DPoP` with challenges of that scheme.
+/// Adds a nonce for the next proof to the response if the request has a proof or presents its
+/// access token with the scheme `DPoP`. In the latter case, a 401 has a challenge of that scheme.
 pub fn around(router: Router, verifier: AccessTokenVerifier) -> Router {
     router.layer(middleware::from_fn_with_state(verifier, answer))
 }
@@ -74,7 +74,7 @@ async fn answer(
         rename_challenge(response.headers_mut());
     }
     if has_proof || is_bound {
-        // Without a nonce, the client's next request is refused and leads to one.
+        // If there is none, the client gets one when its next request is refused.
         let nonce = verifier.nonce(clock::now()).await.ok();
         let nonce = nonce.and_then(|nonce| HeaderValue::from_str(&nonce).ok());
         response.headers_mut().extend(nonce.map(|nonce| (DPOP_NONCE, nonce)));
@@ -87,7 +87,7 @@ fn presents_bound_token(headers: &HeaderMap) -> bool {
     matches!(value.and_then(Scheme::of_header), Some((Scheme::Dpop, _)))
 }
 
-/// The same challenge for the scheme `DPoP` (RFC 9449 §7.1).
+/// Turns a bearer challenge into one of the scheme `DPoP` (RFC 9449 §7.1).
 fn rename_challenge(headers: &mut HeaderMap) {
     let challenge = headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
     let rest = challenge.and_then(|challenge| challenge.strip_prefix(BEARER));

@@ -23,14 +23,14 @@ pub struct AccessTokenVerifier {
     policy: Arc<AccessTokenPolicy>,
 }
 
-/// The proof of a request, before it is verified, and what it has to be for.
+/// The unverified proof of a request, and the request that it has to be made for.
 #[derive(Debug, Clone)]
 pub struct PresentedProof {
     /// The header `DPoP`.
     pub header: ProofHeader,
     /// The HTTP method.
     pub method: String,
-    /// The path of the URL. What is before it comes from the configuration.
+    /// The path of the URL. Scheme and host come from the configuration.
     pub path: String,
 }
 
@@ -74,7 +74,8 @@ pub enum AccessError {
     /// The access token is genuine but has expired.
     #[error("the access token has expired")]
     Expired,
-    /// The access token is bound to a key, and the request does not prove possession of that.
+    /// The access token is bound to a key whose possession the request does not prove, or is
+    /// presented with the scheme `DPoP` and not bound.
     #[error(transparent)]
     Unproven(ProofError),
     /// The session has ended, or the user is disabled or deleted.
@@ -112,7 +113,7 @@ impl AccessTokenVerifier {
         }
     }
 
-    /// Verifies an access token as a request presents it. One that is bound to a key needs a proof.
+    /// Verifies the access token of a request, and the proof if the token is bound to a key.
     ///
     /// # Errors
     /// [`AccessError::Invalid`], [`AccessError::Expired`], [`AccessError::Unproven`] or a fault.
@@ -135,7 +136,7 @@ impl AccessTokenVerifier {
         Ok(claims)
     }
 
-    /// Verifies the proof of a request. With an access token, the proof has to name that.
+    /// Verifies the proof of a request. With an access token, the proof has to contain its hash.
     ///
     /// # Errors
     /// [`Fault`] if there is no key ring.

@@ -240,7 +240,7 @@ pub struct LogOut {
 /// Why a session was not ended.
 #[derive(Debug, thiserror::Error)]
 pub enum LogOutError {
-    /// The session is bound to a key, and the request does not prove possession of that.
+    /// The session is bound to a key, and the request does not prove possession of it.
     #[error(transparent)]
     Unproven(ProofError),
     /// Something that is needed failed.
@@ -259,7 +259,7 @@ impl LogOut {
 
     /// Ends the session of a refresh token, even if the token is not the live one. Returns `false`
     /// if the token is not genuine. Otherwise the session has ended, now or before. A session that
-    /// is bound to a key needs possession of that.
+    /// is bound to a key requires possession of it.
     ///
     /// # Errors
     /// [`LogOutError`].

@@ -30,7 +30,7 @@ pub enum SecurityEvent<'a> {
     },
     /// A recently superseded token led to the live one.
     RefreshedInRetryWindow,
-    /// A superseded token of a session that is bound to a key led to the live one.
+    /// The owner of a bound session's key presented a superseded token, which led to the live one.
     RefreshedByOwner,
     /// A token came back after the retry window and led to the live one.
     RecoveredLate,
@@ -39,7 +39,7 @@ pub enum SecurityEvent<'a> {
         /// How it was recognised.
         kind: Reuse,
     },
-    /// A token of a session that is bound to a key came without a proof of the key. Nothing changed.
+    /// A token of a bound session was presented without a valid proof by its key. Nothing changed.
     KeyNotProved {
         /// What was wrong.
         reason: ProofError,
@@ -179,8 +179,8 @@ pub fn record(event: SecurityEvent<'_>, user_id: Option<UserId>, session_id: Opt
     metrics::count(name);
 }
 
-/// Records that possession of a session's key was not proved, and why. A stale nonce is no sign of
-/// anything: clients learn the next one from the refusal.
+/// Records that possession of a session's key was not proved, and why. A stale nonce is not
+/// recorded: it is normal, because clients get the next nonce with the refusal.
 pub fn record_unproven(reason: ProofError, user_id: UserId, session_id: SessionId) {
     if reason != ProofError::StaleNonce {
         record(SecurityEvent::KeyNotProved { reason }, Some(user_id), Some(session_id));

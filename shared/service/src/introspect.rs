@@ -25,7 +25,7 @@ use crate::{
 ///
 /// # Security
 /// Writes nothing. Forged and expired credentials, and those of another client, cost no call to
-/// DynamoDB, revoked ones cost one read. The token is not looked at before the client is known.
+/// DynamoDB; revoked ones cost one read. The token is not read before the client has authenticated.
 #[derive(Debug, Clone)]
 pub struct Introspect {
     key_ring: Arc<KeyRingCache>,
@@ -40,8 +40,8 @@ pub struct Introspect {
 /// Why a token was not introspected.
 #[derive(Debug, thiserror::Error)]
 pub enum IntrospectError {
-    /// The credential is not that of a client: malformed, forged, expired, of another client, or
-    /// revoked. Nobody learns which.
+    /// The credential is malformed, forged, expired, revoked or that of another client. The
+    /// response does not say which.
     #[error("the credential is not that of a client")]
     InvalidClient,
     /// Something that is needed failed. The token may be live.
@@ -99,10 +99,10 @@ impl Introspect {
         }
     }
 
-    /// What introspection says about a token: any text.
+    /// What introspection says about a token. Any text may be passed.
     ///
     /// # Errors
-    /// [`Fault`]: it is not known whether the token is live.
+    /// [`Fault`]. The token may be live.
     pub async fn introspect(
         &self,
         _: &AuthenticatedClient,

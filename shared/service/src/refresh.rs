@@ -79,7 +79,7 @@ pub enum RefreshError {
     /// forbids that.
     #[error("a superseded refresh token came from elsewhere")]
     Elsewhere,
-    /// The session is bound to a key, and the request does not prove possession of that. Nothing
+    /// The session is bound to a key, and the request does not prove possession of it. Nothing
     /// changed.
     #[error(transparent)]
     Unproven(ProofError),
@@ -111,7 +111,7 @@ impl Refresh {
 
     /// Exchanges a refresh token for the next token pair, or for the live one if it was superseded
     /// recently. An access token sent with it must be of the same session; it may have expired. A
-    /// session that is bound to a key needs possession of that; any other ignores `possession`.
+    /// session that is bound to a key requires possession of it; any other ignores `possession`.
     ///
     /// # Errors
     /// [`RefreshError`].

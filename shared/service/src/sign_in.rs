@@ -78,7 +78,7 @@ pub struct SignInRequest {
     pub source_ip: Option<IpAddr>,
     /// The client's network and user agent.
     pub origin: Origin,
-    /// The key that the session is to be bound to.
+    /// What the request proves about a key to bind the session to.
     pub possession: Possession,
 }
 
@@ -173,7 +173,7 @@ impl SignIn {
         Ok(TokenPair { device_token: Some(device_token), ..pair? })
     }
 
-    /// The key that a session is bound to.
+    /// The key that the new session is bound to, if any.
     fn key_to_bind(&self, possession: Possession) -> Result<Option<Thumbprint>, SignInError> {
         match (self.policy.dpop, possession) {
             (Dpop::Disabled, _) | (Dpop::Optional, Possession::Unclaimed) => Ok(None),

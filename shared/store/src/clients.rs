@@ -1,8 +1,8 @@
 //! Clients that may introspect tokens, in the users table.
 //!
-//! The item `client#<id>` has the hash of the secret and the name, and TTL removes it when the
-//! credential has expired. The index `names` lists clients beside users, in a partition of their
-//! own. A client that is revoked has no item.
+//! The item `client#<id>` has the name and the hash of the secret. TTL removes it after the
+//! credential has expired, and revoking the client deletes it. The index `names` lists clients, in
+//! a partition of their own.
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use ratchet_core::{
@@ -54,7 +54,7 @@ impl Clients {
     /// [`StoreError`].
     pub async fn create(&self, new: &Client) -> Result<(), StoreError> {
         let put = Write::put(&self.table, to_item(new)).when(is_new());
-        // An id has 74 random bits, so an existing item is from an earlier try of this write.
+        // An id has 74 random bits, so an existing item is from an earlier attempt at this write.
         put.send(&self.client).await.map(drop)
     }
 
@@ -69,8 +69,8 @@ impl Clients {
         output.item.as_ref().map(|item| from_item(id, item)).transpose()
     }
 
-    /// All clients in the order of their names. Those whose credential has expired may be among
-    /// them until TTL removes them.
+    /// All clients in the order of their names, including expired ones that TTL has not removed
+    /// yet.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -96,8 +96,7 @@ impl Clients {
         }
     }
 
-    /// Revokes a client: whoever authenticates with its credential from now on is refused. It may
-    /// have been revoked before.
+    /// Revokes a client: its credential is refused from now on. Revoking it again changes nothing.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -136,7 +136,7 @@ impl Sessions {
         self.revocation(user_id, session_id, reason, now).send(&self.client).await
     }
 
-    /// Logs out: ends a session, unless it is bound to another key than `key`
+    /// Logs out: ends a session, unless it is bound to a key other than `key`
     /// ([`Session::accepts`]).
     ///
     /// # Errors

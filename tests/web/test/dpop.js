@@ -60,7 +60,7 @@ describe('a session that is bound to a key', () => {
       });
     }, [stack.api, mode, isBound, takesTurns]);
 
-  /** Signs in, and gives the thumbprint of the key. Hashing on a busy machine may take longer than an answer may: then again. */
+  /** Signs in, and returns the key's thumbprint. Tries again if hashing on a busy machine takes longer than a response may. */
   const signIn = (page) =>
     page.evaluate(async () => {
       for (let tries = 5; ; tries -= 1) {

@@ -1,7 +1,7 @@
 //! `--memory`: how long a function takes at each memory size, and what that costs.
 //!
-//! Every call of a store takes 4 ms longer, as it does in a region, so that waiting and computing
-//! have the proportion that they have there.
+//! A delay of 4 ms, about what a store call takes in a region, is added to each one, so that the
+//! ratio of waiting to computing is realistic.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,13 +17,13 @@ use crate::{
     sign_in,
 };
 
-/// The last one is a whole processor.
+/// The last size has a whole processor.
 const SIZES_MIB: [u32; 5] = [128, 256, 512, 1024, 1769];
 
-/// About what a call of DynamoDB takes in a region.
+/// About how long a DynamoDB call takes in a region.
 const STORE_CALL: Duration = Duration::from_millis(4);
 
-/// A function at one memory size.
+/// The measured times of a function at one memory size.
 #[derive(Default)]
 struct Durations {
     init: Vec<Duration>,

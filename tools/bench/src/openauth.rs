@@ -1,5 +1,5 @@
-//! `--openauth`: the function that refreshes beside `OpenAuth`'s issuer in Node, on the same DynamoDB
-//! Local, through the same runtime API, in turns.
+//! `--openauth`: compares the function that refreshes with `OpenAuth`'s issuer in Node, on the same
+//! DynamoDB Local, through the same runtime API, in turns.
 
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 
@@ -32,7 +32,7 @@ pub fn measure(bench: &Bench, quick: bool, report: &mut Report) -> Result<(), Fa
         environment: with_table(bench.stack.environment()),
         ..bench.program("refresh")?.clone()
     };
-    // What signs in is not measured.
+    // Sign-ins are not measured.
     let signer = openauth.warm(&bench.api)?;
     let authenticate = bench.program("authenticate")?.warm(&bench.api)?;
 

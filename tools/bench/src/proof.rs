@@ -1,4 +1,4 @@
-//! What a proof of possession costs to verify, beside an access token.
+//! How long verifying a proof of possession takes, compared with an access token.
 
 use std::time::Duration;
 

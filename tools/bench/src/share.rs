@@ -7,35 +7,37 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// A function of this size has a whole processor, and a smaller one its part of it, says the Lambda
-/// developer guide (`docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html`).
+/// A function of this size has a whole processor, and a smaller one a proportional share, according
+/// to the Lambda developer guide
+/// (`docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html`).
 const ONE_PROCESSOR_MIB: u32 = 1769;
 
-/// How long a quota holds, in microseconds. Lambda's own period is not documented.
+/// The period of the quota, in microseconds. Lambda does not document its own.
 const PERIOD: u32 = 20_000;
 
-/// How long it takes to stop and continue a process once, in microseconds. Starting `sleep` takes
-/// about one millisecond, so that a shorter cycle would be less accurate.
+/// The period in which a process is stopped and continued once, in microseconds. Starting `sleep`
+/// takes about one millisecond, so a shorter cycle would be less accurate.
 const CYCLE: u32 = 100_000;
 
 const CYCLE_SCRIPT: &str =
     r#"while kill -CONT "$1" && sleep "$2" && kill -STOP "$1"; do sleep "$3"; done 2>/dev/null"#;
 
-/// A limit on a process's use of the processors. Ends when dropped, which must be after the process.
+/// A limit on a process's use of the processors. Dropping it lifts the limit; drop it only after
+/// the process has ended.
 #[derive(Debug)]
 pub enum Share {
-    /// By the kernel's scheduler, with a cgroup in this folder.
+    /// Enforced by the kernel's scheduler, with the cgroup in this folder.
     Quota(PathBuf),
-    /// By stopping the process for a part of the time, whether it computes or waits.
+    /// Enforced by stopping the process for a part of the time, whether it computes or waits.
     DutyCycle(Child),
 }
 
 impl Share {
-    /// Limits a process to what Lambda gives to `memory_mib`: by a quota where the system lets us
-    /// set one, else by a duty cycle.
+    /// Limits a process to the share that Lambda gives to `memory_mib`: with a quota if the system
+    /// allows it, otherwise with a duty cycle.
     ///
     /// # Errors
-    /// If neither can be done.
+    /// If neither works.
     pub fn limit(process: u32, memory_mib: u32) -> io::Result<Self> {
         match quota(process, part(PERIOD, memory_mib)) {
             Ok(share) => Ok(share),
@@ -43,7 +45,7 @@ impl Share {
         }
     }
 
-    /// How it is done.
+    /// How the limit is enforced.
     pub const fn means(&self) -> &'static str {
         match self {
             Self::Quota(_) => "a quota of the cgroup, 20 ms a period",
@@ -73,7 +75,7 @@ fn quota(process: u32, quota: u32) -> io::Result<Share> {
     // Removes the folder if the limit cannot be set.
     let share = Share::Quota(folder.clone());
     for (file, value) in limits.into_iter().chain([("cgroup.procs", process.to_string())]) {
-        // Only a file that exists: an ordinary folder is no cgroup.
+        // Does not create the file: in an ordinary folder, which is not a cgroup, this fails.
         File::options().write(true).open(folder.join(file))?.write_all(value.as_bytes())?;
     }
     Ok(share)

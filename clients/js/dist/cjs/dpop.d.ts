@@ -1,8 +1,8 @@
 import type { Binding } from './types.js';
 export interface DpopOptions {
     /**
-     * A pair of P-256 for ECDSA, of one user: on a server, to keep it beyond the process. By default
-     * IndexedDB keeps one for all tabs, and where there is none, memory.
+     * An ECDSA key pair on P-256, for one user. Needed on a server if sessions outlive the process. By
+     * default IndexedDB keeps one pair for all tabs; without IndexedDB, it is in memory.
      */
     keys?: CryptoKeyPair;
 }

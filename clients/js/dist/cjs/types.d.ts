@@ -15,7 +15,7 @@ export interface Channel {
     onmessage: ((event: MessageEvent) => void) | null;
     close(): void;
 }
-/** Makes the `fetch` that a client of `baseUrl` uses of a plain one. */
+/** Wraps a plain `fetch` for a client of `baseUrl`. */
 export type Binding = (baseUrl: string, plain: typeof fetch) => typeof fetch;
 export interface Options {
     /** The service, for example `https://auth.example.com`. A path is kept. */

@@ -1,10 +1,10 @@
-//! The nonce of a proof (RFC 9449 §8): a time, with a tag that only the service can make.
+//! The nonce of a proof (RFC 9449 §8): a time with a tag that only the service can make.
 //!
 //! ```text
 //! dn1_ base64url( issued at (8, seconds, big endian) ‖ tag (16) )
 //! ```
 //!
-//! Every function with the key ring can issue and check one; nothing is stored.
+//! Every function that has the key ring can issue and check nonces; nothing is stored.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use aws_lc_rs::hmac;
 
 use crate::{key_ring::TagKey, tagged_token::Format, time::UnixSeconds};
 
-/// How long a nonce counts.
+/// How long a nonce is valid.
 pub const NONCE_LIFE: Duration = Duration::from_secs(60);
 
 const FORMAT: Format = Format::new("dn1_", 8);
 
-/// A nonce. It is no secret.
+/// A nonce. It is not secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Nonce {
     issued_at: UnixSeconds,
 }
 
 impl Nonce {
-    /// One that is issued at `now`.
+    /// A nonce issued at `now`.
     #[must_use]
     pub const fn new(now: UnixSeconds) -> Self {
         Self { issued_at: now }
@@ -37,8 +37,8 @@ impl Nonce {
         FORMAT.encode(&[&issued_at], &[], &derived(key)).as_str().to_owned()
     }
 
-    /// Whether `text` is a nonce of one of these keys that counts at `now`. Clocks of functions may
-    /// differ by as much as a nonce lives.
+    /// Whether `text` is a nonce tagged with one of these keys and valid at `now`. The clocks of
+    /// two functions may differ by up to [`NONCE_LIFE`].
     #[must_use]
     pub fn is_fresh<'k>(
         text: &str,

@@ -29,7 +29,7 @@ const OTHER: Thumbprint = Thumbprint::from_bytes([2; 32]);
 const POLICY: SessionPolicy = SessionPolicy {
     idle: Duration::from_secs(1_000_000),
     absolute: Duration::from_secs(1_000_000),
-    // A tick is longer: what was superseded before it is not recent any more.
+    // Shorter than a tick, so tokens superseded before the last tick are not recent.
     retry_window: Duration::from_secs(60),
     late_recoveries: 2,
 };
@@ -37,17 +37,17 @@ const POLICY: SessionPolicy = SessionPolicy {
 /// One deliberate fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Nobody asks for the key.
+    /// The key is not checked.
     KeyIgnored,
-    /// Every key counts.
+    /// Any key is accepted.
     AnyKey,
-    /// The age of a superseded token decides, as in a session that is bound to none.
+    /// The age of a superseded token decides, as in a session that is not bound.
     AgeDecides,
     /// Without the key, an old token ends the session.
     TheftEndsSession,
-    /// Anybody with a token logs out.
+    /// A token without the key is enough to log out.
     LogOutWithoutKey,
-    /// The next secret is drawn, as in a session that is bound to none.
+    /// The next secret is random, as in a session that is not bound.
     SecretDrawn,
 }
 
@@ -188,7 +188,7 @@ impl Model for Bound {
             actions.push(Action::Tick);
         }
         for process in 0..2 {
-            // What happens beyond the bound is what happens at it.
+            // Beyond the bound, everything happens as at the bound.
             if state.held[process] < MOST {
                 actions.extend([false, true].map(|lost| Action::Refresh { process, lost }));
             }

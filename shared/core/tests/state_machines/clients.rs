@@ -94,7 +94,7 @@ trait Rules: Debug + 'static {
         user.clone()
     }
 
-    /// Whether the client's item is read by this introspection, and not remembered.
+    /// Whether each introspection reads the client's item, rather than using a cached one.
     const READS_THE_CLIENT: bool = true;
 }
 
@@ -129,7 +129,7 @@ struct World {
     step: usize,
     made: Vec<Made>,
     table: Vec<Client>,
-    /// What a service that remembers clients has seen.
+    /// The clients that a service with a cache has seen.
     remembered: Vec<Client>,
     user: User,
     sessions: Vec<(Session, Option<usize>)>,

@@ -30,9 +30,10 @@ struct NoKey;
 impl Request<'_> {
     /// Refreshes a session if it is bound to a key.
     ///
-    /// The next secret of a bound session follows from the tag key, and that of any other is random,
-    /// so the condition of the write says which it is. A proof that does not count costs a read and
-    /// no write.
+    /// The next secret of a bound session is derived from the tag key, and that of any other session
+    /// is random. Which one to write has to be known beforehand, so a request with a valid proof
+    /// first tries to rotate a bound session. If the session is bound, a request with a refused proof
+    /// costs a read and no write.
     pub(super) async fn refresh_bound(&mut self, tag_key: &TagKey) -> Result<Bound, RefreshError> {
         let RefreshToken { user_id, session_id, generation, .. } = self.token;
         let mut user = None;
@@ -66,26 +67,24 @@ impl Request<'_> {
         Ok(Bound::ToNoKey(user))
     }
 
-    /// Leads the owner of the key to the live token, however old the presented one is.
+    /// Answers the owner of the key with the live token, however old the presented one is.
     pub(super) async fn answer_owner(
         &self,
         session: &Session,
         user: Option<&User>,
     ) -> Result<TokenPair, RefreshError> {
-        let key_ring = &self.service.key_ring;
-        // Another function may have used a newer ring.
-        let live = key_ring.read(
-            self.now,
-            |_: &NoKey| true,
-            |ring| live_secret(&self.token, session, ring.device_tag_keys()).ok_or(NoKey),
-        );
-        // The tag key was revoked: nothing leads to the live token any more.
-        let live = live.await?.map_err(|NoKey| RefreshError::Unknown)?;
+    /// Refreshes a session if it is bound to a key.
+    ///
+    /// The next secret of a bound session is derived from the tag key, and that of any other session
+    /// is random. Which one to write has to be known beforehand, so a request with a valid proof
+    /// first tries to rotate a bound session. If the session is bound, a request with a refused proof
+    /// costs a read and no write.
+    pub(super) async fn refresh_bound(&mut self, tag_key: &TagKey) -> Result<Bound, RefreshError> {
         record(SecurityEvent::RefreshedByOwner, Some(session.user_id), Some(session.session_id));
         self.answer(session, live, user).await
     }
 
-    /// Records that a token of a bound session came without its key.
+    /// Records that a token of a bound session was presented without proof of its key.
     pub(super) fn unproven(&self, session: &Session) -> RefreshError {
         let reason = self.possession.refusal();
         record_unproven(reason, session.user_id, session.session_id);

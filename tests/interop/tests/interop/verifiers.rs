@@ -155,8 +155,8 @@ pub(crate) async fn openid_client(
     Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
 }
 
-/// Introspects the tokens with `oauth4webapi`, and ends their session. Returns what it was told;
-/// `None` if Node is not installed.
+/// Introspects the tokens with `oauth4webapi`, and ends their session. Returns the results; `None` if
+/// Node is not installed.
 pub(crate) async fn oauth4webapi(
     fixture: &Fixture,
     issuer: &Issuer,
@@ -172,8 +172,8 @@ pub(crate) async fn oauth4webapi(
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
-/// Binds sessions to keys with `dpop` and `oauth4webapi`. Returns what they were told; `None` if Node
-/// is not installed.
+/// Binds sessions to keys with `dpop` and `oauth4webapi`. Returns the results; `None` if Node is not
+/// installed.
 pub(crate) async fn dpop(fixture: &Fixture, issuer: &Issuer) -> Option<Value> {
     let program = install_node(fixture).await?.join("dpop.mjs");
     let mut library = Command::new("node");
