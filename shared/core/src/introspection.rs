@@ -91,7 +91,8 @@ pub fn of_refresh_token(
 ) -> Introspection {
     let Some((session, user)) = live(session, user, now) else { return Introspection::Inactive };
     // The configured lifetime may be shorter than it was at the sign-in.
-    if policy.absolute_expires_at(token.session_id) <= now.seconds() {
+    let absolute_expires_at = policy.absolute_expires_at(token.session_id);
+    if absolute_expires_at <= now.seconds() {
         return Introspection::Inactive;
     }
     // By age alone, as if the session were not bound. The user agent does not matter: it decides
@@ -104,7 +105,10 @@ pub fn of_refresh_token(
                 session_id: session.session_id,
                 username: user.name.clone(),
                 auth_time: session.auth_time.seconds(),
-                expires_at: session.expires_at.min(session.absolute_expires_at),
+                expires_at: session
+                    .expires_at
+                    .min(session.absolute_expires_at)
+                    .min(absolute_expires_at),
                 cnf: session.jkt.map(|jkt| Confirmation { jkt }),
             })
         }

@@ -363,9 +363,8 @@ pub fn bound_secret(
 }
 
 /// The live secret of a bound `session`, for the owner of one of its superseded tokens. `None` if
-/// the tag key that it was derived from is gone and the register does not remember the token.
+/// the tag key that it was derived from is gone.
 pub fn live_secret<'k>(
-    token: &RefreshToken,
     session: &Session,
     keys: impl IntoIterator<Item = &'k TagKey>,
 ) -> Option<TokenSecret> {
@@ -373,7 +372,6 @@ pub fn live_secret<'k>(
     keys.into_iter()
         .map(|key| bound_secret(key, user_id, session_id, generation))
         .find(|secret| secret.hash() == session.token_hash)
-        .or_else(|| walk(token, session).ok())
 }
 
 const fn context(token: &RefreshToken, generation: u32) -> SealContext {

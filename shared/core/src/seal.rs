@@ -28,6 +28,10 @@ pub const SEALED_LEN: usize = NONCE_LEN + SECRET + GCM_TAG;
 pub struct SealedSecret([u8; SEALED_LEN]);
 
 impl SealedSecret {
+    /// Nothing: a session that is bound to a key keeps no seals, because its secrets follow from the
+    /// tag key.
+    pub const NOTHING: Self = Self([0; SEALED_LEN]);
+
     /// A sealed secret as the session item holds it.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; SEALED_LEN]) -> Self {

@@ -33,10 +33,10 @@ pub(crate) struct Request {
     /// An access token or a refresh token.
     #[cfg_attr(feature = "contract", schema(value_type = String, min_length = 1))]
     token: Zeroizing<String>,
-    /// If the client does not authenticate with HTTP Basic.
+    /// Only if the client does not use HTTP Basic.
     #[serde(default, deserialize_with = "optional")]
     client_id: Option<String>,
-    /// If the client does not authenticate with HTTP Basic.
+    /// Only if the client does not use HTTP Basic.
     #[serde(default, deserialize_with = "optional")]
     #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
     client_secret: Option<Zeroizing<String>>,
@@ -73,18 +73,18 @@ struct Body<'a> {
     sid: Option<SessionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     iss: Option<&'a str>,
-    /// Of an access token only.
+    /// Only for access tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     aud: Option<&'a str>,
-    /// When the token is no longer active at the latest, in Unix seconds.
+    /// When the token expires, in Unix seconds. It may end earlier.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "contract", schema(value_type = Option<u64>))]
     exp: Option<UnixSeconds>,
-    /// Of an access token only.
+    /// Only for access tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "contract", schema(value_type = Option<u64>))]
     iat: Option<UnixSeconds>,
-    /// Of an access token only.
+    /// Only for access tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<&'a str>,
     /// The client that the token was issued to.

@@ -133,7 +133,7 @@ impl Bound {
                 Outcome::Answered(generation + 1, next)
             }
             Decision::AnswerLive | Decision::AnswerSuccessor | Decision::AnswerOwner => {
-                match live_secret(&token, &state.session, [&tag_key()]) {
+                match live_secret(&state.session, [&tag_key()]) {
                     Some(live) => Outcome::Answered(state.session.generation, live),
                     None => Outcome::Refused,
                 }

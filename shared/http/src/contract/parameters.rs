@@ -22,7 +22,7 @@ pub struct IfNoneMatch {
     etag: String,
 }
 
-/// What proves possession of a key.
+/// The proof of possession of a key.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only its description is used")]

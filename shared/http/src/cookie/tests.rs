@@ -287,6 +287,52 @@ async fn a_log_out_ends_all_sessions_of_the_browser_or_changes_nothing() {
     assert_eq!((nobody.status(), set_cookies(&nobody)), (StatusCode::NO_CONTENT, vec![]));
 }
 
+/// What ending a session leads to if only session 1 is not bound to a key that the browser lost.
+fn lost_key(token: &Zeroizing<String>) -> Result<bool, LogOutError> {
+    let of_first = *token == Zeroizing::new(text(1, 4));
+    if of_first { Ok(true) } else { Err(LogOutError::Unproven(ProofError::WrongKey)) }
+}
+
+#[tokio::test]
+async fn the_cookie_of_a_session_whose_key_is_lost_is_deleted_and_the_others_are_ended() {
+    let browser = deployed(&[cookie(1, 4), cookie(2, 4), cookie(3, 4)]);
+    let ended = RefCell::new(Vec::new());
+    let end = |token: Zeroizing<String>| {
+        ended.borrow_mut().push(token.clone());
+        std::future::ready(lost_key(&token))
+    };
+    let response = browser.log_out(end).await.unwrap();
+    assert_eq!(response.status(), StatusCode::NO_CONTENT);
+    assert_eq!(set_cookies(&response), [3, 2, 1].map(|number| deleted(&name(number))));
+    let response = browser.signed_in(&pair(4, 0), end).await;
+    let all = [deleted(&name(3)), deleted(&name(2)), deleted(&name(1)), live(4, 0)];
+    assert_eq!(set_cookies(&response), all);
+    assert_eq!(ended.borrow().len(), 6);
+
+    // A nonce is all that is missing, so the client sends the request again.
+    let stale = |_| std::future::ready(Err(LogOutError::Unproven(ProofError::StaleNonce)));
+    let refused = Problem::RefusedProof(ProofError::StaleNonce);
+    assert_eq!(browser.log_out(stale).await.unwrap_err(), refused);
+}
+
+#[tokio::test]
+async fn a_session_whose_key_is_lost_does_not_hide_the_one_that_the_browser_can_refresh() {
+    let browser = deployed(&[cookie(1, 4), cookie(2, 4)]);
+    let wrong_key = Problem::RefusedProof(ProofError::WrongKey);
+    let refresh = |token: Zeroizing<String>| {
+        let answer = lost_key(&token).map(|_| pair(1, 5)).map_err(Problem::from);
+        std::future::ready(answer)
+    };
+    let end = |token: Zeroizing<String>| std::future::ready(lost_key(&token));
+    let response = browser.refresh(refresh, end).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(set_cookies(&response), [deleted(&name(2)), live(1, 5)]);
+
+    let lost = |_| std::future::ready(Err(wrong_key.clone()));
+    let response = browser.refresh(lost, end).await;
+    assert_eq!((response.status(), set_cookies(&response)), (StatusCode::BAD_REQUEST, vec![]));
+}
+
 #[tokio::test]
 async fn other_sites_cannot_use_the_cookie() {
     let cookies = cookie(1, 4);

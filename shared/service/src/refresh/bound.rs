@@ -73,13 +73,15 @@ impl Request<'_> {
         session: &Session,
         user: Option<&User>,
     ) -> Result<TokenPair, RefreshError> {
-    /// Refreshes a session if it is bound to a key.
-    ///
-    /// The next secret of a bound session is derived from the tag key, and that of any other session
-    /// is random. Which one to write has to be known beforehand, so a request with a valid proof
-    /// first tries to rotate a bound session. If the session is bound, a request with a refused proof
-    /// costs a read and no write.
-    pub(super) async fn refresh_bound(&mut self, tag_key: &TagKey) -> Result<Bound, RefreshError> {
+        let key_ring = &self.service.key_ring;
+        // Another function may have used a newer ring.
+        let live = key_ring.read(
+            self.now,
+            |_: &NoKey| true,
+            |ring| live_secret(session, ring.device_tag_keys()).ok_or(NoKey),
+        );
+        // The tag key was revoked: nothing leads to the live token any more.
+        let live = live.await?.map_err(|NoKey| RefreshError::Unknown)?;
         record(SecurityEvent::RefreshedByOwner, Some(session.user_id), Some(session.session_id));
         self.answer(session, live, user).await
     }

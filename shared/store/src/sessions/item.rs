@@ -29,14 +29,19 @@ pub(super) fn key(user_id: UserId, session_id: SessionId) -> Item {
     ])
 }
 
-pub(super) fn superseded(slot: Option<&Superseded>) -> AttributeValue {
-    AttributeValue::M(slot.map_or_else(HashMap::new, |slot| {
-        HashMap::from([
-            ("hash".to_owned(), binary(slot.hash.as_bytes())),
-            ("successor".to_owned(), binary(slot.sealed_successor.as_bytes())),
-            ("at_ms".to_owned(), number(slot.superseded_at.get())),
-        ])
-    }))
+/// A slot of the register of a session that is bound to this key, or to none. A bound session keeps
+/// no seals.
+pub(super) fn superseded(slot: Option<&Superseded>, key: Option<Thumbprint>) -> AttributeValue {
+    let mut members = HashMap::new();
+    if let Some(slot) = slot {
+        members.insert("hash".to_owned(), binary(slot.hash.as_bytes()));
+        members.insert("at_ms".to_owned(), number(slot.superseded_at.get()));
+        if key.is_none() {
+            let seal = binary(slot.sealed_successor.as_bytes());
+            members.insert("successor".to_owned(), seal);
+        }
+    }
+    AttributeValue::M(members)
 }
 
 /// The attribute of the generations that were recovered late. It is absent until there is one.
@@ -83,7 +88,7 @@ pub fn from_session(session: &Session) -> Item {
     set("generation", number(session.generation));
     set("token_hash", binary(session.token_hash.as_bytes()));
     for (name, slot) in SLOTS.into_iter().zip(&session.superseded) {
-        set(name, superseded(slot.as_ref()));
+        set(name, superseded(slot.as_ref(), session.jkt));
     }
     if let Some(recovered) = recovered(&session.recovered) {
         set(RECOVERED, recovered);
@@ -120,9 +125,10 @@ pub(super) fn session_id(item: &Item) -> Result<SessionId, StoreError> {
 pub fn to_session(item: &Item) -> Result<Session, StoreError> {
     let item = Reader(item);
     item.readable_up_to(BOUND_VERSION)?;
+    let jkt = to_jkt(&item)?;
     let mut superseded = [None; SLOTS.len()];
     for (to, name) in superseded.iter_mut().zip(SLOTS) {
-        *to = to_superseded(&item.map(name)?)?;
+        *to = to_superseded(&item.map(name)?, jkt)?;
     }
     Ok(Session {
         user_id: UserId::from_bytes(item.bytes("user_id")?),
@@ -132,7 +138,7 @@ pub fn to_session(item: &Item) -> Result<Session, StoreError> {
         token_hash: SecretHash::from_bytes(item.bytes("token_hash")?),
         superseded,
         recovered: to_recovered(&item)?,
-        jkt: to_jkt(&item)?,
+        jkt,
         auth_time: UnixMillis::new(item.number("auth_time")?),
         cut_seen: UnixMillis::new(item.number("cut_seen")?),
         absolute_expires_at: UnixSeconds::new(item.number("absolute_expires_at")?),
@@ -152,13 +158,20 @@ fn to_jkt(item: &Reader<'_>) -> Result<Option<Thumbprint>, StoreError> {
     bound.then(|| item.bytes(JKT).map(Thumbprint::from_bytes)).transpose()
 }
 
-fn to_superseded(slot: &Reader<'_>) -> Result<Option<Superseded>, StoreError> {
+fn to_superseded(
+    slot: &Reader<'_>,
+    key: Option<Thumbprint>,
+) -> Result<Option<Superseded>, StoreError> {
     if slot.0.is_empty() {
         return Ok(None);
     }
+    let sealed_successor = match key {
+        None => SealedSecret::from_bytes(slot.bytes("successor")?),
+        Some(_) => SealedSecret::NOTHING,
+    };
     Ok(Some(Superseded {
         hash: SecretHash::from_bytes(slot.bytes("hash")?),
-        sealed_successor: SealedSecret::from_bytes(slot.bytes("successor")?),
+        sealed_successor,
         superseded_at: UnixMillis::new(slot.number("at_ms")?),
     }))
 }

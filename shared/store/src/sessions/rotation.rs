@@ -126,7 +126,7 @@ impl Sessions {
             .copy(fourth, third)
             .copy(third, second)
             .copy(second, first)
-            .set(first, item::superseded(Some(&superseded)));
+            .set(first, item::superseded(Some(&superseded), presented.key));
         let write = Write::update(&self.table, item::key(user_id, session_id), changes)
             .when(may_rotate(presented, rotation, recent_since));
         SessionUpdate::read(&write.send_update(&self.client).await?)
