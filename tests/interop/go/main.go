@@ -23,7 +23,7 @@ func verify(token []byte, keys jwk.Set, issuer, audience string) (jwt.Token, err
 	if typ, _ := message.Signatures()[0].ProtectedHeaders().Type(); typ != "at+jwt" {
 		return nil, errors.New("not an access token")
 	}
-	return jwt.Parse(token,
+	parsed, err := jwt.Parse(token,
 		jwt.WithKeySet(keys),
 		jwt.WithIssuer(issuer),
 		jwt.WithAudience(audience),
@@ -31,6 +31,10 @@ func verify(token []byte, keys jwk.Set, issuer, audience string) (jwt.Token, err
 		jwt.WithRequiredClaim("exp"),
 		jwt.WithRequiredClaim("sid"),
 	)
+	if err == nil && parsed.Has("cnf") {
+		return nil, errors.New("bound to a key, whose proof is not checked here")
+	}
+	return parsed, err
 }
 
 func main() {

@@ -17,9 +17,10 @@ const fetcher = {
 const options = {
   issuer,
   audience,
-  // Access tokens only (RFC 9068).
-  customJwtCheck: ({ header }) => {
+  // Access tokens only (RFC 9068), and none that need a proof (RFC 9449).
+  customJwtCheck: ({ header, payload }) => {
     if (header.typ !== "at+jwt") throw new Error("not an access token");
+    if (payload.cnf) throw new Error("bound to a key, whose proof is not checked here");
   },
 };
 const verifier = JwtVerifier.create(options, { jwksCache: new SimpleJwksCache({ fetcher }) });

@@ -13,6 +13,7 @@ async function verify(token) {
     algorithms: ["ES256", "EdDSA", "RS256"],
     requiredClaims: ["sub", "exp", "iat", "sid"],
   });
+  if (payload.cnf) throw new Error("bound to a key, whose proof is not checked here");
   return payload;
 }
 

@@ -42,6 +42,8 @@ def verify(text: str) -> dict:
     token = jwt.decode(text, keys, algorithms=algorithms)
     if token.header.get("typ") != "at+jwt":
         raise ValueError("not an access token")
+    if "cnf" in token.claims:
+        raise ValueError("bound to a key, whose proof is not checked here")
     claims.validate(token.claims)
     return token.claims
 

@@ -20,6 +20,8 @@ def verify(token: str) -> dict:
     )
     if decoded["header"].get("typ") != "at+jwt":
         raise jwt.InvalidTokenError("not an access token")
+    if "cnf" in decoded["payload"]:
+        raise jwt.InvalidTokenError("bound to a key, whose proof is not checked here")
     return decoded["payload"]
 
 

@@ -29,6 +29,13 @@ func main() {
 			fmt.Println("refused", err)
 			continue
 		}
+		var bound struct {
+			Confirmation any `json:"cnf"`
+		}
+		if err := token.Claims(&bound); err != nil || bound.Confirmation != nil {
+			fmt.Println("refused", "bound to a key, whose proof is not checked here")
+			continue
+		}
 		fmt.Println("ok", token.Subject)
 	}
 }

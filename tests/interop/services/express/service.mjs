@@ -21,6 +21,8 @@ async function authenticate(request, response, next) {
       algorithms: ["ES256", "EdDSA", "RS256"],
       requiredClaims: ["sub", "exp", "iat", "sid"],
     });
+    // Bound to a key, whose proof is not checked here.
+    if (payload.cnf) throw new errors.JWTClaimValidationFailed("bound", payload, "cnf");
     request.user = payload;
   } catch (error) {
     // Without the keys there is no verdict: a 401 would sign the user out.

@@ -41,7 +41,8 @@ def user(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bea
         raise HTTPException(503, headers={"Retry-After": "1"}) from None
     except jwt.PyJWTError:
         raise refused('Bearer error="invalid_token"') from None
-    if decoded["header"].get("typ") != "at+jwt":
+    # A token that is bound to a key needs a proof, which is not checked here.
+    if decoded["header"].get("typ") != "at+jwt" or "cnf" in decoded["payload"]:
         raise refused('Bearer error="invalid_token"')
     return decoded["payload"]
 

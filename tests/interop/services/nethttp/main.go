@@ -51,7 +51,7 @@ func (v *verifier) verify(ctx context.Context, token []byte) (jwt.Token, error) 
 	if typ, _ := message.Signatures()[0].ProtectedHeaders().Type(); typ != "at+jwt" {
 		return nil, errors.New("not an access token")
 	}
-	return jwt.Parse(token,
+	parsed, err := jwt.Parse(token,
 		jwt.WithKeySet(keys),
 		jwt.WithIssuer(v.issuer),
 		jwt.WithAudience(v.audience),
@@ -59,6 +59,10 @@ func (v *verifier) verify(ctx context.Context, token []byte) (jwt.Token, error) 
 		jwt.WithRequiredClaim("exp"),
 		jwt.WithRequiredClaim("sid"),
 	)
+	if err == nil && parsed.Has("cnf") {
+		return nil, errors.New("bound to a key, whose proof is not checked here")
+	}
+	return parsed, err
 }
 
 // user is what an access token says.

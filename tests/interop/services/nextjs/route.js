@@ -22,6 +22,8 @@ const authenticated = (handle) => async (request) => {
       algorithms: ["ES256", "EdDSA", "RS256"],
       requiredClaims: ["sub", "exp", "iat", "sid"],
     });
+    // Bound to a key, whose proof is not checked here.
+    if (payload.cnf) throw new errors.JWTClaimValidationFailed("bound", payload, "cnf");
     user = payload;
   } catch (error) {
     // Without the keys there is no verdict: a 401 would sign the user out.

@@ -116,6 +116,8 @@ pub(crate) fn tokens(issuer: &Issuer, genuine: &str) -> Vec<(String, String)> {
         ("sub", json!(null)),
         ("sub", json!(7)),
         ("sid", json!(null)),
+        // Bound to a key (RFC 9449): worthless without a proof.
+        ("cnf", json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"})),
     ] {
         let changed = with(&claims, claim, &value);
         add(format!("{claim} {value}"), sign("at+jwt", &changed));

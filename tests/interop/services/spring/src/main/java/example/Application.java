@@ -109,6 +109,8 @@ public class Application {
             .audience(audience)
             .clientId("first-party")
             .validators(checks -> checks.put("sid", new JwtClaimValidator<String>("sid", Objects::nonNull)))
+            // A token that is bound to a key needs a proof, which is not checked here.
+            .validators(checks -> checks.put("cnf", new JwtClaimValidator<Object>("cnf", Objects::isNull)))
             .build());
     return decoder;
   }
