@@ -92,7 +92,7 @@ fn only_configured_origins_may_call_from_a_browser() {
         let answer = Answer::of(preflight("https://app.example", "traceparent")).await;
         assert_eq!(
             answer.header("access-control-allow-headers"),
-            "authorization,content-type,x-ratchet,traceparent"
+            "authorization,content-type,x-ratchet,dpop,traceparent"
         );
         // Browsers do not show the reason.
         assert!(!world.log_text().contains("CorsHeaders does not list"));
@@ -110,7 +110,7 @@ fn only_configured_origins_may_call_from_a_browser() {
             Answer::of(api.request("GET", "/users").header("origin", "https://app.example"));
         assert_eq!(
             answer.await.header("access-control-expose-headers"),
-            "is-token-expired,www-authenticate,retry-after"
+            "is-token-expired,www-authenticate,retry-after,dpop-nonce,date"
         );
         let without = World::shared().await.api();
         let request = without.request("GET", "/users").header("origin", "https://app.example");
