@@ -124,7 +124,8 @@ pub(super) fn session_id(item: &Item) -> Result<SessionId, StoreError> {
 /// [`StoreError::MalformedItem`].
 pub fn to_session(item: &Item) -> Result<Session, StoreError> {
     let item = Reader(item);
-    item.readable_up_to(BOUND_VERSION)?;
+    let is_bound = item.0.contains_key(JKT);
+    item.readable_up_to(if is_bound { BOUND_VERSION } else { VERSION })?;
     let jkt = to_jkt(&item)?;
     let mut superseded = [None; SLOTS.len()];
     for (to, name) in superseded.iter_mut().zip(SLOTS) {
