@@ -44,16 +44,23 @@ def test_every_success_that_openapi_describes(cloud, url):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mail)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     outputs = cloud.outputs("ratchet-prod")
+    environment = cloud.environment | {
+        "RATCHET_URL": url,
+        "RATCHET_PAGE": f"http://127.0.0.1:{server.server_port}",
+        "RATCHET_CLI": "ratchet",
+        "RATCHET_USERS_TABLE": outputs["UsersTableName"],
+        "RATCHET_TOKENS_TABLE": outputs["TokensTableName"],
+        "RATCHET_KEY_RING_SECRET": outputs["KeyRingSecretArn"],
+    }
+    create = ["ratchet", "--json", "clients", "create", "contract"]
+    client = json.loads(subprocess.run(create, env=environment, stdout=subprocess.PIPE, check=True).stdout)
     done = subprocess.run(
         [sys.executable, "tests/contract/answers.py"],
         cwd=ROOT,
-        env=cloud.environment
+        env=environment
         | {
-            "RATCHET_URL": url,
-            "RATCHET_PAGE": f"http://127.0.0.1:{server.server_port}",
-            "RATCHET_CLI": "ratchet",
-            "RATCHET_USERS_TABLE": outputs["UsersTableName"],
-            "RATCHET_TOKENS_TABLE": outputs["TokensTableName"],
+            "RATCHET_CLIENT_ID": client["client_id"],
+            "RATCHET_CLIENT_SECRET": client["client_secret"],
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
