@@ -293,7 +293,7 @@ pub fn verify(
 /// The claims of a well-formed, correctly signed proof, and the thumbprint of its key.
 fn signed_claims(proof: &str) -> Option<(ProofClaims, Thumbprint)> {
     let token: UnverifiedToken<'_, ProofHeader> =
-        UnverifiedToken::parse_with_header(proof, MAX_TOKEN_LEN).ok()?;
+        UnverifiedToken::parse_within(proof, MAX_TOKEN_LEN).ok()?;
     let ProofHeader { typ, jwk, .. } = token.header();
     // Without a private member, the key is asymmetric.
     if typ != TYP || jwk.is_secret() {

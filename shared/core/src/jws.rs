@@ -83,15 +83,11 @@ impl<'t> UnverifiedToken<'t> {
     pub fn parse(token: &'t str) -> Result<Self, JwsError> {
         Self::parse_within(token, MAX_TOKEN_LEN)
     }
-
-    /// Like [`Self::parse`], with another limit.
-    pub(crate) fn parse_within(token: &'t str, max_len: usize) -> Result<Self, JwsError> {
-        Self::parse_with_header(token, max_len)
-    }
 }
 
 impl<'t, H: JoseHeader> UnverifiedToken<'t, H> {
-    pub(crate) fn parse_with_header(token: &'t str, max_len: usize) -> Result<Self, JwsError> {
+    /// Takes a compact serialisation apart, with a header of any type and a limit on its length.
+    pub(crate) fn parse_within(token: &'t str, max_len: usize) -> Result<Self, JwsError> {
         if token.len() > max_len {
             return Err(JwsError::TooLong);
         }

@@ -117,7 +117,7 @@ impl RevocationList {
         key: impl FnOnce(&str) -> Option<&'k VerificationKey>,
         now: UnixSeconds,
     ) -> Result<Self, ListError> {
-        let token = UnverifiedToken::parse_within(token, MAX_LIST_LEN)?;
+        let token: UnverifiedToken<'_> = UnverifiedToken::parse_within(token, MAX_LIST_LEN)?;
         let kid = token.header().kid.as_deref().ok_or(ListError::UnknownKey)?;
         let key = key(kid).ok_or(ListError::UnknownKey)?;
         let (header, payload) = token.verify(key)?;
