@@ -127,6 +127,8 @@ pub(crate) enum UsersCommand {
         /// The file; `-` is standard output
         file: PathBuf,
     },
+    /// Prints what the tables have about a user, as JSON, without secrets and hashes
+    ExportOne { name: String },
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `ratchet users …`.
 
 mod export;
+mod export_one;
 mod import;
 
 use ratchet_core::{
@@ -60,6 +61,7 @@ pub(crate) async fn run(
         UsersCommand::Delete { name, yes } => delete(connection, &name, yes, json).await,
         UsersCommand::Import(import) => import::run(connection, import, json).await,
         UsersCommand::Export { file } => export::run(connection, &file).await,
+        UsersCommand::ExportOne { name } => export_one::run(connection, &name, json).await,
     }
 }
 

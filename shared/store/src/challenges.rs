@@ -15,6 +15,7 @@ mod counters;
 mod item;
 mod part;
 
+pub(crate) use item::key;
 pub(crate) use part::{Found, delete, find, meet, use_up};
 
 /// How often a challenge is read again because it has changed meanwhile.

@@ -1,8 +1,8 @@
 //! The tokens table: one item per session.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use ratchet_core::{
     dpop::Thumbprint,
     ids::{SessionId, UserId},
@@ -209,6 +209,27 @@ impl Sessions {
     /// [`StoreError`].
     pub async fn list(&self, user_id: UserId) -> Result<SessionList, StoreError> {
         let mut list = SessionList::default();
+        for item in self.items_about(user_id).await? {
+            match item::to_session(&item) {
+                Ok(session) => list.sessions.push(session),
+                Err(error) => list.unreadable.push((item::session_id(&item)?, error)),
+            }
+        }
+        Ok(list)
+    }
+
+    /// The items of these sessions as they are stored.
+    ///
+    /// # Security
+    /// They contain hashes and sealed secrets.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn items_about(
+        &self,
+        user_id: UserId,
+    ) -> Result<Vec<HashMap<String, AttributeValue>>, StoreError> {
+        let mut items = Vec::new();
         let mut start = None;
         loop {
             let output = self
@@ -222,15 +243,10 @@ impl Sessions {
                 .send()
                 .await
                 .map_err(|error| StoreError::new("Query", error))?;
-            for item in output.items.unwrap_or_default() {
-                match item::to_session(&item) {
-                    Ok(session) => list.sessions.push(session),
-                    Err(error) => list.unreadable.push((item::session_id(&item)?, error)),
-                }
-            }
+            items.extend(output.items.unwrap_or_default());
             start = output.last_evaluated_key;
             if start.is_none() {
-                return Ok(list);
+                return Ok(items);
             }
         }
     }

@@ -19,6 +19,7 @@ use crate::{
     write::{Write, pk},
 };
 
+mod about;
 mod accounts;
 mod cut;
 mod deletion;

@@ -1,6 +1,9 @@
 //! `ratchet users` and `ratchet sessions`.
 
-use ratchet_core::{attempts::AttemptKey, challenge::Purpose};
+use std::collections::{BTreeSet, HashMap};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use ratchet_core::{attempts::AttemptKey, challenge::Purpose, encoding::to_base64url};
 use ratchet_store::Attempts;
 use serde_json::json;
 
@@ -111,6 +114,126 @@ fn a_deletion_is_whole_or_nothing() {
         assert_eq!(world.api().refresh(&tokens.refresh).await.status, 401);
         world.mail(&email, 2).await;
         assert!(world.users_item(&challenge).await.is_none(), "it would prove whose address it is");
+    });
+}
+
+/// The attribute values of an item that nobody may see, as they would appear in text.
+fn secrets(item: &HashMap<String, AttributeValue>) -> Vec<String> {
+    fn texts(value: &AttributeValue) -> Vec<String> {
+        match value {
+            AttributeValue::S(text) => vec![text.clone()],
+            AttributeValue::B(bytes) => {
+                let bytes = bytes.as_ref();
+                let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                vec![to_base64url(bytes), hex]
+            }
+            AttributeValue::L(members) => members.iter().flat_map(texts).collect(),
+            AttributeValue::M(members) => members.values().flat_map(texts).collect(),
+            _ => Vec::new(),
+        }
+    }
+    let names = ["password_hash", "token_hash", "superseded_1", "messages"];
+    names.into_iter().filter_map(|name| item.get(name)).flat_map(texts).collect()
+}
+
+#[test]
+fn a_person_gets_everything_that_is_kept_about_them_but_no_secret() {
+    run(async {
+        let world = World::shared().await;
+        let (person, tokens) = world.signed_in().await;
+        let ended = world.sign_in(&person).await;
+        assert_eq!(world.api().logout(&ended.refresh).await.status, 204);
+        let tokens = world.api().refresh(&tokens.refresh).await.tokens();
+        let email = format!("{}@example.com", person.name).to_lowercase();
+        world.api().authenticate(&email, "canary wrong").await;
+        world.api().post("/users/password-reset", json!({"email": email})).await;
+        world.mail(&email, 1).await;
+
+        let run = world.ratchet(&["--json", "users", "export-one", &person.name]).await;
+        let found = run.json();
+        let account = &found["account"];
+        assert_eq!(account["user_id"], person.id.to_string());
+        assert_eq!(account["name"], person.name);
+        assert_eq!(account["email"], email);
+        assert_eq!(account["roles"], json!(["reader"]));
+        assert!(account["created_at"].as_str().unwrap().starts_with("20"), "{account}");
+        // An attribute that is new here has to be shown, or to be added to these on purpose.
+        let internal = ["listing", "name_key", "password_hash", "pk", "version"];
+        assert_eq!(account["withheld"], json!(internal));
+        let sessions = found["sessions"].as_array().unwrap();
+        let session = |id: &str| sessions.iter().find(|session| session["session_id"] == id);
+        let live = session(&ids(&tokens.refresh).session_id.to_string()).unwrap();
+        assert!(live.get("revoked_at").is_none() && live["source_ip"] == "127.0.0.1", "{live}");
+        let over = session(&ids(&ended.refresh).session_id.to_string()).unwrap();
+        assert_eq!(over["revoked_reason"], "logged_out");
+        let internal = [
+            "cut_seen",
+            "generation",
+            "superseded_1",
+            "superseded_2",
+            "superseded_3",
+            "superseded_4",
+            "token_hash",
+            "user_id",
+            "version",
+        ];
+        assert_eq!(live["withheld"], json!(internal));
+        assert_eq!(found["messages"][0]["purpose"], "reset-password");
+        assert_eq!(found["messages"][0]["email"], email);
+        let attempts = found["failed_attempts"].as_array().unwrap();
+        assert!(attempts.iter().any(|counted| counted["failures"] == 1), "{attempts:?}");
+
+        let challenge = format!("challenge#{}#{}", Purpose::ResetPassword.as_str(), person.id);
+        let items = [
+            world.users_item(&format!("user#{}", person.id)).await.unwrap(),
+            world.users_item(&challenge).await.unwrap(),
+            world.item(&tokens.refresh).await,
+        ];
+        for item in &items {
+            let secrets = secrets(item);
+            assert!(!secrets.is_empty(), "{item:?}");
+            for secret in secrets {
+                assert!(!run.out.contains(&secret), "{secret} is in {}", run.out);
+            }
+        }
+        let read = world.ratchet(&["users", "export-one", &email]).await;
+        assert!(read.done().lines().count() > 20, "for people to read: {read:?}");
+        assert_eq!(world.ratchet(&["users", "export-one", &unique("nobody")]).await.code, 3);
+    });
+}
+
+/// docs/account.md says what else remains, and for how long.
+#[test]
+fn nothing_but_what_is_documented_remains_of_a_deleted_user() {
+    run(async {
+        let world = World::shared().await;
+        let (person, _) = world.signed_in().await;
+        let email = format!("{}@example.com", person.name).to_lowercase();
+        world.api().authenticate(&person.name, "canary wrong").await;
+        world.api().post("/users/password-reset", json!({"email": email})).await;
+        world.mail(&email, 1).await;
+        world.ratchet(&["users", "delete", &person.name, "--yes"]).await.done();
+        world.mail(&email, 2).await;
+
+        let table = &world.stack().data().users_table;
+        let mut pages = world.stack().dynamodb().scan().table_name(table).into_paginator().send();
+        let (id, name) = (person.id.to_string(), person.name.to_lowercase());
+        let mut left = BTreeSet::new();
+        while let Some(page) = pages.next().await {
+            for item in page.unwrap().items.unwrap_or_default() {
+                let text = format!("{item:?}").to_lowercase();
+                if text.contains(&id) || text.contains(&name) {
+                    let key = item["pk"].as_s().unwrap();
+                    assert!(item.contains_key("expires_at"), "{key} would stay for ever");
+                    left.insert(key.split('#').next().unwrap().to_owned());
+                }
+            }
+        }
+        assert_eq!(left, BTreeSet::from(["mails".to_owned()]));
+        let sessions = world.sessions().list(person.id).await.unwrap().sessions;
+        assert!(sessions.iter().all(|session| session.revoked.is_some()), "{sessions:?}");
+        let document = include_str!("../../../docs/account.md");
+        assert!(document.contains("| counters of messages, with the address |"));
     });
 }
 

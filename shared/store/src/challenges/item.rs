@@ -22,7 +22,7 @@ pub(super) const USED_UP_TO: &str = "used_up_to";
 /// Counts the changes of the item, so that a write can require that the item is as it was read.
 pub(super) const REVISION: &str = "revision";
 
-pub(super) fn key(purpose: Purpose, user_id: UserId) -> String {
+pub(crate) fn key(purpose: Purpose, user_id: UserId) -> String {
     format!("challenge#{}#{user_id}", purpose.as_str())
 }
 

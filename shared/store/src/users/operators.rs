@@ -138,7 +138,10 @@ impl Users {
     }
 
     /// Items by their key; those that are there.
-    async fn get_all(&self, keys: Vec<String>) -> Result<HashMap<String, Item>, StoreError> {
+    pub(super) async fn get_all(
+        &self,
+        keys: Vec<String>,
+    ) -> Result<HashMap<String, Item>, StoreError> {
         let mut keys: Vec<Item> = keys.into_iter().map(pk).collect();
         let mut found = HashMap::new();
         if keys.is_empty() {

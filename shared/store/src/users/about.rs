@@ -1,0 +1,39 @@
+//! What the table has about one user, for a person who asks for their own data.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use ratchet_core::{attempts::AttemptKey, challenge::Purpose, ids::UserId};
+
+use super::{Users, item};
+use crate::{StoreError, challenges};
+
+/// The most keys of a `BatchGetItem`.
+const MOST_READ: usize = 100;
+
+impl Users {
+    /// The user, the challenges of the user's messages, and these counters of attempts: the items as
+    /// they are stored, in the order of their keys. Items that are not there are left out.
+    ///
+    /// # Security
+    /// They contain hashes of secrets.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn items_about(
+        &self,
+        id: UserId,
+        counters: &[AttemptKey],
+    ) -> Result<Vec<HashMap<String, AttributeValue>>, StoreError> {
+        let mut keys = vec![item::user_pk(id)];
+        keys.extend(Purpose::ALL.map(|purpose| challenges::key(purpose, id)));
+        keys.extend(counters.iter().map(|counter| counter.as_str().to_owned()));
+        keys.sort();
+        keys.dedup();
+        let mut found = HashMap::new();
+        for chunk in keys.chunks(MOST_READ) {
+            found.extend(self.get_all(chunk.to_vec()).await?);
+        }
+        Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
+    }
+}
