@@ -7,6 +7,7 @@ import re
 import shutil
 import ssl
 import subprocess
+import textwrap
 import time
 import tomllib
 import urllib.error
@@ -46,14 +47,15 @@ class Cloud:
         (built / "template.yaml").write_text(json.dumps(template))
         shutil.copy(ROOT / "samconfig.toml", self.checkout)
         self.release = release(folder / "release")
-        (self.checkout / "docs").symlink_to(ROOT / "docs")
+        for name in ("docs", "events"):
+            (self.checkout / name).symlink_to(ROOT / name)
 
     password = PASSWORD
 
-    def client(self, service):
+    def client(self, service, region=REGION):
         return boto3.client(
             service,
-            region_name=REGION,
+            region_name=region,
             endpoint_url=self.emulator.url,
             aws_access_key_id="test",
             aws_secret_access_key="test",
@@ -133,13 +135,13 @@ class Cloud:
         events = self.cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
         return "\n".join(event.get("ResourceStatusReason", "") for event in events)
 
-    def outputs(self, stack):
-        [found] = self.cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    def outputs(self, stack, region=REGION):
+        [found] = self.client("cloudformation", region).describe_stacks(StackName=stack)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
 
-    def resources(self, stack, kind=None):
+    def resources(self, stack, kind=None, region=REGION):
         """Physical ids by logical id."""
-        pages = self.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
+        pages = self.client("cloudformation", region).get_paginator("list_stack_resources").paginate(StackName=stack)
         return {
             one["LogicalResourceId"]: one["PhysicalResourceId"]
             for page in pages
@@ -290,7 +292,8 @@ def cloud(tmp_path_factory):
 def commands(document):
     """The fenced `sh` blocks of a document."""
     text = (ROOT / "docs" / document).read_text()
-    return re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    found = re.findall(r"^( *)```sh\n(.*?)^\1```", text, re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(block) for _, block in found]
 
 
 def output_function():

@@ -1,4 +1,4 @@
-"""The commands of docs/deploy.md, docs/mail.md and docs/account.md, word for word, on a stack of their own."""
+"""The commands of the README, docs/deploy.md, docs/mail.md and docs/account.md, word for word, on a stack of their own."""
 
 import json
 import os
@@ -7,8 +7,11 @@ import re
 import termios
 import time
 
+from samtranslator.yaml_helper import yaml_parse
+
 from conftest import PASSWORD, commands, output_function
 from emulator import ROOT
+from transform import for_emulator
 
 # What `ratchet` prints when it wants a password, and the same again.
 PROMPTS = (b"Password: ", b"Once more: ")
@@ -21,6 +24,7 @@ def test_sam_deploy_guided(cloud, template):
     build, deploy = block.strip().splitlines()[-2:]
     assert build == "RATCHET_BUILD=$(git rev-parse HEAD) sam build"
     assert deploy == "sam deploy --guided"
+    assert block in (ROOT / "README.md").read_text(), "the README has the same commands"
     answers = ["ratchet", "us-east-1"]
     answers += [ANSWERS.get(name, "") for name in template["Parameters"]]
     # Confirm changes: no. Create roles: yes. Disable rollback: no. Save the answers: no.
@@ -61,11 +65,53 @@ def test_a_table_is_warmed_up_before_a_launch(cloud):
     assert cloud.client("dynamodb").describe_table(TableName=table)["Table"]["TableStatus"] == "ACTIVE"
 
 
+def test_alarms_go_to_a_topic_under_a_key_of_the_account(cloud):
+    """Without the budget, which the emulator does not know."""
+    [block] = [block for block in commands("account.md") if "alarm-topic" in block]
+    template, removed = for_emulator(yaml_parse((ROOT / "docs/examples/alarm-topic.yaml").read_text()))
+    assert removed == {"Budget"}
+    (cloud.checkout / "alarm-topic.json").write_text(json.dumps(template))
+    printed = cloud.shell(block.replace("docs/examples/alarm-topic.yaml", "alarm-topic.json"))
+    topic = cloud.outputs("ratchet-alarms")["TopicArn"]
+    assert topic in printed
+    attributes = cloud.client("sns").get_topic_attributes(TopicArn=topic)["Attributes"]
+    assert attributes["KmsMasterKeyId"] == cloud.resources("ratchet-alarms")["Key"]
+    policy = json.loads(attributes["Policy"])
+    [publish] = [one for one in policy["Statement"] if one["Sid"] == "Publish"]
+    assert "cloudwatch.amazonaws.com" in publish["Principal"]["Service"]
+
+
+def test_cloudfront_and_a_firewall_can_be_put_in_front(cloud):
+    """The emulator makes both. That requests pass them is not tested."""
+    api = cloud.outputs("ratchet")["ApiUrl"].removeprefix("https://")
+    certificate = cloud.client("acm").request_certificate(DomainName="login.example.com")["CertificateArn"]
+    cloud.run(
+        "aws", "cloudformation", "deploy", "--stack-name", "ratchet-front",
+        "--template-file", "docs/examples/cloudfront.yaml", "--parameter-overrides",
+        f"ApiDomain={api}", "DomainName=login.example.com", f"CertificateArn={certificate}",
+    )
+    made = cloud.resources("ratchet-front")
+    distribution = cloud.client("cloudfront").get_distribution(Id=made["Distribution"])["Distribution"]
+    assert cloud.outputs("ratchet-front")["DomainTarget"] == distribution["DomainName"]
+    [origin] = distribution["DistributionConfig"]["Origins"]["Items"]
+    assert origin["DomainName"] == api
+
+
 def test_a_stack_is_protected_from_deletion(cloud):
     [block] = [block for block in commands("account.md") if "termination-protection" in block]
     cloud.shell(block.replace("ratchet-prod", "ratchet"))
     assert cloud.cloudformation.describe_stacks(StackName="ratchet")["Stacks"][0]["EnableTerminationProtection"]
     cloud.shell(block.replace("ratchet-prod", "ratchet").replace("--enable", "--no-enable"))
+
+
+def test_a_person_gets_what_is_kept_about_them(cloud):
+    """On the first administrator."""
+    [block] = [block for block in commands("account.md") if "export-one" in block]
+    tables = "export RATCHET_USERS_TABLE=$(output UsersTableName) RATCHET_TOKENS_TABLE=$(output TokensTableName)\n"
+    cloud.shell(output_function() + tables + block.replace("ada", "root"))
+    kept = json.loads((cloud.checkout / "root.json").read_text())
+    assert kept["account"]["email"] == "root@example.com" and len(kept["sessions"]) == 1
+    assert "argon2" not in json.dumps(kept)
 
 
 def test_the_policy_of_a_deployer_can_be_created(cloud):

@@ -4,11 +4,12 @@ It listens on loopback, and ends with this process, whatever ends it.
 
 Where it differs from AWS's documentation, and what the tests assume instead:
 
-* `AWS::SecretsManager::RotationSchedule` and the types of CodeDeploy are unknown, and alarms on metric
+* `AWS::SecretsManager::RotationSchedule`, `AWS::Budgets::Budget` and the types of CodeDeploy are unknown, and alarms on metric
   math are refused: `transform.py` removes exactly these. So no test here sees a canary.
 * An HTTP API answers at `<id>.execute-api.localhost`, without TLS, and the paths `/health` and
   `/oauth2/…` are the emulator's own on every host. `front.py` stands in for AWS's names and TLS, and
   asks for those by the emulator's other address of an API.
+* The template of a nested stack is not transformed. `wrappers.py` makes the stack that the construct nests.
 * The `Ref` of a secret is its name. AWS says that it is the ARN.
 * `PublishVersion` compares revisions of a function. AWS compares code and configuration, and refuses a
   version that differs in nothing, so 'the same build again after a rollback' succeeds here either way:

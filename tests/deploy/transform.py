@@ -7,7 +7,7 @@ import pytest
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as KNOWN
 
 # Types that the emulator does not know.
-LACKING = {"AWS::SecretsManager::RotationSchedule"}
+LACKING = {"AWS::SecretsManager::RotationSchedule", "AWS::Budgets::Budget"}
 # What SAM makes of DeploymentPreference.
 LACKING_OF_SAM = {"AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup"}
 # SAM's own, and what the emulator handles by their prefix.
