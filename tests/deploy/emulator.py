@@ -10,6 +10,8 @@ Where it differs from AWS's documentation, and what the tests assume instead:
   `/oauth2/…` are the emulator's own on every host. `front.py` stands in for AWS's names and TLS, and
   asks for those by the emulator's other address of an API.
 * The template of a nested stack is not transformed. `wrappers.py` makes the stack that the construct nests.
+* The state of an event source mapping that is made disabled is `Enabled`. It invokes nothing all the same.
+* `StopReplicationToReplica` is unknown. `standby.py` leaves the key ring a replica.
 * The `Ref` of a secret is its name. AWS says that it is the ARN.
 * `PublishVersion` compares revisions of a function. AWS compares code and configuration, and refuses a
   version that differs in nothing, so 'the same build again after a rollback' succeeds here either way:
@@ -20,6 +22,7 @@ Where it differs from AWS's documentation, and what the tests assume instead:
   `$context.authorizer.<key>` for HTTP APIs.
 * A table's `TimeToLiveSpecification`, `PointInTimeRecoverySpecification` and `SSESpecification` are left
   out when the stack makes it.
+* A write to a replicated table is in the other region at once. AWS needs about a second.
 * `DisableExecuteApiEndpoint` and `IpAddressType` are kept, and change nothing.
 * Roles are not enforced. `tests/e2e` has a proxy that does.
 * Throttling of routes, reserved concurrency, alarms and deletion by TTL do nothing.

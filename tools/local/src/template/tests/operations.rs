@@ -411,6 +411,21 @@ fn names_with_an_ipv6_record_have_an_ipv6_address() {
     assert_eq!(dual(&api), "dualstack");
 }
 
+/// A replica of the key ring cannot be rotated, and the active stack sends the letters. The deployment
+/// test sees the rest: its emulator has no rotation.
+#[test]
+fn a_standby_rotates_no_keys_and_sends_no_letters() {
+    let document = document();
+    let resources = Place::root(&document).load("Resources").unwrap();
+    let rotation = resources.load("KeyRingRotation").unwrap();
+    assert_eq!(rotation.load("Condition").unwrap().text().unwrap(), "Active");
+    let source = resources.load("MailerEventSource").unwrap().load("Properties").unwrap();
+    let (tag, branches) = source.load("Enabled").unwrap().intrinsic().unwrap();
+    let branches = branches.items().unwrap();
+    assert_eq!((tag, branches[0].text().unwrap().as_str()), ("If", "Active"));
+    assert!(branches[1].is_true().unwrap() && !branches[2].is_true().unwrap());
+}
+
 /// `AppConfig`'s names have at most 64 characters, a stack's name up to 128.
 #[test]
 fn names_with_a_limit_do_not_come_from_the_name_of_the_stack() {
