@@ -124,8 +124,8 @@ fn secrets(item: &HashMap<String, AttributeValue>) -> Vec<String> {
             AttributeValue::S(text) => vec![text.clone()],
             AttributeValue::B(bytes) => {
                 let bytes = bytes.as_ref();
-                let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                vec![to_base64url(bytes), hex]
+                let hex: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                vec![to_base64url(bytes), hex.concat()]
             }
             AttributeValue::L(members) => members.iter().flat_map(texts).collect(),
             AttributeValue::M(members) => members.values().flat_map(texts).collect(),

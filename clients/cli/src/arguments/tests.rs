@@ -16,6 +16,8 @@ fn shown(document: &Path) -> (Vec<String>, Vec<String>) {
 }
 
 fn parse(command: &str) -> Result<Arguments, clap::Error> {
+    // Where the output goes is the shell's business.
+    let command = command.split_once(" > ").map_or(command, |(command, _)| command);
     let words = command.strip_prefix("ratchet ").unwrap_or(command).split_whitespace();
     // `[ROLE…]` is an optional argument, `…` stands for some.
     let words =
