@@ -5,6 +5,7 @@ mod import;
 
 use ratchet_core::{
     attempts::AttemptKey,
+    custom_claims::CustomClaims,
     email::EmailAddress,
     entropy::random,
     ids::UserId,
@@ -53,7 +54,7 @@ pub(crate) async fn run(
         }
         UsersCommand::Roles { name, roles } => {
             check_roles(&roles)?;
-            let roles_only = AccountUpdate { status: None, roles: Some(&roles) };
+            let roles_only = AccountUpdate { roles: Some(&roles), ..AccountUpdate::default() };
             update(connection, &name, roles_only).await?;
             output::done(&format!("{name} has the roles: {}", roles.join(" ")), json)
         }
@@ -63,8 +64,8 @@ pub(crate) async fn run(
     }
 }
 
-const fn with_status(status: UserStatus) -> AccountUpdate<'static> {
-    AccountUpdate { status: Some(status), roles: None }
+fn with_status(status: UserStatus) -> AccountUpdate<'static> {
+    AccountUpdate { status: Some(status), ..AccountUpdate::default() }
 }
 
 async fn update(
@@ -114,10 +115,11 @@ async fn create(connection: &Connection, add: Add, json: bool) -> Result<(), Fai
     let new = NewUser {
         user: User {
             id: new_id()?,
-            name: add.name,
+            name: add.name.trim().to_owned(),
             status: UserStatus::Active,
             email_confirmed: add.confirmed,
             roles: add.roles,
+            claims: CustomClaims::default(),
             cut: None,
         },
         name_key,

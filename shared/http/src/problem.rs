@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use ratchet_core::{dpop::ProofError, password::PasswordRule};
+use ratchet_core::{custom_claims::InvalidClaims, dpop::ProofError, password::PasswordRule};
 use serde::Serialize;
 
 #[cfg(any(test, feature = "contract"))]
@@ -55,6 +55,8 @@ pub enum Problem {
     /// The new password misses these rules of the policy. They are all here, so that one more try
     /// is enough.
     PasswordRefused(Vec<PasswordRule>),
+    /// The custom claims cannot be those of a user.
+    ClaimsRefused(InvalidClaims),
     /// The password that was to confirm a change is wrong.
     WrongPassword,
     /// The token or code of a message is wrong, used or expired: nobody learns which.

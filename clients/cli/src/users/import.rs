@@ -11,6 +11,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ratchet_core::{
+    custom_claims::CustomClaims,
     password::PhcHash,
     user::{User, UserStatus},
 };
@@ -274,10 +275,11 @@ fn parse(text: &[u8]) -> Result<NewUser, String> {
         expires_at: None,
         user: User {
             id,
-            name: line.name,
+            name: line.name.trim().to_owned(),
             status,
             email_confirmed: line.email_confirmed,
             roles: line.roles,
+            claims: CustomClaims::default(),
             cut: None,
         },
     })

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use ratchet_core::{attempts::LONGEST_DELAY, dpop::ProofError};
+use ratchet_core::{
+    attempts::LONGEST_DELAY,
+    custom_claims::{InvalidClaims, MAX_LEN},
+    dpop::ProofError,
+};
 
 use super::{InvalidAttempt, Problem};
 use crate::body::MAX_BODY;
@@ -34,6 +38,10 @@ pub(super) enum Detail {
     ContentType(&'static str),
     /// The longest body, in bytes.
     MaxBody(usize),
+    /// The reserved name of a custom claim.
+    ReservedClaim(&'static str),
+    /// The longest custom claims, in bytes.
+    MaxClaims(usize),
 }
 
 const BEARER: &str = r#"Bearer realm="ratchet""#;
@@ -109,6 +117,9 @@ impl Problem {
                 Row::new("email_not_confirmed", S::UNAUTHORIZED, "The e-mail address has not been confirmed yet."),
             Self::PasswordRefused(_) =>
                 Row::new("password_refused", S::UNPROCESSABLE_ENTITY, "The password does not meet the rules."),
+            Self::ClaimsRefused(error) =>
+                Row::new("claims_refused", S::UNPROCESSABLE_ENTITY, "The custom claims are not allowed.")
+                    .detail(claims_detail(*error)),
             // Not a 401: that would make clients refresh or drop a session that is live.
             Self::WrongPassword =>
                 Row::new("wrong_password", S::FORBIDDEN, "The password is wrong."),
@@ -170,6 +181,16 @@ impl InvalidAttempt {
             Self::UserDisabled => row("user_disabled").ends_session(),
             Self::Unknown => row("unknown").ends_session(),
         }
+    }
+}
+
+const fn claims_detail(error: InvalidClaims) -> Detail {
+    match error {
+        InvalidClaims::Reserved(name) => Detail::ReservedClaim(name),
+        InvalidClaims::Name => {
+            Detail::Text("Names of claims are printable ASCII characters without spaces.")
+        }
+        InvalidClaims::TooLong => Detail::MaxClaims(MAX_LEN),
     }
 }
 
@@ -239,6 +260,12 @@ impl Detail {
                 Some(format!("Send it with 'Content-Type: {expected}'."))
             }
             Self::MaxBody(bytes) => Some(format!("Send at most {bytes} bytes.")),
+            Self::ReservedClaim(name) => {
+                Some(format!("The name '{name}' is reserved. Choose another one."))
+            }
+            Self::MaxClaims(bytes) => {
+                Some(format!("All claims together have at most {bytes} bytes of JSON."))
+            }
         }
     }
 }

@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use http_body_util::BodyExt as _;
 use ratchet_core::{
     access_token::{AccessTokenError, IssueError},
+    custom_claims::InvalidClaims,
     dpop::ProofError,
     entropy::RandomUnavailable,
     password::HashError,
@@ -84,6 +85,7 @@ fn a_fault_is_never_a_refusal() {
         (RandomUnavailable.into(), Problem::Unavailable),
         (HashError::OutOfMemory.into(), Problem::Unavailable),
         (Fault::Contradiction, Problem::Unavailable),
+        (IssueError::TooLong.into(), Problem::Internal),
         (Fault::HashAborted, Problem::Internal),
         (SealError.into(), Problem::Internal),
     ] {
@@ -97,7 +99,8 @@ fn every_error_of_a_use_case_is_its_problem() {
     let wait = Duration::from_secs(3);
     let rules = vec![PasswordRule::Common];
     let fault = || Fault::NoTagKey;
-    let table: [(Problem, Problem); 30] = [
+    let table: [(Problem, Problem); 31] = [
+        (InvalidClaims::TooLong.into(), Problem::ClaimsRefused(InvalidClaims::TooLong)),
         (AccessError::Expired.into(), Problem::ExpiredAccessToken),
         (AccessError::SessionEnded.into(), Problem::SessionEnded),
         (AccessError::NotAdministrator.into(), Problem::Forbidden),
