@@ -18,6 +18,7 @@ use ratchet_store::{
     NewUser, StoreError,
     users::{Deletion, Profile},
 };
+use serde_json::{Map, Value};
 
 use crate::{
     arguments::{Add, UsersCommand},
@@ -58,6 +59,14 @@ pub(crate) async fn run(
             update(connection, &name, roles_only).await?;
             output::done(&format!("{name} has the roles: {}", roles.join(" ")), json)
         }
+        UsersCommand::SetClaims { name, claims } => {
+            let claims = serde_json::from_str(&claims)
+                .map_err(|_| Failure::Usage("claims are a JSON object".to_owned()))?;
+            let claims = custom_claims(claims)?;
+            let claims_only = AccountUpdate { claims: Some(&claims), ..AccountUpdate::default() };
+            update(connection, &name, claims_only).await?;
+            output::done(&format!("{name} has the claims: {claims}"), json)
+        }
         UsersCommand::Delete { name, yes } => delete(connection, &name, yes, json).await,
         UsersCommand::Import(import) => import::run(connection, import, json).await,
         UsersCommand::Export { file } => export::run(connection, &file).await,
@@ -95,6 +104,10 @@ async fn unlock(connection: &Connection, name: &str) -> Result<(), Failure> {
 fn check_roles(roles: &[String]) -> Result<(), Failure> {
     let expected = "roles are at most 16 names of a-z, 0-9, _ and -, of at most 32 characters each";
     if are_roles(roles) { Ok(()) } else { Err(Failure::Usage(expected.to_owned())) }
+}
+
+fn custom_claims(claims: Map<String, Value>) -> Result<CustomClaims, Failure> {
+    CustomClaims::new(claims).map_err(|error| Failure::Refused(error.to_string()))
 }
 
 async fn create(connection: &Connection, add: Add, json: bool) -> Result<(), Failure> {
@@ -186,6 +199,7 @@ async fn show(connection: &Connection, name: &str, json: bool) -> Result<(), Fai
     print(&profile, json)?;
     if !json {
         output::line(&format!("  id        {}", profile.user.id))?;
+        output::line(&format!("  claims    {}", profile.user.claims))?;
         let failures = connection.attempts.find(&AttemptKey::account(name)).await?;
         output::line(&format!("  failures  {}", failures.map_or(0, |failures| failures.count)))?;
     }
