@@ -17,6 +17,7 @@ use serde::Serialize;
 #[cfg(any(test, feature = "contract"))]
 pub(crate) use self::every::every_problem;
 use self::table::Row;
+pub use self::table::{proof_code, proof_detail};
 
 /// The response header that is `true` on the 401 of a genuine but expired access token: refresh it.
 pub const IS_TOKEN_EXPIRED: &str = "is-token-expired";

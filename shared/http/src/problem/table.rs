@@ -195,7 +195,8 @@ const fn claims_detail(error: InvalidClaims) -> Detail {
 }
 
 /// The error code of RFC 9449 §12.2.
-const fn proof_code(error: ProofError) -> &'static str {
+#[must_use]
+pub const fn proof_code(error: ProofError) -> &'static str {
     match error {
         ProofError::StaleNonce => "use_dpop_nonce",
         ProofError::Missing
@@ -208,7 +209,9 @@ const fn proof_code(error: ProofError) -> &'static str {
     }
 }
 
-const fn proof_detail(error: ProofError) -> &'static str {
+/// What is wrong with a proof, as a sentence for developers.
+#[must_use]
+pub const fn proof_detail(error: ProofError) -> &'static str {
     match error {
         ProofError::Missing => {
             "Send a proof in the header 'DPoP', and an access token as 'Authorization: DPoP <access token>'."

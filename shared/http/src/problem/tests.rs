@@ -71,6 +71,26 @@ fn codes_are_distinct_within_a_status() {
 }
 
 #[test]
+fn what_is_wrong_with_a_proof_is_a_sentence_that_oauth_allows() {
+    for error in [
+        ProofError::Missing,
+        ProofError::Malformed,
+        ProofError::WrongRequest,
+        ProofError::WrongAccessToken,
+        ProofError::WrongTime,
+        ProofError::StaleNonce,
+        ProofError::WrongKey,
+        ProofError::NotBound,
+    ] {
+        let detail = proof_detail(error);
+        assert!(detail.contains(' ') && detail.ends_with('.'), "{detail}");
+        // RFC 6749 §5.2.
+        let is_allowed = |c: char| matches!(c, ' '..='~') && c != '"' && c != '\\';
+        assert!(detail.chars().all(is_allowed), "{detail}");
+    }
+}
+
+#[test]
 fn a_fault_is_never_a_refusal() {
     let unavailable = StoreError::Unavailable { operation: "UpdateItem", source: "refused".into() };
     assert_eq!(Problem::from(unavailable), Problem::Unavailable);
