@@ -126,7 +126,7 @@ call("endSessions", token=token, query="?except=current")
 admin = sign_in("root")["access_token"]
 call("listUsers", token=admin)
 call("showUser", token=admin, id=account["id"])
-call("administerUser", {"roles": ["reader"]}, admin, id=account["id"])
+call("administerUser", {"roles": ["reader"], "claims": {"tenant": "acme"}}, admin, id=account["id"])
 call("endUserSessions", token=admin, id=account["id"])
 call("deleteAccount", {"password": PASSWORD}, sign_in("newcomer")["access_token"])
 call("register", {"name": "second", "email": "second@example.com", "password": PASSWORD})

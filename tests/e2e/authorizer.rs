@@ -1,5 +1,6 @@
 //! The Lambda authorizer that other HTTP APIs use (payload format 2.0, simple responses).
 
+use ratchet_core::custom_claims::CustomClaims;
 use ratchet_core::jws::SignatureAlgorithm;
 use serde_json::{Value, json};
 
@@ -50,6 +51,19 @@ fn a_genuine_token_of_every_algorithm_passes_with_who_it_is_for() {
                 }}),
             );
         }
+    });
+}
+
+#[test]
+fn custom_claims_are_passed_on_as_json() {
+    run(async {
+        let world = World::shared().await;
+        let claims = CustomClaims::within(r#"{"tenant": "acme", "seats": 5}"#).unwrap();
+        let person = world.person_with(|new| new.user.claims = claims).await;
+        let tokens = world.sign_in(&person).await;
+        let event = request(&format!("Bearer {}", tokens.access));
+        let decision = world.invoke("authorizer", &event).await;
+        assert_eq!(decision["context"]["claims"], r#"{"seats":5,"tenant":"acme"}"#);
     });
 }
 

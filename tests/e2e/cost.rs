@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use estimates::calls::{AUTHENTICATE, Call, REFRESH, USERS};
 use local::stack::StackOptions;
-use ratchet_core::password::HashCost;
-
-use serde_json::json;
+use ratchet_core::{custom_claims::CustomClaims, password::HashCost};
+use serde_json::{Map, json};
 
 use crate::support::{Answer, World, dpop::KeyClient, recorder::Tally, run, world::cheap};
 
@@ -76,6 +75,18 @@ fn every_call_costs_the_units_that_the_estimates_say() {
         assert_units(&world, &tally, "users", &USERS);
         world.api().refresh("rt1_garbage").await;
         assert!(tally.take().is_empty(), "garbage is free");
+
+        // Custom claims are in the item that is read anyway.
+        let longest = Map::from_iter([("a".to_owned(), "x".repeat(1_016).into())]);
+        let claims = CustomClaims::new(longest).expect("the longest");
+        let claimant = world.person_with(|new| new.user.claims = claims).await;
+        // The first sign-in replaces the hash.
+        let first = world.sign_in(&claimant).await;
+        tally.take();
+        world.sign_in(&claimant).await;
+        assert_units(&world, &tally, "authenticate", &AUTHENTICATE);
+        world.api().refresh(&first.refresh).await.tokens();
+        assert_units(&world, &tally, "refresh", &REFRESH);
 
         // A session that is bound to a key costs the same, once the client has a nonce.
         let client = KeyClient::new(&world).await;

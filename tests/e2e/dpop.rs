@@ -187,6 +187,10 @@ fn a_refused_proof_changes_nothing_and_does_not_refresh() {
                     if what == "a forged nonce" { "use_dpop_nonce" } else { "invalid_dpop_proof" };
                 assert_eq!(answer.status, 400, "{path} with {what}: {answer:?}");
                 assert!(answer.body.contains(expected), "{path} with {what}: {answer:?}");
+                if path.starts_with("/oauth2/") {
+                    let said = answer.json()["error_description"].to_string();
+                    assert!(said.contains(' ') && said.ends_with(".\""), "{said}");
+                }
                 assert_eq!(world.item(&token).await, before, "{path} with {what}");
             }
         }

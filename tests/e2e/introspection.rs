@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use ratchet_core::{
     client::{ClientName, Credential, LIFE},
+    custom_claims::CustomClaims,
     encoding::{from_base64url, to_base64url},
     entropy::random,
     ids::ClientId,
@@ -299,6 +300,28 @@ fn roles_that_the_user_has_lost_are_not_told_and_new_ones_neither() {
         let body = world.introspected(&client, &tokens.access).await;
         let said: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(said["roles"], json!(["editor"]));
+    });
+}
+
+#[test]
+fn custom_claims_are_those_that_the_user_has_now() {
+    run(async {
+        let world = World::shared().await;
+        let client = world.client().await;
+        let claims = CustomClaims::within(r#"{"plan": "pro", "beta": true}"#).unwrap();
+        let person = world.person_with(|new| new.user.claims = claims).await;
+        let tokens = world.sign_in(&person).await;
+        let said = async |token| -> Value {
+            serde_json::from_str(&world.introspected(&client, token).await).unwrap()
+        };
+        assert_eq!(said(&tokens.access).await["beta"], true);
+        let claims = AttributeValue::S(r#"{"plan": "free", "active": false}"#.to_owned());
+        world.set_user(person.id, "claims", claims).await;
+        let now = said(&tokens.access).await;
+        assert_eq!((&now["active"], &now["plan"]), (&json!(true), &json!("free")));
+        assert!(now["beta"].is_null(), "{now}");
+        let now = said(&tokens.refresh).await;
+        assert!(now["active"] == true && now["plan"].is_null(), "not of a refresh token: {now}");
     });
 }
 

@@ -5,13 +5,17 @@ use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::{process::Signal, stack::StackOptions, template::EventSource};
-use ratchet_core::key_ring::NewKey;
+use ratchet_core::{
+    ids::{LetterId, UserId},
+    key_ring::NewKey,
+};
+use ratchet_store::Outbox;
 use serde_json::{Value, json};
 
 use crate::support::{
     World,
     mail::{Newcomer, code, token},
-    people::now,
+    people::{early_in_the_hour, now},
     proxy::{Fault, Proxy},
     ring::known,
     run,
@@ -150,6 +154,43 @@ fn what_the_mailer_cannot_read_or_write_comes_again() {
             let confirmed = office.world.api().post("/users/confirm-email", body).await;
             assert_eq!(confirmed.status, 204, "{operation}");
         }
+    });
+}
+
+#[test]
+fn a_letter_that_fails_half_way_goes_on_where_it_stopped() {
+    run(async {
+        early_in_the_hour().await;
+        let office = Office::open("mailer-several", std::convert::identity).await;
+        let ada = office.register().await;
+        let bob = Newcomer { email: ada.email.clone(), ..Newcomer::new() };
+        assert_eq!(office.world.register(&bob).await.status, 202);
+        office.world.mail(&ada.email, 2).await;
+        office.until_empty().await;
+        office.ses.break_after("SendEmail", 1, Fault::Refuse);
+        let calls = office.ses.calls("SendEmail");
+        let resend = json!({"email": ada.email});
+        office.world.api().post("/users/confirm-email/resend", resend).await;
+        // The second message fails, and fails again.
+        until(async || office.ses.calls("SendEmail") > calls + 2).await;
+        assert_eq!(office.count(&ada).await, 3);
+        office.ses.heal();
+        office.until_empty().await;
+        let mails = office.world.mails(&ada.email).await;
+        assert_eq!(mails.len(), 4, "none of them twice");
+        for (of, mail) in [(&bob, &mails[2]), (&ada, &mails[3])] {
+            assert!(mail.text().contains(&of.name.to_lowercase()), "{}", mail.text());
+        }
+        let body = json!({"token": token(&mails[3])});
+        assert_eq!(office.world.api().post("/users/confirm-email", body).await.status, 204);
+
+        // A note that comes after the letter has been removed does not bring it back.
+        let table = office.world.stack().data().users_table.as_str();
+        let outbox = Outbox::new(office.world.stack().dynamodb(), table);
+        let (gone, user) = (LetterId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
+        outbox.sent(gone, user).await.unwrap();
+        assert!(outbox.find(gone).await.unwrap().is_none());
+        assert!(office.letters().await.is_empty());
     });
 }
 

@@ -205,14 +205,18 @@ async fn accounts(world: &World) {
     world.mail(&ada.email, 1).await;
     let namesake = Newcomer { name: ada.name.clone(), ..Newcomer::new() };
     assert_eq!(world.register(&namesake).await.status, 202);
+    // A letter with two messages, the newest registration's first.
+    let stranger = Newcomer { email: ada.email.clone(), ..Newcomer::new() };
+    assert_eq!(world.register(&stranger).await.status, 202);
+    world.mail(&ada.email, 2).await;
     let asked = json!({"email": ada.email});
     assert_eq!(api.post("/users/confirm-email/resend", asked.clone()).await.status, 202);
-    let body = json!({"token": token(&world.mail(&ada.email, 2).await)});
+    let body = json!({"token": token(&world.mail(&ada.email, 4).await)});
     assert_eq!(api.post("/users/confirm-email", body).await.status, 204);
 
     assert_eq!(api.post("/users/password-reset", asked).await.status, 202);
     let password = format!("{CANARY} is the password after");
-    let body = json!({"token": token(&world.mail(&ada.email, 3).await), "password": password});
+    let body = json!({"token": token(&world.mail(&ada.email, 5).await), "password": password});
     assert_eq!(api.post("/users/password-reset/confirm", body).await.status, 204);
 
     let access = &api.authenticate(&ada.name, &password).await.tokens().access;

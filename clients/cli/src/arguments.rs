@@ -113,6 +113,12 @@ pub(crate) enum UsersCommand {
     Unlock { name: String },
     /// Replaces a user's roles; without arguments, removes all
     Roles { name: String, roles: Vec<String> },
+    /// Replaces a user's custom claims
+    SetClaims {
+        name: String,
+        /// A JSON object, for example '{"tenant": "acme"}'; '{}' removes all
+        claims: String,
+    },
     /// Deletes a user, ends all sessions and frees name and address
     Delete {
         name: String,

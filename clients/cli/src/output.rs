@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use ratchet_core::user::UserStatus;
+use ratchet_core::{custom_claims::CustomClaims, user::UserStatus};
 use ratchet_store::users::Profile;
 use serde::Serialize;
 
@@ -17,6 +17,7 @@ pub(crate) struct PrintedUser<'a> {
     email_confirmed: bool,
     status: &'static str,
     roles: &'a [String],
+    claims: &'a CustomClaims,
 }
 
 impl<'a> PrintedUser<'a> {
@@ -28,6 +29,7 @@ impl<'a> PrintedUser<'a> {
             email_confirmed: profile.user.email_confirmed,
             status: status(profile.user.status),
             roles: &profile.user.roles,
+            claims: &profile.user.claims,
         }
     }
 

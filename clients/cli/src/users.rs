@@ -6,6 +6,7 @@ mod import;
 
 use ratchet_core::{
     attempts::AttemptKey,
+    custom_claims::CustomClaims,
     email::EmailAddress,
     entropy::random,
     ids::UserId,
@@ -18,6 +19,7 @@ use ratchet_store::{
     NewUser, StoreError,
     users::{Deletion, Profile},
 };
+use serde_json::{Map, Value};
 
 use crate::{
     arguments::{Add, UsersCommand},
@@ -54,9 +56,17 @@ pub(crate) async fn run(
         }
         UsersCommand::Roles { name, roles } => {
             check_roles(&roles)?;
-            let roles_only = AccountUpdate { status: None, roles: Some(&roles) };
+            let roles_only = AccountUpdate { roles: Some(&roles), ..AccountUpdate::default() };
             update(connection, &name, roles_only).await?;
             output::done(&format!("{name} has the roles: {}", roles.join(" ")), json)
+        }
+        UsersCommand::SetClaims { name, claims } => {
+            let claims = serde_json::from_str(&claims)
+                .map_err(|_| Failure::Usage("claims are a JSON object".to_owned()))?;
+            let claims = custom_claims(claims)?;
+            let claims_only = AccountUpdate { claims: Some(&claims), ..AccountUpdate::default() };
+            update(connection, &name, claims_only).await?;
+            output::done(&format!("{name} has the claims: {claims}"), json)
         }
         UsersCommand::Delete { name, yes } => delete(connection, &name, yes, json).await,
         UsersCommand::Import(import) => import::run(connection, import, json).await,
@@ -65,8 +75,8 @@ pub(crate) async fn run(
     }
 }
 
-const fn with_status(status: UserStatus) -> AccountUpdate<'static> {
-    AccountUpdate { status: Some(status), roles: None }
+fn with_status(status: UserStatus) -> AccountUpdate<'static> {
+    AccountUpdate { status: Some(status), ..AccountUpdate::default() }
 }
 
 async fn update(
@@ -98,6 +108,10 @@ fn check_roles(roles: &[String]) -> Result<(), Failure> {
     if are_roles(roles) { Ok(()) } else { Err(Failure::Usage(expected.to_owned())) }
 }
 
+fn custom_claims(claims: Map<String, Value>) -> Result<CustomClaims, Failure> {
+    CustomClaims::new(claims).map_err(|error| Failure::Refused(error.to_string()))
+}
+
 async fn create(connection: &Connection, add: Add, json: bool) -> Result<(), Failure> {
     check_roles(&add.roles)?;
     let name_key = name_key(&add.name)?;
@@ -116,10 +130,11 @@ async fn create(connection: &Connection, add: Add, json: bool) -> Result<(), Fai
     let new = NewUser {
         user: User {
             id: new_id()?,
-            name: add.name,
+            name: add.name.trim().to_owned(),
             status: UserStatus::Active,
             email_confirmed: add.confirmed,
             roles: add.roles,
+            claims: CustomClaims::default(),
             cut: None,
         },
         name_key,
@@ -186,6 +201,7 @@ async fn show(connection: &Connection, name: &str, json: bool) -> Result<(), Fai
     print(&profile, json)?;
     if !json {
         output::line(&format!("  id        {}", profile.user.id))?;
+        output::line(&format!("  claims    {}", profile.user.claims))?;
         let failures = connection.attempts.find(&AttemptKey::account(name)).await?;
         output::line(&format!("  failures  {}", failures.map_or(0, |failures| failures.count)))?;
     }

@@ -25,7 +25,7 @@ export function createClient(options) {
     const { mode = 'cookie', origins = [], patience = 40_000, fetch: plain = (input, init) => fetch(input, init), } = options;
     const base = /^(https?:\/\/.+?)\/*$/.exec(options.baseUrl)?.[1];
     if (!base)
-        throw new TypeError('baseUrl: an http(s) URL is needed');
+        throw new TypeError('baseUrl: needs an http(s) URL');
     const request = options.dpop?.(base, plain) ?? plain;
     const isCookie = mode === 'cookie';
     const storage = isCookie ? undefined : options.storage;
@@ -75,7 +75,9 @@ export function createClient(options) {
         const next = () => learned(word, session, reason, since, Date.now());
         if (next() !== word) {
             // Kept before it is used: a token that is used and then forgotten could end the session.
-            await keep(session);
+            // A token whose key is not here is left to those who have it.
+            if (!/dpop/.test(reason))
+                await keep(session);
             become(next());
             say(word);
         }
@@ -155,7 +157,7 @@ export function createClient(options) {
         if (!isCookie && !token)
             return since.reason ? null : accept(null, 'signed_out', since);
         return post('/refresh', { refresh_token: token }, read).then((session) => accept(session, undefined, since), (error) => {
-            if (!endsSession(error))
+            if (!endsSession(error, since.session))
                 throw error;
             return accept(null, error.code, since);
         });
@@ -251,7 +253,7 @@ export function createClient(options) {
             const target = new Request(isPath ? base + input : input, init);
             const isOurs = (url) => new URL(url).origin === new URL(target.url).origin;
             if (!isPath && ![base, ...origins].some(isOurs))
-                throw new TypeError('no token for this origin');
+                throw new TypeError('not in origins');
             const userId = (word.at ? word.session : await resume())?.user.id;
             /** The token, as long as it is one of the user for whom this request was made. */
             const token = () => (word.session?.user.id === userId ? word.session?.accessToken : undefined);

@@ -4,6 +4,7 @@
 export const CODES = [
   'access_token_mismatch',
   'account_locked',
+  'claims_refused',
   'elsewhere',
   'email_not_confirmed',
   'expired_absolute',

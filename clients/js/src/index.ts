@@ -40,7 +40,7 @@ export function createClient(options: Options): Client {
     fetch: plain = (input, init) => fetch(input, init),
   } = options;
   const base = /^(https?:\/\/.+?)\/*$/.exec(options.baseUrl)?.[1];
-  if (!base) throw new TypeError('baseUrl: an http(s) URL is needed');
+  if (!base) throw new TypeError('baseUrl: needs an http(s) URL');
   const request = options.dpop?.(base, plain) ?? plain;
   const isCookie = mode === 'cookie';
   const storage = isCookie ? undefined : options.storage;
@@ -90,7 +90,8 @@ export function createClient(options: Options): Client {
     const next = () => learned(word, session, reason, since, Date.now());
     if (next() !== word) {
       // Kept before it is used: a token that is used and then forgotten could end the session.
-      await keep(session);
+      // A token whose key is not here is left to those who have it.
+      if (!/dpop/.test(reason!)) await keep(session);
       become(next());
       say(word);
     }
@@ -170,7 +171,7 @@ export function createClient(options: Options): Client {
     return post('/refresh', { refresh_token: token }, read).then(
       (session) => accept(session, undefined, since),
       (error) => {
-        if (!endsSession(error)) throw error;
+        if (!endsSession(error, since.session)) throw error;
         return accept(null, error.code, since);
       },
     );
@@ -267,7 +268,7 @@ export function createClient(options: Options): Client {
       const isPath = /^\/(?!\/)/.test(input as string);
       const target = new Request(isPath ? base + input : input, init);
       const isOurs = (url: string) => new URL(url).origin === new URL(target.url).origin;
-      if (!isPath && ![base, ...origins].some(isOurs)) throw new TypeError('no token for this origin');
+      if (!isPath && ![base, ...origins].some(isOurs)) throw new TypeError('not in origins');
       const userId = (word.at ? word.session : await resume())?.user.id;
       /** The token, as long as it is one of the user for whom this request was made. */
       const token = () => (word.session?.user.id === userId ? word.session?.accessToken : undefined);

@@ -140,7 +140,10 @@ export function isRefused({ code, status }: RatchetError): boolean {
   return code !== 'unavailable' && status! < 500 && status !== 429;
 }
 
-/** Whether the service refused a refresh token for good. A refused proof (DPoP) says nothing about the session. */
-export function endsSession({ code, status }: RatchetError): boolean {
-  return status === 401 && !/unavailable|mismatch|elsewhere|dpop/.test(code);
+/**
+ * Whether nobody is signed in after this refusal of a refresh token; `session` is what was known before.
+ * If nothing was, a refused proof means that the token's key is not here.
+ */
+export function endsSession({ code, status }: RatchetError, session: Session | null): boolean {
+  return /dpop/.test(code) ? !session : status === 401 && !/unavailable|mismatch|elsewhere/.test(code);
 }

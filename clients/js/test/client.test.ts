@@ -10,7 +10,7 @@ describe('a client', () => {
   it.each([{}, { baseUrl: '' }, { baseUrl: 'auth.example.com' }, { baseUrl: '/auth' }])(
     'says what it needs if it gets %j',
     (options) => {
-      expect(() => createClient(options as Options)).toThrow(/^baseUrl: an http\(s\) URL is needed$/);
+      expect(() => createClient(options as Options)).toThrow(/^baseUrl: needs an http\(s\) URL$/);
     },
   );
 

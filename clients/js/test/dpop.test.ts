@@ -155,7 +155,7 @@ describe('a bound session', () => {
     const { accessToken, refreshToken } = one.session!;
     const stolen = { storage: { get: () => refreshToken, set: () => {} } };
     for (const thief of [client(stolen), client({ ...stolen, dpop: unbound })]) {
-      await expect(thief.refresh()).rejects.toMatchObject({ status: 400, code: 'invalid_dpop_proof' });
+      expect(await thief.refresh()).toBeNull();
       await expect(thief.signOut()).rejects.toMatchObject({ code: 'invalid_dpop_proof' });
     }
     const asBearer = await fetch(`${service.url}/users`, { headers: { authorization: `Bearer ${accessToken}` } });
@@ -240,10 +240,57 @@ describe('the key', () => {
     expect(jkt(ada)).not.toBe(jkt(grace));
     const { refreshToken } = ada.session!;
     const other = client({ dpop: binding, storage: { get: () => refreshToken!, set: () => {} } });
-    await expect(other.resume()).rejects.toMatchObject({ code: 'invalid_dpop_proof' });
-    expect(other.session).toBeNull();
+    expect(await other.resume()).toBeNull();
+    expect(other.status).toBe('signed_out');
     await grace.refresh();
     expect(grace.session!.user.name).toBe('grace');
+  });
+
+  it.each([
+    ['is gone', () => dpop()],
+    ['is not used any more', () => unbound],
+  ])('that %s leaves nobody signed in, and the token where it is', async (_how, binding) => {
+    const kept: (string | null)[] = [];
+    const storage = { get: () => kept.at(-1), set: (token: string | null) => void kept.push(token) };
+    const keys = await keyPair();
+    (await signedIn({ storage, dpop: dpop({ keys }) })).close();
+    const [token] = kept;
+    const one = client({ storage, dpop: binding() });
+    const heard: unknown[] = [];
+    one.subscribe(({ type, userId, ...more }) => heard.push([type, userId, 'reason' in more && more.reason]));
+    expect(await one.resume()).toBeNull();
+    expect(one.status).toBe('signed_out');
+    expect(await one.getAccessToken()).toBeNull();
+    expect(await one.refresh()).toBeNull();
+    expect(heard).toEqual([['signed_out', undefined, 'invalid_dpop_proof']]);
+    expect(kept).toEqual([token]);
+    // Whoever has the key goes on.
+    const owner = client({ storage, dpop: dpop({ keys }) });
+    expect((await owner.resume())?.user.name).toBe('ada');
+    await one.signIn({ name: 'ada', password: 'right' });
+    expect((await one.fetch('/users')).status).toBe(200);
+  });
+
+  it('that is gone in one tab signs no other tab out', async () => {
+    const keys = await keyPair();
+    let kept: string | null = null;
+    const storage = { get: () => kept, set: (token: string | null) => void (kept = token) };
+    const channel = () => {
+      const one = new BroadcastChannel(service.url);
+      ending.push(one);
+      return one;
+    };
+    const owner = await signedIn({ storage, dpop: dpop({ keys }), channel: channel() });
+    const other = client({ storage, channel: channel() });
+    // It hears of the session before it asks the service.
+    expect((await other.resume())?.user.name).toBe('ada');
+    await expect(other.refresh()).rejects.toMatchObject({ code: 'invalid_dpop_proof' });
+    const alone = client({ storage });
+    expect(await alone.resume()).toBeNull();
+    await aMoment();
+    expect([owner.status, other.status]).toEqual(['signed_in', 'signed_in']);
+    await owner.refresh();
+    expect(owner.status).toBe('signed_in');
   });
 
   it('signs the second user of a client in, and out of the session of the first', async () => {

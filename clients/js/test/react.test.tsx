@@ -62,6 +62,16 @@ it('shows sign-in, another user and sign-out as they happen', async () => {
   expect(page.text()).toBe('signed_out');
 });
 
+it('shows that nobody is signed in if the key of the session is gone', async () => {
+  await client.signIn({ name: 'ada', password: 'right' });
+  client.close();
+  Object.assign(service.latest, { jkt: 'of a key that the browser has deleted' });
+  client = createClient({ baseUrl: 'https://auth.example.com', fetch: service.fetch, channel: null, locks: null });
+  const page = await render();
+  await act(async () => void (await client.resume()));
+  expect(page.text()).toBe('signed_out');
+});
+
 it('renders again only if something has changed', async () => {
   const page = await render();
   await act(async () => void (await client.resume()));

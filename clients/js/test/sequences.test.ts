@@ -206,8 +206,8 @@ const MISTAKES: Record<string, [keyof typeof SETTINGS, RegExp, Mistake]> = {
     /says signed_out .*invalid_dpop_proof/,
     {
       file: 'session.ts',
-      instead: 'status === 401 && !/unavailable|mismatch|elsewhere|dpop/',
-      is: 'status! < 500 && !/unavailable|mismatch|elsewhere/',
+      instead: '/dpop/.test(code) ? !session : status === 401 && ',
+      is: 'status! < 500 && ',
     },
   ],
 };

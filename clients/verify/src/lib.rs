@@ -12,6 +12,7 @@
 //! let verifier = ratchet_verify::Verifier::new("https://auth.example.com", "ratchet")?;
 //! let claims = verifier.verify("eyJ…").await?;
 //! println!("{} of session {}", claims.sub, claims.sid);
+//! println!("tenant: {:?}", claims.custom.get("tenant"));
 //! # Ok(())
 //! # }
 //! ```
@@ -37,6 +38,7 @@ use ratchet_core::{
 };
 pub use ratchet_core::{
     access_token::{AccessTokenError, Claims},
+    custom_claims::CustomClaims,
     dpop::ProofError,
     revocations::ListError,
     time::UnixSeconds,

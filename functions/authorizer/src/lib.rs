@@ -61,6 +61,9 @@ pub struct Identity {
     client_id: String,
     /// Separated by spaces, because the values of the context are strings.
     roles: String,
+    /// The custom claims as JSON, if there are some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claims: Option<String>,
 }
 
 impl Authorizer {
@@ -147,6 +150,7 @@ impl Authorization {
             name: claims.name,
             client_id: claims.client_id,
             roles: claims.roles.join(" "),
+            claims: (!claims.custom.is_empty()).then(|| claims.custom.to_string()),
         };
         Self { is_authorized: true, context: Some(identity) }
     }

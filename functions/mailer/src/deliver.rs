@@ -112,8 +112,20 @@ impl Mailer {
     async fn send(&self, letter: &Letter) -> Result<Outcome, DeliveryError> {
         self.finish_clean_up(&letter.notice).await?;
         let mut outcome = Outcome::Pointless;
-        for draft in self.drafts(&letter.notice).await? {
-            outcome = outcome.max(self.send_draft(draft, letter.id).await?);
+        let drafts = self.drafts(&letter.notice).await?;
+        let are_several = drafts.len() > 1;
+        for draft in drafts {
+            let user = draft.challenge.map(|(_, user_id)| user_id);
+            let result = match user {
+                // It was sent before a later message failed.
+                user if !letter.owes(user) => Outcome::Sent,
+                _ => self.send_draft(draft, letter.id).await?,
+            };
+            // If a later message fails, the letter comes again.
+            if let (true, Outcome::Sent, Some(user)) = (are_several, result, user) {
+                self.outbox.sent(letter.id, user).await?;
+            }
+            outcome = outcome.max(result);
         }
         Ok(outcome)
     }

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
+    custom_claims::CustomClaims,
     dpop::Thumbprint,
     encoding::to_base64url,
     ids::{SessionId, UserId},
-    jws::{JwsError, SignError, UnverifiedToken, VerificationKey},
+    jws::{JwsError, MAX_TOKEN_LEN, SignError, UnverifiedToken, VerificationKey},
     key_ring::KeyRing,
     time::UnixSeconds,
 };
@@ -22,6 +23,12 @@ const TYP: &str = "at+jwt";
 
 /// The longest life that a configuration can give to a token.
 pub const LONGEST_LIFE: Duration = Duration::from_hours(24);
+
+/// The longest issuer, audience and client id together, in bytes, each as a JSON string.
+///
+/// The name, the roles and the custom claims of a user are limited too, so that no token is longer
+/// than [`MAX_TOKEN_LEN`], not even with the signature of an RSA key of 2048 bits.
+pub const MAX_ORIGIN_LEN: usize = 544;
 
 /// The contents of access tokens, and what a verifier accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +58,14 @@ impl AccessTokenPolicy {
     #[must_use]
     pub fn expires_at(&self, claims: &Claims) -> UnixSeconds {
         claims.exp.min(claims.iat.plus(self.life))
+    }
+
+    /// Whether issuer, audience and client id leave enough room for everything else in a token.
+    #[must_use]
+    pub fn leaves_room(&self) -> bool {
+        let texts = [&self.issuer, &self.audience, &self.client_id];
+        let len = |text| serde_json::to_string(text).map_or(usize::MAX, |json| json.len());
+        texts.map(len).iter().fold(0_usize, |sum, len| sum.saturating_add(*len)) <= MAX_ORIGIN_LEN
     }
 
     /// The second in which a token with these claims is no longer accepted.
@@ -98,6 +113,8 @@ pub struct Subject {
     pub name: String,
     /// `roles`.
     pub roles: Vec<String>,
+    /// The custom claims.
+    pub claims: CustomClaims,
     /// `cnf`: the key that the session is bound to, if it is.
     pub jkt: Option<Thumbprint>,
 }
@@ -137,9 +154,18 @@ pub struct Claims {
     /// The key that the token is bound to, if any. A bound token is refused without a proof.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// The custom claims, which stand beside these in the token.
+    #[serde(flatten, skip_deserializing)]
+    pub custom: CustomClaims,
 }
 
 impl Claims {
+    /// Reads the payload of a token.
+    fn parse(payload: &str) -> Option<Self> {
+        let claims: Self = serde_json::from_str(payload).ok()?;
+        Some(Self { custom: CustomClaims::within(payload).ok()?, ..claims })
+    }
+
     /// The key that the token is bound to, if it is.
     #[must_use]
     pub fn jkt(&self) -> Option<Thumbprint> {
@@ -167,6 +193,10 @@ pub enum IssueError {
     /// The cryptographic library refused.
     #[error("the access token could not be signed")]
     Sign(#[from] SignError),
+    /// No verifier would read the token. The limits on what goes into it exclude that, unless an
+    /// item was written by something else or the ring has an RSA key of more than 2048 bits.
+    #[error("the access token would be longer than {MAX_TOKEN_LEN} bytes")]
+    TooLong,
 }
 
 /// Issues an access token at `now`. `jti` is sixteen fresh random bytes.
@@ -196,9 +226,11 @@ pub fn issue(
         name: subject.name.clone(),
         roles: subject.roles.clone(),
         cnf: subject.jkt.map(|jkt| Confirmation { jkt }),
+        custom: subject.claims.clone(),
     };
     let payload = Zeroizing::new(serde_json::to_vec(&claims).map_err(|_| SignError)?);
-    Ok(key.sign(TYP, &payload)?)
+    let token = key.sign(TYP, &payload)?;
+    if token.len() > MAX_TOKEN_LEN { Err(IssueError::TooLong) } else { Ok(token) }
 }
 
 /// Why a text is not an access token of ours.
@@ -329,10 +361,7 @@ fn signed_claims<'k>(
         return Err(AccessTokenError::WrongType);
     }
     // As text first: the parser does not check the UTF-8 of members that it skips.
-    let claims = str::from_utf8(&payload).ok();
-    claims
-        .and_then(|claims| serde_json::from_str(claims).ok())
-        .ok_or(AccessTokenError::MalformedClaims)
+    str::from_utf8(&payload).ok().and_then(Claims::parse).ok_or(AccessTokenError::MalformedClaims)
 }
 
 #[cfg(test)]

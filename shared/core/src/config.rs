@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 
 use self::reader::Reader;
 use crate::{
-    access_token::{AccessTokenPolicy, LONGEST_LIFE},
+    access_token::{AccessTokenPolicy, LONGEST_LIFE, MAX_ORIGIN_LEN},
     attempts::{AttemptPolicy, Throttle},
     cors::{self, CorsPolicy},
     email::EmailAddress,
@@ -283,6 +283,12 @@ impl Config {
                     .to_owned(),
             );
         }
+        if !config.access_token.leaves_room() {
+            reader.errors.push(format!(
+                "RATCHET_ISSUER, RATCHET_AUDIENCE and RATCHET_CLIENT_ID may have {MAX_ORIGIN_LEN} bytes \
+                 together"
+            ));
+        }
         if reader.errors.is_empty() { Ok(config) } else { Err(ConfigError(reader.errors)) }
     }
 }
@@ -402,6 +408,22 @@ mod tests {
         let settings = [("RATCHET_ARGON2_MEMORY_KIB", "16"), ("RATCHET_ARGON2_PARALLELISM", "4")];
         let message = read(&settings).unwrap_err().to_string();
         assert!(message.contains("RATCHET_ARGON2_MEMORY_KIB"), "{message}");
+    }
+
+    #[test]
+    fn what_names_the_issuer_leaves_room_in_access_tokens() {
+        let with_issuer = |len: usize| {
+            let issuer = format!("{:x<len$}", "https://");
+            let (audience, client_id) = ("a".repeat(128), "c".repeat(128));
+            read(&[
+                ("RATCHET_ISSUER", &issuer),
+                ("RATCHET_AUDIENCE", &audience),
+                ("RATCHET_CLIENT_ID", &client_id),
+            ])
+        };
+        assert!(with_issuer(256).is_ok(), "the longest values that the template allows");
+        let message = with_issuer(512).unwrap_err().to_string();
+        assert!(message.contains("RATCHET_ISSUER"), "{message}");
     }
 
     #[test]

@@ -133,6 +133,7 @@ impl fmt::Debug for EncodedDeviceToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::custom_claims::CustomClaims;
     use crate::encoding::{from_base64url, to_base64url};
     use crate::user::{SessionsCut, UserStatus};
 
@@ -193,6 +194,7 @@ mod tests {
             email_confirmed: true,
             status: UserStatus::Active,
             roles: Vec::new(),
+            claims: CustomClaims::default(),
             cut: cut.map(|at| SessionsCut { valid_after: UnixMillis::new(at), spared: None }),
         };
         assert!(token().knows(&user(1, Some(CUT.get()))));

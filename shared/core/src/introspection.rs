@@ -55,9 +55,9 @@ fn live<'a>(
 
 /// Decides about a genuine, unexpired access token, given its session and its user.
 ///
-/// The claims are those of the token, with two updates: the name is the current one, and roles that
-/// the user has lost are left out. Roles that the user has gained are not added, because the token
-/// was not issued for them. `exp` is capped at the end of the token's life under the current policy
+/// The claims are those of the token, with three updates: the name and the custom claims are the
+/// current ones, and roles that the user has lost are left out. Roles that the user has gained are
+/// not added, because the token was not issued for them. `exp` is capped at the end of the token's life under the current policy
 /// and at the absolute end of the session.
 #[must_use]
 pub fn of_access_token(
@@ -71,8 +71,8 @@ pub fn of_access_token(
     let exp = policy.expires_at(&claims).min(session.absolute_expires_at);
     let mut claims = claims;
     claims.roles.retain(|role| user.roles.contains(role));
-    let name = user.name.clone();
-    Introspection::AccessToken(Box::new(Claims { exp, name, ..claims }))
+    let (name, custom) = (user.name.clone(), user.claims.clone());
+    Introspection::AccessToken(Box::new(Claims { exp, name, custom, ..claims }))
 }
 
 /// Decides about a genuine refresh token, given its session and its user.

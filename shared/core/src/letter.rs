@@ -33,6 +33,8 @@ pub struct Letter {
     pub written_at: UnixMillis,
     /// What it says, and to whom.
     pub notice: Notice,
+    /// If it stands for several messages: the users whose message has been sent, in any order.
+    pub sent: Vec<UserId>,
 }
 
 impl Letter {
@@ -42,7 +44,15 @@ impl Letter {
     /// A letter written at `now`, from ten random bytes.
     #[must_use]
     pub const fn new(notice: Notice, now: UnixMillis, random: &[u8; 10]) -> Self {
-        Self { id: LetterId::generate(now, random), written_at: now, notice }
+        let id = LetterId::generate(now, random);
+        Self { id, written_at: now, notice, sent: Vec::new() }
+    }
+
+    /// Whether the message about this user still has to be sent. Only the one message of a letter is
+    /// about nobody.
+    #[must_use]
+    pub fn owes(&self, user_id: Option<UserId>) -> bool {
+        user_id.is_none_or(|user_id| !self.sent.contains(&user_id))
     }
 }
 
@@ -168,6 +178,16 @@ mod tests {
 
     fn shown(name: &str) -> String {
         shown_to_unconfirmed(&NameKey::parse(name).unwrap())
+    }
+
+    #[test]
+    fn a_letter_owes_each_user_one_message() {
+        let [ada, bob] = [1, 2].map(|byte| UserId::from_bytes([byte; 16]));
+        let email = EmailAddress::parse("ada@example.com").unwrap();
+        let mut letter = Letter::new(Notice::ResetAsked { email }, UnixMillis::new(0), &[0; 10]);
+        assert!(letter.owes(Some(ada)) && letter.owes(Some(bob)) && letter.owes(None));
+        letter.sent.push(ada);
+        assert!(!letter.owes(Some(ada)) && letter.owes(Some(bob)) && letter.owes(None));
     }
 
     #[test]

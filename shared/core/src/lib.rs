@@ -7,6 +7,7 @@
 //! * [`session`] – a session as stored in the tokens table
 //! * [`refresh_token`] and [`seal`] – the wire format and the way from an old token to the live one
 //! * [`access_token`] and [`jws`] – issuing and the strict verification of JWTs
+//! * [`custom_claims`] – what administrators add to the access tokens of a user
 //! * [`key_ring`] – the keys behind both
 //! * [`dpop`] – proofs of possession, and sessions bound to a key
 //! * [`revocations`] – sessions that ended before their access tokens did
@@ -25,6 +26,7 @@ pub mod challenge;
 pub mod client;
 pub mod config;
 pub mod cors;
+pub mod custom_claims;
 pub mod device_token;
 pub mod dpop;
 pub mod email;

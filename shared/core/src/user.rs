@@ -8,6 +8,7 @@ use precis_profiles::UsernameCaseMapped;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    custom_claims::CustomClaims,
     ids::{SessionId, UserId},
     session::Session,
     time::UnixMillis,
@@ -88,6 +89,8 @@ pub struct User {
     pub email_confirmed: bool,
     /// Roles for access tokens.
     pub roles: Vec<String>,
+    /// Custom claims for access tokens.
+    pub claims: CustomClaims,
     /// The latest 'log out everywhere', if there was one.
     pub cut: Option<SessionsCut>,
 }
@@ -282,6 +285,7 @@ mod tests {
             status,
             email_confirmed: true,
             roles: Vec::new(),
+            claims: CustomClaims::default(),
             cut,
         };
         let cut = SessionsCut { valid_after: UnixMillis::new(1_000), spared: None };

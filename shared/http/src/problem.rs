@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use ratchet_core::{dpop::ProofError, password::PasswordRule};
+use ratchet_core::{custom_claims::InvalidClaims, dpop::ProofError, password::PasswordRule};
 use serde::Serialize;
 
 #[cfg(any(test, feature = "contract"))]
 pub(crate) use self::every::every_problem;
 use self::table::Row;
+pub use self::table::{proof_code, proof_detail};
 
 /// The response header that is `true` on the 401 of a genuine but expired access token: refresh it.
 pub const IS_TOKEN_EXPIRED: &str = "is-token-expired";
@@ -55,6 +56,8 @@ pub enum Problem {
     /// The new password misses these rules of the policy. They are all here, so that one more try
     /// is enough.
     PasswordRefused(Vec<PasswordRule>),
+    /// The custom claims cannot be those of a user.
+    ClaimsRefused(InvalidClaims),
     /// The password that was to confirm a change is wrong.
     WrongPassword,
     /// The token or code of a message is wrong, used or expired: nobody learns which.

@@ -20,10 +20,11 @@ use ratchet_core::{
     time::UnixMillis,
     user::NameKey,
 };
+pub use ratchet_store::users::AccountUpdate;
 use ratchet_store::{Account, Challenges, KeyRingCache, Outbox, Stores, Users};
 
 pub use self::{
-    administration::{AccountUpdate, Administration, AdministrationError, Deleted},
+    administration::{Administration, AdministrationError, Deleted},
     confirm_email::ConfirmEmailError,
     own::{OwnAccount, OwnAccountError},
     proof::{Evidence, MalformedEvidence},

@@ -89,6 +89,8 @@ pub enum AccountChange {
     Enabled,
     /// The roles were replaced.
     RolesSet,
+    /// The custom claims were replaced.
+    ClaimsSet,
     /// The counter of failed sign-ins was deleted.
     Unlocked,
 }
@@ -107,6 +109,7 @@ impl AccountChange {
             Self::Disabled => "disabled",
             Self::Enabled => "enabled",
             Self::RolesSet => "roles_set",
+            Self::ClaimsSet => "claims_set",
             Self::Unlocked => "unlocked",
         }
     }

@@ -72,6 +72,7 @@ impl TokenIssuer {
             auth_time: session.auth_time.seconds(),
             name: user.name.clone(),
             roles: user.roles.clone(),
+            claims: user.claims.clone(),
             jkt: session.jkt,
         };
         let tag_key = ring.tagger(seconds).ok_or(Fault::NoTagKey)?;

@@ -97,6 +97,17 @@ impl<'i> Reader<'i> {
             .transpose()
     }
 
+    /// The members of a set; none if there is no set.
+    pub(crate) fn optional_binary_set<const N: usize>(
+        &self,
+        name: &'static str,
+    ) -> Result<Vec<[u8; N]>, StoreError> {
+        let Some(value) = self.0.get(name) else { return Ok(Vec::new()) };
+        let malformed = || StoreError::MalformedItem(name);
+        let members = value.as_bs().map_err(|_| malformed())?;
+        members.iter().map(|member| member.as_ref().try_into().map_err(|_| malformed())).collect()
+    }
+
     pub(crate) fn optional_map(
         &self,
         name: &'static str,

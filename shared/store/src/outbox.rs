@@ -17,12 +17,16 @@ use ratchet_core::{
 use crate::{
     StoreError,
     conditions::EXPIRES_AT,
-    item::{Item, Reader, number, string},
+    expression::{Changes, exists},
+    item::{Item, Reader, binary_set, number, string},
     write::{Write, pk},
 };
 
 /// The prefix of the outbox's keys; the event source mapping filters by it.
 pub const OUTBOX_PREFIX: &str = "outbox#";
+
+/// The attribute with the users whose messages have been sent.
+const SENT: &str = "sent";
 
 /// The outbox.
 #[derive(Debug, Clone)]
@@ -55,6 +59,18 @@ impl Outbox {
         let get = get.set_key(Some(pk(key(id))));
         let output = get.send().await.map_err(|error| StoreError::new("GetItem", error))?;
         output.item.as_ref().map(|item| from_item(id, item)).transpose()
+    }
+
+    /// Notes that a letter's message about this user has been sent, unless the letter is gone. Noting it
+    /// again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn sent(&self, id: LetterId, user_id: UserId) -> Result<(), StoreError> {
+        let changes =
+            Changes::new().add(SENT, binary_set([user_id.as_bytes().as_slice()].into_iter()));
+        let update = Write::update(&self.table, pk(key(id)), changes).when(exists("pk"));
+        update.send(&self.client).await.map(drop)
     }
 
     /// Removes a letter that has been sent, or that has no recipient.
@@ -143,7 +159,8 @@ fn from_item(id: LetterId, item: &Item) -> Result<Letter, StoreError> {
         "deleted" => Notice::Deleted { user_id: user_id()?, email: email()?, name: name()? },
         _ => return Err(StoreError::MalformedItem("kind")),
     };
-    Ok(Letter { id, written_at: UnixMillis::new(item.number("written_at")?), notice })
+    let sent = item.optional_binary_set(SENT)?.into_iter().map(UserId::from_bytes).collect();
+    Ok(Letter { id, written_at: UnixMillis::new(item.number("written_at")?), notice, sent })
 }
 
 #[cfg(test)]
@@ -179,6 +196,10 @@ mod tests {
             let letter = Letter::new(notice, UnixMillis::new(1_780_000_000_000), &[1; 10]);
             let item = to_item(&letter);
             assert_eq!(from_item(letter.id, &item).unwrap(), letter);
+            let mut noted = item.clone();
+            noted.insert(SENT.to_owned(), binary_set([[7; 16].as_slice()].into_iter()));
+            let sent = vec![UserId::from_bytes([7; 16])];
+            assert_eq!(from_item(letter.id, &noted).unwrap(), Letter { sent, ..letter });
             assert!(!item.contains_key("listing"), "letters are not listed among users");
             assert_eq!(item["expires_at"], number(1_780_604_800_u64));
         }

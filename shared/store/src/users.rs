@@ -31,7 +31,7 @@ mod password;
 mod proof;
 mod registration;
 
-pub use accounts::Account;
+pub use accounts::{Account, AccountUpdate};
 pub use deletion::Deletion;
 pub use list::{ListedDetails, ListedUser, Page};
 pub use operators::{Imported, ListedProfile, Profile};

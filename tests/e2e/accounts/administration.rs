@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{admin, patch};
-use crate::support::{World, run};
+use crate::support::{World, ring::parts, run};
 
 #[test]
 fn administrators_and_nobody_else_disable_and_set_roles() {
@@ -31,7 +31,7 @@ fn administrators_and_nobody_else_disable_and_set_roles() {
         let shown = patch(world, &path, &access, json!({"roles": ["editor"]})).await;
         assert_eq!(shown.json()["roles"], json!(["editor"]));
         let tokens = world.api().refresh(&tokens.refresh).await.tokens();
-        let (_, claims) = crate::support::ring::parts(&tokens.access);
+        let (_, claims) = parts(&tokens.access);
         assert_eq!(claims["roles"], json!(["editor"]), "fresh at every refresh");
 
         assert_eq!(world.api().delete(&format!("{path}/sessions"), &access).await.status, 204);
@@ -55,5 +55,55 @@ fn administrators_and_nobody_else_disable_and_set_roles() {
         let seen = world.api().get(&listed, &access).await.json();
         assert!(seen["users"][0]["name"].is_string(), "{seen}");
         assert!(seen["users"][0]["email"].is_null(), "{seen}");
+    });
+}
+
+#[test]
+fn administrators_set_custom_claims_which_are_in_the_next_access_token() {
+    run(async {
+        let world = World::shared().await;
+        let (_, access) = admin(world).await;
+        let (person, tokens) = world.signed_in().await;
+        let path = format!("/users/{}", person.id);
+        assert_eq!(world.api().get(&path, &access).await.json()["claims"], json!({}));
+        let claims = json!({"tenant": "acme", "plan": {"name": "pro", "seats": 5}});
+        let shown = patch(world, &path, &access, json!({"claims": claims})).await.json();
+        assert_eq!((&shown["claims"], &shown["roles"]), (&claims, &json!(["reader"])));
+        let tokens = world.api().refresh(&tokens.refresh).await.tokens();
+        let (_, said) = parts(&tokens.access);
+        assert_eq!((&said["tenant"], &said["plan"]), (&claims["tenant"], &claims["plan"]));
+        let own = world.api().get("/users/me", &tokens.access).await.json();
+        assert_eq!(own["claims"], claims);
+
+        for (refused, detail) in [
+            (json!({"tenant": "acme", "sub": person.id}), "'sub' is reserved"),
+            (json!({"Roles": ["admin"]}), "'roles' is reserved"),
+            (json!({"a b": 1}), "printable ASCII"),
+            (json!({"a": "x".repeat(1_017)}), "1024 bytes"),
+        ] {
+            let refusal = patch(world, &path, &access, json!({"claims": refused})).await;
+            assert_eq!(refusal.problem(), (422, "claims_refused".to_owned()), "{refused}");
+            assert!(refusal.json()["detail"].as_str().unwrap().contains(detail), "{refusal:?}");
+        }
+        for malformed in [json!([]), json!("{}"), json!(1)] {
+            let refusal = patch(world, &path, &access, json!({"claims": malformed})).await;
+            assert_eq!(refusal.problem(), (400, "malformed_request".to_owned()), "{malformed}");
+        }
+        // Nobody sets their own.
+        let own = patch(world, "/users/me", &tokens.access, json!({"claims": {}})).await;
+        assert_eq!(own.problem(), (400, "malformed_request".to_owned()));
+        assert_eq!(world.api().get(&path, &access).await.json()["claims"], claims, "as before");
+
+        let longest = json!({"a": "x".repeat(1_016)});
+        let shown = patch(world, &path, &access, json!({"claims": longest})).await.json();
+        assert_eq!(shown["claims"], longest);
+        let tokens = world.sign_in(&person).await;
+        assert_eq!(parts(&tokens.access).1["a"], longest["a"]);
+        assert_eq!(world.api().get("/users/me", &tokens.access).await.status, 200);
+
+        let shown = patch(world, &path, &access, json!({"claims": {}})).await.json();
+        assert_eq!(shown["claims"], json!({}));
+        let tokens = world.api().refresh(&tokens.refresh).await.tokens();
+        assert!(parts(&tokens.access).1["a"].is_null(), "fresh at every refresh");
     });
 }

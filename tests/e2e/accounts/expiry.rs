@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use ratchet_core::{
     challenge::{LetterSecrets, Proof, Purpose},
+    custom_claims::CustomClaims,
     email::EmailAddress,
     entropy::random,
     ids::LetterId,
@@ -196,6 +197,7 @@ fn new_user(newcomer: &Newcomer, name: &str, at: UnixMillis) -> NewUser {
             status: ratchet_core::user::UserStatus::Active,
             email_confirmed: false,
             roles: Vec::new(),
+            claims: CustomClaims::default(),
             cut: None,
         },
         name_key: NameKey::parse(name).unwrap(),

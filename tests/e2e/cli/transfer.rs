@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, sync::Arc};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::stack::StackOptions;
-use ratchet_core::user::NameKey;
+use ratchet_core::{custom_claims::CustomClaims, user::NameKey};
 use ratchet_store::Users;
 use serde_json::{Value, json};
 
@@ -69,6 +69,7 @@ fn users_are_imported_with_their_passwords_and_a_second_run_changes_nothing() {
             changed("email", json!("nowhere")),
             changed("password_hash", json!("$2b$20$t2hZJO738UQX3yVB7hn77e29pPTQYLs6R")),
             changed("is_admin", json!(true)),
+            changed("claims", json!({"roles": ["admin"]})),
             "not json".to_owned(),
         ];
         lines.extend(bad.clone());
@@ -86,18 +87,18 @@ fn users_are_imported_with_their_passwords_and_a_second_run_changes_nothing() {
         let first = world.ratchet(&import).await;
         assert_eq!(first.code, 6, "{first:?}");
         let report: Value = serde_json::from_str(&first.out).unwrap();
-        assert_eq!(report, json!({"lines": 78, "created": 70, "present": 1, "refused": 7}));
+        assert_eq!(report, json!({"lines": 79, "created": 70, "present": 1, "refused": 8}));
         assert!(!first.err.contains("$2b$"), "{first:?}");
         // The last line of standard error is for people.
         let refused = first.err.lines().filter(|line| line.starts_with('{'));
         let refused: Vec<Value> = refused.map(|line| serde_json::from_str(line).unwrap()).collect();
         let mut numbers: Vec<_> = refused.iter().map(|line| line["line"].as_u64()).collect();
         numbers.sort_unstable();
-        assert_eq!(numbers, (71..78).map(Some).collect::<Vec<_>>(), "{refused:?}");
+        assert_eq!(numbers, (71..79).map(Some).collect::<Vec<_>>(), "{refused:?}");
 
         let second = world.ratchet(&import).await;
         let report: Value = serde_json::from_str(&second.out).unwrap();
-        assert_eq!(report, json!({"lines": 78, "created": 0, "present": 71, "refused": 7}));
+        assert_eq!(report, json!({"lines": 79, "created": 0, "present": 71, "refused": 8}));
 
         for number in [0, 33, 69] {
             let name = format!("{prefix}-{number}");
@@ -148,12 +149,14 @@ fn an_export_gives_back_what_an_import_takes() {
             ..StackOptions::default()
         };
         let world = World::start(cheap(options)).await;
-        let person = world.person().await;
+        let claims = CustomClaims::within(r#"{"tenant": "acme"}"#).unwrap();
+        let person = world.person_with(|new| new.user.claims = claims).await;
         let hash = world.user_text(person.id, "password_hash").await;
         let exported = world.ratchet(&["users", "export", "-"]).await;
         let line = exported.done().lines().find(|line| line.contains(&person.id.to_string()));
         let line: Value = serde_json::from_str(line.unwrap()).unwrap();
         assert_eq!(line["password_hash"], hash);
+        assert_eq!(line["claims"], json!({"tenant": "acme"}));
         world.ratchet(&["users", "delete", &person.name, "--yes"]).await.done();
         let endpoint = world.stack().services().dynamodb().endpoint();
         let imported =
@@ -161,6 +164,7 @@ fn an_export_gives_back_what_an_import_takes() {
         imported.done();
         let tokens = world.sign_in(&person).await;
         assert_eq!(ids(&tokens.refresh).user_id, person.id, "the id is kept");
+        assert_eq!(parts(&tokens.access).1["tenant"], "acme");
         let file = file("kept.jsonl", "");
         let kept = world.ratchet(&["users", "export", file.to_str().unwrap()]).await;
         assert_eq!(kept.code, 1, "no file is overwritten");

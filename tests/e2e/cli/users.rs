@@ -276,6 +276,33 @@ fn roles_are_in_the_next_access_token() {
 }
 
 #[test]
+fn custom_claims_are_in_the_next_access_token() {
+    run(async {
+        let world = World::shared().await;
+        let (person, tokens) = world.signed_in().await;
+        let set = async |claims: &str| {
+            world.ratchet(&["users", "set-claims", &person.name, claims]).await
+        };
+        set(r#"{ "tenant": "acme", "seats": 5 }"#).await.done();
+        let tokens = world.api().refresh(&tokens.refresh).await.tokens();
+        assert_eq!(parts(&tokens.access).1["tenant"], "acme");
+        let reserved = set(r#"{"sub": "x"}"#).await;
+        assert_eq!(reserved.code, 5, "{reserved:?}");
+        assert!(reserved.err.contains("'sub' is reserved"), "{reserved:?}");
+        assert_eq!(set("acme").await.code, 2);
+        let shown = world.ratchet(&["--json", "users", "show", &person.name]).await;
+        assert_eq!(shown.json()["claims"], json!({"tenant": "acme", "seats": 5}));
+        let shown = world.ratchet(&["users", "show", &person.name]).await;
+        assert!(shown.done().contains(r#"{"seats":5,"tenant":"acme"}"#), "{shown:?}");
+        set("{}").await.done();
+        let item = format!("user#{}", person.id);
+        let tokens = world.api().refresh(&tokens.refresh).await.tokens();
+        assert!(parts(&tokens.access).1["tenant"].is_null());
+        assert!(world.users_item(&item).await.unwrap().get("claims").is_none());
+    });
+}
+
+#[test]
 fn an_account_is_unlocked_without_a_new_password() {
     run(async {
         let world = World::beside("cli-unlock", &[("RATCHET_FAILURE_DELAY_SECONDS", "3600")]).await;

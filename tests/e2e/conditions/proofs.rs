@@ -10,11 +10,10 @@ use ratchet_core::{
     key_ring::TagKey,
     letter::{Letter, Notice},
     registration::Address,
-    user::UserStatus,
 };
 use ratchet_store::{Account, Challenges, ConfirmResult, Opened, ResetResult, Users};
 
-use super::{between, hash, letter, number, proxied, text};
+use super::{between, hash, letter, number, proxied, text, users::disabled};
 use crate::support::{
     World,
     mail::Newcomer,
@@ -287,9 +286,8 @@ fn an_address_that_nobody_wants_any_more_is_not_given() {
         });
         let late = between(&scene.proxy, "TransactWriteItems", late, async || {
             // Disabling forgets the address, and leaves the challenge alone.
-            let disabled = Some(UserStatus::Disabled);
             let users = scene.world.users();
-            assert!(users.administer(scene.person.id, disabled, None, now()).await.unwrap());
+            assert!(users.administer(scene.person.id, disabled(), now()).await.unwrap());
         });
         assert_eq!(late.await, ConfirmResult::Invalid);
         assert_eq!(scene.account().await.email, before.email);

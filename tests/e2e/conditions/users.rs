@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ratchet_core::entropy::random;
 use ratchet_core::{
+    custom_claims::CustomClaims,
     email::EmailAddress,
     ids::{SessionId, UserId},
     letter::{Letter, Notice},
@@ -14,7 +15,7 @@ use ratchet_core::{
 };
 use ratchet_store::{
     Account, NewUser, Registration, Users,
-    users::{Deletion, Imported},
+    users::{AccountUpdate, Deletion, Imported},
 };
 
 use super::{between, hash, letter, number, proxied, text};
@@ -25,6 +26,11 @@ use crate::support::{
     run,
 };
 
+/// What disables a user.
+pub(super) fn disabled() -> AccountUpdate<'static> {
+    AccountUpdate { status: Some(UserStatus::Disabled), ..AccountUpdate::default() }
+}
+
 fn new_user(newcomer: &Newcomer) -> NewUser {
     NewUser {
         user: User {
@@ -33,6 +39,7 @@ fn new_user(newcomer: &Newcomer) -> NewUser {
             status: UserStatus::Active,
             email_confirmed: false,
             roles: Vec::new(),
+            claims: CustomClaims::default(),
             cut: None,
         },
         name_key: NameKey::parse(&newcomer.name).unwrap(),
@@ -255,8 +262,7 @@ fn only_who_proved_the_present_password_and_may_sign_in_asks_for_another_address
         assert!(!ask(&hash(2)).await);
         assert!(account(world, &person).await.pending_email.is_none());
         assert!(ask(&hash(1)).await);
-        let disabled = Some(UserStatus::Disabled);
-        assert!(users.administer(person.id, disabled, None, now()).await.unwrap());
+        assert!(users.administer(person.id, disabled(), now()).await.unwrap());
         assert!(!ask(&hash(1)).await);
         assert!(account(world, &person).await.pending_email.is_none());
     });
@@ -268,8 +274,17 @@ fn nobody_is_made_by_changes_to_a_user_who_does_not_exist() {
         let world = World::shared().await;
         let nobody = UserId::generate(now(), &random().unwrap());
         let roles = ["admin".to_owned()];
-        let administered = world.users().administer(nobody, None, Some(&roles), now()).await;
-        assert!(!administered.unwrap());
+        let claims = CustomClaims::within(r#"{"tenant": "acme"}"#).unwrap();
+        let none = CustomClaims::default();
+        for update in [
+            AccountUpdate { roles: Some(&roles), ..AccountUpdate::default() },
+            AccountUpdate { claims: Some(&claims), ..AccountUpdate::default() },
+            AccountUpdate { claims: Some(&none), ..AccountUpdate::default() },
+            disabled(),
+        ] {
+            let administered = world.users().administer(nobody, update, now()).await;
+            assert!(!administered.unwrap(), "{update:?}");
+        }
         let cut = SessionsCut { valid_after: now(), spared: None };
         assert_eq!(world.users().cut_sessions(nobody, cut).await.unwrap(), None);
         assert_eq!(world.users_item(&format!("user#{nobody}")).await, None);
@@ -350,8 +365,7 @@ fn a_cut_number_grows_with_every_change_that_ends_sessions() {
             (cut.valid_after, cut.spared),
             (far.plus(Duration::from_millis(1)), Some(spared))
         );
-        let disabled = Some(UserStatus::Disabled);
-        assert!(users.administer(person.id, disabled, None, now()).await.unwrap());
+        assert!(users.administer(person.id, disabled(), now()).await.unwrap());
         let cut = account(world, &person).await.user.cut.unwrap();
         assert_eq!((cut.valid_after, cut.spared), (far.plus(Duration::from_millis(2)), None));
     });

@@ -6,6 +6,7 @@ use std::{
 };
 
 use ratchet_core::{
+    custom_claims::CustomClaims,
     entropy::random,
     ids::UserId,
     password::{HashCost, Password, PasswordHasher},
@@ -66,6 +67,7 @@ impl World {
                 status: UserStatus::Active,
                 email_confirmed: true,
                 roles: vec!["reader".to_owned()],
+                claims: CustomClaims::default(),
                 cut: None,
             },
             name_key: NameKey::parse(&name).expect("a name"),

@@ -53,6 +53,8 @@ impl Fault {
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     fault: Fault,
+    /// How many calls come through first.
+    spared: usize,
     /// How many more calls fail; `None` for all.
     left: Option<usize>,
 }
@@ -113,12 +115,17 @@ impl Proxy {
 
     /// From now on, every call of `operation` (`UpdateItem`, …; `*` for all) fails.
     pub(crate) fn break_all(&self, operation: &str, fault: Fault) {
-        self.plan(operation, Plan { fault, left: None });
+        self.plan(operation, Plan { fault, spared: 0, left: None });
+    }
+
+    /// `spared` calls of `operation` come through. Every one after them fails.
+    pub(crate) fn break_after(&self, operation: &str, spared: usize, fault: Fault) {
+        self.plan(operation, Plan { fault, spared, left: None });
     }
 
     /// The next `count` calls of `operation` fail.
     pub(crate) fn break_next(&self, operation: &str, count: usize, fault: Fault) {
-        self.plan(operation, Plan { fault, left: Some(count) });
+        self.plan(operation, Plan { fault, spared: 0, left: Some(count) });
     }
 
     /// Removes all faults.
@@ -165,6 +172,10 @@ fn next_fault(state: &Mutex<State>, operation: &str, is_first_try: bool) -> Opti
     *state.tries.entry(operation.to_owned()).or_default() += 1;
     let name = if state.plans.contains_key(operation) { operation } else { "*" };
     let plan = state.plans.get_mut(name)?;
+    if plan.spared > 0 {
+        plan.spared -= 1;
+        return None;
+    }
     match &mut plan.left {
         None => Some(plan.fault),
         Some(0) => None,

@@ -74,6 +74,9 @@ fuzz_target!(|input: &[u8]| {
     let (Verified::Live(read) | Verified::Expired(read)) = verified;
     assert_eq!(claims["sub"], read.sub.to_string());
     assert_eq!(claims["sid"], read.sid.to_string());
+    for (name, value) in read.custom.as_map() {
+        assert_eq!(&claims[name], value);
+    }
     for unsigned in [&token[..token.len() - 1], &signed, &format!("{signed}.")] {
         assert!(verify(unsigned, &POLICY, &RING, NOW).is_err());
     }

@@ -8,6 +8,7 @@ use aws_lc_rs::{
 };
 use ratchet_core::{
     access_token::{self, AccessTokenPolicy, Subject, Verified},
+    custom_claims::CustomClaims,
     dpop::{self, Nonce, ProofTarget},
     encoding::{sha256, to_base64url},
     ids::{SessionId, UserId},
@@ -92,6 +93,7 @@ fn access_token(ring: &KeyRing, policy: &AccessTokenPolicy) -> Result<String, Fa
         auth_time: NOW,
         name: "ada".to_owned(),
         roles: Vec::new(),
+        claims: CustomClaims::default(),
         jkt: None,
     };
     Ok(access_token::issue(&subject, policy, ring, NOW, [3; 16])?.to_string())

@@ -1,5 +1,6 @@
 // The demonstration: signs in with the client in `clients/js` and shows what becomes of the tokens.
 
+import { dpop } from '/client/dpop.js';
 import { createClient } from '/client/index.js';
 import { leases } from '/client/leases.js';
 
@@ -16,12 +17,12 @@ const api = chosenApi() ?? settings.api;
 
 const exchanges = new Exchanges($('exchanges'), $('no-answers'), api);
 const account = new Account(api, exchanges, say);
-const chain = new Chain($('tokens'), settings.retryWindowSeconds);
-const theft = new Theft({ api, chain, exchanges, session: () => client.session });
+const chain = new Chain($('tokens'), settings);
+const theft = new Theft({ api, chain, exchanges, session: () => client.session, binding });
 const clients = Object.fromEntries(
   ['cookie', 'token'].map((mode) => {
     const turns = navigator.locks ? {} : { locks: leases(`ratchet:${mode}:leases`) };
-    return [mode, createClient({ baseUrl: api, mode, fetch: exchanges.fetch, ...turns })];
+    return [mode, createClient({ baseUrl: api, mode, fetch: exchanges.fetch, dpop: binding, ...turns })];
   }),
 );
 let client = clients[recall()];
@@ -39,6 +40,17 @@ function chosenApi() {
   return url && /^http:\/\/(127\.0\.0\.1|localhost):\d+$/.test(url) ? url : undefined;
 }
 
+/** Whether the user wants sessions bound to a key. Browsers have WebCrypto on this machine and with HTTPS only. */
+function isBinding() {
+  return Boolean(crypto.subtle) && localStorage.getItem('key') === 'bound';
+}
+
+/** Adds proofs (DPoP) to requests if the session is, or will be, bound to a key. */
+function binding(base, plain) {
+  const proving = crypto.subtle ? dpop()(base, plain) : plain;
+  return (input, init) => (isBinding() ? proving : plain)(input, init);
+}
+
 /** The mode, which is no secret, is kept for the next visit. */
 function recall() {
   return localStorage.getItem('mode') === 'token' ? 'token' : 'cookie';
@@ -54,9 +66,12 @@ function changed(mode, session, reason) {
   const isNew = session && $('session').hidden;
   for (const id of ['session', 'sessions']) $(id).hidden = !session;
   $('theft').hidden = mode !== 'token';
+  chain.isBound = Boolean(session && decoded(session.accessToken).cnf);
   $('chain-hint').textContent =
     mode === 'token'
-      ? 'This page keeps the token in memory. Steal it, refresh, wait until it is old, and present it.'
+      ? chain.isBound
+        ? 'The session is bound to a key of this browser, which no script can read. Steal the token, and present it.'
+        : 'This page keeps the token in memory. Steal it, refresh twice, wait until it is old, and present it.'
       : 'The browser keeps the token in a cookie. No script can read it, so this page can only show that it changed.';
   if (session) {
     $('chain').hidden = false;
@@ -90,8 +105,8 @@ function showUser({ accessToken }, mode) {
   $('user').textContent = claims.name;
   $('initial').textContent = claims.name.slice(0, 1).toUpperCase();
   const roles = claims.roles?.length ? `Roles: ${claims.roles.join(', ')}. ` : '';
-  $('user-details').textContent =
-    `${roles}Signed in ${ago(claims.auth_time)}; the refresh token is ${mode === 'cookie' ? 'in a cookie' : 'in memory'}.`;
+  const place = `${mode === 'cookie' ? 'in a cookie' : 'in memory'}${claims.cnf ? ', and bound to a key' : ''}`;
+  $('user-details').textContent = `${roles}Signed in ${ago(claims.auth_time)}; the refresh token is ${place}.`;
   const rows = Object.entries(claims).map(([name, value]) => {
     const row = document.createElement('tr');
     const [title, cell] = ['th', 'td'].map((kind) => document.createElement(kind));
@@ -138,8 +153,11 @@ function on(id, event, action) {
 }
 
 on('sign-in', 'submit', async (form) => {
-  const { name, password, device, mode } = Object.fromEntries(new FormData(form));
+  const { name, password, device, mode, key = '' } = Object.fromEntries(new FormData(form));
   refuse(form, undefined, []);
+  // The session that is there may be bound, or not.
+  const before = localStorage.getItem('key') ?? '';
+  localStorage.setItem('key', key);
   client = clients[mode];
   try {
     chain.clear();
@@ -148,6 +166,7 @@ on('sign-in', 'submit', async (form) => {
     form.elements.password.value = '';
     $('users').focus();
   } catch (error) {
+    localStorage.setItem('key', before);
     const unconfirmed = error.code === 'email_not_confirmed';
     if (unconfirmed) account.open('confirm');
     const field = unconfirmed || error.code === 'unavailable' ? undefined : form.elements.password;
@@ -160,7 +179,8 @@ on('expired', 'click', async () => {
   const made = await fetch('/expired-token', { headers: { authorization: `Bearer ${client.session.accessToken}` } });
   if (!made.ok) throw new Error('This machine could not make an expired token.');
   // Past the client, which would refresh.
-  await exchanges.fetch(`${api}/users`, { headers: { authorization: `Bearer ${await made.text()}` } });
+  const send = binding(api, exchanges.fetch);
+  await send(`${api}/users`, { headers: { authorization: `Bearer ${await made.text()}` } });
 });
 on('refresh', 'click', () => client.refresh());
 on('sign-out', 'click', async () => {
@@ -188,6 +208,8 @@ function tick() {
 
 const form = $('sign-in');
 form.elements.mode.value = recall();
+form.elements.key.checked = isBinding();
+$('bind').hidden = !crypto.subtle;
 form.elements.name.value = settings.demoUser.name;
 form.elements.password.value = settings.demoUser.password;
 $('second-tab').href = location.pathname + location.search;

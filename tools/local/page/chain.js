@@ -1,17 +1,22 @@
 // The chain of refresh tokens, as a list that a screen reader can read too.
 
 /** What a token is called in each state. */
-const WORDS = { live: 'live', recent: 'superseded', old: 'old', dead: 'dead' };
+const WORDS = { live: 'live', recent: 'superseded', bound: 'superseded', late: 'late', old: 'old', dead: 'dead' };
+const TIMES = ['', 'once', 'twice', 'three times', 'four times'];
 
 export class Chain {
   #list;
   #window;
+  #lateRecoveries;
   #tokens = [];
   #ended = false;
+  /** Whether the session is bound to a key of this browser. */
+  isBound = false;
 
-  constructor(list, retryWindowSeconds) {
+  constructor(list, { retryWindowSeconds, lateRecoveries }) {
     this.#list = list;
     this.#window = retryWindowSeconds * 1000;
+    this.#lateRecoveries = lateRecoveries;
   }
 
   /** The next token. One that is known already has arrived after all, if its answer was lost. */
@@ -49,17 +54,26 @@ export class Chain {
   }
 
   draw() {
-    const items = this.#tokens.map((token) => this.#item(token));
+    const items = this.#tokens.map((token, place) => this.#item(token, place === this.#tokens.length - 2));
     // Only what has changed, so that a reader is not interrupted.
     if (items.map((item) => item.outerHTML).join() !== [...this.#list.children].map((item) => item.outerHTML).join()) {
       this.#list.replaceChildren(...items);
     }
   }
 
-  #item({ number, text, supersededAt, stolen, isLost }) {
+  /** Which of the service's rules a token meets. `left` is the rest of its retry window, in seconds. */
+  #stateOf(supersededAt, left, isBeforeLive) {
+    if (this.#ended) return 'dead';
+    if (supersededAt === undefined) return 'live';
+    if (this.isBound) return 'bound';
+    if (left > 0) return 'recent';
+    return isBeforeLive && this.#lateRecoveries ? 'late' : 'old';
+  }
+
+  #item({ number, text, supersededAt, stolen, isLost }, isBeforeLive) {
     const item = document.createElement('li');
     const left = supersededAt === undefined ? 0 : Math.ceil((supersededAt + this.#window - Date.now()) / 1000);
-    const state = this.#ended ? 'dead' : supersededAt === undefined ? 'live' : left > 0 ? 'recent' : 'old';
+    const state = this.#stateOf(supersededAt, left, isBeforeLive);
     item.dataset.state = state;
     const title = document.createElement('strong');
     title.textContent = `Token ${number}: ${WORDS[state]}`;
@@ -67,8 +81,10 @@ export class Chain {
     code.textContent = text;
     const remark = document.createElement('span');
     remark.textContent = {
-      live: 'Good for one refresh.',
+      live: this.isBound ? 'Good for one refresh, with the key.' : 'Good for one refresh.',
       recent: `Leads to the live one for ${left} s.`,
+      bound: 'Leads to the live one with the key. Without it, it is worth nothing.',
+      late: `The one before the live one: its answer may have been lost. It leads on, ${TIMES[this.#lateRecoveries]} in eight refreshes.`,
       old: 'Too old to lead on: presenting it looks like theft.',
       dead: 'Refreshes nothing.',
     }[state];

@@ -1,6 +1,6 @@
 // Requests and their answers, the newest first, in a column that does not move the page.
 
-const HEADERS = ['content-type', 'is-token-expired', 'www-authenticate', 'retry-after', 'location'];
+const HEADERS = ['content-type', 'dpop-nonce', 'is-token-expired', 'www-authenticate', 'retry-after', 'location'];
 const KEPT = 30;
 
 export class Exchanges {
@@ -30,7 +30,8 @@ export class Exchanges {
   fetch = async (input, init, who) => {
     const request = new Request(input, init);
     const { method, url } = request;
-    const sent = await request.clone().text();
+    const proof = request.headers.get('dpop');
+    const sent = [proof ? `dpop: ${proof.slice(0, 16)}…` : '', pretty(await request.clone().text())].filter(Boolean).join('\n\n');
     const begun = performance.now();
     const title = `${method} ${url.startsWith(this.#api) ? url.slice(this.#api.length) : url}`;
     const isAsked = this.#actions > 0;
@@ -73,7 +74,7 @@ export class Exchanges {
     const text = document.createElement('pre');
     text.tabIndex = 0;
     text.setAttribute('aria-label', `${title}, ${status}`);
-    const request = [title, ...(sent ? ['', pretty(sent)] : [])];
+    const request = [title, ...(sent ? ['', sent] : [])];
     text.textContent = [...request, '', String(status), ...lines, '', pretty(body)].join('\n');
     details.append(summary, text, copyButton(text));
     item.append(details);

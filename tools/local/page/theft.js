@@ -9,14 +9,19 @@ export class Theft {
   #chain;
   #exchanges;
   #session;
+  #binding;
   #stolen;
 
-  /** `session` returns the session of this moment. */
-  constructor({ api, chain, exchanges, session }) {
+  /**
+   * `session` returns the session of this moment. `binding` adds proofs to the owner's requests, if the
+   * session is bound to a key.
+   */
+  constructor({ api, chain, exchanges, session, binding }) {
     this.#api = api;
     this.#chain = chain;
     this.#exchanges = exchanges;
     this.#session = session;
+    this.#binding = binding;
   }
 
   /** Only somebody who is signed in has a token that could be stolen. */
@@ -39,7 +44,7 @@ export class Theft {
     this.#tell('A thief has a copy of the token. Nobody has noticed.');
   }
 
-  /** The thief has the token and nothing else: no client, no cookie. Whether the owner may be out. */
+  /** The thief has the token and nothing else: no client, no cookie, no key. Whether the owner may be out. */
   async present() {
     const owners = generation(this.#session().refreshToken);
     const response = await this.#refresh(this.#stolen, 'the thief');
@@ -49,6 +54,7 @@ export class Theft {
       this.#tell(
         {
           reuse_detected: `The service answered ${verdict}. The token is old, and only somebody who kept a copy would present it, so the whole session has ended.`,
+          invalid_dpop_proof: `The service answered ${verdict}. The session is bound to a key that the thief does not have: the token is worth nothing to them, and the owner goes on.`,
           unavailable: `The service answered ${verdict}: no verdict yet.`,
         }[answer.code] ?? `The service answered ${verdict}: the thief got nothing.`,
       );
@@ -67,20 +73,22 @@ export class Theft {
 
   /** The service rotates the token, and this page never sees the answer. */
   async lose() {
-    const response = await this.#refresh(this.#session().refreshToken, 'lost on the way');
+    const proving = (send) => this.#binding(this.#api, send);
+    const response = await this.#refresh(this.#session().refreshToken, 'lost on the way', proving);
     if (!response.ok) return this.#tell(`The service answered ${response.status}: nothing was rotated.`);
     const { refresh_token: next } = await response.json();
     this.#chain.add(next, 'token', { isLost: true });
     this.#tell('The service has rotated the token, but its answer was lost. This page still has the superseded one: refresh, and see where that leads.');
   }
 
-  #refresh(token, who) {
+  #refresh(token, who, proving = (send) => send) {
+    const send = proving((input, init) => this.#exchanges.fetch(input, init, who));
     const request = {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ refresh_token: token }),
     };
-    return this.#exchanges.fetch(`${this.#api}/refresh`, request, who);
+    return send(`${this.#api}/refresh`, request);
   }
 
   #tell(text) {

@@ -9,6 +9,7 @@ const REASONS = {
   revoked: 'The session has been ended from another device.',
   expired_idle: 'The session was not used for too long.',
   expired_absolute: 'The session has reached the end of its life.',
+  invalid_dpop_proof: 'The session is bound to a key that this browser does not have any more. Sign in again.',
   user_disabled: 'This user may not sign in any more.',
 };
 

@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ratchet_core::{
     config::Config,
+    custom_claims::CustomClaims,
     entropy::random,
     ids::UserId,
     password::{Password, PasswordHasher},
@@ -85,6 +86,7 @@ impl DemoUser {
                 status: UserStatus::Active,
                 email_confirmed: self.email_confirmed,
                 roles: Vec::new(),
+                claims: CustomClaims::default(),
                 cut: None,
             },
             name_key: NameKey::parse(self.name)?,

@@ -100,10 +100,11 @@ impl Page {
     /// Answers until this is dropped. The API answers on `api_port`.
     pub async fn serve(self, stack: &Stack, api_port: u16) -> io::Error {
         let variables = stack.environment().variables();
-        let seconds = |name| variables.get(name).and_then(|text| text.parse::<u64>().ok());
+        let number = |name| variables.get(name).and_then(|text| text.parse::<u64>().ok());
         let settings = json!({
-            "accessTokenSeconds": seconds("RATCHET_ACCESS_TOKEN_SECONDS"),
-            "retryWindowSeconds": seconds("RATCHET_RETRY_WINDOW_SECONDS"),
+            "accessTokenSeconds": number("RATCHET_ACCESS_TOKEN_SECONDS"),
+            "retryWindowSeconds": number("RATCHET_RETRY_WINDOW_SECONDS"),
+            "lateRecoveries": number("RATCHET_LATE_RECOVERIES"),
             "demoUser": {"name": ADA.name, "password": ADA.password},
         });
         let site = Arc::new(Site {

@@ -159,11 +159,21 @@ async fn two_stacks_have_their_own_users_messages_and_logs() {
 #[tokio::test]
 async fn options_and_parameters_change_what_the_functions_do() {
     let port = free_port().unwrap();
-    let options =
-        ["--revocations", "--set", "AccessTokenSeconds=77", "--cors-origin", "https://app.example"];
+    let options = [
+        "--revocations",
+        "--signing-algorithm=EdDSA",
+        "--dpop=disabled",
+        "--set=AccessTokenSeconds=77",
+        "--cors-origin=https://app.example",
+    ];
     let stack = Stack::start(port, &options).await;
     assert_eq!(stack.sign_in().await["expires_in"], 77);
     assert_eq!(stack.get("/.well-known/revocations").await.0, 200);
+    let (_, keys) = stack.get("/.well-known/jwks.json").await;
+    assert!(keys.contains("EdDSA"), "{keys}");
+    let (_, metadata) = stack.get("/.well-known/oauth-authorization-server").await;
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    assert_eq!(metadata["dpop_signing_alg_values_supported"], Value::Null);
     let request = reqwest::Client::new().get(stack.url("/health"));
     let answer = request.header("origin", "https://app.example").send().await.unwrap();
     assert_eq!(answer.headers()["access-control-allow-origin"], "https://app.example");

@@ -65,9 +65,9 @@ pub(super) fn owner(item: &Item) -> Option<String> {
 /// Links and codes are deleted, because they may have been used since. Letters are deleted, because
 /// they were sent. Users that were deleted since are deleted again unless `undelete` is set. Of
 /// other users, the current state is kept for everything that protects the account: a disabled
-/// status, the last cut of its sessions, its password, and roles that it has lost. Any other item
-/// that is gone stays gone, for example a revoked client. If the current table is gone, it is not
-/// known which clients were revoked, so all are deleted.
+/// status, the last cut of its sessions, its password, its custom claims, and roles that it has
+/// lost. Any other item that is gone stays gone, for example a revoked client. If the current table
+/// is gone, it is not known which clients were revoked, so all are deleted.
 pub(super) fn user(restored: &Item, own: Now<'_>, owner: Now<'_>, undelete: bool) -> Fate {
     let kind = text(restored, "pk").and_then(|key| key.split_once('#')).map(|(kind, _)| kind);
     match (kind, own, owner) {
@@ -90,6 +90,8 @@ fn protected(restored: &Item, current: &Item) -> Fate {
         copy(current, CUT, &mut item);
     }
     copy(current, "password_hash", &mut item);
+    item.remove(CLAIMS);
+    copy(current, CLAIMS, &mut item);
     if let (Some(AttributeValue::L(had)), Some(AttributeValue::L(has))) =
         (restored.get("roles"), current.get("roles"))
     {
@@ -101,6 +103,9 @@ fn protected(restored: &Item, current: &Item) -> Fate {
 
 /// When all sessions of a user were cut.
 const CUT: &str = "sessions_valid_after";
+
+/// A user's custom claims, absent if there are none.
+const CLAIMS: &str = "claims";
 
 fn copy(from: &Item, name: &str, to: &mut Item) {
     if let Some(value) = from.get(name) {
@@ -200,6 +205,9 @@ mod tests {
         assert_eq!(replaced(&cut), cut);
         let password = with(ada(), "password_hash", s("new"));
         assert_eq!(replaced(&password), password);
+        let claimed = with(ada(), CLAIMS, s(r#"{"plan":"pro"}"#));
+        assert_eq!(replaced(&claimed), claimed);
+        assert_eq!(same(&claimed, &ada()), Fate::Replace(Box::new(ada())), "they were removed");
         let demoted = with(ada(), "roles", roles(&["reader", "writer"]));
         assert_eq!(replaced(&demoted), with(ada(), "roles", roles(&["reader"])));
     }

@@ -9,6 +9,7 @@ use std::{
 use indicatif::ProgressBar;
 use ratchet_store::users::Profile;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{Damaged, PAGE};
 use crate::{connection::Connection, failure::Failure, output};
@@ -27,6 +28,8 @@ pub(super) struct Line {
     pub(super) disabled: bool,
     #[serde(default)]
     pub(super) roles: Vec<String>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub(super) claims: Map<String, Value>,
     pub(super) password_hash: String,
 }
 
@@ -39,6 +42,7 @@ impl Line {
             email_confirmed: profile.user.email_confirmed,
             disabled: output::status(profile.user.status) == "disabled",
             roles: profile.user.roles,
+            claims: profile.user.claims.as_map().clone(),
             password_hash: profile.password_hash.expose().to_owned(),
         }
     }

@@ -18,7 +18,7 @@ use ratchet_store::{NewUser, StoreError, Users, users::Imported};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
-use super::{check_roles, email, export::Line, name_key, new_id};
+use super::{check_roles, custom_claims, email, export::Line, name_key, new_id};
 use crate::{arguments::Import, connection::Connection, failure::Failure, output, time::now};
 
 /// The longest line, in bytes.
@@ -255,7 +255,7 @@ fn next_line(reader: &mut dyn BufRead) -> Result<Option<Vec<u8>>, Failure> {
 /// Reads a user. The error never quotes the line, because it contains a password hash.
 fn parse(text: &[u8]) -> Result<NewUser, String> {
     let line: Line = serde_json::from_slice(text).map_err(|_| {
-        r#"expected {"name", "email", "password_hash"} and optionally "id", "email_confirmed", "disabled", "roles""#
+        r#"expected {"name", "email", "password_hash"} and optionally "id", "email_confirmed", "disabled", "roles", "claims""#
             .to_owned()
     })?;
     let say = |failure: Failure| failure.message();
@@ -274,10 +274,11 @@ fn parse(text: &[u8]) -> Result<NewUser, String> {
         expires_at: None,
         user: User {
             id,
-            name: line.name,
+            name: line.name.trim().to_owned(),
             status,
             email_confirmed: line.email_confirmed,
             roles: line.roles,
+            claims: custom_claims(line.claims).map_err(say)?,
             cut: None,
         },
     })

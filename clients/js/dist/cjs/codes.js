@@ -6,6 +6,7 @@ exports.CODES = void 0;
 exports.CODES = [
     'access_token_mismatch',
     'account_locked',
+    'claims_refused',
     'elsewhere',
     'email_not_confirmed',
     'expired_absolute',

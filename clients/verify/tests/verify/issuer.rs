@@ -7,6 +7,7 @@ use std::{
 
 use ratchet_core::{
     access_token::{self, AccessTokenPolicy, Subject},
+    custom_claims::CustomClaims,
     ids::{SessionId, UserId},
     jws::SignatureAlgorithm,
     key_ring::{KeyRing, NewKey},
@@ -149,6 +150,7 @@ impl Issuer {
             auth_time: at(now),
             name: "ada".to_owned(),
             roles: vec!["reader".to_owned()],
+            claims: CustomClaims::within(r#"{"tenant": "acme"}"#).unwrap(),
             jkt: None,
         };
         let policy = AccessTokenPolicy {

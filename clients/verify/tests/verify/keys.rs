@@ -15,6 +15,7 @@ async fn keys_are_fetched_once_and_verify_tokens_of_every_published_algorithm() 
         for _ in 0..20 {
             let claims = verifier.verify_at(&issuer.token(), at(0)).await.unwrap();
             assert_eq!(claims.roles, ["reader"]);
+            assert_eq!(claims.custom.get("tenant"), Some(&"acme".into()));
         }
         assert_eq!(issuer.given(JWKS), [200]);
         let other = Verifier::new(&issuer.url, "other").unwrap();

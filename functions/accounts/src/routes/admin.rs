@@ -3,6 +3,7 @@
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use ratchet_core::{
+    custom_claims::CustomClaims,
     ids::UserId,
     user::{UserStatus, are_roles},
 };
@@ -16,6 +17,7 @@ use ratchet_http::{
 };
 use ratchet_service::accounts::{AccountUpdate, Accounts};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::me::Profile;
 
@@ -51,24 +53,22 @@ pub(crate) struct Change {
     #[serde(default, deserialize_with = "optional")]
     #[cfg_attr(feature = "contract", schema(schema_with = optional_roles))]
     roles: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "optional")]
+    #[cfg_attr(feature = "contract", schema(schema_with = optional_claims))]
+    claims: Option<Map<String, Value>>,
 }
 
 impl Describe for Change {
-    const EXPECTED: &'static str = r#""status" ("active" or "disabled"), "roles" (at most 16 names of a-z, 0-9, _ and -, of at most 32 characters each), or both"#;
+    const EXPECTED: &'static str = r#""status" ("active" or "disabled"), "roles" (at most 16 names of a-z, 0-9, _ and -, of at most 32 characters each), "claims" (an object), or several of them"#;
 }
 
-impl Change {
-    fn parse(&self) -> Result<AccountUpdate<'_>, Problem> {
-        let update = AccountUpdate { status: self.status, roles: self.roles.as_deref() };
-        let is_empty = update.status.is_none() && update.roles.is_none();
-        if is_empty || !update.roles.is_none_or(are_roles) {
-            return Err(Problem::MalformedRequest { expected: Self::EXPECTED });
-        }
-        Ok(update)
-    }
+/// Whether something is to be changed, and the roles are valid.
+fn is_well_formed(update: &AccountUpdate<'_>) -> bool {
+    let AccountUpdate { status, roles, claims } = update;
+    (status.is_some() || roles.is_some() || claims.is_some()) && roles.is_none_or(are_roles)
 }
 
-/// Disables or enables a user, or sets the roles.
+/// Disables or enables a user, or sets the roles or the custom claims.
 ///
 /// The caller needs the role `admin`, both in the access token and now.
 #[cfg_attr(feature = "contract", utoipa::path(
@@ -78,12 +78,17 @@ impl Change {
     request_body(content = Change, examples(
         ("disable" = (summary = "disable", value = json!({"status": "disabled"}))),
         ("set-roles" = (summary = "set roles", value = json!({"roles": ["reader", "admin"]}))),
+        ("set-claims" = (summary = "set custom claims", value = json!({
+            "claims": {"tenant": "acme", "plan": {"name": "pro", "seats": 5}},
+        }))),
     )),
     responses((
         status = 200, description = "The account after the change",
         body = Profile, example = Profile::example,
     )),
-    extensions(("x-refusals" = json!(["session_ended", "forbidden", "not_found"]))),
+    extensions(("x-refusals" = json!([
+        "session_ended", "forbidden", "not_found", "claims_refused",
+    ]))),
 ))]
 pub(crate) async fn change(
     State(accounts): State<Accounts>,
@@ -91,8 +96,14 @@ pub(crate) async fn change(
     PathId(id): PathId<UserId>,
     Json(request): Json<Change>,
 ) -> Result<Response, Problem> {
+    let Change { status, roles, claims } = request;
+    let claims = claims.map(CustomClaims::new).transpose()?;
+    let update = AccountUpdate { status, roles: roles.as_deref(), claims: claims.as_ref() };
+    if !is_well_formed(&update) {
+        return Err(Problem::MalformedRequest { expected: Change::EXPECTED });
+    }
     let administration = accounts.administration();
-    administration.update(id, request.parse()?, Some(caller.user.id)).await?;
+    administration.update(id, update, Some(caller.user.id)).await?;
     Ok(json(StatusCode::OK, &Profile::from(administration.load(id).await?)))
 }
 
@@ -148,4 +159,10 @@ struct UserPath {
 fn optional_roles() -> utoipa::openapi::Schema {
     let roles = <Vec<String> as utoipa::PartialSchema>::schema();
     ratchet_http::contract::optional(roles, "All of the user's roles after the change.")
+}
+
+#[cfg(feature = "contract")]
+fn optional_claims() -> utoipa::openapi::Schema {
+    let claims = utoipa::openapi::ObjectBuilder::new();
+    ratchet_http::contract::optional(claims, "All of the user's custom claims after the change.")
 }

@@ -2,7 +2,9 @@
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use ratchet_core::{email::EmailAddress, ids::UserId, user::UserStatus};
+use ratchet_core::{
+    custom_claims::CustomClaims, email::EmailAddress, ids::UserId, user::UserStatus,
+};
 use ratchet_http::{
     Private, Problem,
     body::{Describe, Json},
@@ -31,6 +33,9 @@ pub(crate) struct Profile {
     #[cfg_attr(feature = "contract", schema(value_type = String))]
     status: UserStatus,
     roles: Vec<String>,
+    /// The custom claims, which administrators set.
+    #[cfg_attr(feature = "contract", schema(value_type = Object))]
+    claims: CustomClaims,
 }
 
 impl From<Account> for Profile {
@@ -44,6 +49,7 @@ impl From<Account> for Profile {
             pending_email: pending_email.map(|email| email.to_string()),
             status: user.status,
             roles: user.roles,
+            claims: user.claims,
         }
     }
 }
@@ -158,6 +164,7 @@ impl Profile {
             pending_email: None,
             status: UserStatus::Active,
             roles: vec!["reader".to_owned()],
+            claims: CustomClaims::within(r#"{"tenant": "acme"}"#).unwrap_or_default(),
         }
     }
 }

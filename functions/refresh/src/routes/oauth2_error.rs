@@ -3,7 +3,11 @@
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use ratchet_core::dpop::ProofError;
-use ratchet_http::{client_auth::BASIC_CHALLENGE, json::json, problem::ProblemCode};
+use ratchet_http::{
+    client_auth::BASIC_CHALLENGE,
+    json::json,
+    problem::{ProblemCode, proof_code, proof_detail},
+};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -16,12 +20,7 @@ pub(crate) struct OAuthError {
 impl OAuthError {
     /// The response to a request that does not prove possession of a key (RFC 9449 §5, §8).
     pub(super) fn refused_proof(error: ProofError) -> Response {
-        match error {
-            ProofError::StaleNonce => {
-                Self::response("use_dpop_nonce", "send another proof with the nonce of DPoP-Nonce")
-            }
-            error => Self::response("invalid_dpop_proof", error.as_str()),
-        }
+        Self::response(proof_code(error), proof_detail(error))
     }
 
     /// A response with one of the registered error codes.

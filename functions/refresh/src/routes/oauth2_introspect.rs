@@ -9,6 +9,7 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use ratchet_core::{
     access_token::{AccessTokenPolicy, Claims, Confirmation},
+    custom_claims::CustomClaims,
     ids::{SessionId, UserId},
     introspection::{Introspection, RefreshTokenFacts},
     time::UnixSeconds,
@@ -104,6 +105,10 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "contract", schema(value_type = Option<Object>))]
     cnf: Option<&'a Confirmation>,
+    /// The user's custom claims, as they are now. Only for access tokens.
+    #[serde(flatten)]
+    #[cfg_attr(feature = "contract", schema(value_type = std::collections::HashMap<String, Value>))]
+    custom: Option<&'a CustomClaims>,
 }
 
 impl<'a> Body<'a> {
@@ -131,6 +136,7 @@ impl<'a> Body<'a> {
             roles: Some(&claims.roles),
             auth_time: Some(claims.auth_time),
             cnf: claims.cnf.as_ref(),
+            custom: Some(&claims.custom),
         }
     }
 
@@ -187,7 +193,7 @@ const fn token_type(claims: &Claims) -> &'static str {
                     "iss": "https://auth.example.com", "aud": "ratchet",
                     "exp": 1_780_000_300, "iat": 1_780_000_000, "jti": "yeGxCkTdDLEAxqkz7FlHFQ",
                     "client_id": "first-party", "username": "ada", "roles": ["reader"],
-                    "auth_time": 1_779_990_000,
+                    "auth_time": 1_779_990_000, "tenant": "acme",
                 }))),
                 ("refresh-token" = (summary = "a live refresh token", value = json!({
                     "active": true, "token_type": "N_A",
@@ -242,4 +248,29 @@ pub(crate) async fn handle(
     };
     let said = service.introspect(&client, &token).await?;
     Ok(json(StatusCode::OK, &Body::of(&said, service.access_tokens())).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use ratchet_core::custom_claims::InvalidClaims;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    #[test]
+    fn no_custom_claim_has_the_name_of_another_member() {
+        let (id, jkt) = ("01920000-0000-7000-8000-000000000000", "A".repeat(43));
+        let claims = json!({
+            "iss": "i", "sub": id, "aud": "a", "exp": 2, "iat": 1, "jti": "j", "client_id": "c",
+            "sid": id, "auth_time": 1, "name": "ada", "roles": [], "cnf": {"jkt": jkt},
+        });
+        let claims: Claims = serde_json::from_value(claims).unwrap();
+        let body = serde_json::to_value(Body::of_access_token(&claims)).unwrap();
+        let members = body.as_object().unwrap();
+        assert_eq!(members.len(), 14, "all are there: {members:?}");
+        for name in members.keys() {
+            let claim = Map::from_iter([(name.clone(), Value::Null)]);
+            assert!(matches!(CustomClaims::new(claim), Err(InvalidClaims::Reserved(_))), "{name}");
+        }
+    }
 }

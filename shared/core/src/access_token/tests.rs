@@ -1,8 +1,14 @@
 use aws_lc_rs::hmac;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{jws::SignatureAlgorithm, key_ring::MIN_SEED_CHARS};
+use crate::{
+    custom_claims::{self, InvalidClaims},
+    jws::SignatureAlgorithm,
+    key_ring::{MIN_SEED_CHARS, NewKey},
+    user::NAME_CHARS,
+};
 
 const NOW: UnixSeconds = UnixSeconds::new(1_780_000_000);
 
@@ -10,6 +16,23 @@ const NOW: UnixSeconds = UnixSeconds::new(1_780_000_000);
 fn ring(seed: &str) -> KeyRing {
     let ring = json!({"keys": [], "seed": seed.repeat(MIN_SEED_CHARS)});
     KeyRing::parse_for(&ring.to_string(), SignatureAlgorithm::Hs256, NOW).unwrap()
+}
+
+/// A ring with a new key of an algorithm.
+fn new_ring(algorithm: SignatureAlgorithm) -> KeyRing {
+    let keys = [NewKey::signing(algorithm).unwrap(), NewKey::tag().unwrap()].map(NewKey::expose);
+    KeyRing::parse(&json!({"keys": keys}).to_string(), NOW).unwrap()
+}
+
+/// A policy whose issuer, audience and client id have this length together, as JSON strings.
+fn policy_of_len(len: usize) -> AccessTokenPolicy {
+    AccessTokenPolicy {
+        // Six quotes, and two letters.
+        issuer: "i".repeat(len - 8),
+        audience: "a".to_owned(),
+        client_id: "c".to_owned(),
+        ..policy()
+    }
 }
 
 fn policy() -> AccessTokenPolicy {
@@ -32,6 +55,7 @@ fn subject() -> Subject {
         auth_time: NOW,
         name: "ada".to_owned(),
         roles: vec!["admin".to_owned()],
+        claims: CustomClaims::default(),
         jkt: None,
     }
 }
@@ -382,5 +406,95 @@ fn signatures_stripped_emptied_or_borrowed_are_refused() {
     let (_, borrowed) = other.rsplit_once('.').unwrap();
     for forged in [input.to_owned(), format!("{input}."), format!("{input}.{borrowed}")] {
         assert!(verify_at(&forged, NOW.get()).is_err(), "{forged}");
+    }
+}
+
+#[test]
+fn custom_claims_stand_beside_the_others() {
+    let claims = CustomClaims::within(r#"{"tenant": "acme", "plan": {"seats": 5}}"#).unwrap();
+    let subject = Subject { claims: claims.clone(), ..subject() };
+    let token = issue(&subject, &policy(), &ring("a"), NOW, [3; 16]).unwrap();
+    let payload = token.split('.').nth(1).and_then(crate::encoding::from_base64url).unwrap();
+    let payload: Value = serde_json::from_slice(&payload).unwrap();
+    assert_eq!((&payload["tenant"], &payload["plan"]), (&json!("acme"), &json!({"seats": 5})));
+    let Ok(Verified::Live(read)) = verify_at(&token, NOW.get()) else { panic!() };
+    assert_eq!(read.custom, claims);
+}
+
+/// Another release may issue claims that this one does not know.
+#[test]
+fn claims_with_a_reserved_name_are_not_custom_claims() {
+    let token = signed(&json!({}), &json!({"acr": "2", "ROLES": ["admin"], "tenant": "acme"}));
+    let Ok(Verified::Live(read)) = verify_at(&token, NOW.get()) else { panic!() };
+    assert_eq!(read.custom.to_string(), r#"{"tenant":"acme"}"#);
+    assert_eq!(read.roles, subject().roles);
+}
+
+#[test]
+fn every_claim_of_the_service_is_a_reserved_name() {
+    let Ok(Verified::Live(claims)) = verify_at(&issued(), NOW.get()) else { panic!() };
+    let jkt = to_base64url(&[1; 32]);
+    let cnf = serde_json::from_value(json!({"jkt": jkt})).unwrap();
+    let claims = Claims { nbf: Some(NOW), cnf: Some(cnf), ..claims };
+    let Ok(Value::Object(claims)) = serde_json::to_value(&claims) else { panic!() };
+    assert_eq!(claims.len(), 13, "all are there: {claims:?}");
+    for (name, value) in claims {
+        let claim = serde_json::Map::from_iter([(name.clone(), value)]);
+        assert!(matches!(CustomClaims::new(claim), Err(InvalidClaims::Reserved(_))), "{name}");
+    }
+}
+
+#[test]
+fn a_token_with_everything_at_its_limit_can_be_verified() {
+    let thumbprint = serde_json::from_value(json!(to_base64url(&[1; 32]))).unwrap();
+    let subject = Subject {
+        name: "\u{10330}".repeat(NAME_CHARS),
+        roles: (0..16).map(|number| format!("{number:r>32}")).collect(),
+        claims: custom_claims::tests::longest(),
+        jkt: Some(thumbprint),
+        ..subject()
+    };
+    assert!(crate::user::are_roles(&subject.roles));
+    let policy = policy_of_len(MAX_ORIGIN_LEN);
+    assert!(policy.leaves_room() && !policy_of_len(MAX_ORIGIN_LEN + 1).leaves_room());
+    for algorithm in SignatureAlgorithm::ALL {
+        let ring = new_ring(algorithm);
+        let token = issue(&subject, &policy, &ring, NOW, [3; 16]).unwrap();
+        let Ok(Verified::Live(claims)) = verify(&token, &policy, &ring, NOW) else { panic!() };
+        assert_eq!((claims.custom, claims.name), (subject.claims.clone(), subject.name.clone()));
+    }
+}
+
+#[test]
+fn a_token_that_no_verifier_would_read_is_not_issued() {
+    let with_name = |len: usize| {
+        let subject = Subject { name: "n".repeat(len), ..subject() };
+        issue(&subject, &policy(), &ring("a"), NOW, [3; 16])
+    };
+    let longest = (1_000..4_000).rev().find(|len| with_name(*len).is_ok()).unwrap();
+    let token = with_name(longest).unwrap();
+    // A byte is one or two characters of base64.
+    assert!((MAX_TOKEN_LEN - 1..=MAX_TOKEN_LEN).contains(&token.len()), "{}", token.len());
+    assert!(matches!(verify_at(&token, NOW.get()), Ok(Verified::Live(_))));
+    assert!(matches!(with_name(longest + 1), Err(IssueError::TooLong)));
+}
+
+proptest! {
+    #[test]
+    fn every_token_within_the_limits_is_issued_and_says_what_it_should(
+        claims in custom_claims::tests::valid(),
+        name in "[!-~\u{10330}-\u{1034a}]{1,64}",
+        roles in prop::collection::vec("[a-z0-9_-]{1,32}", 0..=16),
+        origin_len in prop_oneof![8..=MAX_ORIGIN_LEN, Just(MAX_ORIGIN_LEN)],
+    ) {
+        static RING: std::sync::LazyLock<KeyRing> =
+            std::sync::LazyLock::new(|| new_ring(SignatureAlgorithm::Rs256));
+        let subject = Subject { name, roles, claims, ..subject() };
+        let policy = policy_of_len(origin_len);
+        let token = issue(&subject, &policy, &RING, NOW, [3; 16]).unwrap();
+        prop_assert!(token.len() <= MAX_TOKEN_LEN);
+        let Ok(Verified::Live(read)) = verify(&token, &policy, &RING, NOW) else { panic!() };
+        prop_assert_eq!((read.custom, read.name), (subject.claims, subject.name));
+        prop_assert_eq!(read.roles, subject.roles);
     }
 }

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
+    custom_claims::CustomClaims,
     dpop::Thumbprint,
     rotation::Rotation,
     secret::TokenSecret,
@@ -66,6 +67,7 @@ fn user() -> User {
         status: UserStatus::Active,
         email_confirmed: true,
         roles: vec!["reader".to_owned(), "editor".to_owned()],
+        claims: CustomClaims::within(r#"{"plan": "pro"}"#).unwrap(),
         cut: Some(SessionsCut { valid_after: UnixMillis::new(5), spared: None }),
     }
 }
@@ -86,6 +88,7 @@ fn claims() -> Claims {
         name: "Ada".to_owned(),
         roles: vec!["reader".to_owned(), "admin".to_owned()],
         cnf: None,
+        custom: CustomClaims::within(r#"{"plan": "free", "trial": true}"#).unwrap(),
     }
 }
 
@@ -203,7 +206,8 @@ fn an_access_token_keeps_its_claims_but_for_what_has_been_lost_since() {
         panic!("it is active");
     };
     let roles = vec!["reader".to_owned()];
-    assert_eq!(*said, Claims { name: "Ada L.".to_owned(), roles, ..claims() });
+    let custom = user().claims;
+    assert_eq!(*said, Claims { name: "Ada L.".to_owned(), roles, custom, ..claims() });
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use ratchet_core::{
     access_token::{self, Subject, Verified},
+    custom_claims::CustomClaims,
     device_token::{self, DeviceId, DeviceToken},
     ids::{SessionId, UserId},
     key_ring::{KeyRing, RotationPolicy},
@@ -37,6 +38,7 @@ impl Tokens {
             auth_time: now,
             name: "ada".to_owned(),
             roles: Vec::new(),
+            claims: CustomClaims::default(),
             jkt: None,
         };
         let (signer, tagger) = (copy.signer(now)?, copy.tagger(now)?);

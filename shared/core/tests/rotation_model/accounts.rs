@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ratchet_core::{
+    custom_claims::CustomClaims,
     ids::{SessionId, UserId},
     refresh_token::RefreshToken,
     rotation::{Decision, Presented, Rotation, SessionPolicy, decide, walk},
@@ -215,6 +216,7 @@ fn user(cut: Option<SessionsCut>) -> User {
         status: UserStatus::Active,
         email_confirmed: true,
         roles: Vec::new(),
+        claims: CustomClaims::default(),
         cut,
     }
 }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 use ratchet_core::{
     client::{Client, ClientName, Credential},
+    custom_claims::CustomClaims,
     ids::{ClientId, SessionId, UserId},
     introspection::{Introspection, of_refresh_token},
     key_ring::TagKey,
@@ -265,6 +266,7 @@ impl<R: Rules> StateMachineTest for Machine<R> {
             status: UserStatus::Active,
             email_confirmed: true,
             roles: Vec::new(),
+            claims: CustomClaims::default(),
             cut: None,
         };
         let mut world = World {

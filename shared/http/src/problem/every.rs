@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ratchet_core::{dpop::ProofError, password::PasswordRule};
+use ratchet_core::{custom_claims::InvalidClaims, dpop::ProofError, password::PasswordRule};
 
 use super::{InvalidAttempt, Problem};
 
@@ -21,6 +21,7 @@ pub(crate) fn every_problem() -> Vec<Problem> {
             PasswordRule::TooShort { min_chars: 15 },
             PasswordRule::Common,
         ]),
+        Problem::ClaimsRefused(InvalidClaims::Reserved("roles")),
         Problem::RefusedProof(ProofError::WrongKey),
         Problem::RefusedProof(ProofError::StaleNonce),
         Problem::UnprovenAccess(ProofError::Missing),

@@ -1,7 +1,9 @@
 //! Which problem each error of a use case is. The matches are exhaustive: a new error does not
 //! compile until it has a place here.
 
-use ratchet_core::error_chain::ErrorChain;
+use ratchet_core::{
+    access_token::IssueError, custom_claims::InvalidClaims, error_chain::ErrorChain,
+};
 use ratchet_service::{
     Fault,
     access::AccessError,
@@ -27,22 +29,28 @@ impl From<Fault> for Problem {
             Fault::Store(StoreError::Unavailable { .. } | StoreError::NewerItem { .. }) => {
                 Self::Unavailable
             }
-            Fault::Store(StoreError::Rejected { .. } | StoreError::MalformedItem(_)) => {
-                Self::Internal
-            }
             // Whatever is wrong with the key ring, nothing is wrong with the client's token.
             Fault::KeyRing(_)
             | Fault::NoTagKey
-            | Fault::Issue(_)
+            | Fault::Issue(IssueError::NoSigner | IssueError::Sign(_))
             | Fault::Random(_)
             | Fault::Hash(_)
             | Fault::Contended
             | Fault::Contradiction => Self::Unavailable,
-            Fault::HashAborted | Fault::Seal(_) => Self::Internal,
+            Fault::Store(StoreError::Rejected { .. } | StoreError::MalformedItem(_))
+            | Fault::Issue(IssueError::TooLong)
+            | Fault::HashAborted
+            | Fault::Seal(_) => Self::Internal,
         };
         let (error, code) = (tracing::field::display(ErrorChain(&fault)), problem.code());
         tracing::error!(error, code, "a request could not be served");
         problem
+    }
+}
+
+impl From<InvalidClaims> for Problem {
+    fn from(error: InvalidClaims) -> Self {
+        Self::ClaimsRefused(error)
     }
 }
 

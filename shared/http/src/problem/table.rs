@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use ratchet_core::{attempts::LONGEST_DELAY, dpop::ProofError};
+use ratchet_core::{
+    attempts::LONGEST_DELAY,
+    custom_claims::{InvalidClaims, MAX_LEN},
+    dpop::ProofError,
+};
 
 use super::{InvalidAttempt, Problem};
 use crate::body::MAX_BODY;
@@ -34,6 +38,10 @@ pub(super) enum Detail {
     ContentType(&'static str),
     /// The longest body, in bytes.
     MaxBody(usize),
+    /// The reserved name of a custom claim.
+    ReservedClaim(&'static str),
+    /// The longest custom claims, in bytes.
+    MaxClaims(usize),
 }
 
 const BEARER: &str = r#"Bearer realm="ratchet""#;
@@ -109,6 +117,9 @@ impl Problem {
                 Row::new("email_not_confirmed", S::UNAUTHORIZED, "The e-mail address has not been confirmed yet."),
             Self::PasswordRefused(_) =>
                 Row::new("password_refused", S::UNPROCESSABLE_ENTITY, "The password does not meet the rules."),
+            Self::ClaimsRefused(error) =>
+                Row::new("claims_refused", S::UNPROCESSABLE_ENTITY, "The custom claims are not allowed.")
+                    .detail(claims_detail(*error)),
             // Not a 401: that would make clients refresh or drop a session that is live.
             Self::WrongPassword =>
                 Row::new("wrong_password", S::FORBIDDEN, "The password is wrong."),
@@ -173,8 +184,19 @@ impl InvalidAttempt {
     }
 }
 
+const fn claims_detail(error: InvalidClaims) -> Detail {
+    match error {
+        InvalidClaims::Reserved(name) => Detail::ReservedClaim(name),
+        InvalidClaims::Name => {
+            Detail::Text("Names of claims are printable ASCII characters without spaces.")
+        }
+        InvalidClaims::TooLong => Detail::MaxClaims(MAX_LEN),
+    }
+}
+
 /// The error code of RFC 9449 §12.2.
-const fn proof_code(error: ProofError) -> &'static str {
+#[must_use]
+pub const fn proof_code(error: ProofError) -> &'static str {
     match error {
         ProofError::StaleNonce => "use_dpop_nonce",
         ProofError::Missing
@@ -187,7 +209,9 @@ const fn proof_code(error: ProofError) -> &'static str {
     }
 }
 
-const fn proof_detail(error: ProofError) -> &'static str {
+/// What is wrong with a proof, as a sentence for developers.
+#[must_use]
+pub const fn proof_detail(error: ProofError) -> &'static str {
     match error {
         ProofError::Missing => {
             "Send a proof in the header 'DPoP', and an access token as 'Authorization: DPoP <access token>'."
@@ -239,6 +263,12 @@ impl Detail {
                 Some(format!("Send it with 'Content-Type: {expected}'."))
             }
             Self::MaxBody(bytes) => Some(format!("Send at most {bytes} bytes.")),
+            Self::ReservedClaim(name) => {
+                Some(format!("The name '{name}' is reserved. Choose another one."))
+            }
+            Self::MaxClaims(bytes) => {
+                Some(format!("All claims together have at most {bytes} bytes of JSON."))
+            }
         }
     }
 }

@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use http_body_util::BodyExt as _;
 use ratchet_core::{
     access_token::{AccessTokenError, IssueError},
+    custom_claims::InvalidClaims,
     dpop::ProofError,
     entropy::RandomUnavailable,
     password::HashError,
@@ -70,6 +71,26 @@ fn codes_are_distinct_within_a_status() {
 }
 
 #[test]
+fn what_is_wrong_with_a_proof_is_a_sentence_that_oauth_allows() {
+    for error in [
+        ProofError::Missing,
+        ProofError::Malformed,
+        ProofError::WrongRequest,
+        ProofError::WrongAccessToken,
+        ProofError::WrongTime,
+        ProofError::StaleNonce,
+        ProofError::WrongKey,
+        ProofError::NotBound,
+    ] {
+        let detail = proof_detail(error);
+        assert!(detail.contains(' ') && detail.ends_with('.'), "{detail}");
+        // RFC 6749 §5.2.
+        let is_allowed = |c: char| matches!(c, ' '..='~') && c != '"' && c != '\\';
+        assert!(detail.chars().all(is_allowed), "{detail}");
+    }
+}
+
+#[test]
 fn a_fault_is_never_a_refusal() {
     let unavailable = StoreError::Unavailable { operation: "UpdateItem", source: "refused".into() };
     assert_eq!(Problem::from(unavailable), Problem::Unavailable);
@@ -84,6 +105,7 @@ fn a_fault_is_never_a_refusal() {
         (RandomUnavailable.into(), Problem::Unavailable),
         (HashError::OutOfMemory.into(), Problem::Unavailable),
         (Fault::Contradiction, Problem::Unavailable),
+        (IssueError::TooLong.into(), Problem::Internal),
         (Fault::HashAborted, Problem::Internal),
         (SealError.into(), Problem::Internal),
     ] {
@@ -97,7 +119,8 @@ fn every_error_of_a_use_case_is_its_problem() {
     let wait = Duration::from_secs(3);
     let rules = vec![PasswordRule::Common];
     let fault = || Fault::NoTagKey;
-    let table: [(Problem, Problem); 30] = [
+    let table: [(Problem, Problem); 31] = [
+        (InvalidClaims::TooLong.into(), Problem::ClaimsRefused(InvalidClaims::TooLong)),
         (AccessError::Expired.into(), Problem::ExpiredAccessToken),
         (AccessError::SessionEnded.into(), Problem::SessionEnded),
         (AccessError::NotAdministrator.into(), Problem::Forbidden),

@@ -6,7 +6,10 @@ use ratchet_core::{
     session::RevocationReason,
     user::UserStatus,
 };
-use ratchet_store::{Account, Attempts, Users, users::Deletion};
+use ratchet_store::{
+    Account, Attempts, Users,
+    users::{AccountUpdate, Deletion},
+};
 
 use super::letter;
 use crate::{
@@ -23,15 +26,6 @@ pub struct Administration {
     users: Users,
     attempts: Attempts,
     end_sessions: EndSessions,
-}
-
-/// What to change about a user. `None` leaves it as it is.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AccountUpdate<'a> {
-    /// Whether the user may sign in. Disabling ends all sessions; enabling also unlocks the account.
-    pub status: Option<UserStatus>,
-    /// The roles for the next access token.
-    pub roles: Option<&'a [String]>,
 }
 
 /// A user was deleted.
@@ -87,8 +81,8 @@ impl Administration {
         account.ok_or(AdministrationError::NoSuchUser)
     }
 
-    /// Changes the status or the roles of a user, on behalf of an administrator or, if `by` is
-    /// `None`, of an operator.
+    /// Changes the status, the roles or the custom claims of a user, on behalf of an administrator
+    /// or, if `by` is `None`, of an operator. Enabling a user also unlocks the account.
     ///
     /// # Errors
     /// [`AdministrationError`]. After a fault the change may have been made; repeating it is safe.
@@ -101,17 +95,19 @@ impl Administration {
         if by == Some(id) {
             return Err(AdministrationError::OwnAccount);
         }
-        let AccountUpdate { status, roles } = update;
-        if !self.users.administer(id, status, roles, clock::now()).await? {
+        if !self.users.administer(id, update, clock::now()).await? {
             return Err(AdministrationError::NoSuchUser);
         }
         let changed = |change| {
             record(SecurityEvent::AccountChanged { change, by }, Some(id), None);
         };
-        if roles.is_some() {
+        if update.roles.is_some() {
             changed(AccountChange::RolesSet);
         }
-        match status {
+        if update.claims.is_some() {
+            changed(AccountChange::ClaimsSet);
+        }
+        match update.status {
             Some(UserStatus::Disabled) => {
                 changed(AccountChange::Disabled);
                 self.end_sessions.revoke_ended(id, RevocationReason::UserDisabled).await?;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use ratchet_core::{
+    custom_claims::CustomClaims,
     email::EmailAddress,
     entropy::random,
     ids::UserId,
@@ -114,6 +115,7 @@ impl Accounts {
                 status: UserStatus::Active,
                 email_confirmed: false,
                 roles: Vec::new(),
+                claims: CustomClaims::default(),
                 cut: None,
             },
             name_key,

@@ -1,6 +1,7 @@
 //! Accounts, and the changes that administrators make.
 
 use ratchet_core::{
+    custom_claims::CustomClaims,
     email::EmailAddress,
     ids::UserId,
     letter::Notice,
@@ -35,6 +36,17 @@ pub struct Account {
     pub expires_at: Option<UnixSeconds>,
     /// The round of registrations that it waits in for its address; `None` if it has the address.
     pub round: Option<UserId>,
+}
+
+/// What to change about a user. `None` leaves it as it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AccountUpdate<'a> {
+    /// Whether the user may sign in. Disabling ends all sessions.
+    pub status: Option<UserStatus>,
+    /// The roles for the next access token.
+    pub roles: Option<&'a [String]>,
+    /// The custom claims for the next access token.
+    pub claims: Option<&'a CustomClaims>,
 }
 
 impl Account {
@@ -80,19 +92,19 @@ impl Users {
         Ok(account.filter(|account| account.email == *email))
     }
 
-    /// Sets the status, the roles, or both. Disabling ends all sessions
-    /// and removes the address that waits for confirmation, in the same write. Returns `false` if
-    /// there is no such user.
+    /// Sets the status, the roles, the custom claims, or several of them. Disabling ends all
+    /// sessions and removes the address that waits for confirmation, in the same write. Returns
+    /// `false` if there is no such user.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn administer(
         &self,
         id: UserId,
-        status: Option<UserStatus>,
-        roles: Option<&[String]>,
+        update: AccountUpdate<'_>,
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
+        let AccountUpdate { status, roles, claims } = update;
         let mut changes = Changes::new();
         if let Some(status) = status {
             changes = changes.set("status", string(item::status_name(status)));
@@ -102,6 +114,11 @@ impl Users {
         }
         if let Some(roles) = roles {
             changes = changes.set("roles", item::roles_value(roles));
+        }
+        match claims {
+            Some(claims) if claims.is_empty() => changes = changes.remove(item::CLAIMS),
+            Some(claims) => changes = changes.set(item::CLAIMS, string(claims.to_string())),
+            None => {}
         }
         if changes.is_empty() {
             return Ok(self.find(id).await?.is_some());

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ratchet_core::{
+    custom_claims::CustomClaims,
     email::EmailAddress,
     ids::{SessionId, UserId},
     password::PhcHash,
@@ -22,6 +23,9 @@ use crate::{
 
 /// The partition of the index that holds every listed user.
 pub(super) const LISTING: &str = "users";
+
+/// The attribute with a user's custom claims, as JSON. It is absent if there are none.
+pub(super) const CLAIMS: Path = "claims";
 
 /// A key that no user has.
 pub(super) const NOBODY: &str = "user#nobody";
@@ -57,6 +61,9 @@ pub(super) fn from_new_user(new: &NewUser, round: UserId) -> [Item; 2] {
     set("status", string(status_name(new.user.status)));
     set("roles", roles_value(&new.user.roles));
     set("password_hash", string(new.password_hash.expose()));
+    if !new.user.claims.is_empty() {
+        set(CLAIMS, string(new.user.claims.to_string()));
+    }
     if let Some(cut) = new.user.cut {
         set("sessions_valid_after", number(cut.valid_after.get()));
     }
@@ -159,6 +166,7 @@ pub(super) fn to_user(item: &Item) -> Result<User, StoreError> {
         status: status(&item)?,
         email_confirmed: email_confirmed(&item)?,
         roles: roles(&item)?,
+        claims: claims(&item)?,
         cut: cut(&item)?,
     })
 }
@@ -229,6 +237,11 @@ fn roles(item: &Reader<'_>) -> Result<Vec<String>, StoreError> {
     roles.map_err(|_| malformed)
 }
 
+fn claims(item: &Reader<'_>) -> Result<CustomClaims, StoreError> {
+    let Some(claims) = item.optional_string(CLAIMS)? else { return Ok(CustomClaims::default()) };
+    CustomClaims::within(claims).map_err(|_| StoreError::MalformedItem(CLAIMS))
+}
+
 fn cut(item: &Reader<'_>) -> Result<Option<SessionsCut>, StoreError> {
     let Some(valid_after) = item.optional_number("sessions_valid_after")? else { return Ok(None) };
     let spared: Option<SessionId> = item
@@ -250,6 +263,7 @@ mod tests {
                 status: UserStatus::Active,
                 email_confirmed: true,
                 roles: vec!["admin".to_owned()],
+                claims: CustomClaims::within(r#"{"plan": "pro"}"#).unwrap(),
                 cut: None,
             },
             name_key: NameKey::parse("Ada").unwrap(),
@@ -266,6 +280,20 @@ mod tests {
         assert_eq!(to_user(&item).unwrap(), new.user);
         assert_eq!(to_account(&item).unwrap().round, None);
         assert_eq!(name["pk"], string("name#ada"));
+    }
+
+    #[test]
+    fn custom_claims_are_an_attribute_only_if_there_are_some() {
+        let [mut item, _] = from_new_user(&new_user(), new_user().user.id);
+        assert_eq!(item[CLAIMS], string(r#"{"plan":"pro"}"#));
+        for damage in [string("[]"), string("{"), AttributeValue::M(HashMap::new())] {
+            item.insert(CLAIMS.to_owned(), damage);
+            assert!(matches!(to_user(&item), Err(StoreError::MalformedItem(CLAIMS))));
+        }
+        let user = User { claims: CustomClaims::default(), ..new_user().user };
+        let [item, _] = from_new_user(&NewUser { user, ..new_user() }, new_user().user.id);
+        assert!(!item.contains_key(CLAIMS));
+        assert!(to_user(&item).unwrap().claims.is_empty());
     }
 
     #[test]

@@ -25,49 +25,65 @@ use crate::{
 /// The front end that the services allow.
 const ORIGIN: &str = "http://localhost:5173";
 
+/// Next.js, in the folder of an application.
+const NEXT: &str = "node_modules/next/dist/bin/next";
+
 /// How to run a service.
 struct Program {
     name: &'static str,
     command: Vec<OsString>,
     folder: PathBuf,
+    /// The protected route.
+    path: &'static str,
+    /// What its page says before a browser has run it, if it has a page.
+    page: Option<&'static str>,
     /// Whether it has CORS, a route for a role, and says why it refuses.
     is_whole: bool,
+}
+
+impl Program {
+    fn new(name: &'static str, command: Vec<OsString>, folder: &Path) -> Self {
+        let folder = folder.to_path_buf();
+        Self { name, command, folder, path: "/whoami", page: None, is_whole: true }
+    }
 }
 
 /// All that can be built here; with `RATCHET_INTEROP=all` that has to be every one.
 async fn install(fixture: &Fixture) -> Vec<Program> {
     let sources = fixture.root.join("tests/interop/services");
     let built = fixture.folder.join("services");
-    let mut programs = vec![Program {
-        name: "Axum",
-        command: vec![example(fixture, "protected_service").await.into()],
-        folder: fixture.folder.clone(),
-        is_whole: false,
-    }];
+    let axum = vec![example(fixture, "protected_service").await.into()];
+    let axum = Program::new("Axum", axum, &fixture.folder);
+    let mut programs = vec![Program { is_whole: false, ..axum }];
 
     let python = built.join("fastapi");
     install_python(&sources.join("fastapi"), &python).await;
-    programs.push(Program {
-        name: "FastAPI",
-        command: vec![python.join("bin/python").into(), "service.py".into()],
-        folder: sources.join("fastapi"),
-        is_whole: true,
-    });
+    let command = vec![python.join("bin/python").into(), "service.py".into()];
+    programs.push(Program::new("FastAPI", command, &sources.join("fastapi")));
 
     if available("node", &["--version"], (20, 0)).await
         && available("npm", &["--version"], (8, 0)).await
     {
-        let folder = built.join("node");
+        let folder = built.join("express");
         copy(&sources.join("express"), &folder);
-        copy(&sources.join("nextjs"), &folder);
-        let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
-        succeed(Command::new("npm").args(install).current_dir(&folder)).await;
-        for (name, script, is_whole) in
-            [("Express", "service.mjs", true), ("Next.js", "serve.mjs", false)]
-        {
-            let command = vec!["node".into(), script.into()];
-            programs.push(Program { name, command, folder: folder.clone(), is_whole });
-        }
+        npm_ci(&folder).await;
+        let command = vec!["node".into(), "service.mjs".into()];
+        programs.push(Program::new("Express", command, &folder));
+
+        // In place, because it names the browser client by a path.
+        let folder = sources.join("nextjs");
+        npm_ci(&folder).await;
+        let mut build = Command::new("node");
+        build.args([NEXT, "build"]).env("NEXT_TELEMETRY_DISABLED", "1").current_dir(&folder);
+        succeed(&mut build).await;
+        let command = ["node", NEXT, "start", "--hostname", "127.0.0.1"];
+        let command = command.into_iter().map(OsString::from).collect();
+        programs.push(Program {
+            path: "/api/whoami",
+            page: Some("One moment"),
+            is_whole: false,
+            ..Program::new("Next.js", command, &folder)
+        });
     }
 
     if available("go", &["env", "GOVERSION"], (1, 25)).await {
@@ -75,8 +91,7 @@ async fn install(fixture: &Fixture) -> Vec<Program> {
         let mut build = Command::new("go");
         build.args(["build", "-o"]).arg(&program).arg(".").current_dir(sources.join("nethttp"));
         succeed(&mut build).await;
-        let command = vec![program.into()];
-        programs.push(Program { name: "net/http", command, folder: built.clone(), is_whole: true });
+        programs.push(Program::new("net/http", vec![program.into()], &built));
     }
 
     if available("mvn", &["--version"], (3, 6)).await {
@@ -90,9 +105,14 @@ async fn install(fixture: &Fixture) -> Vec<Program> {
         let jar = target.join("protected.jar");
         let command =
             vec!["java".into(), "-XX:TieredStopAtLevel=1".into(), "-jar".into(), jar.into()];
-        programs.push(Program { name: "Spring Boot", command, folder: built, is_whole: true });
+        programs.push(Program::new("Spring Boot", command, &built));
     }
     programs
+}
+
+async fn npm_ci(folder: &Path) {
+    let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
+    succeed(Command::new("npm").args(install).current_dir(folder)).await;
 }
 
 async fn install_python(source: &Path, environment: &Path) {
@@ -111,6 +131,7 @@ async fn install_python(source: &Path, environment: &Path) {
 /// A service that answers.
 struct Service {
     url: String,
+    path: &'static str,
     process: Child,
 }
 
@@ -130,12 +151,12 @@ impl Service {
         let mut process = command.spawn().unwrap();
         let url = format!("http://127.0.0.1:{port}");
         let begun = Instant::now();
-        while reqwest::get(format!("{url}/whoami")).await.is_err() {
+        while reqwest::get(format!("{url}{}", program.path)).await.is_err() {
             assert!(process.try_wait().unwrap().is_none(), "{} has ended", program.name);
             assert!(begun.elapsed() < Duration::from_secs(120), "{} is silent", program.name);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Self { url, process }
+        Self { url, path: program.path, process }
     }
 
     fn get(&self, path: &str) -> RequestBuilder {
@@ -156,7 +177,7 @@ impl Service {
     }
 
     async fn whoami(&self, token: &str) -> (u16, Value) {
-        let answer = self.asked("/whoami", token).await;
+        let answer = self.asked(self.path, token).await;
         let status = answer.status().as_u16();
         (status, answer.json().await.unwrap_or(Value::Null))
     }
@@ -194,12 +215,12 @@ async fn the_services_of_the_guides_protect_their_routes_on_the_local_stack() {
         ] {
             assert_eq!(service.whoami(refused).await.0, 401, "{name} of a token that is {what}");
         }
-        let without = service.get("/whoami").send().await.unwrap();
+        let without = service.get(service.path).send().await.unwrap();
         assert_eq!(without.status(), 401, "{name} without a token");
 
         if program.is_whole {
             assert_eq!(service.asked("/admin", &token).await.status(), 403, "{name}");
-            let refused = service.asked("/whoami", &expired).await;
+            let refused = service.asked(service.path, &expired).await;
             let text = |header| refused.headers().get(header).map(|value| value.to_str().unwrap());
             let challenge = text("www-authenticate").unwrap_or_default();
             assert!(challenge.contains("invalid_token"), "{name}: {challenge}");
@@ -207,12 +228,17 @@ async fn the_services_of_the_guides_protect_their_routes_on_the_local_stack() {
             let exposed = text("access-control-expose-headers").unwrap_or_default();
             assert!(exposed.to_lowercase().contains("www-authenticate"), "{name}: {exposed}");
         }
+        if let Some(page) = program.page {
+            let html = service.get("/").send().await.unwrap();
+            assert_eq!(html.status(), 200, "{name}");
+            assert!(html.text().await.unwrap().contains(page), "{name}");
+        }
         service.process.kill().await.unwrap();
 
         // No server answers there. A 401 would sign the user out.
         let nobody = format!("http://127.0.0.1:{}", local::starting::free_port().unwrap());
         let service = Service::start(&program, &nobody).await;
-        let answer = service.get("/whoami").bearer_auth(&token).send().await.unwrap();
+        let answer = service.get(service.path).bearer_auth(&token).send().await.unwrap();
         assert_eq!(answer.status(), 503, "{name} without keys");
     }
 }

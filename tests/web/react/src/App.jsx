@@ -11,7 +11,7 @@ const { VITE_RATCHET = 'http://localhost:9000', VITE_API = 'http://localhost:808
 // One for the whole application. Only these origins ever receive the access token.
 const client = createClient({ baseUrl: VITE_RATCHET, origins: [new URL(VITE_API).origin] });
 
-export function App() {
+export default function App() {
   // After a reload, or in a second tab, the browser still has the cookie.
   const { status } = useSession(client);
   if (status === 'unknown') return <p>One moment …</p>;

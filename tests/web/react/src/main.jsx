@@ -1,5 +1,12 @@
+// As `npm create vite` makes it, without the style sheet.
+
+import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
-import { App } from './App.jsx';
+import App from './App.jsx';
 
-createRoot(document.getElementById('root')).render(<App />);
+createRoot(document.getElementById('root')).render(
+  <StrictMode>
+    <App />
+  </StrictMode>,
+);

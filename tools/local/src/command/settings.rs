@@ -19,13 +19,16 @@ pub struct Settings {
     /// How long a superseded refresh token leads to the live one, in seconds
     #[arg(long, value_name = "N")]
     retry_window_seconds: Option<String>,
-    /// What access tokens are signed with: ES256, RS256, HS256 or `EdDSA`
+    /// What access tokens are signed with: ES256 (the default), `EdDSA`, HS256 or, from the first
+    /// `keys rotate` on, RS256
     #[arg(long, value_name = "ALGORITHM")]
     signing_algorithm: Option<String>,
-    /// Publish which sessions have ended: enabled or disabled
+    /// Whether the service publishes which sessions have ended: enabled (if no value is given) or
+    /// disabled (the default)
     #[arg(long, value_name = "ENABLED", num_args = 0..=1, default_missing_value = "enabled")]
     revocations: Option<String>,
-    /// Bind sessions to keys of their clients (DPoP): optional, required or disabled
+    /// Whether clients prove possession of a key when they sign in (DPoP): required (if no value is
+    /// given), optional (the default) or disabled
     #[arg(long, value_name = "BINDING", num_args = 0..=1, default_missing_value = "required")]
     dpop: Option<String>,
     /// Any other parameter of template.yaml; may be given more than once
@@ -122,6 +125,20 @@ mod tests {
             variables["RATCHET_CORS_ORIGINS"],
             "http://localhost:*,http://127.0.0.1:*,http://[::1]:*,https://app.example"
         );
+    }
+
+    #[test]
+    fn an_option_without_a_value_turns_its_feature_on() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            settings: Settings,
+        }
+        let line = ["cargo local", "--dpop", "--revocations"];
+        let Line { settings } = <Line as clap::Parser>::try_parse_from(line).unwrap();
+        let variables = variables(&settings).unwrap();
+        assert_eq!(variables["RATCHET_DPOP"], "required");
+        assert_eq!(variables["RATCHET_REVOCATIONS"], "enabled");
     }
 
     #[test]

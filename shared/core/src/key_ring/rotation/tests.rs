@@ -7,6 +7,7 @@ use crate::{
     access_token::{self, AccessTokenPolicy, Subject, Verified},
     challenge::{MailToken, Purpose},
     config::Config,
+    custom_claims::CustomClaims,
     device_token::{self, DeviceId, DeviceToken},
     encoding::to_base64url,
     ids::{SessionId, UserId},
@@ -73,6 +74,7 @@ fn issue(ring: &KeyRing, now: UnixSeconds) -> (String, String) {
         auth_time: now,
         name: "ada".to_owned(),
         roles: Vec::new(),
+        claims: CustomClaims::default(),
         jkt: None,
     };
     let access = access_token::issue(&subject, &tokens(), ring, now, [3; 16]).unwrap();

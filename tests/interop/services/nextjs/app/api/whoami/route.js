@@ -1,11 +1,12 @@
 // app/api/whoami/route.js: a protected route handler of Next.js, with jose.
 //
-// ISSUER=http://127.0.0.1:9000 AUDIENCE=ratchet npx next dev
+// ISSUER=http://127.0.0.1:9000 AUDIENCE=ratchet npx next dev --port 8080
 
 import { createRemoteJWKSet, errors, jwtVerify } from "jose";
 
 const { ISSUER, AUDIENCE } = process.env;
-const keys = createRemoteJWKSet(new URL(`${ISSUER}/.well-known/jwks.json`));
+/** The issuer's keys. `next build` also loads this file, perhaps without ISSUER, so they wait for a request. */
+let keys;
 
 const refuse = (status, headers) => Response.json({ status }, { status, headers });
 
@@ -15,6 +16,7 @@ const authenticated = (handle) => async (request) => {
   if (!token) return refuse(401, { "WWW-Authenticate": "Bearer" });
   let user;
   try {
+    keys ??= createRemoteJWKSet(new URL(`${ISSUER}/.well-known/jwks.json`));
     const { payload } = await jwtVerify(token, keys, {
       issuer: ISSUER,
       audience: AUDIENCE,
