@@ -148,6 +148,8 @@ fn a_person_gets_everything_that_is_kept_about_them_but_no_secret() {
         world.api().authenticate(&email, "canary wrong").await;
         world.api().post("/users/password-reset", json!({"email": email})).await;
         world.mail(&email, 1).await;
+        let claims = json!({"plan": "pro"});
+        world.ratchet(&["users", "set-claims", &person.name, &claims.to_string()]).await.done();
 
         let run = world.ratchet(&["--json", "users", "export-one", &person.name]).await;
         let found = run.json();
@@ -156,6 +158,7 @@ fn a_person_gets_everything_that_is_kept_about_them_but_no_secret() {
         assert_eq!(account["name"], person.name);
         assert_eq!(account["email"], email);
         assert_eq!(account["roles"], json!(["reader"]));
+        assert_eq!(account["claims"], claims);
         assert!(account["created_at"].as_str().unwrap().starts_with("20"), "{account}");
         // An attribute that is new here has to be shown, or to be added to these on purpose.
         let internal = ["listing", "name_key", "password_hash", "pk", "version"];

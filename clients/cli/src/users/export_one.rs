@@ -22,6 +22,8 @@ type Item = HashMap<String, AttributeValue>;
 enum Form {
     /// As it is.
     Plain,
+    /// Text that is JSON.
+    Json,
     /// A time in seconds since 1970, as text.
     Seconds,
     /// A time in milliseconds since 1970, as text.
@@ -44,6 +46,7 @@ const ACCOUNT: &[(&str, Form)] = &[
     ("pending_email", Form::Plain),
     ("status", Form::Plain),
     ("roles", Form::Plain),
+    ("claims", Form::Json),
     ("sessions_valid_after", Form::Millis),
     ("expires_at", Form::Seconds),
 ];
@@ -129,6 +132,7 @@ fn printed(value: &AttributeValue, form: Form) -> Option<Value> {
         (Form::Plain, AttributeValue::L(members)) => {
             members.iter().map(|member| printed(member, form)).collect()
         }
+        (Form::Json, AttributeValue::S(text)) => serde_json::from_str(text).ok(),
         (Form::Seconds, AttributeValue::N(number)) => {
             Some(time(UnixMillis::new(number.parse::<u64>().ok()?.checked_mul(1_000)?)))
         }
@@ -180,6 +184,7 @@ mod tests {
             ("name", s("Ada")),
             ("roles", AttributeValue::L(vec![s("admin")])),
             ("email_confirmed", AttributeValue::Bool(true)),
+            ("claims", s(r#"{"plan":"pro"}"#)),
             ("password_hash", s("canary")),
             ("invented_later", AttributeValue::B(Blob::new("canary"))),
         ]);
@@ -190,6 +195,7 @@ mod tests {
                 "name": "Ada",
                 "roles": ["admin"],
                 "email_confirmed": true,
+                "claims": {"plan": "pro"},
                 "created_at": "1970-01-01T00:00:01Z",
                 "withheld": ["invented_later", "password_hash", "pk"],
             })
