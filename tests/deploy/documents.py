@@ -80,7 +80,7 @@ def test_alarms_go_to_a_topic_under_a_key_of_the_account(cloud):
 
 
 def test_cloudfront_and_a_firewall_can_be_put_in_front(cloud):
-    """The emulator makes both. That requests pass them is not tested."""
+    """The emulator creates both. Whether requests pass through them is not tested."""
     api = cloud.outputs("ratchet")["ApiUrl"].removeprefix("https://")
     certificate = cloud.client("acm").request_certificate(DomainName="login.example.com")["CertificateArn"]
     cloud.run(
@@ -103,7 +103,7 @@ def test_a_stack_is_protected_from_deletion(cloud):
 
 
 def test_a_person_gets_what_is_kept_about_them(cloud):
-    """On the first administrator."""
+    """For the first administrator."""
     [block] = [block for block in commands("account.md") if "export-one" in block]
     tables = "export RATCHET_USERS_TABLE=$(output UsersTableName) RATCHET_TOKENS_TABLE=$(output TokensTableName)\n"
     cloud.shell(output_function() + tables + block.replace("ada", "root"))

@@ -9,8 +9,9 @@ Where it differs from AWS's documentation, and what the tests assume instead:
 * An HTTP API answers at `<id>.execute-api.localhost`, without TLS, and the paths `/health` and
   `/oauth2/…` are the emulator's own on every host. `front.py` stands in for AWS's names and TLS, and
   asks for those by the emulator's other address of an API.
-* The template of a nested stack is not transformed. `wrappers.py` makes the stack that the construct nests.
-* The state of an event source mapping that is made disabled is `Enabled`. It invokes nothing all the same.
+* The template of a nested stack is not transformed. `wrappers.py` creates the construct's nested stack without its
+  parent.
+* An event source mapping that is created disabled has the state `Enabled`, but it invokes nothing.
 * `StopReplicationToReplica` is unknown. `standby.py` leaves the key ring a replica.
 * The `Ref` of a secret is its name. AWS says that it is the ARN.
 * `PublishVersion` compares revisions of a function. AWS compares code and configuration, and refuses a
@@ -22,7 +23,7 @@ Where it differs from AWS's documentation, and what the tests assume instead:
   `$context.authorizer.<key>` for HTTP APIs.
 * A table's `TimeToLiveSpecification`, `PointInTimeRecoverySpecification` and `SSESpecification` are left
   out when the stack makes it.
-* A write to a replicated table is in the other region at once. AWS needs about a second.
+* A write to a replicated table reaches the other region at once. AWS needs about a second.
 * `DisableExecuteApiEndpoint` and `IpAddressType` are kept, and change nothing.
 * Roles are not enforced. `tests/e2e` has a proxy that does.
 * Throttling of routes, reserved concurrency, alarms and deletion by TTL do nothing.

@@ -1,6 +1,6 @@
 """docs/restore.md: users and keys move to another account.
 
-The emulator's gateway serves the first account only. So functions of the other one are invoked.
+The emulator's gateway serves the first account only, so the test invokes functions of the other one directly.
 """
 
 import base64
@@ -13,7 +13,7 @@ import pytest
 from conftest import commands
 from emulator import REGION, ROOT
 
-# The emulator takes such an access key for the account.
+# The emulator takes an access key of twelve digits as the id of its account.
 OTHER = "111111111111"
 
 
@@ -31,7 +31,7 @@ def other(cloud):
 
 
 def copy_table(source, target, name, copy):
-    """What AWS Backup does."""
+    """Copies a table, as AWS Backup does."""
     table = source.describe_table(TableName=name)["Table"]
     indexes = [
         {key: index[key] for key in ("IndexName", "KeySchema", "Projection")}

@@ -1,6 +1,6 @@
 """docs/standby.md: a stack that waits in a second region, and the switch to it.
 
-On the stack of domain.py. The emulator replicates a write at once, where AWS needs about a second.
+It uses the stack of domain.py. The emulator replicates a write at once, where AWS needs about a second.
 """
 
 import time
@@ -18,7 +18,7 @@ NAMES = ("first", "second", "users", "tokens", "ring", "standby", "parameters", 
 
 @pytest.fixture(scope="module")
 def blocks():
-    """The commands of the document, by something that only they have."""
+    """The blocks of commands in the document, each found by a text that only it contains."""
     marks = {
         "names": "domain=", "replicate": "--replica-updates", "deploy": "Standby=true $standby", "check": "lambda invoke",
         "stop": "ExistingKeyRing=$ring", "promote": 'stop-replication-to-replica --region "$second"',
@@ -96,7 +96,7 @@ def test_the_functions_of_the_standby_can_be_checked(blocks, shell):
 
 
 def test_a_letter_is_sent_once(cloud):
-    """The standby's stream has it too."""
+    """The standby's stream has the letter too, but the standby must not send it."""
     before = ask_to_reset(cloud, "ada")
     users = cloud.outputs("ratchet-prod", SECOND)["UsersTableName"]
     for _ in range(100):

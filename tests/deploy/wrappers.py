@@ -45,7 +45,7 @@ def answers(cloud, url):
 
 
 def url_of(cloud, stack):
-    """The emulator's ApiUrl of a stack, and AWS's form of it: emulator.py."""
+    """The ApiUrl that AWS would give a stack; emulator.py says how the tests reach it."""
     return f"https://{cloud.resources(stack)['HttpApi']}.execute-api.{REGION}.amazonaws.com"
 
 
@@ -124,7 +124,7 @@ def test_with_the_cdk(cloud, release, node):
             if bucket not in [one["Name"] for one in s3.list_buckets()["Buckets"]]:
                 s3.create_bucket(Bucket=bucket)
             s3.upload_file(str(folder / "out" / asset["source"]["path"]), bucket, destination["objectKey"])
-    # … and the nested one by itself: emulator.py.
+    # The nested stack is created without its parent; emulator.py says why.
     text = (folder / "out/Auth.template.json").read_text()
     text = text.replace("${AWS::AccountId}", ACCOUNT).replace("${AWS::Region}", REGION)
     text = text.replace("${AWS::URLSuffix}", "amazonaws.com")

@@ -133,7 +133,7 @@ pub(crate) enum UsersCommand {
         /// The file; `-` is standard output
         file: PathBuf,
     },
-    /// Prints what the tables have about a user, as JSON, without secrets and hashes
+    /// Prints what is kept about a user, as JSON, without secrets and hashes
     ExportOne { name: String },
 }
 

@@ -62,7 +62,7 @@ pub(crate) async fn run(
         }
         UsersCommand::SetClaims { name, claims } => {
             let claims = serde_json::from_str(&claims)
-                .map_err(|_| Failure::Usage("claims are a JSON object".to_owned()))?;
+                .map_err(|_| Failure::Usage("the claims must be a JSON object".to_owned()))?;
             let claims = custom_claims(claims)?;
             let claims_only = AccountUpdate { claims: Some(&claims), ..AccountUpdate::default() };
             update(connection, &name, claims_only).await?;

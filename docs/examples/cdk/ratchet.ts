@@ -1,5 +1,5 @@
 // A release of Ratchet as a construct of the AWS CDK: it uploads the zips and the template of an
-// unpacked release (docs/release.md), and makes a nested stack of them.
+// unpacked release (docs/release.md), and creates a nested stack from them.
 
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

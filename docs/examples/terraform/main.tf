@@ -1,5 +1,5 @@
 # A release of Ratchet as a Terraform module: it uploads the zips and the template of an unpacked
-# release (docs/release.md), and makes a CloudFormation stack of them.
+# release (docs/release.md), and creates a CloudFormation stack from them.
 
 terraform {
   required_version = ">= 1.5"
@@ -40,7 +40,7 @@ resource "aws_s3_object" "zip" {
   key    = "${var.name}/${filesha256("${var.release}/${each.key}")}/${each.key}"
   source = "${var.release}/${each.key}"
 
-  # A stack that rolls back needs the zips that it had.
+  # A stack that rolls back needs its previous zips.
   lifecycle { create_before_destroy = true }
 }
 
@@ -51,7 +51,7 @@ data "aws_s3_bucket" "bucket" {
 locals {
   # For example s3.eu-west-1.amazonaws.com.
   s3 = trimprefix(data.aws_s3_bucket.bucket.bucket_regional_domain_name, "${var.bucket}.")
-  # Each piece but the first begins with the name of a zip. The name is replaced by where the zip is.
+  # Each piece but the first begins with the name of a zip, which is replaced with the zip's key in the bucket.
   pieces = split("CodeUri: ", file("${var.release}/template.yaml"))
   template = join("CodeUri: s3://${var.bucket}/", concat([local.pieces[0]], [
     for piece in slice(local.pieces, 1, length(local.pieces)) :

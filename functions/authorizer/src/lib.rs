@@ -61,7 +61,7 @@ pub struct Identity {
     client_id: String,
     /// Separated by spaces, because the values of the context are strings.
     roles: String,
-    /// The custom claims as JSON, if there are some.
+    /// The custom claims as JSON, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     claims: Option<String>,
 }

@@ -24,10 +24,10 @@ const TYP: &str = "at+jwt";
 /// The longest life that a configuration can give to a token.
 pub const LONGEST_LIFE: Duration = Duration::from_hours(24);
 
-/// The longest issuer, audience and client id together, in bytes, each as a JSON string.
+/// The greatest total length of issuer, audience and client id, in bytes, each as a JSON string.
 ///
-/// The name, the roles and the custom claims of a user are limited too, so that no token is longer
-/// than [`MAX_TOKEN_LEN`], not even with the signature of an RSA key of 2048 bits.
+/// A user's name, roles and custom claims are limited too. So no token is longer than
+/// [`MAX_TOKEN_LEN`], even if it is signed with an RSA key of 2048 bits.
 pub const MAX_ORIGIN_LEN: usize = 544;
 
 /// The contents of access tokens, and what a verifier accepts.
@@ -154,7 +154,7 @@ pub struct Claims {
     /// The key that the token is bound to, if any. A bound token is refused without a proof.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
-    /// The custom claims, which stand beside these in the token.
+    /// The custom claims, which are at the same level in the token.
     #[serde(flatten, skip_deserializing)]
     pub custom: CustomClaims,
 }
@@ -193,8 +193,8 @@ pub enum IssueError {
     /// The cryptographic library refused.
     #[error("the access token could not be signed")]
     Sign(#[from] SignError),
-    /// No verifier would read the token. The limits on what goes into it exclude that, unless an
-    /// item was written by something else or the ring has an RSA key of more than 2048 bits.
+    /// The token would be too long for verifiers. The limits on its contents rule this out, unless
+    /// another program wrote the user's item or the ring has an RSA key of more than 2048 bits.
     #[error("the access token would be longer than {MAX_TOKEN_LEN} bytes")]
     TooLong,
 }

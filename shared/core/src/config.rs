@@ -285,8 +285,8 @@ impl Config {
         }
         if !config.access_token.leaves_room() {
             reader.errors.push(format!(
-                "RATCHET_ISSUER, RATCHET_AUDIENCE and RATCHET_CLIENT_ID may have {MAX_ORIGIN_LEN} bytes \
-                 together"
+                "RATCHET_ISSUER, RATCHET_AUDIENCE and RATCHET_CLIENT_ID together may have at most \
+                 {MAX_ORIGIN_LEN} bytes"
             ));
         }
         if reader.errors.is_empty() { Ok(config) } else { Err(ConfigError(reader.errors)) }
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_the_issuer_leaves_room_in_access_tokens() {
+    fn issuer_audience_and_client_id_leave_room_in_access_tokens() {
         let with_issuer = |len: usize| {
             let issuer = format!("{:x<len$}", "https://");
             let (audience, client_id) = ("a".repeat(128), "c".repeat(128));

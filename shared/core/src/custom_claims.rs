@@ -1,24 +1,24 @@
-//! Custom claims: what administrators add to the access tokens of a user.
+//! Custom claims: claims that administrators add to a user's access tokens.
 //!
-//! They stand beside the other claims of a token, so their names must not be mistaken for one of those.
+//! They are at the same level as the other claims of a token, so they must not have the name of one.
 
 use std::fmt;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-/// The longest custom claims of a user, in bytes of JSON without white space.
+/// The greatest total length of a user's custom claims, in bytes of JSON without white space.
 pub const MAX_LEN: usize = 1024;
 
 /// Names that no custom claim may have, in any combination of upper and lower case.
 ///
-/// Access tokens have them, a response of introspection has them, or a standard gives them a meaning
-/// that only the issuer can vouch for: RFC 7519 §4.1, RFC 7662 §2.2, RFC 7800 §3.1, RFC 8417 §2.2,
-/// RFC 8693 §4, RFC 9068 §2.2, RFC 9396 §9.1, RFC 9493 §4, and `OpenID` Connect.
+/// They are names of claims in access tokens or of members of introspection responses, or a standard
+/// gives them a meaning that only the issuer can vouch for: RFC 7519 §4.1, RFC 7662 §2.2, RFC 7800
+/// §3.1, RFC 8417 §2.2, RFC 8693 §4, RFC 9068 §2.2, RFC 9396 §9.1, RFC 9493 §4, and `OpenID` Connect.
 ///
 /// # Security
-/// A service may take a claim from anywhere in a token for the issuer's word. Some JSON parsers, such
-/// as Go's, also ignore the case of names.
+/// A service may trust every claim of a token as a statement of the issuer. Some JSON parsers, such
+/// as Go's, ignore the case of names.
 const RESERVED: [&str; 38] = [
     "acr",
     "act",
@@ -68,19 +68,19 @@ pub struct CustomClaims(Map<String, Value>);
 /// Why claims cannot be a user's custom claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidClaims {
-    /// One has this name, or this name in other letters.
+    /// A claim has this reserved name, in any combination of upper and lower case.
     #[error("the claim '{0}' is reserved")]
     Reserved(&'static str),
-    /// One has a name that is empty, or that has other characters than printable ASCII.
-    #[error("names of custom claims are printable ASCII characters without spaces")]
+    /// A claim's name is empty, or has a space or a character that is not printable ASCII.
+    #[error("names of custom claims consist of printable ASCII characters other than spaces")]
     Name,
-    /// Together they are too long.
-    #[error("custom claims are at most {MAX_LEN} bytes of JSON")]
+    /// The claims together are too long.
+    #[error("custom claims together have at most {MAX_LEN} bytes as JSON")]
     TooLong,
 }
 
 impl CustomClaims {
-    /// Checks what an administrator wants a user's claims to be.
+    /// Checks the claims that an administrator wants a user to have.
     ///
     /// # Errors
     /// [`InvalidClaims`].
@@ -90,9 +90,9 @@ impl CustomClaims {
         if claims.to_string().len() > MAX_LEN { Err(InvalidClaims::TooLong) } else { Ok(claims) }
     }
 
-    /// Reads the custom claims of a JSON object: those of an item, or those that stand beside the
-    /// other claims of a token. Members with a name that no custom claim may have are left out,
-    /// because a name may have been reserved since the object was written.
+    /// Reads the custom claims from a JSON object: a user's stored claims, or the payload of a token.
+    /// Leaves out members whose name no custom claim may have: the other claims of a token, and
+    /// claims whose name has been reserved since the object was written.
     ///
     /// # Errors
     /// The parser's error, if it is not a JSON object.
@@ -120,10 +120,10 @@ impl CustomClaims {
         &self.0
     }
 
-    /// All of them as a type of the caller's.
+    /// Deserializes all of them into a type of the caller's.
     ///
     /// # Errors
-    /// The error of `T`, if the claims are not a `T`.
+    /// The deserializer's error, if the claims do not fit `T`.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         T::deserialize(Value::Object(self.0.clone()))
     }
@@ -157,13 +157,13 @@ pub(crate) mod tests {
         CustomClaims::new(claims.as_object().unwrap().clone())
     }
 
-    /// Custom claims of exactly this length, as long as there is room for one.
+    /// Custom claims of exactly this length, which must have room for one claim.
     fn of_len(len: usize) -> Map<String, Value> {
         let padding = "x".repeat(len - r#"{"a":""}"#.len());
         Map::from_iter([("a".to_owned(), Value::from(padding))])
     }
 
-    /// Custom claims of the greatest length.
+    /// Custom claims of the greatest allowed length.
     pub(crate) fn longest() -> CustomClaims {
         CustomClaims::new(of_len(MAX_LEN)).unwrap()
     }
@@ -211,16 +211,16 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_length_of_all_of_them_together_is_limited() {
+    fn the_total_length_is_limited() {
         assert_eq!(longest().to_string().len(), MAX_LEN);
         assert_eq!(CustomClaims::new(of_len(MAX_LEN + 1)), Err(InvalidClaims::TooLong));
-        // Escapes count as they are written.
+        // An escaped character counts with its backslash.
         let quotes = "\"".repeat(MAX_LEN / 2);
         assert_eq!(claims(&json!({"a": quotes})), Err(InvalidClaims::TooLong));
     }
 
     #[test]
-    fn names_that_were_reserved_since_are_left_out_of_what_is_read() {
+    fn names_that_were_reserved_later_are_left_out_when_claims_are_read() {
         let read = CustomClaims::within(r#"{"plan": "pro", "roles": ["admin"], "SUB": 1}"#);
         assert_eq!(read.unwrap(), claims(&json!({"plan": "pro"})).unwrap());
         for damaged in ["", "[]", "null", r#""{}""#, "{", r#"{"a":1e999}"#] {
@@ -229,7 +229,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn they_are_read_as_a_type() {
+    fn claims_can_be_deserialized_into_a_type() {
         #[derive(serde::Deserialize)]
         struct Tenant {
             tenant: u32,
@@ -242,7 +242,7 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn what_is_accepted_is_short_enough_and_reads_back(claims in valid()) {
+        fn accepted_claims_are_short_enough_and_read_back_unchanged(claims in valid()) {
             let text = claims.to_string();
             prop_assert!(text.len() <= MAX_LEN);
             prop_assert_eq!(CustomClaims::within(&text).unwrap(), claims.clone());

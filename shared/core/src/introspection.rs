@@ -57,8 +57,8 @@ fn live<'a>(
 ///
 /// The claims are those of the token, with three updates: the name and the custom claims are the
 /// current ones, and roles that the user has lost are left out. Roles that the user has gained are
-/// not added, because the token was not issued for them. `exp` is capped at the end of the token's life under the current policy
-/// and at the absolute end of the session.
+/// not added, because the token was not issued for them. `exp` is capped at the end of the token's
+/// life under the current policy and at the absolute end of the session.
 #[must_use]
 pub fn of_access_token(
     claims: Claims,

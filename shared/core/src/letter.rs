@@ -33,7 +33,7 @@ pub struct Letter {
     pub written_at: UnixMillis,
     /// What it says, and to whom.
     pub notice: Notice,
-    /// If it stands for several messages: the users whose message has been sent, in any order.
+    /// If the letter has several messages: the users whose message has been sent, in any order.
     pub sent: Vec<UserId>,
 }
 
@@ -48,8 +48,8 @@ impl Letter {
         Self { id, written_at: now, notice, sent: Vec::new() }
     }
 
-    /// Whether the message about this user still has to be sent. Only the one message of a letter is
-    /// about nobody.
+    /// Whether the message about this user still has to be sent. A message about no user is the only
+    /// one of its letter, so it always has to be.
     #[must_use]
     pub fn owes(&self, user_id: Option<UserId>) -> bool {
         user_id.is_none_or(|user_id| !self.sent.contains(&user_id))

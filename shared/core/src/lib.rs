@@ -7,7 +7,7 @@
 //! * [`session`] – a session as stored in the tokens table
 //! * [`refresh_token`] and [`seal`] – the wire format and the way from an old token to the live one
 //! * [`access_token`] and [`jws`] – issuing and the strict verification of JWTs
-//! * [`custom_claims`] – what administrators add to the access tokens of a user
+//! * [`custom_claims`] – claims that administrators add to a user's access tokens
 //! * [`key_ring`] – the keys behind both
 //! * [`dpop`] – proofs of possession, and sessions bound to a key
 //! * [`revocations`] – sessions that ended before their access tokens did

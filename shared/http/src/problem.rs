@@ -56,7 +56,7 @@ pub enum Problem {
     /// The new password misses these rules of the policy. They are all here, so that one more try
     /// is enough.
     PasswordRefused(Vec<PasswordRule>),
-    /// The custom claims cannot be those of a user.
+    /// The custom claims are too long, or one of them has a name that is not allowed.
     ClaimsRefused(InvalidClaims),
     /// The password that was to confirm a change is wrong.
     WrongPassword,

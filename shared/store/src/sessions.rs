@@ -218,7 +218,7 @@ impl Sessions {
         Ok(list)
     }
 
-    /// The items of these sessions as they are stored.
+    /// The items of the sessions that [`Self::list`] returns, as they are stored.
     ///
     /// # Security
     /// They contain hashes and sealed secrets.

@@ -117,7 +117,7 @@ fn a_deletion_is_whole_or_nothing() {
     });
 }
 
-/// The attribute values of an item that nobody may see, as they would appear in text.
+/// The attribute values of an item that must not be shown, as they would appear in text.
 fn secrets(item: &HashMap<String, AttributeValue>) -> Vec<String> {
     fn texts(value: &AttributeValue) -> Vec<String> {
         match value {
@@ -160,7 +160,7 @@ fn a_person_gets_everything_that_is_kept_about_them_but_no_secret() {
         assert_eq!(account["roles"], json!(["reader"]));
         assert_eq!(account["claims"], claims);
         assert!(account["created_at"].as_str().unwrap().starts_with("20"), "{account}");
-        // An attribute that is new here has to be shown, or to be added to these on purpose.
+        // A new attribute has to be shown, or added to this list on purpose.
         let internal = ["listing", "name_key", "password_hash", "pk", "version"];
         assert_eq!(account["withheld"], json!(internal));
         let sessions = found["sessions"].as_array().unwrap();

@@ -26,7 +26,7 @@ use crate::support::{
     run,
 };
 
-/// What disables a user.
+/// An update that disables a user.
 pub(super) fn disabled() -> AccountUpdate<'static> {
     AccountUpdate { status: Some(UserStatus::Disabled), ..AccountUpdate::default() }
 }

@@ -13,7 +13,7 @@ use crate::support::{World, items::ids, people::now};
 /// How many lost answers a session tolerates, by default.
 const RECOVERIES: usize = 2;
 
-/// How long the last look at a session is repeated while the service is unavailable.
+/// How long the final refresh of a session is retried while the service is unavailable.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// The numbers of a history.
@@ -111,7 +111,7 @@ pub(crate) async fn check(world: &World, service: &Service, history: &History) -
                 break answer;
             }
             unheard.push(began_at);
-            // Other tests keep the machine too busy for the time limits.
+            // Other tests may keep the machine so busy that calls exceed their time limits.
             tokio::time::sleep(Duration::from_millis(250)).await;
         };
         let window = Duration::from_secs(WINDOW_SECONDS);

@@ -53,7 +53,7 @@ impl Fault {
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     fault: Fault,
-    /// How many calls come through first.
+    /// How many calls succeed first.
     spared: usize,
     /// How many more calls fail; `None` for all.
     left: Option<usize>,
@@ -118,7 +118,7 @@ impl Proxy {
         self.plan(operation, Plan { fault, spared: 0, left: None });
     }
 
-    /// `spared` calls of `operation` come through. Every one after them fails.
+    /// The first `spared` calls of `operation` succeed. Every later one fails.
     pub(crate) fn break_after(&self, operation: &str, spared: usize, fault: Fault) {
         self.plan(operation, Plan { fault, spared, left: None });
     }

@@ -40,7 +40,7 @@ function chosenApi() {
   return url && /^http:\/\/(127\.0\.0\.1|localhost):\d+$/.test(url) ? url : undefined;
 }
 
-/** Whether the user wants sessions bound to a key. Browsers have WebCrypto on this machine and with HTTPS only. */
+/** Whether the user wants sessions bound to a key. Browsers offer WebCrypto only on localhost and over HTTPS. */
 function isBinding() {
   return Boolean(crypto.subtle) && localStorage.getItem('key') === 'bound';
 }
@@ -155,7 +155,7 @@ function on(id, event, action) {
 on('sign-in', 'submit', async (form) => {
   const { name, password, device, mode, key = '' } = Object.fromEntries(new FormData(form));
   refuse(form, undefined, []);
-  // The session that is there may be bound, or not.
+  // Restored if the sign-in fails, because it describes the session that is still there.
   const before = localStorage.getItem('key') ?? '';
   localStorage.setItem('key', key);
   client = clients[mode];

@@ -61,7 +61,7 @@ export class Chain {
     }
   }
 
-  /** Which of the service's rules a token meets. `left` is the rest of its retry window, in seconds. */
+  /** The state of a token under the service's rules. `left` is the rest of its retry window, in seconds. */
   #stateOf(supersededAt, left, isBeforeLive) {
     if (this.#ended) return 'dead';
     if (supersededAt === undefined) return 'live';
@@ -83,8 +83,8 @@ export class Chain {
     remark.textContent = {
       live: this.isBound ? 'Good for one refresh, with the key.' : 'Good for one refresh.',
       recent: `Leads to the live one for ${left} s.`,
-      bound: 'Leads to the live one with the key. Without it, it is worth nothing.',
-      late: `The one before the live one: its answer may have been lost. It leads on, ${TIMES[this.#lateRecoveries]} in eight refreshes.`,
+      bound: 'Leads to the live one, but only with the key.',
+      late: `Its successor is live, but may have been lost on the way. So it still leads on, ${TIMES[this.#lateRecoveries]} in eight refreshes.`,
       old: 'Too old to lead on: presenting it looks like theft.',
       dead: 'Refreshes nothing.',
     }[state];

@@ -16,7 +16,7 @@ fn shown(document: &Path) -> (Vec<String>, Vec<String>) {
 }
 
 fn parse(command: &str) -> Result<Arguments, clap::Error> {
-    // Where the output goes is the shell's business.
+    // The shell redirects the output; `ratchet` does not see that part.
     let command = command.split_once(" > ").map_or(command, |(command, _)| command);
     let words = command.strip_prefix("ratchet ").unwrap_or(command).split_whitespace();
     // `[ROLE…]` is an optional argument, `…` stands for some.

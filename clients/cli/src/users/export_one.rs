@@ -1,5 +1,5 @@
-//! `ratchet users export-one`: what the tables have about one person, for a person who asks for their
-//! own data.
+//! `ratchet users export-one`: what the tables have about one user, for people who ask for their own
+//! data.
 
 use std::collections::HashMap;
 
@@ -34,10 +34,11 @@ enum Form {
     Base64Url,
 }
 
-/// The attributes of each kind of item that are printed.
+/// The attributes whose values are printed, here for a user and below for other kinds of items.
 ///
 /// # Security
-/// Only the names of others are printed, so that a new attribute never shows a secret by accident.
+/// Of all other attributes, only the names are printed, so a new attribute cannot reveal a secret by
+/// accident.
 const ACCOUNT: &[(&str, Form)] = &[
     ("user_id", Form::Plain),
     ("name", Form::Plain),
@@ -81,7 +82,7 @@ pub(super) async fn run(connection: &Connection, name: &str, json: bool) -> Resu
     output::line(&text)
 }
 
-/// What is printed about a user who was created then, from the items of both tables.
+/// What is printed about a user who was created at this time, from the items of both tables.
 fn everything(created_at: UnixMillis, items: &[Item], sessions: &[Item]) -> Value {
     let (mut account, mut messages, mut attempts) = (Value::Null, Vec::new(), Vec::new());
     for item in items {
@@ -106,7 +107,7 @@ fn everything(created_at: UnixMillis, items: &[Item], sessions: &[Item]) -> Valu
     })
 }
 
-/// An item as JSON: these attributes, what is known otherwise, and the names of all other attributes.
+/// An item as JSON: these attributes, the members of `known`, and the names of all other attributes.
 fn shown(item: &Item, attributes: &[(&str, Form)], known: &[(&str, Value)]) -> Value {
     let mut shown: Map<_, _> =
         known.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
@@ -123,7 +124,7 @@ fn shown(item: &Item, attributes: &[(&str, Form)], known: &[(&str, Value)]) -> V
     Value::Object(shown)
 }
 
-/// `None` for a value that does not have this form.
+/// The value as JSON, or `None` if it does not have this form.
 fn printed(value: &AttributeValue, form: Form) -> Option<Value> {
     match (form, value) {
         (Form::Plain, AttributeValue::S(text)) => Some(json!(text)),
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_that_are_not_known_are_named_but_not_shown() {
+    fn attributes_that_are_not_listed_are_named_but_not_shown() {
         let user = item([
             ("pk", s("user#7")),
             ("name", s("Ada")),
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_another_form_is_withheld() {
+    fn a_value_of_an_unexpected_form_is_withheld() {
         let damaged = item([("expires_at", s("tomorrow")), ("session_id", n(1))]);
         let found = everything(UnixMillis::new(0), &[], &[damaged]);
         assert_eq!(found["sessions"][0]["withheld"], json!(["expires_at", "session_id"]));

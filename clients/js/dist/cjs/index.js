@@ -80,7 +80,7 @@ function createClient(options) {
         const next = () => (0, state_js_1.learned)(word, session, reason, since, Date.now());
         if (next() !== word) {
             // Kept before it is used: a token that is used and then forgotten could end the session.
-            // A token whose key is not here is left to those who have it.
+            // A token whose key is not here stays as it is: another client may have the key.
             if (!/dpop/.test(reason))
                 await keep(session);
             become(next());

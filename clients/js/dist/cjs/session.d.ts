@@ -89,8 +89,8 @@ export declare function errorOf(response: Response): Promise<RatchetError>;
 /** Whether the service refused, and would refuse the same request again. */
 export declare function isRefused({ code, status }: RatchetError): boolean;
 /**
- * Whether nobody is signed in after this refusal of a refresh token; `session` is what was known before.
- * If nothing was, a refused proof means that the token's key is not here.
+ * Whether nobody is signed in after this refusal of a refresh token. `session` is the session that was known
+ * before. If there was none, a refused proof means that the token's key is not here.
  */
 export declare function endsSession({ code, status }: RatchetError, session: Session | null): boolean;
 export {};

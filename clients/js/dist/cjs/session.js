@@ -71,8 +71,8 @@ function isRefused({ code, status }) {
     return code !== 'unavailable' && status < 500 && status !== 429;
 }
 /**
- * Whether nobody is signed in after this refusal of a refresh token; `session` is what was known before.
- * If nothing was, a refused proof means that the token's key is not here.
+ * Whether nobody is signed in after this refusal of a refresh token. `session` is the session that was known
+ * before. If there was none, a refused proof means that the token's key is not here.
  */
 function endsSession({ code, status }, session) {
     return /dpop/.test(code) ? !session : status === 401 && !/unavailable|mismatch|elsewhere/.test(code);

@@ -62,7 +62,7 @@ impl Describe for Change {
     const EXPECTED: &'static str = r#""status" ("active" or "disabled"), "roles" (at most 16 names of a-z, 0-9, _ and -, of at most 32 characters each), "claims" (an object), or several of them"#;
 }
 
-/// Whether something is to be changed, and the roles are valid.
+/// Whether the update changes something and its roles are valid.
 fn is_well_formed(update: &AccountUpdate<'_>) -> bool {
     let AccountUpdate { status, roles, claims } = update;
     (status.is_some() || roles.is_some() || claims.is_some()) && roles.is_none_or(are_roles)

@@ -24,10 +24,10 @@ fn new_ring(algorithm: SignatureAlgorithm) -> KeyRing {
     KeyRing::parse(&json!({"keys": keys}).to_string(), NOW).unwrap()
 }
 
-/// A policy whose issuer, audience and client id have this length together, as JSON strings.
+/// A policy whose issuer, audience and client id have this total length as JSON strings.
 fn policy_of_len(len: usize) -> AccessTokenPolicy {
     AccessTokenPolicy {
-        // Six quotes, and two letters.
+        // Less the six quotes, and one letter each for audience and client id.
         issuer: "i".repeat(len - 8),
         audience: "a".to_owned(),
         client_id: "c".to_owned(),
@@ -410,7 +410,7 @@ fn signatures_stripped_emptied_or_borrowed_are_refused() {
 }
 
 #[test]
-fn custom_claims_stand_beside_the_others() {
+fn custom_claims_are_at_the_same_level_as_the_others() {
     let claims = CustomClaims::within(r#"{"tenant": "acme", "plan": {"seats": 5}}"#).unwrap();
     let subject = Subject { claims: claims.clone(), ..subject() };
     let token = issue(&subject, &policy(), &ring("a"), NOW, [3; 16]).unwrap();
@@ -421,7 +421,7 @@ fn custom_claims_stand_beside_the_others() {
     assert_eq!(read.custom, claims);
 }
 
-/// Another release may issue claims that this one does not know.
+/// Tokens of another release may have claims that this one does not know.
 #[test]
 fn claims_with_a_reserved_name_are_not_custom_claims() {
     let token = signed(&json!({}), &json!({"acr": "2", "ROLES": ["admin"], "tenant": "acme"}));
@@ -466,7 +466,7 @@ fn a_token_with_everything_at_its_limit_can_be_verified() {
 }
 
 #[test]
-fn a_token_that_no_verifier_would_read_is_not_issued() {
+fn a_token_that_is_too_long_for_verifiers_is_not_issued() {
     let with_name = |len: usize| {
         let subject = Subject { name: "n".repeat(len), ..subject() };
         issue(&subject, &policy(), &ring("a"), NOW, [3; 16])

@@ -38,9 +38,9 @@ pub(super) enum Detail {
     ContentType(&'static str),
     /// The longest body, in bytes.
     MaxBody(usize),
-    /// The reserved name of a custom claim.
+    /// A reserved name that a custom claim has.
     ReservedClaim(&'static str),
-    /// The longest custom claims, in bytes.
+    /// The greatest total length of custom claims, in bytes.
     MaxClaims(usize),
 }
 
@@ -188,7 +188,7 @@ const fn claims_detail(error: InvalidClaims) -> Detail {
     match error {
         InvalidClaims::Reserved(name) => Detail::ReservedClaim(name),
         InvalidClaims::Name => {
-            Detail::Text("Names of claims are printable ASCII characters without spaces.")
+            Detail::Text("Names consist of printable ASCII characters other than spaces.")
         }
         InvalidClaims::TooLong => Detail::MaxClaims(MAX_LEN),
     }
@@ -267,7 +267,7 @@ impl Detail {
                 Some(format!("The name '{name}' is reserved. Choose another one."))
             }
             Self::MaxClaims(bytes) => {
-                Some(format!("All claims together have at most {bytes} bytes of JSON."))
+                Some(format!("All claims together may have at most {bytes} bytes as JSON."))
             }
         }
     }

@@ -71,7 +71,7 @@ fn codes_are_distinct_within_a_status() {
 }
 
 #[test]
-fn what_is_wrong_with_a_proof_is_a_sentence_that_oauth_allows() {
+fn details_of_refused_proofs_are_sentences_that_oauth_allows() {
     for error in [
         ProofError::Missing,
         ProofError::Malformed,

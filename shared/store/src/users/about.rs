@@ -1,4 +1,4 @@
-//! What the table has about one user, for a person who asks for their own data.
+//! What the table has about one user, for people who ask for their own data.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,12 @@ use ratchet_core::{attempts::AttemptKey, challenge::Purpose, ids::UserId};
 use super::{Users, item};
 use crate::{StoreError, challenges};
 
-/// The most keys of a `BatchGetItem`.
+/// The maximum number of keys in a `BatchGetItem`.
 const MOST_READ: usize = 100;
 
 impl Users {
-    /// The user, the challenges of the user's messages, and these counters of attempts: the items as
-    /// they are stored, in the order of their keys. Items that are not there are left out.
+    /// The items of the user, of the challenges of the user's messages, and of these counters of
+    /// attempts, as they are stored and in the order of their keys. Missing items are left out.
     ///
     /// # Security
     /// They contain hashes of secrets.

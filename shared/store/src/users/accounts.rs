@@ -92,9 +92,9 @@ impl Users {
         Ok(account.filter(|account| account.email == *email))
     }
 
-    /// Sets the status, the roles, the custom claims, or several of them. Disabling ends all
-    /// sessions and removes the address that waits for confirmation, in the same write. Returns
-    /// `false` if there is no such user.
+    /// Sets any of the status, the roles and the custom claims. Disabling ends all sessions and
+    /// removes the address that waits for confirmation, in the same write. Returns `false` if there
+    /// is no such user.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -23,12 +23,12 @@ pub struct Settings {
     /// `keys rotate` on, RS256
     #[arg(long, value_name = "ALGORITHM")]
     signing_algorithm: Option<String>,
-    /// Whether the service publishes which sessions have ended: enabled (if no value is given) or
-    /// disabled (the default)
+    /// Whether the service publishes which sessions have ended: enabled (also if the option has no
+    /// value) or disabled (the default)
     #[arg(long, value_name = "ENABLED", num_args = 0..=1, default_missing_value = "enabled")]
     revocations: Option<String>,
-    /// Whether clients prove possession of a key when they sign in (DPoP): required (if no value is
-    /// given), optional (the default) or disabled
+    /// Whether clients prove possession of a key when they sign in (DPoP): required (also if the
+    /// option has no value), optional (the default) or disabled
     #[arg(long, value_name = "BINDING", num_args = 0..=1, default_missing_value = "required")]
     dpop: Option<String>,
     /// Any other parameter of template.yaml; may be given more than once

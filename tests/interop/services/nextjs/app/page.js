@@ -6,8 +6,8 @@ import { createClient } from '@ratchet-auth/client';
 import { useSession } from '@ratchet-auth/client/react';
 import { useState } from 'react';
 
-// Next.js also runs this file on the server, to make the first HTML. There is no `location` there, and
-// nobody is signed in: the client does nothing before `useSession` is on a page.
+// Next.js also runs this file on the server, to render the first HTML. There is no `location` there, and
+// nobody is signed in. The client does nothing until `useSession` runs in a browser.
 const client = createClient({
   baseUrl: process.env.NEXT_PUBLIC_RATCHET ?? 'http://localhost:9000',
   origins: typeof location === 'undefined' ? [] : [location.origin],
@@ -26,7 +26,7 @@ export default function Page() {
   }
 
   async function ask() {
-    // A path alone would be one of the token service.
+    // A path alone would mean a path of the token service.
     const response = await client.fetch(new URL('/api/whoami', location.origin));
     setAnswer(await response.json());
   }

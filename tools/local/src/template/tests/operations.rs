@@ -412,7 +412,7 @@ fn names_with_an_ipv6_record_have_an_ipv6_address() {
 }
 
 /// A replica of the key ring cannot be rotated, and the active stack sends the letters. The deployment
-/// test sees the rest: its emulator has no rotation.
+/// tests check the rest of a standby, but their emulator has no rotation.
 #[test]
 fn a_standby_rotates_no_keys_and_sends_no_letters() {
     let document = document();

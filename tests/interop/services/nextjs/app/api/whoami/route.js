@@ -5,7 +5,7 @@
 import { createRemoteJWKSet, errors, jwtVerify } from "jose";
 
 const { ISSUER, AUDIENCE } = process.env;
-/** The issuer's keys. `next build` also loads this file, perhaps without ISSUER, so they wait for a request. */
+/** The issuer's keys. The first request sets them, because `next build` loads this file too, perhaps without ISSUER. */
 let keys;
 
 const refuse = (status, headers) => Response.json({ status }, { status, headers });
