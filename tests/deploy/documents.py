@@ -107,7 +107,9 @@ def test_a_person_gets_what_is_kept_about_them(cloud):
     [block] = [block for block in commands("account.md") if "export-one" in block]
     tables = "export RATCHET_USERS_TABLE=$(output UsersTableName) RATCHET_TOKENS_TABLE=$(output TokensTableName)\n"
     cloud.shell(output_function() + tables + block.replace("ada", "root"))
-    kept = json.loads((cloud.checkout / "root.json").read_text())
+    file = cloud.checkout / "root.json"
+    assert file.stat().st_mode & 0o077 == 0, "nobody else may read it"
+    kept = json.loads(file.read_text())
     assert kept["account"]["email"] == "root@example.com" and len(kept["sessions"]) == 1
     assert "argon2" not in json.dumps(kept)
 

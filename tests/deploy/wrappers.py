@@ -49,6 +49,13 @@ def url_of(cloud, stack):
     return f"https://{cloud.resources(stack)['HttpApi']}.execute-api.{REGION}.amazonaws.com"
 
 
+def test_the_template_has_the_text_that_the_wrappers_replace(cloud):
+    """What the other tests give them has no comments."""
+    text = (cloud.release / "template.yaml").read_text()
+    assert text.count("CodeUri: ") == len(list(cloud.release.glob("*.zip")))
+    assert len(re.findall("^Parameters:$", text, re.MULTILINE)) == 1
+
+
 def test_with_cloudformation_alone(cloud, release):
     [block] = [block for block in commands("release.md") if "aws cloudformation deploy" in block]
     block = block.replace("BUCKET", BUCKET).replace("--stack-name ratchet ", "--stack-name ratchet-plain ")

@@ -90,7 +90,8 @@ export declare function errorOf(response: Response): Promise<RatchetError>;
 export declare function isRefused({ code, status }: RatchetError): boolean;
 /**
  * Whether nobody is signed in after this refusal of a refresh token. `session` is the session that was known
- * before. If there was none, a refused proof means that the token's key is not here.
+ * before. If there was none, a refused proof means that the token's key is not here. A refused
+ * nonce does not.
  */
 export declare function endsSession({ code, status }: RatchetError, session: Session | null): boolean;
 export {};

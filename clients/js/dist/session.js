@@ -61,8 +61,9 @@ export function isRefused({ code, status }) {
 }
 /**
  * Whether nobody is signed in after this refusal of a refresh token. `session` is the session that was known
- * before. If there was none, a refused proof means that the token's key is not here.
+ * before. If there was none, a refused proof means that the token's key is not here. A refused
+ * nonce does not.
  */
 export function endsSession({ code, status }, session) {
-    return /dpop/.test(code) ? !session : status === 401 && !/unavailable|mismatch|elsewhere/.test(code);
+    return /proof/.test(code) ? !session : status === 401 && !/unavailable|mismatch|elsewhere/.test(code);
 }

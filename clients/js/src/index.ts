@@ -91,7 +91,7 @@ export function createClient(options: Options): Client {
     if (next() !== word) {
       // Kept before it is used: a token that is used and then forgotten could end the session.
       // A token whose key is not here stays as it is: another client may have the key.
-      if (!/dpop/.test(reason!)) await keep(session);
+      if (!/proof/.test(reason!)) await keep(session);
       become(next());
       say(word);
     }

@@ -271,6 +271,19 @@ describe('the key', () => {
     expect((await one.fetch('/users')).status).toBe(200);
   });
 
+  it('is not taken for lost if only the nonce is refused', async () => {
+    const kept: (string | null)[] = [];
+    const storage = { get: () => kept.at(-1), set: (token: string | null) => void kept.push(token) };
+    const keys = await keyPair();
+    (await signedIn({ storage, dpop: dpop({ keys }) })).close();
+    const one = client({ storage, dpop: dpop({ keys }) });
+    const nonce = vi.spyOn(service.proofs, 'nonce').mockReturnValue('nonce-0');
+    await expect(one.resume()).rejects.toMatchObject({ code: 'use_dpop_nonce', status: 400 });
+    expect(one.status).toBe('unknown');
+    nonce.mockRestore();
+    expect((await one.resume())?.user.name).toBe('ada');
+  });
+
   it('that is gone in one tab signs no other tab out', async () => {
     const keys = await keyPair();
     let kept: string | null = null;

@@ -206,7 +206,7 @@ const MISTAKES: Record<string, [keyof typeof SETTINGS, RegExp, Mistake]> = {
     /says signed_out .*invalid_dpop_proof/,
     {
       file: 'session.ts',
-      instead: '/dpop/.test(code) ? !session : status === 401 && ',
+      instead: '/proof/.test(code) ? !session : status === 401 && ',
       is: 'status! < 500 && ',
     },
   ],

@@ -19,7 +19,12 @@ pub const MAX_LEN: usize = 1024;
 /// # Security
 /// A service may trust every claim of a token as a statement of the issuer. Some JSON parsers, such
 /// as Go's, ignore the case of names.
-const RESERVED: [&str; 38] = [
+///
+/// Three are not from a standard: API Gateway and Spring Security read `scp` as the scope, `MicroProfile`
+/// JWT reads `upn` as the user's name, and `__proto__` may become the prototype of an object in
+/// JavaScript.
+const RESERVED: [&str; 41] = [
+    "__proto__",
     "acr",
     "act",
     "active",
@@ -50,6 +55,7 @@ const RESERVED: [&str; 38] = [
     "preferred_username",
     "roles",
     "scope",
+    "scp",
     "sid",
     "sub",
     "sub_id",
@@ -57,6 +63,7 @@ const RESERVED: [&str; 38] = [
     "toe",
     "token_type",
     "txn",
+    "upn",
     "username",
 ];
 
@@ -197,6 +204,9 @@ pub(crate) mod tests {
                 assert_eq!(refused, Err(InvalidClaims::Reserved(name)));
             }
         }
+        for name in ["scp", "upn", "UPN", "__proto__", "__Proto__"] {
+            assert!(matches!(claims(&json!({name: 1})), Err(InvalidClaims::Reserved(_))), "{name}");
+        }
         for name in ["given_name", "locale", "plan", "https://example.com/roles", "role", "-"] {
             assert!(claims(&json!({name: null})).is_ok(), "{name}");
         }
@@ -221,7 +231,8 @@ pub(crate) mod tests {
 
     #[test]
     fn names_that_were_reserved_later_are_left_out_when_claims_are_read() {
-        let read = CustomClaims::within(r#"{"plan": "pro", "roles": ["admin"], "SUB": 1}"#);
+        let read =
+            CustomClaims::within(r#"{"plan": "pro", "scp": "admin", "SUB": 1, "__proto__": {}}"#);
         assert_eq!(read.unwrap(), claims(&json!({"plan": "pro"})).unwrap());
         for damaged in ["", "[]", "null", r#""{}""#, "{", r#"{"a":1e999}"#] {
             assert!(CustomClaims::within(damaged).is_err(), "{damaged}");

@@ -13,7 +13,7 @@ use crate::support::{World, items::ids, people::now};
 /// How many lost answers a session tolerates, by default.
 const RECOVERIES: usize = 2;
 
-/// How long the final refresh of a session is retried while the service is unavailable.
+/// How long the final refreshes of all sessions are retried while the service is unavailable.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// The numbers of a history.
@@ -74,6 +74,7 @@ impl fmt::Display for Summary {
 /// Checks each session of a history separately.
 pub(crate) async fn check(world: &World, service: &Service, history: &History) -> Summary {
     let mut summary = Summary { operations: history.operations.len(), ..Summary::default() };
+    let patient_until = now().plus(PATIENCE);
     for (number, first) in history.firsts.iter().enumerate() {
         let mut operations: Vec<_> =
             history.operations.iter().filter(|operation| operation.session == number).collect();
@@ -103,7 +104,6 @@ pub(crate) async fn check(world: &World, service: &Service, history: &History) -
             .filter(|operation| operation.presented == ids(&live).generation)
             .map(|operation| operation.began_at)
             .collect();
-        let patient_until = now().plus(PATIENCE);
         let (status, body) = loop {
             let began_at = now();
             let answer = service.post("/refresh", &live).await;

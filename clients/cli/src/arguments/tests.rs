@@ -7,7 +7,9 @@ use super::Arguments;
 /// The commands that documents show: lines of code blocks, and code within a line.
 fn shown(document: &Path) -> (Vec<String>, Vec<String>) {
     let text = fs::read_to_string(document).unwrap();
-    let lines = text.lines().filter(|line| line.starts_with("ratchet ")).map(str::to_owned);
+    // One stands in a subshell with a umask.
+    let lines = text.lines().map(|line| line.trim_start_matches("(umask 077; "));
+    let lines = lines.filter(|line| line.starts_with("ratchet ")).map(str::to_owned);
     let spans = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
     // The tables of docs/operators.md leave the program's name out.
     let commands = ["ratchet ", "users ", "sessions ", "clients ", "keys "];

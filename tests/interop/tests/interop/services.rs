@@ -61,7 +61,8 @@ async fn install(fixture: &Fixture) -> Vec<Program> {
     let command = vec![python.join("bin/python").into(), "service.py".into()];
     programs.push(Program::new("FastAPI", command, &sources.join("fastapi")));
 
-    if available("node", &["--version"], (20, 0)).await
+    // Next.js needs 20.9.
+    if available("node", &["--version"], (20, 9)).await
         && available("npm", &["--version"], (8, 0)).await
     {
         let folder = built.join("express");

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fs};
 
+use ratchet_core::access_token::MAX_ORIGIN_LEN;
 use saphyr::YamlOwned;
 
 use super::super::document::{Place, load};
@@ -424,6 +425,63 @@ fn a_standby_rotates_no_keys_and_sends_no_letters() {
     let branches = branches.items().unwrap();
     assert_eq!((tag, branches[0].text().unwrap().as_str()), ("If", "Active"));
     assert!(branches[1].is_true().unwrap() && !branches[2].is_true().unwrap());
+}
+
+/// Otherwise each switch would make a new version of every function, which a canary holds up and may
+/// roll back.
+#[test]
+fn a_switch_to_the_standby_changes_no_function() {
+    let text = fs::read_to_string(Workspace::locate().template()).unwrap();
+    // The conditions that depend on `Standby`, and those that depend on them.
+    let conditions = part(&text, "Conditions:");
+    let mut depend = BTreeSet::from(["Standby".to_owned()]);
+    for line in conditions.lines() {
+        let Some((name, rule)) = line.trim().split_once(": ") else { continue };
+        let mut words = rule.split(|c: char| !c.is_alphanumeric());
+        if words.any(|word| depend.contains(word)) {
+            depend.insert(name.to_owned());
+        }
+    }
+    assert!(depend.contains("Active") && depend.contains("HasMapping"), "{depend:?}");
+    let document = document();
+    let functions = functions(&document).into_iter().map(|(id, _)| format!("  {id}:"));
+    let fixed = ["Globals:".to_owned(), "  ConfigurationVersion:".to_owned()];
+    for line in functions.chain(fixed) {
+        let part = part(&text, &line).replace("Tracing: Active", "");
+        let mut words = part.split(|c: char| !c.is_alphanumeric());
+        assert!(!words.any(|word| depend.contains(word)), "{line} depends on Standby");
+    }
+}
+
+/// Functions do not start with longer ones: an access token could become too long.
+#[test]
+fn the_longest_issuer_audience_and_client_id_leave_room_in_access_tokens() {
+    let document = document();
+    let parameters = Place::root(&document).load("Parameters").unwrap();
+    let mut longest = 0;
+    for name in ["Issuer", "Audience", "ClientId"] {
+        let pattern = parameters.load(name).unwrap().load("AllowedPattern").unwrap();
+        let pattern = pattern.text().unwrap();
+        // For example `^https://[\x21\x24-\x3E]{1,248}$`.
+        let (prefix, rest) = pattern.rsplit_once('[').unwrap();
+        let (class, times) = rest.split_once("]{1,").unwrap();
+        let mut allowed = BTreeSet::new();
+        let mut begin = None;
+        for code in class.split("\\x").skip(1) {
+            let byte = u8::from_str_radix(&code[..2], 16).unwrap();
+            allowed.extend(begin.unwrap_or(byte)..=byte);
+            begin = code.ends_with('-').then_some(byte);
+        }
+        for byte in &allowed {
+            let json = serde_json::to_string(&char::from(*byte)).unwrap();
+            assert_eq!(json.len(), 3, "{name}: {json} is longer than a byte");
+        }
+        assert!(allowed.len() > 80, "{name}: {allowed:?}");
+        let prefix = prefix.rsplit_once('^').unwrap().1;
+        let times: usize = times.trim_end_matches("}$").parse().unwrap();
+        longest += prefix.len() + times + "\"\"".len();
+    }
+    assert!(longest <= MAX_ORIGIN_LEN, "{longest} bytes");
 }
 
 /// `AppConfig`'s names have at most 64 characters, a stack's name up to 128.
