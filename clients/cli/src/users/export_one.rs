@@ -90,7 +90,7 @@ fn everything(created_at: UnixMillis, items: &[Item], sessions: &[Item]) -> Valu
         let mut parts = key.split('#');
         match (parts.next(), parts.next()) {
             (Some("user"), _) => {
-                account = shown(item, ACCOUNT, &[("created_at", time(created_at))])
+                account = shown(item, ACCOUNT, &[("created_at", time(created_at))]);
             }
             (Some("challenge"), Some(purpose)) => {
                 messages.push(shown(item, MESSAGE, &[("purpose", json!(purpose))]));
