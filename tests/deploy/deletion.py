@@ -5,7 +5,8 @@ from conftest import commands, output_function
 
 def test_a_deleted_stack_leaves_tables_and_ring_and_a_new_one_adopts_them(cloud):
     """On the stack of documents.py."""
-    before, adopt = [block for block in commands("restore.md") if "$ring" in block or "ring=" in block]
+    [before] = [block for block in commands("restore.md") if 'describe-secret --secret-id "$(output' in block]
+    [adopt] = [block for block in commands("restore.md") if "--stack-name ratchet-again" in block]
     url = cloud.outputs("ratchet")["ApiUrl"]
     pair = cloud.sign_in(url, "root")
     made = cloud.resources("ratchet")
