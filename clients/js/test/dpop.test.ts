@@ -264,7 +264,7 @@ describe('the key', () => {
     expect(await one.refresh()).toBeNull();
     expect(heard).toEqual([['signed_out', undefined, 'invalid_dpop_proof']]);
     expect(kept).toEqual([token]);
-    // Whoever has the key goes on.
+    // A client that has the key is still signed in.
     const owner = client({ storage, dpop: dpop({ keys }) });
     expect((await owner.resume())?.user.name).toBe('ada');
     await one.signIn({ name: 'ada', password: 'right' });

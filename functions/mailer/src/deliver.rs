@@ -116,11 +116,12 @@ impl Mailer {
         let are_several = drafts.len() > 1;
         for draft in drafts {
             let user = draft.challenge.map(|(_, user_id)| user_id);
-            let result = match user {
+            if !letter.owes(user) {
                 // Sent by an earlier delivery, in which a later message failed.
-                user if !letter.owes(user) => Outcome::Sent,
-                _ => self.send_draft(draft, letter.id).await?,
-            };
+                outcome = outcome.max(Outcome::Sent);
+                continue;
+            }
+            let result = self.send_draft(draft, letter.id).await?;
             // If a later message fails, the whole letter is delivered again.
             if let (true, Outcome::Sent, Some(user)) = (are_several, result, user) {
                 self.outbox.sent(letter.id, user).await?;
