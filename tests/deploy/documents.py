@@ -47,14 +47,15 @@ def test_the_first_administrator(cloud):
     assert listed["users"][0]["email"] == "root@example.com"
 
 
-def test_the_configuration_set_becomes_the_default_of_the_identity(cloud):
-    [block] = [block for block in commands("mail.md") if "configuration-set" in block]
-    # The emulator has no such operation. So this shows that the command is well-formed, and reaches SES.
-    printed = cloud.shell(output_function() + block, fails=True)
-    assert "Unknown SES v2 path: PUT /v2/email/identities/example.com/configuration-set" in printed
-    name = cloud.outputs("ratchet")["MailConfigurationSetName"]
+def test_messages_are_sent_under_the_configuration_set(cloud):
+    """The emulator does not keep the name with a message. So this shows that the mailer has it."""
+    outputs = cloud.outputs("ratchet")
+    name = outputs["MailConfigurationSetName"]
     made = cloud.client("sesv2").get_configuration_set(ConfigurationSetName=name)
     assert sorted(made["SuppressionOptions"]["SuppressedReasons"]) == ["BOUNCE", "COMPLAINT"]
+    mailer = cloud.resources("ratchet", "AWS::Lambda::Function")["MailerFunction"]
+    settings = cloud.client("lambda").get_function_configuration(FunctionName=mailer, Qualifier="live")
+    assert settings["Environment"]["Variables"]["RATCHET_MAIL_CONFIGURATION_SET"] == name
 
 
 def test_a_table_is_warmed_up_before_a_launch(cloud):

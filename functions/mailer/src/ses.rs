@@ -6,7 +6,7 @@ use aws_sdk_sesv2::{
     Client,
     config::{retry::RetryConfig, timeout::TimeoutConfig},
     error::{BuildError, ProvideErrorMetadata as _, SdkError},
-    operation::send_email::SendEmailError,
+    operation::send_email::{SendEmailError, builders::SendEmailFluentBuilder},
     types::{Body, Content, Destination, EmailContent, Message, MessageHeader},
 };
 use ratchet_core::{config::Config, email::EmailAddress};
@@ -28,6 +28,7 @@ struct Sender {
     address: EmailAddress,
     /// With the display name.
     mailbox: String,
+    configuration_set: Option<String>,
 }
 
 /// SES did not take a message.
@@ -57,21 +58,20 @@ impl Ses {
                     .operation_timeout(Duration::from_secs(5))
                     .build(),
             );
-        let service = &config.password_policy.service_name;
-        let from = config
-            .mail_from
-            .as_ref()
-            .map(|address| Sender { address: address.clone(), mailbox: mailbox(service, address) });
+        let from = config.mail_from.as_ref().map(|address| Sender {
+            address: address.clone(),
+            mailbox: mailbox(&config.password_policy.service_name, address),
+            configuration_set: config.mail_configuration_set.clone(),
+        });
         Self { client: Client::from_conf(client.build()), from }
     }
 
     /// Sends a message.
     pub(crate) async fn send(&self, mail: &Mail) -> Result<(), SendError> {
         let from = self.from.as_ref().ok_or(SendError::NoSender)?;
-        let content = content(mail).map_err(|error| SendError::Unavailable(error.into()))?;
-        let destination = Destination::builder().to_addresses(mail.to.as_str()).build();
-        let call = self.client.send_email().from_email_address(&from.mailbox);
-        let Err(error) = call.destination(destination).content(content).send().await else {
+        let call = from.addressed(self.client.send_email(), mail);
+        let call = call.map_err(|error| SendError::Unavailable(error.into()))?;
+        let Err(error) = call.send().await else {
             return Ok(());
         };
         let refused = error
@@ -79,6 +79,20 @@ impl Ses {
             .is_some_and(|answer| is_about_recipient(answer, &from.address, &mail.to));
         let source = without_text(error);
         Err(if refused { SendError::Refused(source) } else { SendError::Unavailable(source) })
+    }
+}
+
+impl Sender {
+    /// The call that sends a message.
+    fn addressed(
+        &self,
+        call: SendEmailFluentBuilder,
+        mail: &Mail,
+    ) -> Result<SendEmailFluentBuilder, BuildError> {
+        let destination = Destination::builder().to_addresses(mail.to.as_str()).build();
+        let call = call.from_email_address(&self.mailbox).destination(destination);
+        let call = call.set_configuration_set_name(self.configuration_set.clone());
+        Ok(call.content(content(mail)?))
     }
 }
 
@@ -140,6 +154,7 @@ fn content(mail: &Mail) -> Result<EmailContent, BuildError> {
 #[cfg(test)]
 mod tests {
     use aws_sdk_sesv2::{
+        config::BehaviorVersion,
         error::ErrorMetadata,
         types::error::{BadRequestException, MessageRejected, SendingPausedException},
     };
@@ -150,6 +165,29 @@ mod tests {
     fn is_refused(answer: &SendEmailError) -> bool {
         let from = EmailAddress::parse("accounts@example.com").unwrap();
         is_about_recipient(answer, &from, &EmailAddress::parse("ada@example.org").unwrap())
+    }
+
+    #[test]
+    fn messages_are_sent_under_the_configuration_set() {
+        let mail = Mail {
+            to: EmailAddress::parse("ada@example.org").unwrap(),
+            subject: "Subject".to_owned(),
+            text: String::new().into(),
+            html: String::new().into(),
+        };
+        let client = Client::from_conf(
+            aws_sdk_sesv2::Config::builder().behavior_version(BehaviorVersion::latest()).build(),
+        );
+        for set in [None, Some("ratchet-set".to_owned())] {
+            let sender = Sender {
+                address: EmailAddress::parse("accounts@example.com").unwrap(),
+                mailbox: "accounts@example.com".to_owned(),
+                configuration_set: set.clone(),
+            };
+            let call = sender.addressed(client.send_email(), &mail).unwrap();
+            assert_eq!(*call.get_configuration_set_name(), set);
+            assert!(call.get_content().is_some() && call.get_destination().is_some());
+        }
     }
 
     #[test]

@@ -53,6 +53,9 @@ pub struct Config {
     pub list_users: ListUsers,
     /// The address that messages come from; without one none can be sent.
     pub mail_from: Option<EmailAddress>,
+    /// The configuration set of Amazon SES that messages are sent under; without one, the default of
+    /// the sender's identity counts.
+    pub mail_configuration_set: Option<String>,
     /// The page of the application that links in messages lead to; without one messages carry the
     /// bare token.
     pub link_url: Option<String>,
@@ -257,6 +260,7 @@ impl Config {
                 ListUsers::Authenticated,
             ),
             mail_from: reader.address("RATCHET_MAIL_FROM"),
+            mail_configuration_set: reader.optional_text("RATCHET_MAIL_CONFIGURATION_SET"),
             link_url: reader.page("RATCHET_LINK_URL"),
             trusted_proxies: reader.trusted_proxies("RATCHET_TRUSTED_PROXIES"),
             cors: CorsPolicy {

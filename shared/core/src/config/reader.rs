@@ -21,9 +21,11 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     }
 
     pub(super) fn text(&self, name: &str, default: &str) -> String {
-        (self.variable)(name)
-            .filter(|value| !value.is_empty())
-            .unwrap_or_else(|| default.to_owned())
+        self.optional_text(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    pub(super) fn optional_text(&self, name: &str) -> Option<String> {
+        (self.variable)(name).filter(|value| !value.is_empty())
     }
 
     pub(super) fn url(&mut self, name: &str) -> String {
