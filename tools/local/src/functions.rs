@@ -55,8 +55,9 @@ pub(crate) struct Own<'a> {
     pub(crate) launcher: &'a [String],
 }
 
-/// The longest that functions may take to their first answer.
-const FIRST_ANSWER: Duration = Duration::from_secs(60);
+/// The longest that functions may take to their first answer. On a busy machine, cargo alone, which the
+/// emulator calls for each of them, takes most of a minute.
+const FIRST_ANSWER: Duration = Duration::from_secs(180);
 
 impl Functions {
     /// Starts the emulator on a port and `concurrency` instances of each function (with
