@@ -133,6 +133,7 @@ async fn create(connection: &Connection, add: Add, json: bool) -> Result<(), Fai
             name: add.name.trim().to_owned(),
             status: UserStatus::Active,
             email_confirmed: add.confirmed,
+            second_factor: false,
             roles: add.roles,
             claims: CustomClaims::default(),
             cut: None,

@@ -15,7 +15,7 @@ use std::{fmt, net::IpAddr, time::Duration};
 use crate::{
     device_token::DeviceId,
     encoding::to_base64url,
-    ids::SessionId,
+    ids::{SessionId, UserId},
     time::{UnixMillis, UnixSeconds},
     user::name_hash,
 };
@@ -196,6 +196,13 @@ impl AttemptKey {
     #[must_use]
     pub fn session(session: SessionId) -> Self {
         Self::new("session", &to_base64url(session.as_bytes()), 365 * 24 * 3_600)
+    }
+
+    /// The counter of a user's second factor, whoever presents the code and from wherever. Only
+    /// somebody who knows the password, or has a session, gets to it.
+    #[must_use]
+    pub fn second_factor(user: UserId) -> Self {
+        Self::new("second-factor", &user.to_string(), 365 * 24 * 3_600)
     }
 
     /// The counter of a request's network, in the window that contains `now`. Requests without a

@@ -73,13 +73,18 @@ impl DeviceToken {
     /// The token as clients get it, for the user called `name`.
     #[must_use]
     pub fn encode(&self, name: &str, key: &TagKey) -> EncodedDeviceToken {
+        self.encode_for(&name_hash(name), key)
+    }
+
+    /// The same, for the user whose name has this hash.
+    pub(crate) fn encode_for(&self, name_hash: &[u8; 16], key: &TagKey) -> EncodedDeviceToken {
         let fields = [
             self.user_id.as_bytes().as_slice(),
             self.device_id.as_bytes(),
             &self.issued_at.get().to_be_bytes(),
             &self.cut_seen.get().to_be_bytes(),
         ];
-        EncodedDeviceToken(FORMAT.encode(&fields, &name_hash(name), &derived(key)))
+        EncodedDeviceToken(FORMAT.encode(&fields, name_hash, &derived(key)))
     }
 
     /// Reads a token that came with `name`. `None` if it is not a token of ours, was issued for
@@ -192,6 +197,7 @@ mod tests {
             id: UserId::from_bytes([id; 16]),
             name: "ada".to_owned(),
             email_confirmed: true,
+            second_factor: false,
             status: UserStatus::Active,
             roles: Vec::new(),
             claims: CustomClaims::default(),

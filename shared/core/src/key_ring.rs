@@ -2,10 +2,13 @@
 //!
 //! Keys with `"use": "sig"` sign access tokens, each with the one algorithm that its `kty` and `crv`
 //! stand for; keys with [`TAG_USE`] tag refresh tokens. `nbf` and `exp` drive a key's
-//! [life](KeyLife).
+//! [life](KeyLife). The member `sealing`, beside `keys`, lists keys with [`SEALING_USE`], which seal
+//! secrets that have to be read again.
 //!
 //! A new deployment needs no second step to generate keys: its ring has empty `keys` and a `seed`
-//! of random characters, from which the first keys are derived.
+//! of random characters, from which the first keys are derived. A ring without sealing keys has one
+//! for each of its tag keys, derived from it. The next change of the ring writes those out, and
+//! nothing removes them.
 
 mod document;
 mod entry;
@@ -19,6 +22,7 @@ mod public;
 mod public_keys;
 mod replacement;
 pub mod rotation;
+mod sealing_key;
 mod seed;
 mod signing_key;
 mod tag_key;
@@ -37,6 +41,7 @@ pub use self::{
     public::PublicJwk,
     public_keys::PublicKeys,
     replacement::Unfit,
+    sealing_key::SealingKey,
     seed::MIN_SEED_CHARS,
     signing_key::SigningKey,
     tag_key::TagKey,
@@ -48,6 +53,9 @@ use crate::{
 
 /// The private `use` (RFC 7517 §4.2) of keys that tag refresh tokens.
 pub const TAG_USE: &str = "refresh-tag";
+
+/// The private `use` of keys that seal secrets.
+pub const SEALING_USE: &str = "sealing";
 
 /// The shortest HMAC key, in bytes (RFC 7518 §3.2).
 pub const MIN_HMAC_KEY: usize = 32;
@@ -71,6 +79,14 @@ pub enum KeyRingError {
         /// The reason.
         reason: KeyError,
     },
+    /// One of its sealing keys cannot be used.
+    #[error("sealing key {position} of the key ring cannot be used: {reason}")]
+    SealingKey {
+        /// Its place in `sealing`, from 0.
+        position: usize,
+        /// The reason.
+        reason: KeyError,
+    },
     /// No key for access tokens whose `nbf` has passed and whose `exp` has not.
     #[error("no key of the key ring may sign access tokens now")]
     NoSigner,
@@ -82,14 +98,17 @@ pub enum KeyRingError {
 #[derive(Deserialize)]
 struct JwkSet {
     keys: Vec<Jwk>,
+    #[serde(default)]
+    sealing: Vec<Jwk>,
     seed: Option<Zeroizing<String>>,
 }
 
-/// The keys behind access and refresh tokens.
+/// The keys behind access and refresh tokens, and behind sealed secrets.
 #[derive(Debug)]
 pub struct KeyRing {
     signing_keys: Vec<SigningKey>,
     tag_keys: Vec<TagKey>,
+    sealing_keys: Vec<SealingKey>,
 }
 
 impl KeyRing {
@@ -128,7 +147,8 @@ impl KeyRing {
     /// [`KeyRingError`] if any key in it cannot be used.
     pub fn read(secret: &str, algorithm: SignatureAlgorithm) -> Result<Self, KeyRingError> {
         let set: JwkSet = serde_json::from_str(secret).map_err(|_| KeyRingError::Malformed)?;
-        let mut ring = Self { signing_keys: Vec::new(), tag_keys: Vec::new() };
+        let (signing_keys, tag_keys, sealing_keys) = (Vec::new(), Vec::new(), Vec::new());
+        let mut ring = Self { signing_keys, tag_keys, sealing_keys };
         if let Some(seed) = &set.seed {
             let first = seed::first_keys(seed, algorithm).ok_or(KeyRingError::ShortSeed)?;
             for key in first {
@@ -138,6 +158,19 @@ impl KeyRing {
         }
         for (position, jwk) in set.keys.iter().enumerate() {
             ring.add(jwk).map_err(|reason| KeyRingError::Key { position, reason })?;
+        }
+        for (position, jwk) in set.sealing.iter().enumerate() {
+            let unusable = |reason| KeyRingError::SealingKey { position, reason };
+            if !jwk.is_for(SEALING_USE) {
+                return Err(unusable(KeyError::Unsupported));
+            }
+            ring.sealing_keys.push(SealingKey::from_jwk(jwk).map_err(unusable)?);
+        }
+        if ring.sealing_keys.is_empty() {
+            let derived = ring.tag_keys.iter().map(SealingKey::of_tag_key);
+            ring.sealing_keys = derived.collect::<Result<_, _>>().map_err(|reason| {
+                KeyRingError::SealingKey { position: 0, reason }
+            })?;
         }
         Ok(ring)
     }
@@ -188,6 +221,25 @@ impl KeyRing {
     /// ended, because both live longer than a session. A revoked key is not among them.
     pub fn device_tag_keys(&self) -> impl Iterator<Item = &TagKey> {
         self.tag_keys.iter()
+    }
+
+    /// The key that seals at `now`: the one that began to seal last, or the first of all.
+    #[must_use]
+    pub fn sealer(&self, now: UnixSeconds) -> Option<&SealingKey> {
+        let begins = |key: &&SealingKey| key.life().not_before;
+        let begun = self.sealing_keys.iter().filter(|key| key.life().not_before <= now);
+        begun.max_by_key(begins).or_else(|| self.sealing_keys.iter().min_by_key(begins))
+    }
+
+    /// The sealing key of that id.
+    #[must_use]
+    pub fn sealing_key(&self, id: &str) -> Option<&SealingKey> {
+        self.sealing_keys.iter().find(|key| key.id() == id)
+    }
+
+    /// Every sealing key.
+    pub fn sealing_keys(&self) -> impl Iterator<Item = &SealingKey> {
+        self.sealing_keys.iter()
     }
 
     fn add(&mut self, jwk: &Jwk) -> Result<(), KeyError> {

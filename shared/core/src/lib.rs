@@ -13,6 +13,7 @@
 //! * [`revocations`] – sessions that ended before their access tokens did
 //! * [`introspection`] and [`client`] – what resource servers may ask about tokens, and who they are
 //! * [`password`] and [`user`] – who may sign in
+//! * [`second_factor`] – codes of authenticator apps, and recovery codes
 //! * [`attempts`] and [`device_token`] – limits on guessing, and known devices
 //! * [`email`], [`letter`] and [`challenge`] – what is sent by e-mail, and what it proves
 //! * [`registration`] – who owns an address, and who waits for its confirmation
@@ -45,6 +46,7 @@ pub mod registration;
 pub mod revocations;
 pub mod rotation;
 pub mod seal;
+pub mod second_factor;
 pub mod secret;
 pub mod session;
 mod tagged_token;

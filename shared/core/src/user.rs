@@ -87,6 +87,8 @@ pub struct User {
     pub status: UserStatus,
     /// Whether the e-mail address has been confirmed.
     pub email_confirmed: bool,
+    /// Whether a second factor is on.
+    pub second_factor: bool,
     /// Roles for access tokens.
     pub roles: Vec<String>,
     /// Custom claims for access tokens.
@@ -234,6 +236,7 @@ mod tests {
             superseded: [None; REGISTER_SLOTS],
             recovered: LateRecoveries::default(),
             jkt: None,
+            second_factor: false,
             auth_time: UnixMillis::new(5_000),
             cut_seen: UnixMillis::new(cut_seen),
             absolute_expires_at: UnixSeconds::new(1_000),
@@ -284,6 +287,7 @@ mod tests {
             name: String::new(),
             status,
             email_confirmed: true,
+            second_factor: false,
             roles: Vec::new(),
             claims: CustomClaims::default(),
             cut,

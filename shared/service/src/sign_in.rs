@@ -275,6 +275,7 @@ impl SignIn {
             superseded: [None; REGISTER_SLOTS],
             recovered: LateRecoveries::default(),
             jkt: new.jkt,
+            second_factor: false,
             auth_time: now,
             cut_seen: user.cut_seen(),
             absolute_expires_at: self.policy.session.absolute_expires_at(session_id),

@@ -196,6 +196,7 @@ fn new_user(newcomer: &Newcomer, name: &str, at: UnixMillis) -> NewUser {
             name: name.to_owned(),
             status: ratchet_core::user::UserStatus::Active,
             email_confirmed: false,
+            second_factor: false,
             roles: Vec::new(),
             claims: CustomClaims::default(),
             cut: None,

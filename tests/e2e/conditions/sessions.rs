@@ -34,6 +34,7 @@ fn session() -> Session {
         superseded: [None; REGISTER_SLOTS],
         recovered: LateRecoveries::default(),
         jkt: None,
+        second_factor: false,
         auth_time: created,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: created.plus(Duration::from_secs(1_000)).seconds(),

@@ -38,6 +38,7 @@ fn new_user(newcomer: &Newcomer) -> NewUser {
             name: newcomer.name.clone(),
             status: UserStatus::Active,
             email_confirmed: false,
+            second_factor: false,
             roles: Vec::new(),
             claims: CustomClaims::default(),
             cut: None,

@@ -66,6 +66,7 @@ impl World {
                 name: name.clone(),
                 status: UserStatus::Active,
                 email_confirmed: true,
+                second_factor: false,
                 roles: vec!["reader".to_owned()],
                 claims: CustomClaims::default(),
                 cut: None,

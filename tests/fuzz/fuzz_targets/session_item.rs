@@ -115,6 +115,7 @@ fn session(rotations: u8, revoked: bool) -> Session {
         superseded: [None; REGISTER_SLOTS],
         recovered: LateRecoveries::default(),
         jkt: None,
+        second_factor: false,
         auth_time: NOW,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: POLICY.absolute_expires_at(first.session_id),

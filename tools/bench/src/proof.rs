@@ -95,6 +95,7 @@ fn access_token(ring: &KeyRing, policy: &AccessTokenPolicy) -> Result<String, Fa
         roles: Vec::new(),
         claims: CustomClaims::default(),
         jkt: None,
+        second_factor: false,
     };
     Ok(access_token::issue(&subject, policy, ring, NOW, [3; 16])?.to_string())
 }

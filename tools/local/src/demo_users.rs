@@ -85,6 +85,7 @@ impl DemoUser {
                 name: self.name.to_owned(),
                 status: UserStatus::Active,
                 email_confirmed: self.email_confirmed,
+                second_factor: false,
                 roles: Vec::new(),
                 claims: CustomClaims::default(),
                 cut: None,

@@ -277,6 +277,7 @@ fn parse(text: &[u8]) -> Result<NewUser, String> {
             name: line.name.trim().to_owned(),
             status,
             email_confirmed: line.email_confirmed,
+            second_factor: false,
             roles: line.roles,
             claims: custom_claims(line.claims).map_err(say)?,
             cut: None,

@@ -152,6 +152,7 @@ impl Issuer {
             roles: vec!["reader".to_owned()],
             claims: CustomClaims::within(r#"{"tenant": "acme"}"#).unwrap(),
             jkt: None,
+            second_factor: false,
         };
         let policy = AccessTokenPolicy {
             issuer: self.url.clone(),

@@ -57,6 +57,7 @@ fn subject() -> Subject {
         roles: vec!["admin".to_owned()],
         claims: CustomClaims::default(),
         jkt: None,
+        second_factor: false,
     }
 }
 
@@ -104,6 +105,19 @@ fn an_issued_token_verifies_until_the_second_it_expires() {
     assert_eq!(claims.roles, subject().roles);
     let expired = verify_at(&issued(), NOW.get() + 300).unwrap();
     assert_eq!(expired, Verified::Expired(claims));
+}
+
+#[test]
+fn amr_says_how_the_user_was_authenticated() {
+    for (second_factor, amr) in [(false, &["pwd"][..]), (true, &["pwd", "otp"])] {
+        let subject = Subject { second_factor, ..subject() };
+        let token = issue(&subject, &policy(), &ring("a"), NOW, [3; 16]).unwrap();
+        let Ok(Verified::Live(claims)) = verify_at(&token, NOW.get()) else { panic!() };
+        assert_eq!(claims.amr, amr);
+    }
+    let earlier = signed(&json!({}), &json!({"amr": null}));
+    let Ok(Verified::Live(claims)) = verify_at(&earlier, NOW.get()) else { panic!() };
+    assert!(claims.amr.is_empty(), "a token of an earlier release");
 }
 
 #[test]
@@ -452,6 +466,7 @@ fn a_token_with_everything_at_its_limit_can_be_verified() {
         roles: (0..16).map(|number| format!("{number:r>32}")).collect(),
         claims: custom_claims::tests::longest(),
         jkt: Some(thumbprint),
+        second_factor: true,
         ..subject()
     };
     assert!(crate::user::are_roles(&subject.roles));

@@ -58,6 +58,14 @@ impl Counter {
         self.settle(attempt, 0)
     }
 
+    /// Takes back an attempt whose code was right, and up to `errors` failures before it. `None` if
+    /// there is nothing to write.
+    #[must_use]
+    pub fn forgive(&self, attempt: AttemptId, errors: u32) -> Option<Self> {
+        let count = self.failures.count.saturating_sub(errors.saturating_add(1));
+        if self.failures.count == 0 { None } else { self.settle(attempt, count) }
+    }
+
     fn settle(&self, attempt: AttemptId, count: u32) -> Option<Self> {
         if self.settled.contains(&Some(attempt)) {
             return None;

@@ -49,6 +49,7 @@ fn session() -> Session {
         superseded: [None; REGISTER_SLOTS],
         recovered: LateRecoveries::default(),
         jkt: None,
+        second_factor: false,
         auth_time: NOW,
         cut_seen: UnixMillis::new(5),
         absolute_expires_at: session_policy().absolute_expires_at(session_id),
@@ -66,6 +67,7 @@ fn user() -> User {
         name: "Ada".to_owned(),
         status: UserStatus::Active,
         email_confirmed: true,
+        second_factor: false,
         roles: vec!["reader".to_owned(), "editor".to_owned()],
         claims: CustomClaims::within(r#"{"plan": "pro"}"#).unwrap(),
         cut: Some(SessionsCut { valid_after: UnixMillis::new(5), spared: None }),
@@ -75,6 +77,7 @@ fn user() -> User {
 fn claims() -> Claims {
     let iat = NOW.seconds();
     Claims {
+        amr: vec!["pwd".to_owned()],
         iss: "https://auth.example.com".to_owned(),
         sub: user().id,
         aud: "ratchet".to_owned(),

@@ -4,10 +4,11 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    KeyRing, KeyRingError,
+    Jwk, KeyError, KeyRing, KeyRingError, TagKey,
     entry::{Entry, KeySummary, KeyUse},
     plan,
     policy::RotationPolicy,
+    sealing_key,
     seed::first_keys,
 };
 use crate::{jws::SignatureAlgorithm, time::UnixSeconds};
@@ -22,6 +23,8 @@ pub const MAX_RING_LEN: usize = 65_536;
 #[derive(Clone)]
 pub struct RingDocument {
     pub(super) keys: Vec<Entry>,
+    /// The sealing keys. None is ever removed.
+    pub(super) sealing: Vec<Entry>,
     rest: Map<String, Value>,
 }
 
@@ -33,7 +36,8 @@ impl std::fmt::Debug for RingDocument {
 
 impl RingDocument {
     /// Reads the secret's string, also of a ring without a key that signs. A `seed` becomes the keys
-    /// that are derived from it, of which that of `algorithm` signs.
+    /// that are derived from it, of which that of `algorithm` signs. Sealing keys that are derived from tag
+    /// keys are written out too, before any tag key can be removed.
     ///
     /// # Errors
     /// [`KeyRingError`], if any key in it cannot be used.
@@ -53,7 +57,20 @@ impl RingDocument {
             let Value::Object(key) = key else { return Err(KeyRingError::Malformed) };
             keys.push(Entry::from(key));
         }
-        Ok(Self { keys, rest })
+        let mut sealing = Vec::new();
+        if let Some(Value::Array(listed)) = rest.remove("sealing") {
+            for key in listed {
+                let Value::Object(key) = key else { return Err(KeyRingError::Malformed) };
+                sealing.push(Entry::from(key));
+            }
+        }
+        if sealing.is_empty() {
+            let tags = keys.iter().filter(|key| key.is_for(KeyUse::Tag));
+            sealing = tags.map(sealing_key_of).collect::<Result<_, _>>().map_err(|reason| {
+                KeyRingError::SealingKey { position: 0, reason }
+            })?;
+        }
+        Ok(Self { keys, sealing, rest })
     }
 
     /// The string for the secret.
@@ -62,6 +79,8 @@ impl RingDocument {
         let keys = self.keys.iter().map(Entry::to_json).collect();
         let mut whole = self.rest.clone();
         whole.insert("keys".to_owned(), Value::Array(keys));
+        let sealing = self.sealing.iter().map(Entry::to_json).collect();
+        whole.insert("sealing".to_owned(), Value::Array(sealing));
         Zeroizing::new(Value::Object(whole).to_string())
     }
 
@@ -105,8 +124,9 @@ impl RingDocument {
 
     /// The public facts about its keys, those for access tokens first, by the time they begin.
     pub fn summaries(&self) -> impl Iterator<Item = KeySummary> {
-        let mut summaries: Vec<_> = self.keys.iter().filter_map(Entry::summary).collect();
-        summaries.sort_by_key(|key| (key.use_ == KeyUse::Tag, key.life.not_before));
+        let entries = self.keys.iter().chain(&self.sealing);
+        let mut summaries: Vec<_> = entries.filter_map(Entry::summary).collect();
+        summaries.sort_by_key(|key| (key.use_, key.life.not_before));
         summaries.into_iter()
     }
 
@@ -125,4 +145,12 @@ impl RingDocument {
     pub(super) fn lives(&self, use_: KeyUse) -> impl Iterator<Item = super::KeyLife> {
         self.keys.iter().filter(move |key| key.is_for(use_)).map(Entry::life)
     }
+}
+
+/// The sealing key that follows from a tag key, with its life but for the end.
+fn sealing_key_of(tag: &Entry) -> Result<Entry, KeyError> {
+    let jwk: Jwk = serde_json::from_value(tag.to_json()).map_err(|_| KeyError::Malformed)?;
+    let mut key = Entry::from(sealing_key::derived(&TagKey::from_jwk(&jwk)?)?);
+    key.set_life(super::KeyLife { expires_at: None, ..tag.life() });
+    Ok(key)
 }

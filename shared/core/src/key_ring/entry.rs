@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Jwk, KeyError, KeyLife, NewKey, TAG_USE};
+use super::{Jwk, KeyError, KeyLife, NewKey, SEALING_USE, TAG_USE};
 use crate::time::UnixSeconds;
 
 /// One JWK of the ring.
@@ -10,12 +10,14 @@ use crate::time::UnixSeconds;
 pub(super) struct Entry(Map<String, Value>);
 
 /// What a key is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyUse {
     /// Signs access tokens.
     Signing,
     /// Tags refresh tokens.
     Tag,
+    /// Seals secrets.
+    Sealing,
 }
 
 /// The public facts about a key.
@@ -25,7 +27,7 @@ pub struct KeySummary {
     pub kid: String,
     /// What it is for.
     pub use_: KeyUse,
-    /// The algorithm of its signatures or tags.
+    /// The algorithm of its signatures, tags or seals.
     pub algorithm: &'static str,
     /// When it signs and verifies.
     pub life: KeyLife,
@@ -38,6 +40,7 @@ impl KeyUse {
         match self {
             Self::Signing => "sign access tokens",
             Self::Tag => "tag refresh tokens",
+            Self::Sealing => "seal secrets",
         }
     }
 
@@ -45,6 +48,7 @@ impl KeyUse {
         match self {
             Self::Signing => "sig",
             Self::Tag => TAG_USE,
+            Self::Sealing => SEALING_USE,
         }
     }
 }
@@ -100,11 +104,13 @@ impl Entry {
     }
 
     pub(super) fn summary(&self) -> Option<KeySummary> {
-        let use_ = if self.is_for(KeyUse::Tag) { KeyUse::Tag } else { KeyUse::Signing };
+        let other = [KeyUse::Tag, KeyUse::Sealing].into_iter().find(|use_| self.is_for(*use_));
+        let use_ = other.unwrap_or(KeyUse::Signing);
+        let algorithm = self.algorithm()?;
         Some(KeySummary {
             kid: self.kid().ok()?,
             use_,
-            algorithm: self.algorithm()?,
+            algorithm: if use_ == KeyUse::Sealing { "A256GCM" } else { algorithm },
             life: self.life(),
         })
     }

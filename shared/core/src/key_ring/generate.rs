@@ -15,7 +15,7 @@ use pkcs8::PrivateKeyInfoRef;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::{Jwk, KeyError, TAG_USE};
+use super::{Jwk, KeyError, SEALING_USE, TAG_USE};
 use crate::{encoding::to_base64url, entropy::random, jws::SignatureAlgorithm};
 
 /// The cryptographic library did not make a key.
@@ -63,6 +63,14 @@ impl NewKey {
     /// [`GenerateError`].
     pub fn tag() -> Result<Self, GenerateError> {
         Ok(Self::tag_of(&*secret()?))
+    }
+
+    /// A random key that seals secrets.
+    ///
+    /// # Errors
+    /// [`GenerateError`].
+    pub fn sealing() -> Result<Self, GenerateError> {
+        Ok(Self::sealing_of(&*secret()?))
     }
 
     pub(super) fn hs256(secret: &[u8; 32]) -> Self {
@@ -119,6 +127,13 @@ impl NewKey {
     pub(super) fn tag_of(secret: &[u8; 32]) -> Self {
         let mut key = Self::hs256(secret);
         key.0.insert("use".to_owned(), json!(TAG_USE));
+        key
+    }
+
+    pub(super) fn sealing_of(secret: &[u8; 32]) -> Self {
+        let mut key = Self::hs256(secret);
+        key.0.insert("use".to_owned(), json!(SEALING_USE));
+        key.0.remove("alg");
         key
     }
 

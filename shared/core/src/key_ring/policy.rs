@@ -19,6 +19,12 @@ pub(super) const MAX_ENDED_SIGNING_KEYS: usize = 12;
 /// How many tag keys a ring has at most before emergency rotations stop adding to them.
 pub(super) const MAX_TAG_KEYS: usize = 32;
 
+/// How many sealing keys a ring has at most. None is ever removed, so they are seldom added.
+pub(super) const MAX_SEALING_KEYS: usize = 64;
+
+/// The least time between two sealing keys that the schedule adds.
+pub(super) const BETWEEN_SEALING_KEYS: Duration = Duration::from_hours(365 * 24);
+
 /// The times that a rotation keeps to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RotationPolicy {

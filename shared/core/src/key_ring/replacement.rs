@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{KeyRing, SigningKey, TagKey};
+use super::{KeyRing, SealingKey, SigningKey, TagKey};
 use crate::{jws::UnverifiedToken, time::UnixSeconds};
 
 /// Why a ring must not replace the current one.
@@ -14,6 +14,9 @@ pub enum Unfit {
     /// It would refuse refresh tokens, or device tokens, that the current one accepts.
     #[error("a key is missing whose refresh tokens may be in use")]
     MissingTagKey,
+    /// It could not open secrets that the current one has sealed.
+    #[error("a key is missing that may have sealed secrets")]
+    MissingSealingKey,
     /// It would sign tokens that it refuses.
     #[error("a key does not verify what it signs")]
     DoesNotVerify,
@@ -21,7 +24,7 @@ pub enum Unfit {
 
 impl KeyRing {
     /// Whether this ring can replace `current` at `now`: it has every key by which `current` accepts
-    /// tokens, and each of its keys verifies what it signs.
+    /// tokens or opens secrets, and each of its keys verifies what it signs.
     ///
     /// # Errors
     /// [`Unfit`].
@@ -38,6 +41,12 @@ impl KeyRing {
         };
         if !ids(current).is_subset(&ids(self)) {
             return Err(Unfit::MissingTagKey);
+        }
+        let sealing = |ring: &Self| -> BTreeSet<String> {
+            ring.sealing_keys().map(SealingKey::id).map(str::to_owned).collect()
+        };
+        if !sealing(current).is_subset(&sealing(self)) {
+            return Err(Unfit::MissingSealingKey);
         }
         if self.signing_keys(now).all(verifies_itself) { Ok(()) } else { Err(Unfit::DoesNotVerify) }
     }

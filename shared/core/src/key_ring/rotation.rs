@@ -4,8 +4,9 @@ use super::{
     GenerateError, KeyRingError, NewKey,
     document::{MAX_RING_LEN, RingDocument},
     entry::{Entry, KeyUse},
+    life::KeyLife,
     plan::{Change, KeyState, Times, first_gap, plan},
-    policy::{MAX_TAG_KEYS, RotationPolicy},
+    policy::{BETWEEN_SEALING_KEYS, MAX_SEALING_KEYS, MAX_TAG_KEYS, RotationPolicy},
 };
 use crate::time::UnixSeconds;
 
@@ -24,6 +25,12 @@ pub enum RotationError {
     /// There is no such key.
     #[error("the key ring has no key with this kid")]
     UnknownKey,
+    /// A sealing key cannot be removed: what it has sealed could not be opened any more.
+    #[error(
+        "a sealing key cannot be revoked, because the second factors that it has sealed could not be \
+         checked any more; `keys rotate --now` adds one for those that are switched on later"
+    )]
+    SealingKey,
     /// No new key.
     #[error(transparent)]
     Generate(#[from] GenerateError),
@@ -65,7 +72,31 @@ impl RingDocument {
         let tag = if due || emergency && room { Change::Succeed } else { Change::Mend };
         self.apply(KeyUse::Signing, signing, policy, now)?;
         self.apply(KeyUse::Tag, tag, policy, now)?;
+        self.add_sealing_key(emergency, policy, now)?;
         self.fitted(policy, now)
+    }
+
+    /// Adds a sealing key in an emergency, and if the newest one is old. It begins once all functions
+    /// have it, unless it is the only one.
+    fn add_sealing_key(
+        &mut self,
+        emergency: bool,
+        policy: &RotationPolicy,
+        now: UnixSeconds,
+    ) -> Result<(), GenerateError> {
+        let newest = self.sealing.iter().map(Entry::life).max_by_key(|life| life.not_before);
+        let is_needed = newest.is_none_or(|life| {
+            let made_at = life.issued_at.unwrap_or(life.not_before);
+            let is_old = made_at.plus(BETWEEN_SEALING_KEYS) <= now;
+            life.not_before <= now && (is_old || emergency)
+        });
+        if is_needed && self.sealing.len() < MAX_SEALING_KEYS {
+            let mut key = Entry::from(NewKey::sealing()?);
+            let not_before = now.plus(policy.lead);
+            key.set_life(KeyLife { issued_at: Some(now), not_before, expires_at: None });
+            self.sealing.push(key);
+        }
+        Ok(())
     }
 
     /// The ring without one key, at `now`. If that key signed (or tagged), its successor takes its
@@ -79,6 +110,9 @@ impl RingDocument {
         policy: &RotationPolicy,
         now: UnixSeconds,
     ) -> Result<Self, RotationError> {
+        if self.sealing.iter().any(|key| key.kid().is_ok_and(|own| own == kid)) {
+            return Err(RotationError::SealingKey);
+        }
         let revoked = self.keys.iter().find(|key| key.kid().is_ok_and(|own| own == kid));
         let revoked = revoked.ok_or(RotationError::UnknownKey)?;
         let (use_, other) = if revoked.is_for(KeyUse::Tag) {
@@ -144,7 +178,7 @@ impl RingDocument {
     ) -> Result<(), GenerateError> {
         let times = match use_ {
             KeyUse::Signing => policy.signing_keys(),
-            KeyUse::Tag => policy.tag_keys(),
+            KeyUse::Tag | KeyUse::Sealing => policy.tag_keys(),
         };
         self.apply_within(use_, change, &times, policy, now)
     }
@@ -159,7 +193,7 @@ impl RingDocument {
     ) -> Result<(), GenerateError> {
         let is_usable = |key: &Entry| match use_ {
             KeyUse::Signing => key.algorithm() == Some(policy.algorithm.name()),
-            KeyUse::Tag => true,
+            KeyUse::Tag | KeyUse::Sealing => true,
         };
         let keys: Vec<Entry> = self.keys.extract_if(.., |key| key.is_for(use_)).collect();
         let states: Vec<_> = keys
@@ -172,6 +206,7 @@ impl RingDocument {
                 None => Entry::from(match use_ {
                     KeyUse::Signing => NewKey::signing(policy.algorithm)?,
                     KeyUse::Tag => NewKey::tag()?,
+                    KeyUse::Sealing => NewKey::sealing()?,
                 }),
             };
             key.set_life(planned.life);

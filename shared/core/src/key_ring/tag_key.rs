@@ -58,6 +58,15 @@ impl TagKey {
         hmac::Key::from(derived)
     }
 
+    /// 32 bytes for another purpose, in the same way.
+    pub(super) fn derive_bytes(&self, info: &[u8]) -> Result<Zeroizing<[u8; 32]>, KeyError> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        let info = [info];
+        let derived = self.prk.expand(&info, hmac::HMAC_SHA256);
+        let filled = derived.and_then(|derived| derived.fill(bytes.as_mut_slice()));
+        filled.map(|()| bytes).map_err(|_| KeyError::Malformed)
+    }
+
     pub(super) fn from_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
         jwk.algorithm()?;
         Ok(Self::from_secret(&jwk.strong_hmac_secret()?, jwk.id()?, jwk.life()))

@@ -34,6 +34,7 @@ impl Chain {
             superseded: [None; REGISTER_SLOTS],
             recovered: LateRecoveries::default(),
             jkt: None,
+            second_factor: false,
             auth_time: START,
             cut_seen: UnixMillis::new(0),
             absolute_expires_at: POLICY.absolute_expires_at(session_id),

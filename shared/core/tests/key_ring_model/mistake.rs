@@ -32,11 +32,15 @@ pub enum Mistake {
     DeviceTokensEndWithTheirKey,
     /// A rotation keeps to the configured policy alone, not to the recorded one too.
     RecordedPolicyIgnored,
+    /// Sealing keys stay derived from the tag keys, and end with them.
+    SealingKeysNotWrittenOut,
+    /// A rotation that adds a sealing key drops the one before.
+    OldSealingKeysDropped,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::EndNotRaised,
         Self::OnlyNowIsChecked,
         Self::OwnLead,
@@ -48,6 +52,8 @@ impl Mistake {
         Self::PublishedLate,
         Self::DeviceTokensEndWithTheirKey,
         Self::RecordedPolicyIgnored,
+        Self::SealingKeysNotWrittenOut,
+        Self::OldSealingKeysDropped,
     ];
 
     /// The ring that comes out of a change at `now` (by the writer's clock) instead of `after`.
@@ -98,6 +104,12 @@ impl Mistake {
                 let first = keys.iter().filter(|key| key["iat"].is_null() && key["use"] == "sig");
                 let first: Vec<_> = first.map(id).collect();
                 keys.retain(|key| !first.contains(&id(key)) || Some(&id(key)) == first.last());
+            }
+            (Self::SealingKeysNotWrittenOut, _) => ring["sealing"] = json!([]),
+            (Self::OldSealingKeysDropped, Change::Rotate | Change::RotateNow) => {
+                let sealing = ring["sealing"].as_array_mut().unwrap();
+                let last = sealing.len().saturating_sub(1);
+                sealing.drain(..last);
             }
             _ => {}
         }

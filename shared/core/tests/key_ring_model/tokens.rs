@@ -7,6 +7,7 @@ use ratchet_core::{
     ids::{SessionId, UserId},
     key_ring::{KeyRing, RotationPolicy},
     refresh_token::RefreshToken,
+    second_factor::{SECRET_LEN, SealedTotpSecret, TotpSecret},
     secret::TokenSecret,
     time::{UnixMillis, UnixSeconds},
 };
@@ -26,6 +27,8 @@ pub struct Tokens {
     /// to come back with a longer one.
     access_ends_at: u64,
     session_ends_at: u64,
+    /// A secret that was sealed then, which has no end.
+    sealed: SealedTotpSecret,
 }
 
 impl Tokens {
@@ -40,6 +43,7 @@ impl Tokens {
             roles: Vec::new(),
             claims: CustomClaims::default(),
             jkt: None,
+            second_factor: false,
         };
         let (signer, tagger) = (copy.signer(now)?, copy.tagger(now)?);
         let refresh = RefreshToken {
@@ -54,6 +58,8 @@ impl Tokens {
             issued_at: now,
             cut_seen: UnixMillis::new(0),
         };
+        let sealer = copy.sealer(now)?;
+        let sealed = TotpSecret::new([6; SECRET_LEN]).seal(subject.user_id, sealer, [7; 12]);
         let access = access_token::issue(&subject, &access_tokens(issuer), copy, now, [3; 16]);
         let shortest = |life: fn(&RotationPolicy) -> u64| {
             running.iter().map(|policy| life(policy)).min().unwrap_or_default()
@@ -67,7 +73,13 @@ impl Tokens {
             tagged_by: tagger.id().to_owned(),
             access_ends_at: now.get() + shortest(|policy| policy.access_tokens.as_secs()),
             session_ends_at: now.get() + shortest(|policy| policy.sessions.as_secs()),
+            sealed: sealed.ok()?,
         })
+    }
+
+    /// Whether the sealed secret can be opened.
+    pub fn can_be_opened(&self, ring: &KeyRing) -> bool {
+        self.sealed.open(UserId::from_bytes([1; 16]), ring).is_ok()
     }
 
     /// Lets them live no longer than by a policy that is deployed.

@@ -197,6 +197,8 @@ impl World {
         let replaces = new.can_replace(&old, at).is_ok();
         let as_many = new.tag_keys(at).count() >= old.tag_keys(at).count();
         let mistaken = self.is(Mistake::TagKeysComparedByNumber) && as_many
+            || self.is(Mistake::SealingKeysNotWrittenOut)
+            || self.is(Mistake::OldSealingKeysDropped)
             || self.is(Mistake::OtherFirstKeysForgotten)
             || self.is(Mistake::EndedKeysLeaveAGap)
             || self.is(Mistake::PublishedLate)
@@ -231,7 +233,7 @@ impl World {
         };
         let key = match which {
             Which::Newest => keys.iter().rfind(|key| key.use_ == KeyUse::Signing),
-            Which::NewestTag => keys.last(),
+            Which::NewestTag => keys.iter().rfind(|key| key.use_ == KeyUse::Tag),
             Which::Signer => signer(KeyUse::Signing),
             Which::At(place) => keys.get(place % keys.len()),
         };
@@ -239,6 +241,12 @@ impl World {
         let signed = signer(key.use_).is_some_and(|signer| signer.kid == key.kid);
         let policy = self.by_hand(&before);
         let without = before.clone().without(&key.kid, &policy, at);
+        if key.use_ == KeyUse::Sealing {
+            if !matches!(without, Err(RotationError::SealingKey)) {
+                self.breaks("a sealing key is revoked");
+            }
+            return;
+        }
         let change = Change::Revoke {
             lead: policy.lead.as_secs(),
             signed: signed && key.use_ == KeyUse::Signing,
@@ -309,7 +317,7 @@ impl World {
                 // First keys are derived from the seed by everybody.
                 _ if key.life.issued_at.is_none() => 0,
                 // Only functions need it, and those of the past are gone.
-                KeyUse::Tag => everybody.saturating_sub(slack),
+                KeyUse::Tag | KeyUse::Sealing => everybody.saturating_sub(slack),
                 KeyUse::Signing => everybody.max(self.old_copies_until).saturating_sub(slack),
             };
             let first = Publication { everybody_has_it_at, signs_at_once: false };
@@ -354,6 +362,12 @@ impl World {
         let document = RingDocument::parse(&ring, SignatureAlgorithm::default()).unwrap();
         if document.summaries().any(|key| self.revoked.contains(&key.kid)) {
             return self.breaks("a revoked key is back");
+        }
+        let algorithm = POLICIES[self.configured].algorithm;
+        let read = KeyRing::read(&ring, algorithm).unwrap();
+        // Whatever the clocks say, and whichever keys were revoked.
+        if !self.tokens.iter().all(|tokens| tokens.can_be_opened(&read)) {
+            return self.breaks("a sealed secret cannot be opened");
         }
         if self.absurd_clock {
             return;

@@ -215,6 +215,7 @@ fn user(cut: Option<SessionsCut>) -> User {
         name: String::new(),
         status: UserStatus::Active,
         email_confirmed: true,
+        second_factor: false,
         roles: Vec::new(),
         claims: CustomClaims::default(),
         cut,
@@ -236,6 +237,7 @@ fn new_session(session: usize, cut_seen: UnixMillis) -> Session {
         recovered: LateRecoveries::default(),
         // Its clock is ahead of those of the cuts.
         jkt: None,
+        second_factor: false,
         auth_time: NOW,
         cut_seen,
         absolute_expires_at: POLICY.absolute_expires_at(token.session_id),

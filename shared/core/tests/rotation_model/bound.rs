@@ -167,6 +167,7 @@ impl Model for Bound {
             superseded: [None::<Superseded>; REGISTER_SLOTS],
             recovered: LateRecoveries::default(),
             jkt: Some(OWN),
+            second_factor: false,
             auth_time: MADE,
             cut_seen: UnixMillis::new(0),
             absolute_expires_at: POLICY.absolute_expires_at(first.session_id),

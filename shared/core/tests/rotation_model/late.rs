@@ -337,6 +337,7 @@ fn session(state: &State) -> Session {
             state.notes.iter().flatten().map(|age| LIVE - u32::from(*age)),
         ),
         jkt: None,
+        second_factor: false,
         auth_time: MADE,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: POLICY.absolute_expires_at(owner.session_id),

@@ -146,6 +146,7 @@ impl Service {
             superseded: [None; REGISTER_SLOTS],
             recovered: LateRecoveries::default(),
             jkt: None,
+            second_factor: false,
             auth_time: MADE,
             cut_seen: UnixMillis::new(0),
             absolute_expires_at: POLICY.absolute_expires_at(token.session_id),

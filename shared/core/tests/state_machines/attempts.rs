@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 use ratchet_core::{
     attempts::{AttemptId, Counter, Failures, REMEMBERED, Throttle, ThrottleDecision},
+    second_factor::TYPING_ERRORS,
     time::UnixMillis,
 };
 
@@ -27,6 +28,7 @@ enum Write {
     Take(usize),
     GiveBack(usize),
     Reset(usize),
+    Forgive(usize),
 }
 
 impl Write {
@@ -92,8 +94,12 @@ impl ReferenceStateMachine for Expected {
         let mut steps = vec![(3, take.boxed()), (2, (0..40_u64).prop_map(Step::Wait).boxed())];
         if !state.open.is_empty() {
             let open = prop::sample::select(state.open.clone());
-            let settle = (open, prop::bool::weighted(0.8)).prop_map(|(number, give_back)| {
-                Step::First(if give_back { Write::GiveBack(number) } else { Write::Reset(number) })
+            let settle = (open, 0..10_u8).prop_map(|(number, kind)| {
+                Step::First(match kind {
+                    0 | 1 => Write::Reset(number),
+                    2 | 3 => Write::Forgive(number),
+                    _ => Write::GiveBack(number),
+                })
             });
             steps.push((2, settle.boxed()));
         }
@@ -107,7 +113,9 @@ impl ReferenceStateMachine for Expected {
     fn preconditions(state: &Self, step: &Step) -> bool {
         match step {
             Step::First(Write::Take(number)) => *number == state.next,
-            Step::First(Write::GiveBack(number) | Write::Reset(number)) => {
+            Step::First(
+                Write::GiveBack(number) | Write::Reset(number) | Write::Forgive(number),
+            ) => {
                 state.open.contains(number)
             }
             Step::Again(write) => state.repeatable().contains(write),
@@ -127,11 +135,18 @@ impl ReferenceStateMachine for Expected {
                 }
                 state.next += 1;
             }
-            Step::First(write @ (Write::GiveBack(number) | Write::Reset(number))) => {
+            Step::First(
+                write @ (Write::GiveBack(number) | Write::Reset(number) | Write::Forgive(number)),
+            ) => {
                 state.open.retain(|open| open != number);
                 let is_reset = matches!(write, Write::Reset(_));
                 if is_reset || state.count > 0 {
-                    state.count = if is_reset { 0 } else { state.count - 1 };
+                    state.count = match write {
+                        Write::Reset(_) => 0,
+                        // Itself, and three errors.
+                        Write::Forgive(_) => state.count.max(4) - 4,
+                        _ => state.count - 1,
+                    };
                     state.applied.push(*write);
                 }
             }
@@ -159,6 +174,10 @@ trait Rules: Debug + 'static {
     fn reset(counter: &Counter, id: AttemptId) -> Option<Counter> {
         counter.reset(id)
     }
+
+    fn forgive(counter: &Counter, id: AttemptId) -> Option<Counter> {
+        counter.forgive(id, TYPING_ERRORS)
+    }
 }
 
 struct Machine<R>(PhantomData<R>);
@@ -182,6 +201,7 @@ impl<R: Rules> StateMachineTest for Machine<R> {
             }
             Write::GiveBack(number) => R::give_back(&counter.unwrap(), attempt(number)),
             Write::Reset(number) => R::reset(&counter.unwrap(), attempt(number)),
+            Write::Forgive(number) => R::forgive(&counter.unwrap(), attempt(number)),
         };
         written.or(counter)
     }
@@ -262,8 +282,27 @@ impl Rules for ResetsToOne {
     }
 }
 
+#[derive(Debug)]
+struct ForgivesEverything;
+impl Rules for ForgivesEverything {
+    fn forgive(counter: &Counter, id: AttemptId) -> Option<Counter> {
+        counter.forgive(id, u32::MAX)
+    }
+}
+
+#[derive(Debug)]
+struct ForgivesTwice;
+impl Rules for ForgivesTwice {
+    fn forgive(counter: &Counter, id: AttemptId) -> Option<Counter> {
+        let forgetful = Counter { settled: [None; REMEMBERED], ..*counter };
+        Production::forgive(&forgetful, id)
+    }
+}
+
 #[test]
 fn mistakes_in_counters_are_found() {
+    is_found::<Machine<ForgivesEverything>>();
+    is_found::<Machine<ForgivesTwice>>();
     is_found::<Machine<ForgetsWhatItCounted>>();
     is_found::<Machine<RemembersTheLastOnly>>();
     is_found::<Machine<ForgetsWhatItGaveBack>>();

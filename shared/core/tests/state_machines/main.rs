@@ -15,6 +15,7 @@ mod challenges;
 mod clients;
 mod networks;
 mod registrations;
+mod second_factors;
 mod session_cap;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};

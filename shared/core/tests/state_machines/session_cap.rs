@@ -71,6 +71,7 @@ fn session(at: u64) -> Session {
         superseded: [None; REGISTER_SLOTS],
         recovered: LateRecoveries::default(),
         jkt: None,
+        second_factor: false,
         auth_time: at,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: UnixSeconds::new(u64::from(u32::MAX)),

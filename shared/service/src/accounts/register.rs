@@ -114,6 +114,7 @@ impl Accounts {
                 name,
                 status: UserStatus::Active,
                 email_confirmed: false,
+                second_factor: false,
                 roles: Vec::new(),
                 claims: CustomClaims::default(),
                 cut: None,

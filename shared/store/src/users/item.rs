@@ -262,6 +262,7 @@ mod tests {
                 name: "Ada".to_owned(),
                 status: UserStatus::Active,
                 email_confirmed: true,
+                second_factor: false,
                 roles: vec!["admin".to_owned()],
                 claims: CustomClaims::within(r#"{"plan": "pro"}"#).unwrap(),
                 cut: None,

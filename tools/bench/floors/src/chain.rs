@@ -76,6 +76,7 @@ pub fn session() -> Session {
         superseded: [Some(superseded); REGISTER_SLOTS],
         recovered: LateRecoveries::default(),
         jkt: None,
+        second_factor: false,
         auth_time: NOW,
         absolute_expires_at: EXPIRES_AT,
         expires_at: EXPIRES_AT,

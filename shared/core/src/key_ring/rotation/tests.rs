@@ -76,6 +76,7 @@ fn issue(ring: &KeyRing, now: UnixSeconds) -> (String, String) {
         roles: Vec::new(),
         claims: CustomClaims::default(),
         jkt: None,
+        second_factor: false,
     };
     let access = access_token::issue(&subject, &tokens(), ring, now, [3; 16]).unwrap();
     let refresh = RefreshToken {

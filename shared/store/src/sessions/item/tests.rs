@@ -8,6 +8,7 @@ fn fullest_bound() -> Session {
     Session {
         recovered: LateRecoveries::default(),
         jkt: Some(Thumbprint::from_bytes([0xff; 32])),
+        second_factor: true,
         superseded: unbound.superseded.map(|slot| {
             slot.map(|slot| Superseded { sealed_successor: SealedSecret::NOTHING, ..slot })
         }),
@@ -30,6 +31,7 @@ fn fullest() -> Session {
         superseded: [Some(slot); REGISTER_SLOTS],
         recovered: LateRecoveries::from_kept([u32::MAX; LateRecoveries::KEPT]),
         jkt: None,
+        second_factor: true,
         auth_time: UnixMillis::new(9_999_999_999_999),
         cut_seen: UnixMillis::new(9_999_999_999_999),
         absolute_expires_at: UnixSeconds::new(9_999_999_999),
