@@ -111,6 +111,8 @@ pub(crate) enum UsersCommand {
     Enable { name: String },
     /// Forgets the failed attempts at an account, so that its user can try again
     Unlock { name: String },
+    /// Removes a user's second factor and ends all sessions, for a user who has lost the phone
+    ResetSecondFactor { name: String },
     /// Replaces a user's roles; without arguments, removes all
     Roles { name: String, roles: Vec<String> },
     /// Replaces a user's custom claims

@@ -91,14 +91,16 @@ async fn replace(
 fn list(ring: &RingDocument, json: bool) -> Result<(), Failure> {
     let now = now().seconds();
     let keys: Vec<_> = ring.summaries().collect();
-    for use_ in [KeyUse::Signing, KeyUse::Tag] {
+    for use_ in [KeyUse::Signing, KeyUse::Tag, KeyUse::Sealing] {
         let of_use = || keys.iter().filter(move |key| key.use_ == use_);
         let active =
             of_use().filter(|key| key.life.may_sign(now)).max_by_key(|key| key.life.not_before);
         for key in of_use() {
             print(key, state(key, active, now), json)?;
         }
-        if let Some(gap) = ring.gap_from(use_, now) {
+        // Sealing keys have no end, so there is no gap.
+        let gap = if use_ == KeyUse::Sealing { None } else { ring.gap_from(use_, now) };
+        if let Some(gap) = gap {
             let (purpose, from) = (use_.purpose(), gap.get());
             output::warning(&format!(
                 "no key of the ring can {purpose} from {from} on; `keys rotate --now` mends it"
@@ -115,6 +117,8 @@ fn state(key: &KeySummary, active: Option<&KeySummary>, now: UnixSeconds) -> &'s
         "published"
     } else if active == Some(key) {
         "active"
+    } else if key.use_ == KeyUse::Sealing {
+        "opens"
     } else {
         "verifies"
     }
@@ -124,6 +128,7 @@ const fn use_name(use_: KeyUse) -> &'static str {
     match use_ {
         KeyUse::Signing => "access tokens",
         KeyUse::Tag => "refresh tokens",
+        KeyUse::Sealing => "second factors",
     }
 }
 
@@ -162,9 +167,10 @@ impl From<RotationError> for Failure {
         match error {
             RotationError::UnknownKey => Self::NotFound(error.to_string()),
             RotationError::Generate(_) => Self::machine(&error),
-            RotationError::Ring(_) | RotationError::Gap { .. } | RotationError::TooLong => {
-                Self::Refused(error.to_string())
-            }
+            RotationError::Ring(_)
+            | RotationError::SealingKey
+            | RotationError::Gap { .. }
+            | RotationError::TooLong => Self::Refused(error.to_string()),
         }
     }
 }

@@ -148,6 +148,13 @@ async fn accounts(
             (key, fate)
         });
         counted.write(client, users, fates).await?;
+        let factors = page.items.iter().filter_map(|item| {
+            replay::current_factor(item, found(&key(item, Kind::Users))).map(|pk| user_key(&pk))
+        });
+        let factors =
+            tables::get_all(client, &users.source, factors.collect(), Kind::Users).await?;
+        let puts = factors.into_values().map(tables::put).collect::<Result<_, _>>()?;
+        tables::write_all(client, &users.name, puts).await?;
         bar.set_message(format!("{} items of users", counted.seen));
         bar.tick();
         after = page.next;

@@ -54,6 +54,16 @@ pub(crate) async fn run(
             unlock(connection, &name).await?;
             output::done(&format!("{name} is unlocked"), json)
         }
+        UsersCommand::ResetSecondFactor { name } => {
+            let id = connection.user(&name).await?.user.id;
+            let reset = connection.administration.reset_second_factor(id).await;
+            let done = if reset.map_err(Failure::administration(&name))? {
+                format!("{name} has no second factor any more, all sessions are ended")
+            } else {
+                format!("{name} has no second factor")
+            };
+            output::done(&done, json)
+        }
         UsersCommand::Roles { name, roles } => {
             check_roles(&roles)?;
             let roles_only = AccountUpdate { roles: Some(&roles), ..AccountUpdate::default() };
@@ -95,6 +105,7 @@ async fn unlock(connection: &Connection, name: &str) -> Result<(), Failure> {
     connection.administration.unlock(name).await?;
     match connection.user(name).await {
         Ok(Profile { user, email, .. }) => {
+            connection.administration.unlock_second_factor(user.id).await?;
             connection.administration.unlock(&user.name).await?;
             Ok(connection.administration.unlock(&email).await?)
         }

@@ -3,7 +3,7 @@
 use ratchet_http::contract::Refusals;
 use utoipa::OpenApi;
 
-use crate::routes::{admin, confirm_email, me, password, password_reset, register};
+use crate::routes::{admin, confirm_email, me, password, password_reset, register, totp};
 
 /// Has the description.
 #[derive(Debug, OpenApi)]
@@ -18,6 +18,10 @@ use crate::routes::{admin, confirm_email, me, password, password_reset, register
         me::change,
         me::delete,
         password::change,
+        totp::begin,
+        totp::confirm,
+        totp::disable,
+        totp::replace_recovery_codes,
         admin::show,
         admin::change,
         admin::delete,

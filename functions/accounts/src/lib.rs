@@ -13,7 +13,7 @@ use axum::{
     extract::FromRef,
     routing::{delete, get, post},
 };
-use ratchet_core::{config::Config, password::HashError};
+use ratchet_core::{config::Config, password::HashError, second_factor::SecondFactorPolicy};
 use ratchet_http::{dpop, edge};
 use ratchet_service::{
     access::{AccessTokenVerifier, CallerLookup},
@@ -21,7 +21,7 @@ use ratchet_service::{
 };
 use ratchet_store::Stores;
 
-use routes::{admin, confirm_email, me, password, password_reset, register};
+use routes::{admin, confirm_email, me, password, password_reset, register, totp};
 
 /// What the routes need.
 #[derive(Debug, Clone, FromRef)]
@@ -49,7 +49,7 @@ impl State {
 
 /// The routes of this function.
 pub fn router(state: State, config: &Config) -> Router {
-    let routes = Router::new()
+    let mut routes = Router::new()
         .route("/users", post(register::handle))
         .route("/users/confirm-email", post(confirm_email::handle))
         .route("/users/confirm-email/resend", post(confirm_email::resend))
@@ -59,6 +59,12 @@ pub fn router(state: State, config: &Config) -> Router {
         .route("/users/me/password", post(password::change))
         .route("/users/{id}", get(admin::show).patch(admin::change).delete(admin::delete))
         .route("/users/{id}/sessions", delete(admin::end_sessions));
+    if config.second_factor != SecondFactorPolicy::Disabled {
+        routes = routes
+            .route("/users/me/totp", post(totp::begin).delete(totp::disable))
+            .route("/users/me/totp/confirm", post(totp::confirm))
+            .route("/users/me/totp/recovery-codes", post(totp::replace_recovery_codes));
+    }
     let verifier = state.verifier.clone();
     edge::around(dpop::around(routes.with_state(state), verifier), &config.cors)
 }

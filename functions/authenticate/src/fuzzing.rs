@@ -5,9 +5,12 @@ use ratchet_http::{
     body::{Json, read_printed},
 };
 
-use crate::routes::authenticate;
+use crate::routes::{authenticate, second_factor};
 
 /// Reads a body. Returns what the request prints as, or the refusal.
-pub async fn bodies(content_type: &[u8], body: &[u8]) -> [Result<String, Problem>; 1] {
-    [read_printed::<Json<authenticate::Request>>(content_type, body).await]
+pub async fn bodies(content_type: &[u8], body: &[u8]) -> [Result<String, Problem>; 2] {
+    [
+        read_printed::<Json<authenticate::Request>>(content_type, body).await,
+        read_printed::<Json<second_factor::Request>>(content_type, body).await,
+    ]
 }

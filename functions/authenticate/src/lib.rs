@@ -1,4 +1,5 @@
-//! `POST /authenticate`: exchanges a password for a token pair.
+//! `POST /authenticate` and what follows it: exchanges a password, and perhaps a code, for a token
+//! pair.
 //!
 //! It hashes passwords, so it gets a whole CPU.
 
@@ -9,7 +10,7 @@ pub mod fuzzing;
 mod routes;
 
 use axum::{Router, extract::FromRef, routing::post};
-use ratchet_core::{config::Config, password::HashError};
+use ratchet_core::{config::Config, password::HashError, second_factor::SecondFactorPolicy};
 use ratchet_http::{cookie::CookiePolicy, dpop, edge};
 use ratchet_service::{
     access::AccessTokenVerifier,
@@ -18,7 +19,7 @@ use ratchet_service::{
 };
 use ratchet_store::Stores;
 
-/// What the route needs.
+/// What the routes need.
 #[derive(Debug, Clone, FromRef)]
 pub struct State {
     sign_in: SignIn,
@@ -46,9 +47,14 @@ impl State {
     }
 }
 
-/// The route of this function.
+/// The routes of this function.
 pub fn router(state: State, config: &Config) -> Router {
-    let routes = Router::new().route("/authenticate", post(routes::authenticate::handle));
+    let mut routes = Router::new().route("/authenticate", post(routes::authenticate::handle));
+    if config.second_factor != SecondFactorPolicy::Disabled {
+        routes = routes
+            .route("/authenticate/second-factor", post(routes::second_factor::handle))
+            .route("/authenticate/second-factor/totp", post(routes::second_factor::enroll));
+    }
     let verifier = state.verifier.clone();
     edge::around(dpop::around(routes.with_state(state), verifier), &config.cors)
 }

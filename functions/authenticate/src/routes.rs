@@ -1,1 +1,2 @@
 pub(crate) mod authenticate;
+pub(crate) mod second_factor;

@@ -61,6 +61,8 @@ pub struct Identity {
     client_id: String,
     /// Separated by spaces, because the values of the context are strings.
     roles: String,
+    /// How the user was authenticated, separated by spaces: `pwd`, or `pwd otp`.
+    amr: String,
     /// The custom claims as JSON, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     claims: Option<String>,
@@ -150,6 +152,7 @@ impl Authorization {
             name: claims.name,
             client_id: claims.client_id,
             roles: claims.roles.join(" "),
+            amr: claims.amr.join(" "),
             claims: (!claims.custom.is_empty()).then(|| claims.custom.to_string()),
         };
         Self { is_authorized: true, context: Some(identity) }

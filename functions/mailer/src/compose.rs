@@ -64,6 +64,11 @@ impl Message<'_> {
             Self::AddressTaken { .. } => "address-taken",
             Self::NameTaken { .. } => "name-taken",
             Self::PasswordChanged { .. } => "password-changed",
+            Self::SecondFactorEnabled { .. } => "second-factor-enabled",
+            Self::SecondFactorDisabled { .. } => "second-factor-disabled",
+            Self::SecondFactorReset { .. } => "second-factor-reset",
+            Self::RecoveryCodeUsed { .. } => "recovery-code-used",
+            Self::RecoveryCodesReplaced { .. } => "recovery-codes-replaced",
             Self::EmailChangeTold { .. } => "email-change-told",
             Self::EmailChanged { .. } => "email-changed",
             Self::Deleted { .. } => "deleted",
@@ -79,6 +84,11 @@ impl Message<'_> {
             Self::AddressTaken { .. }
             | Self::NameTaken { .. }
             | Self::PasswordChanged { .. }
+            | Self::SecondFactorEnabled { .. }
+            | Self::SecondFactorDisabled { .. }
+            | Self::SecondFactorReset { .. }
+            | Self::RecoveryCodeUsed { .. }
+            | Self::RecoveryCodesReplaced { .. }
             | Self::EmailChangeTold { .. }
             | Self::EmailChanged { .. }
             | Self::Deleted { .. } => {}
@@ -93,6 +103,11 @@ impl Message<'_> {
             Self::AddressTaken { .. }
             | Self::NameTaken { .. }
             | Self::PasswordChanged { .. }
+            | Self::SecondFactorEnabled { .. }
+            | Self::SecondFactorDisabled { .. }
+            | Self::SecondFactorReset { .. }
+            | Self::RecoveryCodeUsed { .. }
+            | Self::RecoveryCodesReplaced { .. }
             | Self::EmailChangeTold { .. }
             | Self::EmailChanged { .. }
             | Self::Deleted { .. } => None,
@@ -170,6 +185,13 @@ mod tests {
             Message::PasswordChanged { service, account: account() },
             Message::EmailChangeTold { service, account: account() },
             Message::EmailChanged { service, account: account() },
+            Message::SecondFactorEnabled { service, account: account() },
+            Message::SecondFactorDisabled { service, account: account() },
+            Message::SecondFactorReset { service, account: account() },
+            Message::RecoveryCodeUsed { service, account: account(), left: 0 },
+            Message::RecoveryCodeUsed { service, account: account(), left: 1 },
+            Message::RecoveryCodeUsed { service, account: account(), left: 9 },
+            Message::RecoveryCodesReplaced { service, account: account() },
             Message::Deleted { service, account: account() },
         ]
     }

@@ -125,6 +125,32 @@ impl Mailer {
                 let message = Message::PasswordChanged { service, account: called(&account) };
                 Draft::to_account(&account, message)
             }),
+            Notice::SecondFactorEnabled { user_id } => {
+                self.account(*user_id).await?.map(|account| {
+                    let message =
+                        Message::SecondFactorEnabled { service, account: called(&account) };
+                    Draft::to_account(&account, message)
+                })
+            }
+            Notice::SecondFactorDisabled { user_id } => {
+                self.account(*user_id).await?.map(|account| {
+                    let account_name = called(&account);
+                    let message = Message::SecondFactorDisabled { service, account: account_name };
+                    Draft::to_account(&account, message)
+                })
+            }
+            Notice::SecondFactorReset { user_id } => self.account(*user_id).await?.map(|account| {
+                let message = Message::SecondFactorReset { service, account: called(&account) };
+                Draft::to_account(&account, message)
+            }),
+            Notice::RecoveryCodeUsed { user_id } => self.recovery_code_used(*user_id).await?,
+            Notice::RecoveryCodesReplaced { user_id } => {
+                self.account(*user_id).await?.map(|account| {
+                    let account_name = called(&account);
+                    let message = Message::RecoveryCodesReplaced { service, account: account_name };
+                    Draft::to_account(&account, message)
+                })
+            }
             Notice::EmailChangeAsked { user_id } => self.change(*user_id).await?,
             Notice::EmailChangeTold { email, name } => {
                 let message = |account| Message::EmailChangeTold { service, account };
@@ -185,6 +211,16 @@ impl Mailer {
         let name = account.user.email_confirmed.then(|| account.user.name.clone());
         let message = Message::AddressTaken { service: &self.service, name };
         Draft::to_account(account, message).limited(NOTICES_PER_HOUR)
+    }
+
+    /// Says how many recovery codes are left now.
+    async fn recovery_code_used(&self, user_id: UserId) -> Result<Option<Draft<'_>>, StoreError> {
+        let Some(account) = self.account(user_id).await? else { return Ok(None) };
+        let factor = self.users.find_factor(user_id).await?.unwrap_or_default();
+        let left = factor.enabled.map_or(0, |enabled| enabled.recovery.len());
+        let service = self.service.as_str();
+        let message = Message::RecoveryCodeUsed { service, account: called(&account), left };
+        Ok(Some(Draft::to_account(&account, message)))
     }
 
     /// Asks the new address to confirm. If another user owns it, notifies that user instead.

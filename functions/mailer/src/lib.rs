@@ -4,8 +4,8 @@
 //! been sent. It is read, sent and then deleted, so none is lost, but one may be sent twice. The
 //! secrets of a message are derived from its letter, and only their hashes are stored.
 //!
-//! Before it sends a letter about a changed password or a deletion, it also revokes one by one the
-//! sessions that the change has ended and not revoked yet.
+//! Before it sends a letter about a changed password, a second factor that was switched on or off, or a
+//! deletion, it also revokes one by one the sessions that the change has ended and not revoked yet.
 
 mod compose;
 mod deliver;

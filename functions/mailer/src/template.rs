@@ -30,6 +30,16 @@ pub(crate) enum Message<'a> {
     EmailChangeTold { service: &'a str, account: String },
     #[template(path = "email-changed.txt")]
     EmailChanged { service: &'a str, account: String },
+    #[template(path = "second-factor-enabled.txt")]
+    SecondFactorEnabled { service: &'a str, account: String },
+    #[template(path = "second-factor-disabled.txt")]
+    SecondFactorDisabled { service: &'a str, account: String },
+    #[template(path = "second-factor-reset.txt")]
+    SecondFactorReset { service: &'a str, account: String },
+    #[template(path = "recovery-code-used.txt")]
+    RecoveryCodeUsed { service: &'a str, account: String, left: usize },
+    #[template(path = "recovery-codes-replaced.txt")]
+    RecoveryCodesReplaced { service: &'a str, account: String },
     #[template(path = "deleted.txt")]
     Deleted { service: &'a str, account: String },
 }

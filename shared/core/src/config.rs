@@ -13,6 +13,7 @@ use crate::{
     jws::SignatureAlgorithm,
     password::{HashCost, PasswordPolicy},
     rotation::SessionPolicy,
+    second_factor::SecondFactorPolicy,
     trusted_proxies::TrustedProxies,
 };
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub max_sessions: usize,
     /// Whether sign-ins bind their sessions to a key.
     pub dpop: Dpop,
+    /// Whether users need a second factor.
+    pub second_factor: SecondFactorPolicy,
     /// What a client gets that shares a chain from another network or user agent.
     pub convergence_from_elsewhere: Convergence,
     /// The cost of password hashes.
@@ -196,6 +199,15 @@ impl Config {
                     ("disabled", Dpop::Disabled),
                 ],
                 Dpop::Optional,
+            ),
+            second_factor: reader.choice(
+                "RATCHET_SECOND_FACTOR",
+                &[
+                    ("optional", SecondFactorPolicy::Optional),
+                    ("required", SecondFactorPolicy::Required),
+                    ("disabled", SecondFactorPolicy::Disabled),
+                ],
+                SecondFactorPolicy::Optional,
             ),
             convergence_from_elsewhere: reader.choice(
                 "RATCHET_CONVERGENCE_FROM_ELSEWHERE",
@@ -380,6 +392,7 @@ mod tests {
             ("RATCHET_REVOCATIONS", "true"),
             ("RATCHET_MAX_SESSIONS", "0"),
             ("RATCHET_DPOP", "yes"),
+            ("RATCHET_SECOND_FACTOR", "yes"),
             ("RATCHET_CONVERGENCE_FROM_ELSEWHERE", "maybe"),
             ("RATCHET_ARGON2_MEMORY_KIB", "4194304"),
             ("RATCHET_ARGON2_ITERATIONS", "0"),

@@ -106,9 +106,9 @@ struct JwkSet {
 /// The keys behind access and refresh tokens, and behind sealed secrets.
 #[derive(Debug)]
 pub struct KeyRing {
-    signing_keys: Vec<SigningKey>,
-    tag_keys: Vec<TagKey>,
-    sealing_keys: Vec<SealingKey>,
+    signing: Vec<SigningKey>,
+    tags: Vec<TagKey>,
+    sealing: Vec<SealingKey>,
 }
 
 impl KeyRing {
@@ -147,8 +147,7 @@ impl KeyRing {
     /// [`KeyRingError`] if any key in it cannot be used.
     pub fn read(secret: &str, algorithm: SignatureAlgorithm) -> Result<Self, KeyRingError> {
         let set: JwkSet = serde_json::from_str(secret).map_err(|_| KeyRingError::Malformed)?;
-        let (signing_keys, tag_keys, sealing_keys) = (Vec::new(), Vec::new(), Vec::new());
-        let mut ring = Self { signing_keys, tag_keys, sealing_keys };
+        let mut ring = Self { signing: Vec::new(), tags: Vec::new(), sealing: Vec::new() };
         if let Some(seed) = &set.seed {
             let first = seed::first_keys(seed, algorithm).ok_or(KeyRingError::ShortSeed)?;
             for key in first {
@@ -164,13 +163,13 @@ impl KeyRing {
             if !jwk.is_for(SEALING_USE) {
                 return Err(unusable(KeyError::Unsupported));
             }
-            ring.sealing_keys.push(SealingKey::from_jwk(jwk).map_err(unusable)?);
+            ring.sealing.push(SealingKey::from_jwk(jwk).map_err(unusable)?);
         }
-        if ring.sealing_keys.is_empty() {
-            let derived = ring.tag_keys.iter().map(SealingKey::of_tag_key);
-            ring.sealing_keys = derived.collect::<Result<_, _>>().map_err(|reason| {
-                KeyRingError::SealingKey { position: 0, reason }
-            })?;
+        if ring.sealing.is_empty() {
+            let derived = ring.tags.iter().map(SealingKey::of_tag_key);
+            ring.sealing = derived
+                .collect::<Result<_, _>>()
+                .map_err(|reason| KeyRingError::SealingKey { position: 0, reason })?;
         }
         Ok(ring)
     }
@@ -178,13 +177,13 @@ impl KeyRing {
     /// The key that signs access tokens at `now`: the one that began to sign last.
     #[must_use]
     pub fn signer(&self, now: UnixSeconds) -> Option<&SigningKey> {
-        let able = self.signing_keys.iter().filter(|key| key.life().may_sign(now));
+        let able = self.signing.iter().filter(|key| key.life().may_sign(now));
         able.max_by_key(|key| key.life().not_before)
     }
 
     /// Every unexpired key for access tokens.
     pub fn signing_keys(&self, now: UnixSeconds) -> impl Iterator<Item = &SigningKey> {
-        self.signing_keys.iter().filter(move |key| !key.life().expired(now))
+        self.signing.iter().filter(move |key| !key.life().expired(now))
     }
 
     /// The unexpired key of that id.
@@ -202,55 +201,55 @@ impl KeyRing {
     /// The key of that id, expired or not: proves that a token was ours once.
     #[must_use]
     pub fn retired_or_verification_key(&self, kid: &str) -> Option<&VerificationKey> {
-        self.signing_keys.iter().find(|key| key.kid() == kid).map(SigningKey::verification_key)
+        self.signing.iter().find(|key| key.kid() == kid).map(SigningKey::verification_key)
     }
 
     /// The key that tags refresh tokens at `now`.
     #[must_use]
     pub fn tagger(&self, now: UnixSeconds) -> Option<&TagKey> {
-        let able = self.tag_keys.iter().filter(|key| key.life().may_sign(now));
+        let able = self.tags.iter().filter(|key| key.life().may_sign(now));
         able.max_by_key(|key| key.life().not_before)
     }
 
     /// Every key whose tag on refresh tokens and in messages counts at `now`.
     pub fn tag_keys(&self, now: UnixSeconds) -> impl Iterator<Item = &TagKey> {
-        self.tag_keys.iter().filter(move |key| !key.life().expired(now))
+        self.tags.iter().filter(move |key| !key.life().expired(now))
     }
 
     /// Every key whose tag on device tokens and on clients' secrets counts: also those that have
     /// ended, because both live longer than a session. A revoked key is not among them.
     pub fn device_tag_keys(&self) -> impl Iterator<Item = &TagKey> {
-        self.tag_keys.iter()
+        self.tags.iter()
     }
 
     /// The key that seals at `now`: the one that began to seal last, or the first of all.
     #[must_use]
     pub fn sealer(&self, now: UnixSeconds) -> Option<&SealingKey> {
         let begins = |key: &&SealingKey| key.life().not_before;
-        let begun = self.sealing_keys.iter().filter(|key| key.life().not_before <= now);
-        begun.max_by_key(begins).or_else(|| self.sealing_keys.iter().min_by_key(begins))
+        let begun = self.sealing.iter().filter(|key| key.life().not_before <= now);
+        begun.max_by_key(begins).or_else(|| self.sealing.iter().min_by_key(begins))
     }
 
     /// The sealing key of that id.
     #[must_use]
     pub fn sealing_key(&self, id: &str) -> Option<&SealingKey> {
-        self.sealing_keys.iter().find(|key| key.id() == id)
+        self.sealing.iter().find(|key| key.id() == id)
     }
 
     /// Every sealing key.
     pub fn sealing_keys(&self) -> impl Iterator<Item = &SealingKey> {
-        self.sealing_keys.iter()
+        self.sealing.iter()
     }
 
     fn add(&mut self, jwk: &Jwk) -> Result<(), KeyError> {
         if jwk.is_for("sig") {
             let key = SigningKey::from_jwk(jwk)?;
-            if self.signing_keys.iter().any(|other| other.kid() == key.kid()) {
+            if self.signing.iter().any(|other| other.kid() == key.kid()) {
                 return Err(KeyError::DuplicateKid);
             }
-            self.signing_keys.push(key);
+            self.signing.push(key);
         } else if jwk.is_for(TAG_USE) {
-            self.tag_keys.push(TagKey::from_jwk(jwk)?);
+            self.tags.push(TagKey::from_jwk(jwk)?);
         } else {
             return Err(KeyError::Unsupported);
         }

@@ -97,6 +97,31 @@ pub enum Notice {
         /// The user.
         user_id: UserId,
     },
+    /// A user switched a second factor on.
+    SecondFactorEnabled {
+        /// The user.
+        user_id: UserId,
+    },
+    /// A user switched the second factor off.
+    SecondFactorDisabled {
+        /// The user.
+        user_id: UserId,
+    },
+    /// An operator removed a user's second factor.
+    SecondFactorReset {
+        /// The user.
+        user_id: UserId,
+    },
+    /// Somebody signed in with a recovery code.
+    RecoveryCodeUsed {
+        /// The user.
+        user_id: UserId,
+    },
+    /// A user replaced the recovery codes.
+    RecoveryCodesReplaced {
+        /// The user.
+        user_id: UserId,
+    },
     /// A user wants another address: the new one is to be confirmed.
     EmailChangeAsked {
         /// The user.
@@ -138,6 +163,11 @@ impl Notice {
             Self::ConfirmationAsked { .. } => "confirmation_asked",
             Self::ResetAsked { .. } => "reset_asked",
             Self::PasswordChanged { .. } => "password_changed",
+            Self::SecondFactorEnabled { .. } => "second_factor_enabled",
+            Self::SecondFactorDisabled { .. } => "second_factor_disabled",
+            Self::SecondFactorReset { .. } => "second_factor_reset",
+            Self::RecoveryCodeUsed { .. } => "recovery_code_used",
+            Self::RecoveryCodesReplaced { .. } => "recovery_codes_replaced",
             Self::EmailChangeAsked { .. } => "email_change_asked",
             Self::EmailChangeTold { .. } => "email_change_told",
             Self::EmailChanged { .. } => "email_changed",

@@ -13,7 +13,7 @@ mod recovery;
 mod totp;
 
 pub use self::{
-    challenge::{InvalidChallenge, LIFE, PREFIX, SignInChallenge, Stage},
+    challenge::{EncodedChallenge, InvalidChallenge, LIFE, PREFIX, SignInChallenge, Stage},
     factor::{Enabled, Factor, PENDING_LIFE, Pending, Presented, Spend, Spent},
     qr::qr_code,
     recovery::{RECOVERY_CODES, RecoveryCode, RecoveryHash},

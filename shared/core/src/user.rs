@@ -158,6 +158,13 @@ impl User {
     pub fn cut_seen(&self) -> UnixMillis {
         self.cut.map_or(UnixMillis::new(0), |cut| cut.valid_after)
     }
+
+    /// The number of a cut that follows this one at `now`, as the store numbers cuts that are part of
+    /// another change.
+    #[must_use]
+    pub fn next_cut(&self, now: UnixMillis) -> UnixMillis {
+        self.cut.map_or(now, |cut| cut.valid_after).plus(Duration::from_millis(1))
+    }
 }
 
 /// Hashes a name as typed. All spellings of a name have the same hash; text that is not a valid

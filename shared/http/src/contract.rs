@@ -9,6 +9,7 @@ mod token_pair;
 use std::collections::BTreeMap;
 
 use axum::response::IntoResponse as _;
+use http::StatusCode;
 use ratchet_core::dpop::ProofError;
 use serde_json::Value;
 use utoipa::{
@@ -145,8 +146,13 @@ fn take_listed(operation: &mut Operation) -> Vec<Problem> {
     let listed = operation.extensions.as_mut().and_then(|all| all.remove(REFUSALS));
     let known = every_problem();
     let listed = listed.iter().filter_map(Value::as_array).flatten();
+    let has_session = takes_access_token(operation);
     let problem = |code: &Value| {
-        let problem = known.iter().find(|problem| code == problem.code());
+        let mut with_code = known.iter().filter(|problem| code == problem.code());
+        // Of two with the same code, the one within a session is no 401, which would end that.
+        let within = |problem: &&Problem| problem.status() != StatusCode::UNAUTHORIZED;
+        let problem = with_code.clone().find(|problem| has_session && within(problem));
+        let problem = problem.or_else(|| with_code.next());
         assert!(problem.is_some(), "{:?}: no problem has the code {code}", operation.operation_id);
         problem.cloned()
     };

@@ -6,7 +6,7 @@
 //! * [`body`], [`private`], [`optional`](mod@optional), [`path`] – contents of requests
 //! * [`access`], [`dpop`], [`signed_in`], [`client_auth`], [`caller`] – who sends a request, and from where
 //! * [`cookie`] – refresh tokens of browser applications
-//! * [`json`], [`tokens`], [`cacheable`] – responses
+//! * [`json`], [`tokens`], [`enrollment`], [`cacheable`] – responses
 //! * [`edge`] – deadline, headers and CORS around every route
 
 pub mod access;
@@ -20,6 +20,7 @@ pub mod cookie;
 mod cors;
 pub mod dpop;
 pub mod edge;
+pub mod enrollment;
 pub mod invocation;
 pub mod json;
 pub mod optional;

@@ -11,8 +11,12 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use ratchet_core::{custom_claims::InvalidClaims, dpop::ProofError, password::PasswordRule};
+use ratchet_core::{
+    custom_claims::InvalidClaims, dpop::ProofError, password::PasswordRule,
+    second_factor::EncodedChallenge,
+};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 #[cfg(any(test, feature = "contract"))]
 pub(crate) use self::every::every_problem;
@@ -53,6 +57,32 @@ pub enum Problem {
     AccountLocked,
     /// The password was right, but the e-mail address has not been confirmed.
     EmailNotConfirmed,
+    /// The password was right, and the user has a second factor.
+    SecondFactorRequired {
+        /// What the client completes the sign-in with.
+        challenge: EncodedChallenge,
+    },
+    /// The password was right, and the user has to set up a second factor.
+    SecondFactorEnrollmentRequired {
+        /// What the client completes the sign-in with.
+        challenge: EncodedChallenge,
+    },
+    /// The challenge of a sign-in is not genuine, or its time is over.
+    InvalidChallenge,
+    /// The challenge of a sign-in has led to a session.
+    ChallengeSpent,
+    /// The code of a sign-in is wrong, or was used before.
+    InvalidSignInCode,
+    /// The code that was to confirm a change is wrong, or was used before.
+    WrongCode,
+    /// A second factor is on already.
+    SecondFactorAlreadyEnabled,
+    /// No second factor is on.
+    SecondFactorNotEnabled,
+    /// No second factor waits for its first code, or not any more.
+    SecondFactorNotPending,
+    /// So many codes were wrong that the second factor has to be unlocked.
+    SecondFactorLocked,
     /// The new password misses these rules of the policy. They are all here, so that one more try
     /// is enough.
     PasswordRefused(Vec<PasswordRule>),
@@ -143,8 +173,18 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into_text(),
             code,
+            challenge: self.challenge(),
             rules: self.rules(),
         }
+    }
+
+    fn challenge(&self) -> Option<Zeroizing<String>> {
+        let (Self::SecondFactorRequired { challenge }
+        | Self::SecondFactorEnrollmentRequired { challenge }) = self
+        else {
+            return None;
+        };
+        Some(Zeroizing::new(challenge.expose().to_owned()))
     }
 
     fn rules(&self) -> Vec<MissedRule> {
@@ -190,6 +230,10 @@ pub(crate) struct Details {
     detail: Option<String>,
     /// What happened, for a program: this does not change.
     code: &'static str,
+    /// For `POST /authenticate/second-factor`: what to send with the code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
+    challenge: Option<Zeroizing<String>>,
     /// The rules that a refused password misses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rules: Vec<MissedRule>,

@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use ratchet_core::device_token::EncodedDeviceToken;
+use ratchet_core::{device_token::EncodedDeviceToken, second_factor::RecoveryCode};
 use ratchet_service::tokens::TokenPair;
 use serde::Serialize;
 
@@ -32,6 +32,9 @@ pub(crate) struct Body<'a> {
     pub(crate) refresh_after: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) device_token: Option<&'a str>,
+    /// Recovery codes of the second factor that this sign-in has switched on. They are shown once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) recovery_codes: Option<Vec<String>>,
 }
 
 #[cfg(feature = "contract")]
@@ -70,6 +73,10 @@ fn response(pair: &TokenPair, refresh_token: Option<&str>) -> Response {
         session_expires_in: pair.session_expires_in,
         refresh_after: pair.refresh_after,
         device_token: pair.device_token.as_ref().map(EncodedDeviceToken::expose),
+        recovery_codes: pair
+            .recovery_codes
+            .as_ref()
+            .map(|codes| codes.iter().map(RecoveryCode::expose).collect()),
     };
     json(StatusCode::OK, &body)
 }

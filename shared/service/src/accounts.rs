@@ -9,6 +9,7 @@ mod own;
 mod proof;
 mod register;
 mod reset_password;
+mod second_factor;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -30,11 +31,13 @@ pub use self::{
     proof::{Evidence, MalformedEvidence},
     register::{InvalidRegistrant, RegisterError, Registrant},
     reset_password::ResetPasswordError,
+    second_factor::OwnFactorError,
 };
 use crate::{
     clock,
     end_sessions::EndSessions,
     hashing::Hashing,
+    second_factor::SecondFactors,
     throttle::{AttemptError, AttemptLimiter, AttemptScope},
 };
 
@@ -47,6 +50,7 @@ pub struct Accounts {
     outbox: Outbox,
     limiter: AttemptLimiter,
     hashing: Hashing,
+    second_factors: SecondFactors,
     end_sessions: EndSessions,
     administration: Administration,
     policy: Arc<AccountPolicy>,
@@ -74,6 +78,7 @@ impl Accounts {
             challenges: stores.challenges(),
             outbox: stores.outbox(),
             hashing: Hashing::new(config.hash_cost)?,
+            second_factors: SecondFactors::new(stores),
             administration: Administration::new(
                 users.clone(),
                 stores.attempts(),

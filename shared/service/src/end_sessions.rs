@@ -6,6 +6,7 @@ use ratchet_core::{
     dpop::{Possession, ProofError},
     error_chain::ErrorChain,
     ids::{SessionId, UserId},
+    second_factor::LIFE as CHALLENGE_LIFE,
     session::{RevocationReason, Revoked, Session, to_evict},
     time::UnixMillis,
     user::SessionsCut,
@@ -202,16 +203,25 @@ impl EndSessions {
         now: UnixMillis,
     ) -> Result<(), Fault> {
         let Limits { max, published_for } = limits;
-        if let Some(published_for) = published_for {
-            // Ended sessions must stay in the table while they are published.
-            let published = |revoked: Revoked| now < revoked.at.plus(published_for);
-            others.retain(|session| !session.revoked.is_some_and(published));
-        }
+        // Ended sessions must stay in the table while they are published. One that a challenge has led
+        // to must stay while the challenge lives, which could otherwise lead to it again.
+        let is_published = |revoked: Revoked| {
+            published_for.is_some_and(|published_for| now < revoked.at.plus(published_for))
+        };
+        let has_challenge = |session: &Session| {
+            session.second_factor && now < session.session_id.created_at().plus(CHALLENGE_LIFE)
+        };
+        others.retain(|session| {
+            !session.revoked.is_some_and(|it| is_published(it) || has_challenge(session))
+        });
         for evicted in to_evict(&others, new, now, max) {
             let is_live =
                 |session: &Session| session.session_id == evicted && session.ended(now).is_none();
-            if published_for.is_some() && (evicted == new.session_id || others.iter().any(is_live))
-            {
+            let is_evicted = |session: &Session| session.session_id == evicted;
+            let must_be_published = published_for.is_some()
+                && (evicted == new.session_id || others.iter().any(is_live));
+            let mut all = others.iter().chain([new]);
+            if must_be_published || all.any(|it| is_evicted(it) && has_challenge(it)) {
                 let reason = RevocationReason::EndedByUser;
                 self.sessions.revoke(user_id, evicted, reason, now).await?;
             } else {

@@ -18,14 +18,15 @@ use crate::metrics;
 pub enum SecurityEvent<'a> {
     /// A user signed in.
     SessionCreated,
-    /// A sign-in was refused: wrong password, or unknown, disabled or unconfirmed user.
+    /// A sign-in was refused: wrong password or code, or unknown, disabled or unconfirmed user.
     LoginFailed {
         /// Which of these. Only operators may see it.
         reason: &'static str,
     },
     /// An attempt was refused without checking it, because too many had failed before.
     AttemptRefused {
-        /// Which counter refused it: the account's, a device's, a session's or a network's.
+        /// Which counter refused it: the account's, a device's, a session's, a second factor's or a
+        /// network's.
         kind: &'static str,
     },
     /// A recently superseded token led to the live one.
@@ -93,6 +94,16 @@ pub enum AccountChange {
     ClaimsSet,
     /// The counter of failed sign-ins was deleted.
     Unlocked,
+    /// A second factor was switched on.
+    SecondFactorEnabled,
+    /// The second factor was switched off.
+    SecondFactorDisabled,
+    /// An operator removed the second factor.
+    SecondFactorReset,
+    /// A recovery code was used to sign in.
+    RecoveryCodeUsed,
+    /// The recovery codes were replaced.
+    RecoveryCodesReplaced,
 }
 
 impl AccountChange {
@@ -111,6 +122,11 @@ impl AccountChange {
             Self::RolesSet => "roles_set",
             Self::ClaimsSet => "claims_set",
             Self::Unlocked => "unlocked",
+            Self::SecondFactorEnabled => "second_factor_enabled",
+            Self::SecondFactorDisabled => "second_factor_disabled",
+            Self::SecondFactorReset => "second_factor_reset",
+            Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::RecoveryCodesReplaced => "recovery_codes_replaced",
         }
     }
 }

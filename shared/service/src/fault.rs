@@ -2,6 +2,7 @@
 
 use ratchet_core::{
     access_token::IssueError, entropy::RandomUnavailable, password::HashError, seal::SealError,
+    second_factor::UnsealError,
 };
 use ratchet_store::{LoadError, StoreError};
 
@@ -17,6 +18,12 @@ pub enum Fault {
     /// The key ring has no key that may tag tokens now.
     #[error("no key of the key ring may tag tokens now")]
     NoTagKey,
+    /// The key ring has no key that seals secrets.
+    #[error("no key of the key ring may seal secrets; rotate the key ring")]
+    NoSealingKey,
+    /// A second factor cannot be opened.
+    #[error(transparent)]
+    Unseal(#[from] UnsealError),
     /// No access token can be issued.
     #[error(transparent)]
     Issue(#[from] IssueError),

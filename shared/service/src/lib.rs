@@ -4,6 +4,7 @@
 //! it. Its error enum lists what can go wrong; `ratchet-http` maps it to statuses and texts.
 //!
 //! * [`sign_in`] – exchanges a name and a password for a token pair
+//! * [`second_factor`] – setting up second factors, and judging their codes
 //! * [`refresh`] – exchanges a refresh token for the next token pair
 //! * [`introspect`] – tells clients whether a token is live
 //! * [`end_sessions`] – ending sessions, for every reason
@@ -29,6 +30,7 @@ pub mod introspect;
 pub mod metrics;
 pub mod own_sessions;
 pub mod refresh;
+pub mod second_factor;
 pub mod sign_in;
 pub mod throttle;
 pub mod tokens;

@@ -2,6 +2,7 @@
 
 mod admission;
 mod password;
+mod second_factor;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -12,11 +13,12 @@ use ratchet_core::{
     email::EmailAddress,
     entropy::random,
     error_chain::ErrorChain,
-    ids::SessionId,
+    ids::{SessionId, UserId},
     key_ring::KeyRing,
     password::{HashError, Password},
     refresh_token::RefreshToken,
     rotation::SessionPolicy,
+    second_factor::{EncodedChallenge, SignInChallenge, Stage},
     secret::TokenSecret,
     session::{LateRecoveries, Origin, REGISTER_SLOTS, Session},
     time::UnixMillis,
@@ -24,6 +26,7 @@ use ratchet_core::{
 };
 use ratchet_store::{Credentials, KeyRingCache, Sessions, Stores, Users};
 
+pub use self::second_factor::{SecondFactorError, SecondFactorRequest};
 use self::{
     admission::{Admission, CountedAttempt},
     password::{PasswordCheck, check_password},
@@ -34,6 +37,7 @@ use crate::{
     events::{SecurityEvent, record},
     fault::from_faults,
     hashing::Hashing,
+    second_factor::SecondFactors,
     throttle::{AttemptError, AttemptLimiter, Throttled},
     tokens::{TokenIssuer, TokenPair},
 };
@@ -46,6 +50,7 @@ pub struct SignIn {
     sessions: Sessions,
     limiter: AttemptLimiter,
     hashing: Hashing,
+    second_factors: SecondFactors,
     issuer: TokenIssuer,
     end_sessions: EndSessions,
     policy: SignInPolicy,
@@ -94,6 +99,14 @@ pub enum SignInError {
     /// The password was right, but the user has to confirm the e-mail address first.
     #[error("the e-mail address has not been confirmed")]
     EmailNotConfirmed,
+    /// The password was right, but the user has to present, or set up, a second factor.
+    #[error("a second factor is required")]
+    SecondFactorRequired {
+        /// What the user has to do.
+        stage: Stage,
+        /// What the client completes the sign-in with.
+        challenge: EncodedChallenge,
+    },
     /// The proof of possession is wrong, or is required and missing. Nothing else was checked.
     #[error(transparent)]
     Unproven(ProofError),
@@ -134,6 +147,7 @@ impl SignIn {
             key_ring: stores.key_ring(),
             limiter: AttemptLimiter::new(stores.attempts(), config.attempts),
             hashing: Hashing::new(config.hash_cost)?,
+            second_factors: SecondFactors::new(stores),
             issuer: TokenIssuer::new(config.access_token.clone()),
             end_sessions: EndSessions::new(users.clone(), sessions.clone()),
             policy: SignInPolicy {
@@ -164,8 +178,27 @@ impl SignIn {
             DeviceToken::parse(&text, &name, ring.device_tag_keys(), now.seconds())
         });
         let Proven { user, attempt } = self.prove(&name, password, device, source_ip, now).await?;
-        let device_token = renew(device, &user, now)?.encode(&name, tag_key);
-        let session = NewSession { device_label, source_ip, origin, jkt };
+        let device = renew(device, &user, now)?;
+        if let Some(stage) = self.stage_after_password(&user) {
+            let id = second_factor::session_id(now)?;
+            let challenge =
+                SignInChallenge::new(stage, &user, &name, device.device_id, jkt, (id, now));
+            let challenge = challenge.labelled(device_label);
+            let challenge = second_factor::challenge(&challenge, &ring, now)?;
+            self.limiter.sign_in_succeeded(&attempt.account, &attempt.network).await;
+            return Err(SignInError::SecondFactorRequired { stage, challenge });
+        }
+        let device_token = device.encode(&name, tag_key);
+        let session = NewSession {
+            id: second_factor::session_id(now)?,
+            auth_time: now,
+            cut_seen: user.cut_seen(),
+            second_factor: false,
+            device_label,
+            source_ip,
+            origin,
+            jkt,
+        };
         let (pair, ()) = tokio::join!(
             self.start_session(session, &ring, &user, now),
             self.limiter.sign_in_succeeded(&attempt.account, &attempt.network)
@@ -260,7 +293,21 @@ impl SignIn {
         user: &User,
         now: UnixMillis,
     ) -> Result<TokenPair, Fault> {
-        let session_id = SessionId::generate(now, &random()?);
+        let Drawn { session, pair } = self.draw(new, user, ring, now)?;
+        self.sessions.create(&session).await?;
+        self.make_room(user.id, &session, now).await?;
+        Ok(pair)
+    }
+
+    /// A new session, not yet written, and its first token pair.
+    fn draw(
+        &self,
+        new: NewSession,
+        user: &User,
+        ring: &KeyRing,
+        now: UnixMillis,
+    ) -> Result<Drawn, Fault> {
+        let session_id = new.id;
         let token = RefreshToken {
             user_id: user.id,
             session_id,
@@ -275,9 +322,9 @@ impl SignIn {
             superseded: [None; REGISTER_SLOTS],
             recovered: LateRecoveries::default(),
             jkt: new.jkt,
-            second_factor: false,
-            auth_time: now,
-            cut_seen: user.cut_seen(),
+            second_factor: new.second_factor,
+            auth_time: new.auth_time,
+            cut_seen: new.cut_seen,
             absolute_expires_at: self.policy.session.absolute_expires_at(session_id),
             expires_at: self.policy.session.expires_at(session_id, now),
             origin: new.origin,
@@ -287,27 +334,46 @@ impl SignIn {
         };
         // Access tokens are dated when they are issued, not when the request arrived.
         let pair = self.issuer.issue(user, &session, &token, ring, clock::now())?;
-        self.sessions.create(&session).await?;
+        Ok(Drawn { session, pair })
+    }
+
+    /// Ends sessions that are too many, once the new one is written.
+    async fn make_room(
+        &self,
+        user_id: UserId,
+        session: &Session,
+        now: UnixMillis,
+    ) -> Result<(), Fault> {
         // Read after the write: the last of several concurrent sign-ins sees all their sessions.
-        let others = self.sessions.list(user.id).await?;
+        let others = self.sessions.list(user_id).await?;
         for (id, error) in &others.unreadable {
             let error = tracing::field::display(ErrorChain(error));
-            tracing::error!(error, user_id = %user.id, session_id = %id, "a session cannot be read");
+            tracing::error!(error, %user_id, session_id = %id, "a session cannot be read");
         }
         let limits =
             Limits { max: self.policy.max_sessions, published_for: self.policy.published_for };
-        self.end_sessions.evict(user.id, others.sessions, &session, limits, now).await?;
-        record(SecurityEvent::SessionCreated, Some(user.id), Some(session_id));
-        Ok(pair)
+        self.end_sessions.evict(user_id, others.sessions, session, limits, now).await?;
+        record(SecurityEvent::SessionCreated, Some(user_id), Some(session.session_id));
+        Ok(())
     }
 }
 
 /// What a session remembers of its sign-in.
 struct NewSession {
+    id: SessionId,
+    auth_time: UnixMillis,
+    cut_seen: UnixMillis,
+    second_factor: bool,
     device_label: Option<String>,
     source_ip: Option<IpAddr>,
     origin: Origin,
     jkt: Option<Thumbprint>,
+}
+
+/// A session that is about to be written, with its tokens.
+struct Drawn {
+    session: Session,
+    pair: TokenPair,
 }
 
 /// The next device token of a known device, or the first one of a new device.

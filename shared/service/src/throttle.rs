@@ -10,7 +10,7 @@ use ratchet_core::{
     device_token::DeviceId,
     entropy::random,
     error_chain::ErrorChain,
-    ids::SessionId,
+    ids::{SessionId, UserId},
     time::UnixMillis,
 };
 use ratchet_store::{Attempts, StoreError};
@@ -48,6 +48,8 @@ pub enum AttemptScope<'a> {
     Device(DeviceId),
     /// Confirmations of the password within a session.
     Session(SessionId),
+    /// Codes of a user's second factor.
+    SecondFactor(UserId),
     /// Account requests that need no sign-in, from a network.
     ///
     /// # Security
@@ -87,6 +89,7 @@ impl AttemptScope<'_> {
             Self::Account(name) => AttemptKey::account(name),
             Self::Device(device) => AttemptKey::device(device),
             Self::Session(session) => AttemptKey::session(session),
+            Self::SecondFactor(user) => AttemptKey::second_factor(user),
             Self::AccountRequests(source) => AttemptKey::accounts(source, now),
         }
     }
@@ -96,7 +99,7 @@ impl AttemptScope<'_> {
         match self {
             Self::Network(source) => AttemptKey::network_site(source, now),
             Self::AccountRequests(source) => AttemptKey::accounts_site(source, now),
-            Self::Account(_) | Self::Device(_) | Self::Session(_) => None,
+            Self::Account(_) | Self::Device(_) | Self::Session(_) | Self::SecondFactor(_) => None,
         }
     }
 
@@ -107,6 +110,7 @@ impl AttemptScope<'_> {
             Self::Account(_) => "account",
             Self::Device(_) => "device",
             Self::Session(_) => "session",
+            Self::SecondFactor(_) => "second_factor",
             Self::AccountRequests(_) => "accounts",
         }
     }
@@ -114,7 +118,9 @@ impl AttemptScope<'_> {
     const fn throttle(self, policy: &AttemptPolicy) -> &Throttle {
         match self {
             Self::Network(_) | Self::AccountRequests(_) => &policy.network,
-            Self::Account(_) | Self::Device(_) | Self::Session(_) => &policy.account,
+            Self::Account(_) | Self::Device(_) | Self::Session(_) | Self::SecondFactor(_) => {
+                &policy.account
+            }
         }
     }
 }
@@ -204,6 +210,13 @@ impl AttemptLimiter {
         log_unless_written(Box::pin(self.attempts.give_back(key, id)).await);
     }
 
+    /// Takes back an attempt whose code was right, and up to `errors` failures before it. Errors are
+    /// only logged, as in [`take_back`](Self::take_back).
+    pub async fn forgive(&self, attempt: &RecordedAttempt, errors: u32) {
+        let forgiven = self.attempts.forgive(&attempt.key, attempt.id, errors);
+        log_unless_written(Box::pin(forgiven).await);
+    }
+
     /// Resets the account's or device's counter and takes back the network's attempt, after a
     /// successful sign-in. Errors are only logged, as in [`take_back`](Self::take_back).
     pub async fn sign_in_succeeded(&self, account: &RecordedAttempt, network: &RecordedAttempt) {
@@ -216,6 +229,14 @@ impl AttemptLimiter {
 /// counter.
 pub(crate) async fn unlock(attempts: &Attempts, name: &str) -> Result<bool, StoreError> {
     attempts.forget(&AttemptKey::account(name)).await
+}
+
+/// Forgets the failed attempts at a user's second factor. Returns whether there was a counter.
+pub(crate) async fn unlock_second_factor(
+    attempts: &Attempts,
+    user: UserId,
+) -> Result<bool, StoreError> {
+    attempts.forget(&AttemptKey::second_factor(user)).await
 }
 
 fn log_unless_written(result: Result<(), StoreError>) {

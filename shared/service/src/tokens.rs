@@ -9,6 +9,7 @@ use ratchet_core::{
     ids::SessionId,
     key_ring::KeyRing,
     refresh_token::{EncodedRefreshToken, RefreshToken, RefreshTokenError},
+    second_factor::RecoveryCode,
     session::Session,
     time::{UnixMillis, refresh_after},
     user::User,
@@ -40,6 +41,8 @@ pub struct TokenPair {
     pub refresh_after: u64,
     /// Shows at the next sign-in that this device has signed in before.
     pub device_token: Option<EncodedDeviceToken>,
+    /// The recovery codes of a second factor that the sign-in has switched on.
+    pub recovery_codes: Option<Vec<RecoveryCode>>,
 }
 
 /// Issues token pairs.
@@ -88,6 +91,7 @@ impl TokenIssuer {
             session_expires_in: session.absolute_expires_at.seconds_since(seconds),
             refresh_after: refresh_after(self.policy.life, jitter),
             device_token: None,
+            recovery_codes: None,
         })
     }
 }

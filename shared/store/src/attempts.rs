@@ -77,7 +77,7 @@ impl Attempts {
     /// [`StoreError`].
     pub async fn reset(&self, key: &AttemptKey, attempt: AttemptId) -> Result<(), StoreError> {
         let changes = Changes::new().set("failures", number(0_u64));
-        self.settle(key, attempt, changes, is_present()).await
+        self.settle(key, attempt, changes, is_present()).await.map(drop)
     }
 
     /// Takes back one attempt that was not a failure. `attempt` is settled once, however often this
@@ -87,7 +87,29 @@ impl Attempts {
     /// [`StoreError`].
     pub async fn give_back(&self, key: &AttemptKey, attempt: AttemptId) -> Result<(), StoreError> {
         let changes = Changes::new().add("failures", AttributeValue::N("-1".to_owned()));
-        self.settle(key, attempt, changes, above("failures", number(0_u64))).await
+        self.settle(key, attempt, changes, above("failures", number(0_u64))).await.map(drop)
+    }
+
+    /// Takes back one attempt whose code was right, and up to `errors` failures before it:
+    /// [`Counter::forgive`]. `attempt` is settled once, however often this write arrives.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn forgive(
+        &self,
+        key: &AttemptKey,
+        attempt: AttemptId,
+        errors: u32,
+    ) -> Result<(), StoreError> {
+        let all = errors.saturating_add(1);
+        let less = Changes::new().add("failures", AttributeValue::N(format!("-{all}")));
+        let enough = above("failures", number(errors));
+        if !self.settle(key, attempt, less, enough).await? {
+            let none = Changes::new().set("failures", number(0_u64));
+            let few = all_of_few(errors);
+            self.settle(key, attempt, none, few).await?;
+        }
+        Ok(())
     }
 
     /// Removes a counter: the account is unlocked. Returns whether there was one.
@@ -113,20 +135,25 @@ impl Attempts {
     }
 
     /// A missing counter, one at zero, and one where the attempt is settled already need no write.
+    /// Returns whether there was one.
     async fn settle(
         &self,
         key: &AttemptKey,
         attempt: AttemptId,
         changes: Changes,
         condition: Condition,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         Write::update(&self.table, pk(key.as_str()), shift(changes, SETTLED, attempt))
             .when(condition)
             .when(is_not_among(SETTLED, attempt))
             .send(&self.client)
             .await
-            .map(drop)
     }
+}
+
+/// There are some failures, but no more than these errors.
+fn all_of_few(errors: u32) -> Condition {
+    all([above("failures", number(0_u64)), at_most("failures", number(errors))])
 }
 
 /// The time of the last attempt is readable; without it there would be no delay. Every step of the

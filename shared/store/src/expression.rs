@@ -84,6 +84,11 @@ pub(crate) fn is_binary(path: Path) -> Condition {
     has_type(path, "B")
 }
 
+/// The attribute is a truth value.
+pub(crate) fn is_bool(path: Path) -> Condition {
+    has_type(path, "BOOL")
+}
+
 /// The attribute is a map.
 pub(crate) fn is_map(path: Path) -> Condition {
     has_type(path, "M")
@@ -109,6 +114,7 @@ pub(crate) struct Changes {
     sets: Vec<(Path, Operand)>,
     removes: Vec<Path>,
     adds: Vec<(Path, AttributeValue)>,
+    takes: Vec<(Path, AttributeValue)>,
 }
 
 #[derive(Debug, Clone)]
@@ -167,9 +173,18 @@ impl Changes {
         self
     }
 
+    /// Takes members out of a set. A set without members is not there any more.
+    pub(crate) fn take(mut self, path: Path, members: AttributeValue) -> Self {
+        self.takes.push((path, members));
+        self
+    }
+
     /// Whether there are no changes.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.sets.is_empty() && self.removes.is_empty() && self.adds.is_empty()
+        self.sets.is_empty()
+            && self.removes.is_empty()
+            && self.adds.is_empty()
+            && self.takes.is_empty()
     }
 }
 
@@ -271,13 +286,17 @@ impl Renderer {
         });
         let sets: Vec<_> = sets.collect();
         let removes: Vec<_> = changes.removes.iter().map(|path| self.path(path)).collect();
-        let adds = changes
-            .adds
-            .iter()
-            .map(|(path, value)| format!("{} {}", self.path(path), self.value(value)));
-        let adds: Vec<_> = adds.collect();
+        let mut pairs = |pairs: &[(Path, AttributeValue)]| -> Vec<_> {
+            let pairs = pairs.iter();
+            pairs
+                .map(|(path, value)| format!("{} {}", self.path(path), self.value(value)))
+                .collect()
+        };
+        let (adds, takes) = (pairs(&changes.adds), pairs(&changes.takes));
         let mut text = String::new();
-        for (action, parts) in [("SET", sets), ("REMOVE", removes), ("ADD", adds)] {
+        for (action, parts) in
+            [("SET", sets), ("REMOVE", removes), ("ADD", adds), ("DELETE", takes)]
+        {
             if !parts.is_empty() {
                 let gap = if text.is_empty() { "" } else { " " };
                 // Writing to a string does not fail.

@@ -102,7 +102,12 @@ fn to_item(letter: &Letter) -> Item {
     match &letter.notice {
         Notice::Registered { user_id }
         | Notice::PasswordChanged { user_id }
-        | Notice::EmailChangeAsked { user_id } => {
+        | Notice::EmailChangeAsked { user_id }
+        | Notice::SecondFactorEnabled { user_id }
+        | Notice::SecondFactorDisabled { user_id }
+        | Notice::SecondFactorReset { user_id }
+        | Notice::RecoveryCodeUsed { user_id }
+        | Notice::RecoveryCodesReplaced { user_id } => {
             set("user_id", user_id.to_string());
         }
         Notice::ConfirmationAsked { email, name } => {
@@ -153,6 +158,11 @@ fn from_item(id: LetterId, item: &Item) -> Result<Letter, StoreError> {
         }
         "reset_asked" => Notice::ResetAsked { email: email()? },
         "password_changed" => Notice::PasswordChanged { user_id: user_id()? },
+        "second_factor_enabled" => Notice::SecondFactorEnabled { user_id: user_id()? },
+        "second_factor_disabled" => Notice::SecondFactorDisabled { user_id: user_id()? },
+        "second_factor_reset" => Notice::SecondFactorReset { user_id: user_id()? },
+        "recovery_code_used" => Notice::RecoveryCodeUsed { user_id: user_id()? },
+        "recovery_codes_replaced" => Notice::RecoveryCodesReplaced { user_id: user_id()? },
         "email_change_asked" => Notice::EmailChangeAsked { user_id: user_id()? },
         "email_change_told" => Notice::EmailChangeTold { email: email()?, name: name()? },
         "email_changed" => Notice::EmailChanged { email: email()?, name: name()? },
@@ -167,7 +177,7 @@ fn from_item(id: LetterId, item: &Item) -> Result<Letter, StoreError> {
 mod tests {
     use super::*;
 
-    fn every_notice() -> [Notice; 12] {
+    fn every_notice() -> [Notice; 17] {
         let user_id = UserId::from_bytes([7; 16]);
         let email = EmailAddress::parse("ada@example.com").unwrap();
         let name = "Ada".to_owned();
@@ -183,6 +193,11 @@ mod tests {
             Notice::ResetAsked { email: email.clone() },
             Notice::PasswordChanged { user_id },
             Notice::EmailChangeAsked { user_id },
+            Notice::SecondFactorEnabled { user_id },
+            Notice::SecondFactorDisabled { user_id },
+            Notice::SecondFactorReset { user_id },
+            Notice::RecoveryCodeUsed { user_id },
+            Notice::RecoveryCodesReplaced { user_id },
             Notice::EmailChangeTold { email: email.clone(), name: Some(name.clone()) },
             Notice::EmailChanged { email: email.clone(), name: None },
             Notice::Deleted { user_id, email: email.clone(), name: Some(name) },

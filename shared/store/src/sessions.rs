@@ -116,9 +116,13 @@ impl Sessions {
     /// # Errors
     /// [`StoreError`].
     pub async fn create(&self, session: &Session) -> Result<(), StoreError> {
-        let put = Write::put(&self.table, item::from_session(session)).when(is_new());
         // An id has 74 random bits, so an existing item is from an earlier try of this write.
-        put.send(&self.client).await.map(drop)
+        self.creation(session).send(&self.client).await.map(drop)
+    }
+
+    /// The same, as part of a transaction.
+    pub(crate) fn creation(&self, session: &Session) -> Write {
+        Write::put(&self.table, item::from_session(session)).when(is_new())
     }
 
     /// Ends a session, whatever generation it has reached. Returns whether this call ended it;

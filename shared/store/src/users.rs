@@ -24,6 +24,7 @@ mod accounts;
 mod cut;
 mod deletion;
 mod email;
+mod factor;
 mod item;
 mod list;
 mod operators;
@@ -33,6 +34,7 @@ mod registration;
 
 pub use accounts::{Account, AccountUpdate};
 pub use deletion::Deletion;
+pub use factor::{Enabling, Spending, Start};
 pub use list::{ListedDetails, ListedUser, Page};
 pub use operators::{Imported, ListedProfile, Profile};
 pub use proof::{ConfirmResult, ResetResult};

@@ -54,7 +54,7 @@ pub(super) fn owner(item: &Item) -> Option<String> {
     let key = text(item, "pk")?;
     match key.split_once('#')?.0 {
         "user" => Some(key.to_owned()),
-        "name" | "email" => Some(format!("user#{}", text(item, "user_id")?)),
+        "name" | "email" | "factor" => Some(format!("user#{}", text(item, "user_id")?)),
         _ => None,
     }
 }
@@ -66,12 +66,18 @@ pub(super) fn owner(item: &Item) -> Option<String> {
 /// they were sent. Users that were deleted since are deleted again unless `undelete` is set. Of
 /// other users, the current state is kept for everything that protects the account: a disabled
 /// status, the last cut of its sessions, its password, its custom claims, and roles that it has
-/// lost. Any other item that is gone stays gone, for example a revoked client. If the current table
+/// lost. Second factors are as they are now: one that was switched on since protects the account, and
+/// one that was reset or switched off stays off. Any other item that is gone stays gone, for example a revoked client. If the current table
 /// is gone, it is not known which clients were revoked, so all are deleted.
 pub(super) fn user(restored: &Item, own: Now<'_>, owner: Now<'_>, undelete: bool) -> Fate {
     let kind = text(restored, "pk").and_then(|key| key.split_once('#')).map(|(kind, _)| kind);
     match (kind, own, owner) {
-        (Some("user" | "name" | "email"), _, Now::Nothing) if !undelete => Fate::Delete,
+        (Some("user" | "name" | "email" | "factor"), _, Now::Nothing) if !undelete => Fate::Delete,
+        // With its user it comes back.
+        (Some("factor"), _, Now::Nothing) => Fate::Keep,
+        (Some("factor"), Now::Item(current), _) if current != restored => {
+            Fate::Replace(Box::new(current.clone()))
+        }
         (Some("user"), Now::Item(current), _) => protected(restored, current),
         (Some("user" | "name" | "email"), ..) => Fate::Keep,
         (Some("challenge" | "outbox"), ..)
@@ -90,8 +96,10 @@ fn protected(restored: &Item, current: &Item) -> Fate {
         copy(current, CUT, &mut item);
     }
     copy(current, "password_hash", &mut item);
-    item.remove(CLAIMS);
-    copy(current, CLAIMS, &mut item);
+    for name in [CLAIMS, SECOND_FACTOR, VERSION] {
+        item.remove(name);
+        copy(current, name, &mut item);
+    }
     if let (Some(AttributeValue::L(had)), Some(AttributeValue::L(has))) =
         (restored.get("roles"), current.get("roles"))
     {
@@ -103,6 +111,18 @@ fn protected(restored: &Item, current: &Item) -> Fate {
 
 /// When all sessions of a user were cut.
 const CUT: &str = "sessions_valid_after";
+
+/// Whether a user has a second factor, absent without one. The version of the item depends on it.
+const SECOND_FACTOR: &str = "second_factor";
+const VERSION: &str = "version";
+
+/// The key of the second factor that a user has now, to be copied into the restored table: it may have
+/// been switched on since.
+pub(super) fn current_factor(restored: &Item, current: Now<'_>) -> Option<String> {
+    let Now::Item(current) = current else { return None };
+    let id = text(restored, "pk")?.strip_prefix("user#")?;
+    current.contains_key(SECOND_FACTOR).then(|| format!("factor#{id}"))
+}
 
 /// A user's custom claims, absent if there are none.
 const CLAIMS: &str = "claims";
@@ -224,6 +244,31 @@ mod tests {
         let attempts = item([("pk", s("attempts#account#ada"))]);
         assert_eq!(user(&attempts, Now::Unknown, Now::Unknown, false), Fate::Keep);
         assert_eq!(same(&attempts, &attempts), Fate::Keep);
+    }
+
+    #[test]
+    fn a_second_factor_is_as_it_is_now() {
+        let on =
+            |item: Item| with(with(item, SECOND_FACTOR, AttributeValue::Bool(true)), VERSION, n(2));
+        let off = with(ada(), VERSION, n(1));
+        assert_eq!(same(&off, &on(ada())), Fate::Replace(Box::new(on(ada()))), "switched on");
+        assert_eq!(same(&on(ada()), &off), Fate::Replace(Box::new(off.clone())), "switched off");
+        assert_eq!(current_factor(&off, Now::Item(&on(ada()))).as_deref(), Some("factor#7"));
+        for now in [Now::Item(&off), Now::Nothing, Now::Unknown] {
+            assert_eq!(current_factor(&on(ada()), now), None);
+        }
+        let factor = item([("pk", s("factor#7")), ("user_id", s("7")), ("last_step", n(1))]);
+        assert_eq!(owner(&factor).as_deref(), Some("user#7"));
+        let (user_item, later) = (ada(), with(factor.clone(), "last_step", n(9)));
+        let owner = Now::Item(&user_item);
+        let decided = |own, owner, undelete| user(&factor, own, owner, undelete);
+        let replaced = Fate::Replace(Box::new(later.clone()));
+        assert_eq!(decided(Now::Item(&later), owner, false), replaced, "used since");
+        assert_eq!(decided(Now::Item(&factor), owner, false), Fate::Keep);
+        assert_eq!(decided(Now::Nothing, owner, false), Fate::Delete, "reset since");
+        assert_eq!(decided(Now::Nothing, Now::Nothing, false), Fate::Delete, "its user is gone");
+        assert_eq!(decided(Now::Nothing, Now::Nothing, true), Fate::Keep, "and comes back");
+        assert_eq!(decided(Now::Unknown, Now::Unknown, false), Fate::Keep);
     }
 
     #[test]

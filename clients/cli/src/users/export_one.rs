@@ -44,11 +44,17 @@ const ACCOUNT: &[(&str, Form)] = &[
     ("name", Form::Plain),
     ("email", Form::Plain),
     ("email_confirmed", Form::Plain),
+    ("second_factor", Form::Plain),
     ("pending_email", Form::Plain),
     ("status", Form::Plain),
     ("roles", Form::Plain),
     ("claims", Form::Json),
     ("sessions_valid_after", Form::Millis),
+    ("expires_at", Form::Seconds),
+];
+const FACTOR: &[(&str, Form)] = &[
+    ("enabled_at", Form::Millis),
+    ("pending_until", Form::Seconds),
     ("expires_at", Form::Seconds),
 ];
 const MESSAGE: &[(&str, Form)] = &[("email", Form::Plain), ("expires_at", Form::Seconds)];
@@ -61,6 +67,7 @@ const SESSION: &[(&str, Form)] = &[
     ("network", Form::Plain),
     ("source_ip", Form::Plain),
     ("jkt", Form::Base64Url),
+    ("otp", Form::Plain),
     ("auth_time", Form::Millis),
     ("expires_at", Form::Seconds),
     ("absolute_expires_at", Form::Seconds),
@@ -72,6 +79,7 @@ pub(super) async fn run(connection: &Connection, name: &str, json: bool) -> Resu
     let Profile { user, email, .. } = connection.user(name).await?;
     let sessions = connection.sessions.items_about(user.id).await?;
     let mut counters = vec![AttemptKey::account(&user.name), AttemptKey::account(&email)];
+    counters.push(AttemptKey::second_factor(user.id));
     counters.extend(sessions.iter().filter_map(session_id).map(AttemptKey::session));
     let items = connection.users.items_about(user.id, &counters).await?;
     let found = everything(user.id.created_at(), &items, &sessions);
@@ -84,7 +92,8 @@ pub(super) async fn run(connection: &Connection, name: &str, json: bool) -> Resu
 
 /// What is printed about a user who was created at this time, from the items of both tables.
 fn everything(created_at: UnixMillis, items: &[Item], sessions: &[Item]) -> Value {
-    let (mut account, mut messages, mut attempts) = (Value::Null, Vec::new(), Vec::new());
+    let (mut account, mut second_factor) = (Value::Null, Value::Null);
+    let (mut messages, mut attempts) = (Vec::new(), Vec::new());
     for item in items {
         let Some(AttributeValue::S(key)) = item.get("pk") else { continue };
         let mut parts = key.split('#');
@@ -92,6 +101,7 @@ fn everything(created_at: UnixMillis, items: &[Item], sessions: &[Item]) -> Valu
             (Some("user"), _) => {
                 account = shown(item, ACCOUNT, &[("created_at", time(created_at))]);
             }
+            (Some("factor"), _) => second_factor = shown(item, FACTOR, &[]),
             (Some("challenge"), Some(purpose)) => {
                 messages.push(shown(item, MESSAGE, &[("purpose", json!(purpose))]));
             }
@@ -101,6 +111,7 @@ fn everything(created_at: UnixMillis, items: &[Item], sessions: &[Item]) -> Valu
     let sessions: Vec<_> = sessions.iter().map(|item| shown(item, SESSION, &[])).collect();
     json!({
         "account": account,
+        "second_factor": second_factor,
         "sessions": sessions,
         "messages": messages,
         "failed_attempts": attempts,
@@ -202,6 +213,26 @@ mod tests {
             })
         );
         assert!(!found.to_string().contains("canary"), "{found}");
+    }
+
+    #[test]
+    fn of_a_second_factor_only_times_are_shown() {
+        let factor = item([
+            ("pk", s("factor#7")),
+            ("enabled_at", n(1_000)),
+            ("secret", AttributeValue::B(Blob::new("canary"))),
+            ("recovery", AttributeValue::Bs(vec![Blob::new("canary")])),
+            ("last_step", n(5)),
+        ]);
+        let found = everything(UnixMillis::new(0), &[factor], &[]);
+        assert_eq!(
+            found["second_factor"],
+            json!({
+                "enabled_at": "1970-01-01T00:00:01Z",
+                "withheld": ["last_step", "pk", "recovery", "secret"],
+            })
+        );
+        assert!(found["failed_attempts"].as_array().unwrap().is_empty());
     }
 
     #[test]

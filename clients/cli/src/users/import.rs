@@ -11,7 +11,9 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ratchet_core::{
+    ids::UserId,
     password::PhcHash,
+    second_factor::Enabled,
     user::{User, UserStatus},
 };
 use ratchet_store::{NewUser, StoreError, Users, users::Imported};
@@ -47,6 +49,7 @@ struct Batch {
     first_line: u64,
     lines: Vec<u64>,
     users: Vec<NewUser>,
+    factors: Vec<(UserId, Enabled)>,
     keys: HashSet<String>,
 }
 
@@ -57,11 +60,12 @@ impl Batch {
             && keys(user).iter().all(|key| !self.keys.contains(key))
     }
 
-    fn add(&mut self, line: u64, user: NewUser) {
+    fn add(&mut self, line: u64, user: NewUser, factor: Option<Enabled>) {
         if self.users.is_empty() {
             self.first_line = line;
         }
         self.keys.extend(keys(&user));
+        self.factors.extend(factor.map(|factor| (user.user.id, factor)));
         self.lines.push(line);
         self.users.push(user);
     }
@@ -157,11 +161,11 @@ impl Importer<'_> {
             self.report.lines += 1;
             match parse(&text) {
                 Err(reason) => self.refuse(number, &reason)?,
-                Ok(user) => {
+                Ok((user, factor)) => {
                     if !batch.takes(&user) {
                         self.send(std::mem::take(&mut batch)).await?;
                     }
-                    batch.add(number, user);
+                    batch.add(number, user, factor);
                 }
             }
         }
@@ -184,8 +188,8 @@ impl Importer<'_> {
             self.settle().await?;
         }
         let users = self.connection.users.clone();
-        let write = tokio::spawn(async move { write(&users, &batch.users).await });
-        let (first_line, lines) = (batch.first_line, batch.lines);
+        let (first_line, lines) = (batch.first_line, batch.lines.clone());
+        let write = tokio::spawn(async move { write(&users, &batch).await });
         self.in_flight.push_back(InFlight { first_line, lines, write });
         Ok(())
     }
@@ -220,16 +224,16 @@ impl Importer<'_> {
 }
 
 /// Writes a batch, and tries again after throttling and conflicts.
-async fn write(users: &Users, batch: &[NewUser]) -> Result<Vec<Imported>, StoreError> {
+async fn write(users: &Users, batch: &Batch) -> Result<Vec<Imported>, StoreError> {
     let mut pause = Duration::from_millis(100);
     for _ in 1..TRIES {
-        match users.import(batch, now()).await {
+        match users.import(&batch.users, &batch.factors, now()).await {
             Err(StoreError::Unavailable { .. }) => tokio::time::sleep(pause).await,
             result => return result,
         }
         pause *= 2;
     }
-    users.import(batch, now()).await
+    users.import(&batch.users, &batch.factors, now()).await
 }
 
 /// The next line without its end; `None` at the end of the file.
@@ -253,9 +257,9 @@ fn next_line(reader: &mut dyn BufRead) -> Result<Option<Vec<u8>>, Failure> {
 }
 
 /// Reads a user. The error never quotes the line, because it contains a password hash.
-fn parse(text: &[u8]) -> Result<NewUser, String> {
+fn parse(text: &[u8]) -> Result<(NewUser, Option<Enabled>), String> {
     let line: Line = serde_json::from_slice(text).map_err(|_| {
-        r#"expected {"name", "email", "password_hash"} and optionally "id", "email_confirmed", "disabled", "roles", "claims""#
+        r#"expected {"name", "email", "password_hash"} and optionally "id", "email_confirmed", "disabled", "roles", "claims", "second_factor""#
             .to_owned()
     })?;
     let say = |failure: Failure| failure.message();
@@ -264,8 +268,11 @@ fn parse(text: &[u8]) -> Result<NewUser, String> {
         Some(id) => id.parse().map_err(|_| "the id is not a UUID in lower case".to_owned())?,
         None => new_id().map_err(say)?,
     };
+    let malformed = || "the second factor is not as an export writes it".to_owned();
+    let factor = line.second_factor.as_ref().map(|it| it.parse().ok_or_else(malformed));
+    let factor = factor.transpose()?;
     let status = if line.disabled { UserStatus::Disabled } else { UserStatus::Active };
-    Ok(NewUser {
+    let user = NewUser {
         name_key: name_key(&line.name).map_err(say)?,
         email: email(&line.email).map_err(say)?,
         password_hash: PhcHash::import(&line.password_hash).map_err(|_| {
@@ -277,10 +284,11 @@ fn parse(text: &[u8]) -> Result<NewUser, String> {
             name: line.name.trim().to_owned(),
             status,
             email_confirmed: line.email_confirmed,
-            second_factor: false,
+            second_factor: factor.is_some(),
             roles: line.roles,
             claims: custom_claims(line.claims).map_err(say)?,
             cut: None,
         },
-    })
+    };
+    Ok((user, factor))
 }

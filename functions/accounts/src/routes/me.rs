@@ -30,6 +30,8 @@ pub(crate) struct Profile {
     /// The address that replaces `email` once it is confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_email: Option<String>,
+    /// Whether a second factor is on.
+    second_factor: bool,
     #[cfg_attr(feature = "contract", schema(value_type = String))]
     status: UserStatus,
     roles: Vec<String>,
@@ -47,6 +49,7 @@ impl From<Account> for Profile {
             email: email.to_string(),
             email_confirmed: user.email_confirmed,
             pending_email: pending_email.map(|email| email.to_string()),
+            second_factor: user.second_factor,
             status: user.status,
             roles: user.roles,
             claims: user.claims,
@@ -162,6 +165,7 @@ impl Profile {
             email: "ada@example.com".to_owned(),
             email_confirmed: true,
             pending_email: None,
+            second_factor: false,
             status: UserStatus::Active,
             roles: vec!["reader".to_owned()],
             claims: CustomClaims::within(r#"{"tenant": "acme"}"#).unwrap_or_default(),

@@ -83,7 +83,8 @@ impl fmt::Debug for Request {
 /// Exchanges a password for a token pair.
 ///
 /// Starts a session. With the `mode` `cookie` the refresh token is not in the body, but in a cookie
-/// that no script can read. With a DPoP proof, the session is bound to the key of the proof.
+/// that no script can read. With a DPoP proof, the session is bound to the key of the proof. A user
+/// with a second factor gets a challenge, to be sent with a code.
 #[cfg_attr(feature = "contract", utoipa::path(
     post, path = "/authenticate", operation_id = "authenticate",
     params(ratchet_http::contract::CookieConfirmation, ratchet_http::contract::ProofOfPossession),
@@ -98,8 +99,9 @@ impl fmt::Debug for Request {
     )),
     responses((status = 200, response = inline(ratchet_http::contract::FirstTokenPair))),
     extensions(("x-refusals" = json!([
-        "invalid_credentials", "email_not_confirmed", "forbidden_origin", "too_many_attempts",
-        "account_locked", "invalid_dpop_proof", "use_dpop_nonce",
+        "invalid_credentials", "email_not_confirmed", "second_factor_required",
+        "second_factor_enrollment_required", "forbidden_origin", "too_many_attempts", "account_locked",
+        "invalid_dpop_proof", "use_dpop_nonce",
     ]))),
 ))]
 pub(crate) async fn handle(
@@ -129,7 +131,7 @@ pub(crate) async fn handle(
 }
 
 #[cfg(feature = "contract")]
-fn optional_mode() -> utoipa::openapi::Schema {
+pub(crate) fn optional_mode() -> utoipa::openapi::Schema {
     let mode = <Mode as utoipa::PartialSchema>::schema();
     ratchet_http::contract::optional(mode, "Who keeps the refresh token.")
 }

@@ -451,7 +451,7 @@ fn every_claim_of_the_service_is_a_reserved_name() {
     let cnf = serde_json::from_value(json!({"jkt": jkt})).unwrap();
     let claims = Claims { nbf: Some(NOW), cnf: Some(cnf), ..claims };
     let Ok(Value::Object(claims)) = serde_json::to_value(&claims) else { panic!() };
-    assert_eq!(claims.len(), 13, "all are there: {claims:?}");
+    assert_eq!(claims.len(), 14, "all are there: {claims:?}");
     for (name, value) in claims {
         let claim = serde_json::Map::from_iter([(name.clone(), value)]);
         assert!(matches!(CustomClaims::new(claim), Err(InvalidClaims::Reserved(_))), "{name}");

@@ -66,9 +66,10 @@ impl RingDocument {
         }
         if sealing.is_empty() {
             let tags = keys.iter().filter(|key| key.is_for(KeyUse::Tag));
-            sealing = tags.map(sealing_key_of).collect::<Result<_, _>>().map_err(|reason| {
-                KeyRingError::SealingKey { position: 0, reason }
-            })?;
+            sealing = tags
+                .map(sealing_key_of)
+                .collect::<Result<_, _>>()
+                .map_err(|reason| KeyRingError::SealingKey { position: 0, reason })?;
         }
         Ok(Self { keys, sealing, rest })
     }

@@ -20,7 +20,7 @@ pub(super) const MAX_ENDED_SIGNING_KEYS: usize = 12;
 pub(super) const MAX_TAG_KEYS: usize = 32;
 
 /// How many sealing keys a ring has at most. None is ever removed, so they are seldom added.
-pub(super) const MAX_SEALING_KEYS: usize = 64;
+pub(super) const MAX_SEALING_KEYS: usize = 24;
 
 /// The least time between two sealing keys that the schedule adds.
 pub(super) const BETWEEN_SEALING_KEYS: Duration = Duration::from_hours(365 * 24);

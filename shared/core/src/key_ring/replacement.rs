@@ -99,7 +99,15 @@ mod tests {
         };
         let old_sign = ended(NewKey::signing(SignatureAlgorithm::Es256).unwrap().expose());
         let old_tag = ended(NewKey::tag().unwrap().expose());
-        let current = ring(&[&sign, &tag, &old_sign, &old_tag]);
-        assert_eq!(ring(&[&sign, &tag]).can_replace(&current, NOW), Ok(()));
+        let sealing = NewKey::sealing().unwrap().expose();
+        let ring = |keys: &[&Value], sealing: &Value| {
+            let ring = json!({"keys": keys, "sealing": [sealing]});
+            KeyRing::parse(&ring.to_string(), NOW).unwrap()
+        };
+        let current = ring(&[&sign, &tag, &old_sign, &old_tag], &sealing);
+        assert_eq!(ring(&[&sign, &tag], &sealing).can_replace(&current, NOW), Ok(()));
+        // But a sealing key has no end.
+        let another = ring(&[&sign, &tag], &NewKey::sealing().unwrap().expose());
+        assert_eq!(another.can_replace(&current, NOW), Err(Unfit::MissingSealingKey));
     }
 }

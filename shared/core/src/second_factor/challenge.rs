@@ -10,7 +10,7 @@
 //! of that id, so a challenge leads to one session, whatever is lost or repeated. The tag is made
 //! with a key that is derived from the ring's tag key, so garbage is refused without a call.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
@@ -33,8 +33,7 @@ pub const PREFIX: &str = "sf1_";
 pub const LIFE: Duration = Duration::from_mins(5);
 
 const LABEL: usize = Session::DEVICE_BYTES;
-const FORMAT: Format =
-    Format::new(PREFIX, 1 + 16 + 16 + 16 + 16 + 1 + 32 + 8 + 8 + 1 + LABEL);
+const FORMAT: Format = Format::new(PREFIX, 1 + 16 + 16 + 16 + 16 + 1 + 32 + 8 + 8 + 1 + LABEL);
 
 /// What the user has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +109,7 @@ impl SignInChallenge {
 
     /// The challenge as clients get it.
     #[must_use]
-    pub fn encode(&self, key: &TagKey) -> Zeroizing<String> {
+    pub fn encode(&self, key: &TagKey) -> EncodedChallenge {
         let label = self.device_label.as_deref().unwrap_or_default().as_bytes();
         let mut padded = [0; LABEL];
         for (to, from) in padded.iter_mut().zip(label) {
@@ -139,7 +138,7 @@ impl SignInChallenge {
             &[label_len],
             &padded,
         ];
-        FORMAT.encode(&fields, &[], &derived(key))
+        EncodedChallenge(FORMAT.encode(&fields, &[], &derived(key)))
     }
 
     /// Reads a challenge that somebody presented. `keys` are those whose tags count.
@@ -197,9 +196,41 @@ impl SignInChallenge {
 
     /// The device's next token, for the name that was typed.
     #[must_use]
-    pub fn device_token(&self, cut_seen: UnixMillis, now: UnixSeconds, key: &TagKey) -> EncodedDeviceToken {
+    pub fn device_token(
+        &self,
+        cut_seen: UnixMillis,
+        now: UnixSeconds,
+        key: &TagKey,
+    ) -> EncodedDeviceToken {
         let (user_id, device_id) = (self.user_id, self.device_id);
         DeviceToken { user_id, device_id, issued_at: now, cut_seen }.encode_for(&self.name, key)
+    }
+}
+
+/// A challenge's text on its way to the client.
+///
+/// # Security
+/// Prints as a placeholder and is wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EncodedChallenge(Zeroizing<String>);
+
+impl EncodedChallenge {
+    /// A text that is no challenge, for the description of the API.
+    #[must_use]
+    pub fn example(text: &str) -> Self {
+        Self(Zeroizing::new(text.to_owned()))
+    }
+
+    /// The text: only for the line that sends it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for EncodedChallenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EncodedChallenge(..)")
     }
 }
 
@@ -253,7 +284,7 @@ mod tests {
             for jkt in [None, Some(Thumbprint::from_bytes([9; 32]))] {
                 for stage in [Stage::Verify, Stage::Enroll] {
                     let challenge = SignInChallenge { stage, ..challenge(label, jkt) };
-                    assert_eq!(parse(&challenge.encode(&key()), NOW), Ok(challenge));
+                    assert_eq!(parse(challenge.encode(&key()).expose(), NOW), Ok(challenge));
                 }
             }
         }
@@ -263,13 +294,16 @@ mod tests {
     #[test]
     fn it_ends_to_the_millisecond() {
         let text = challenge(None, None).encode(&key());
-        assert!(parse(&text, UnixMillis::new(NOW.get() + 299_999)).is_ok());
-        assert_eq!(parse(&text, UnixMillis::new(NOW.get() + 300_000)), Err(InvalidChallenge));
+        let text = text.expose();
+        assert!(parse(text, UnixMillis::new(NOW.get() + 299_999)).is_ok());
+        assert_eq!(parse(text, UnixMillis::new(NOW.get() + 300_000)), Err(InvalidChallenge));
     }
 
     #[test]
     fn every_changed_bit_and_every_other_length_is_refused() {
         let text = challenge(Some("Laptop"), None).encode(&key());
+        assert_eq!(format!("{text:?}"), "EncodedChallenge(..)");
+        let text = text.expose();
         let bytes = from_base64url(text.strip_prefix(PREFIX).unwrap()).unwrap();
         for bit in 0..bytes.len() * 8 {
             let mut forged = bytes.clone();
@@ -277,7 +311,7 @@ mod tests {
             let forged = [PREFIX, &to_base64url(&forged)].concat();
             assert_eq!(parse(&forged, NOW), Err(InvalidChallenge), "bit {bit}");
         }
-        for other in ["", PREFIX, "rt1_AAAA", &text[1..], &format!("{}A", text.as_str())] {
+        for other in ["", PREFIX, "rt1_AAAA", &text[1..], &format!("{text}A")] {
             assert_eq!(parse(other, NOW), Err(InvalidChallenge), "{other:.20}");
         }
     }

@@ -117,7 +117,8 @@ mod tests {
         for typed in ["0121z-amnpz", "0121ZAMNPZ", " O12I Z amn pz", "o1-2l-zamnpz"] {
             assert_eq!(RecoveryCode::parse(typed).unwrap().0, code.0, "{typed}");
         }
-        for typed in ["", "0121z-amnp", "0121z-amnpzz", "0121z-amnpu", "0121z_amnpz", "\u{e9}121z"] {
+        for typed in ["", "0121z-amnp", "0121z-amnpzz", "0121z-amnpu", "0121z_amnpz", "\u{e9}121z"]
+        {
             assert_eq!(RecoveryCode::parse(typed).unwrap_err(), InvalidCode, "{typed}");
         }
     }

@@ -115,9 +115,7 @@ impl ReferenceStateMachine for Expected {
             Step::First(Write::Take(number)) => *number == state.next,
             Step::First(
                 Write::GiveBack(number) | Write::Reset(number) | Write::Forgive(number),
-            ) => {
-                state.open.contains(number)
-            }
+            ) => state.open.contains(number),
             Step::Again(write) => state.repeatable().contains(write),
             Step::Wait(_) => true,
         }

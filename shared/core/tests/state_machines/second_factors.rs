@@ -293,9 +293,7 @@ impl Tables {
         let secret = sealed(judged.secret);
         let spend = match judged.code {
             Code::Step(step) => Spend::Step(step),
-            Code::Recovery(set, place) => {
-                Spend::Recovery(recovery_hash(judged.secret, set, place))
-            }
+            Code::Recovery(set, place) => Spend::Recovery(recovery_hash(judged.secret, set, place)),
         };
         let factor = self.factor.as_ref();
         let (written, session) = match judged.kind {
@@ -405,12 +403,10 @@ struct CountsAStepTwice;
 impl Rules for CountsAStepTwice {
     fn spend(factor: &Factor, secret: &SealedTotpSecret, spend: &Spend) -> Option<Factor> {
         match spend {
-            Spend::Step(step) => {
-                factor.spend(secret, spend).or_else(|| {
-                    let on = factor.enabled.as_ref()?;
-                    (on.secret == *secret && on.last_step == *step).then(|| factor.clone())
-                })
-            }
+            Spend::Step(step) => factor.spend(secret, spend).or_else(|| {
+                let on = factor.enabled.as_ref()?;
+                (on.secret == *secret && on.last_step == *step).then(|| factor.clone())
+            }),
             Spend::Recovery(_) => factor.spend(secret, spend),
         }
     }

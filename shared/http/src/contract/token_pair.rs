@@ -37,6 +37,7 @@ const EXAMPLE: Body<'static> = Body {
     session_expires_in: 7_776_000,
     refresh_after: 214,
     device_token: None,
+    recovery_codes: None,
 };
 
 /// The response, and what a client can do next with it.

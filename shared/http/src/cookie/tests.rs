@@ -82,6 +82,7 @@ fn pair(number: u8, generation: u32) -> TokenPair {
         session_expires_in: 600,
         refresh_after: 200,
         device_token: None,
+        recovery_codes: None,
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use ratchet_core::{custom_claims::InvalidClaims, dpop::ProofError, password::PasswordRule};
+use ratchet_core::{
+    custom_claims::InvalidClaims, dpop::ProofError, password::PasswordRule,
+    second_factor::EncodedChallenge,
+};
 
 use super::{InvalidAttempt, Problem};
 
@@ -17,6 +20,20 @@ pub(crate) fn every_problem() -> Vec<Problem> {
         Problem::TooManyAttempts { retry_after: Duration::from_millis(1_001) },
         Problem::AccountLocked,
         Problem::EmailNotConfirmed,
+        Problem::SecondFactorRequired {
+            challenge: EncodedChallenge::example("sf1_AaIMQeYvc_Ce…")
+        },
+        Problem::SecondFactorEnrollmentRequired {
+            challenge: EncodedChallenge::example("sf1_AqIMQeYvc_Ce…"),
+        },
+        Problem::InvalidChallenge,
+        Problem::ChallengeSpent,
+        Problem::InvalidSignInCode,
+        Problem::WrongCode,
+        Problem::SecondFactorAlreadyEnabled,
+        Problem::SecondFactorNotEnabled,
+        Problem::SecondFactorNotPending,
+        Problem::SecondFactorLocked,
         Problem::PasswordRefused(vec![
             PasswordRule::TooShort { min_chars: 15 },
             PasswordRule::Common,

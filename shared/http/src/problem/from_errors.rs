@@ -2,18 +2,22 @@
 //! compile until it has a place here.
 
 use ratchet_core::{
-    access_token::IssueError, custom_claims::InvalidClaims, error_chain::ErrorChain,
+    access_token::IssueError,
+    custom_claims::InvalidClaims,
+    error_chain::ErrorChain,
+    second_factor::{Stage, UnsealError},
 };
 use ratchet_service::{
     Fault,
     access::AccessError,
     accounts::{
-        AdministrationError, ConfirmEmailError, OwnAccountError, RegisterError, ResetPasswordError,
+        AdministrationError, ConfirmEmailError, OwnAccountError, OwnFactorError, RegisterError,
+        ResetPasswordError,
     },
     end_sessions::LogOutError,
     own_sessions::OwnSessionsError,
     refresh::RefreshError,
-    sign_in::SignInError,
+    sign_in::{SecondFactorError, SignInError},
     throttle::{AttemptError, Throttled},
     user_list::UserListError,
 };
@@ -32,6 +36,8 @@ impl From<Fault> for Problem {
             // Whatever is wrong with the key ring, nothing is wrong with the client's token.
             Fault::KeyRing(_)
             | Fault::NoTagKey
+            | Fault::NoSealingKey
+            | Fault::Unseal(UnsealError::UnknownKey)
             | Fault::Issue(IssueError::NoSigner | IssueError::Sign(_))
             | Fault::Random(_)
             | Fault::Hash(_)
@@ -40,6 +46,7 @@ impl From<Fault> for Problem {
             Fault::Store(StoreError::Rejected { .. } | StoreError::MalformedItem(_))
             | Fault::Issue(IssueError::TooLong)
             | Fault::HashAborted
+            | Fault::Unseal(UnsealError::Damaged)
             | Fault::Seal(_) => Self::Internal,
         };
         let (error, code) = (tracing::field::display(ErrorChain(&fault)), problem.code());
@@ -112,9 +119,47 @@ impl From<SignInError> for Problem {
         match error {
             SignInError::InvalidCredentials => Self::InvalidCredentials,
             SignInError::EmailNotConfirmed => Self::EmailNotConfirmed,
+            SignInError::SecondFactorRequired { stage: Stage::Verify, challenge } => {
+                Self::SecondFactorRequired { challenge }
+            }
+            SignInError::SecondFactorRequired { stage: Stage::Enroll, challenge } => {
+                Self::SecondFactorEnrollmentRequired { challenge }
+            }
             SignInError::Unproven(error) => Self::RefusedProof(error),
             SignInError::Throttled(throttled) => throttled.into(),
             SignInError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<SecondFactorError> for Problem {
+    fn from(error: SecondFactorError) -> Self {
+        match error {
+            SecondFactorError::InvalidChallenge => Self::InvalidChallenge,
+            SecondFactorError::ChallengeSpent => Self::ChallengeSpent,
+            SecondFactorError::InvalidCode => Self::InvalidSignInCode,
+            SecondFactorError::NotPending => Self::SecondFactorNotPending,
+            SecondFactorError::Unproven(error) => Self::RefusedProof(error),
+            SecondFactorError::Throttled(throttled) => throttled.into(),
+            SecondFactorError::Locked => Self::SecondFactorLocked,
+            SecondFactorError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<OwnFactorError> for Problem {
+    fn from(error: OwnFactorError) -> Self {
+        match error {
+            OwnFactorError::WrongPassword => Self::WrongPassword,
+            OwnFactorError::InvalidCode => Self::WrongCode,
+            OwnFactorError::AlreadyEnabled => Self::SecondFactorAlreadyEnabled,
+            OwnFactorError::NotEnabled => Self::SecondFactorNotEnabled,
+            OwnFactorError::NotPending => Self::SecondFactorNotPending,
+            // The same request works on the account as it is now.
+            OwnFactorError::ChangedMeanwhile => Self::Unavailable,
+            OwnFactorError::Throttled(throttled) => throttled.into(),
+            OwnFactorError::Locked => Self::SecondFactorLocked,
+            OwnFactorError::Fault(fault) => fault.into(),
         }
     }
 }

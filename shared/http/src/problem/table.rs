@@ -86,6 +86,7 @@ impl Row {
 
 impl Problem {
     #[rustfmt::skip]
+    #[expect(clippy::too_many_lines, reason = "one row per problem, in one place")]
     pub(super) const fn row(&self) -> Row {
         use StatusCode as S;
         match self {
@@ -115,6 +116,38 @@ impl Problem {
                     .retry_after(LONGEST_DELAY),
             Self::EmailNotConfirmed =>
                 Row::new("email_not_confirmed", S::UNAUTHORIZED, "The e-mail address has not been confirmed yet."),
+            Self::SecondFactorRequired { .. } =>
+                Row::new("second_factor_required", S::UNAUTHORIZED, "A second factor is required.")
+                    .text("Send the challenge with a code to POST /authenticate/second-factor."),
+            Self::SecondFactorEnrollmentRequired { .. } =>
+                Row::new("second_factor_enrollment_required", S::UNAUTHORIZED, "A second factor has to be set up.")
+                    .text("Send the challenge to POST /authenticate/second-factor/totp, and then with a code to POST /authenticate/second-factor."),
+            Self::InvalidChallenge =>
+                Row::new("invalid_challenge", S::UNAUTHORIZED, "The challenge is wrong or expired.")
+                    .text("Sign in again with the password."),
+            Self::ChallengeSpent =>
+                Row::new("challenge_spent", S::UNAUTHORIZED, "The challenge was used before.")
+                    .text("If its answer was lost, sign in again with the password."),
+            Self::InvalidSignInCode =>
+                Row::new("invalid_code", S::UNAUTHORIZED, "The code is wrong or was used before.")
+                    .text("Try again with the next code. The challenge is still good."),
+            // Not a 401: that would make clients refresh or drop a session that is live.
+            Self::WrongCode =>
+                Row::new("invalid_code", S::FORBIDDEN, "The code is wrong or was used before.")
+                    .text("Try again with the next code."),
+            Self::SecondFactorAlreadyEnabled =>
+                Row::new("second_factor_already_enabled", S::CONFLICT, "A second factor is on already.")
+                    .text("POST /users/me/totp/recovery-codes replaces recovery codes that were lost. To use another app, first switch it off with DELETE /users/me/totp."),
+            Self::SecondFactorNotEnabled =>
+                Row::new("second_factor_not_enabled", S::CONFLICT, "No second factor is on.")
+                    .text("Set one up with POST /users/me/totp."),
+            Self::SecondFactorNotPending =>
+                Row::new("second_factor_not_pending", S::CONFLICT, "No second factor waits for its first code.")
+                    .text("Set one up again. It waits ten minutes for its first code."),
+            Self::SecondFactorLocked =>
+                Row::new("second_factor_locked", S::TOO_MANY_REQUESTS, "The second factor is locked after too many wrong codes.")
+                    .text("Ask an administrator.")
+                    .retry_after(LONGEST_DELAY),
             Self::PasswordRefused(_) =>
                 Row::new("password_refused", S::UNPROCESSABLE_ENTITY, "The password does not meet the rules."),
             Self::ClaimsRefused(error) =>

@@ -8,17 +8,19 @@ use ratchet_core::{
     entropy::RandomUnavailable,
     password::HashError,
     seal::SealError,
+    second_factor::{EncodedChallenge, Stage, UnsealError},
 };
 use ratchet_service::{
     Fault,
     access::AccessError,
     accounts::{
-        AdministrationError, ConfirmEmailError, OwnAccountError, RegisterError, ResetPasswordError,
+        AdministrationError, ConfirmEmailError, OwnAccountError, OwnFactorError, RegisterError,
+        ResetPasswordError,
     },
     end_sessions::LogOutError,
     own_sessions::OwnSessionsError,
     refresh::RefreshError,
-    sign_in::SignInError,
+    sign_in::{SecondFactorError, SignInError},
     throttle::Throttled,
 };
 use ratchet_store::{LoadError, StoreError};
@@ -101,6 +103,9 @@ fn a_fault_is_never_a_refusal() {
     assert_eq!(Problem::from(LoadError::Missing("x".to_owned())), Problem::Unavailable);
     for (fault, problem) in [
         (Fault::NoTagKey, Problem::Unavailable),
+        (Fault::NoSealingKey, Problem::Unavailable),
+        (UnsealError::UnknownKey.into(), Problem::Unavailable),
+        (UnsealError::Damaged.into(), Problem::Internal),
         (IssueError::NoSigner.into(), Problem::Unavailable),
         (RandomUnavailable.into(), Problem::Unavailable),
         (HashError::OutOfMemory.into(), Problem::Unavailable),
@@ -119,7 +124,9 @@ fn every_error_of_a_use_case_is_its_problem() {
     let wait = Duration::from_secs(3);
     let rules = vec![PasswordRule::Common];
     let fault = || Fault::NoTagKey;
-    let table: [(Problem, Problem); 31] = [
+    let challenge = || EncodedChallenge::example("sf1_x");
+    let required = |stage| SignInError::SecondFactorRequired { stage, challenge: challenge() };
+    let table: [(Problem, Problem); 41] = [
         (InvalidClaims::TooLong.into(), Problem::ClaimsRefused(InvalidClaims::TooLong)),
         (AccessError::Expired.into(), Problem::ExpiredAccessToken),
         (AccessError::SessionEnded.into(), Problem::SessionEnded),
@@ -145,6 +152,19 @@ fn every_error_of_a_use_case_is_its_problem() {
         (AccessError::Fault(fault()).into(), Problem::Unavailable),
         (SignInError::InvalidCredentials.into(), Problem::InvalidCredentials),
         (SignInError::EmailNotConfirmed.into(), Problem::EmailNotConfirmed),
+        (required(Stage::Verify).into(), Problem::SecondFactorRequired { challenge: challenge() }),
+        (
+            required(Stage::Enroll).into(),
+            Problem::SecondFactorEnrollmentRequired { challenge: challenge() },
+        ),
+        (SecondFactorError::InvalidChallenge.into(), Problem::InvalidChallenge),
+        (SecondFactorError::ChallengeSpent.into(), Problem::ChallengeSpent),
+        (SecondFactorError::InvalidCode.into(), Problem::InvalidSignInCode),
+        (SecondFactorError::Locked.into(), Problem::SecondFactorLocked),
+        (SecondFactorError::Fault(fault()).into(), Problem::Unavailable),
+        (OwnFactorError::InvalidCode.into(), Problem::WrongCode),
+        (OwnFactorError::AlreadyEnabled.into(), Problem::SecondFactorAlreadyEnabled),
+        (OwnFactorError::NotPending.into(), Problem::SecondFactorNotPending),
         (
             SignInError::Throttled(Throttled::RetryAfter(wait)).into(),
             Problem::TooManyAttempts { retry_after: wait },

@@ -17,8 +17,11 @@ use crate::{
     end_sessions::{EndAllError, EndSessions},
     events::{AccountChange, SecurityEvent, record},
     fault::from_faults,
-    throttle::unlock,
+    throttle::{unlock, unlock_second_factor},
 };
+
+/// How often the second factor of a user whose sessions others end at the same time is reset.
+const RESET_TRIES: usize = 3;
 
 /// Administers users.
 #[derive(Debug, Clone)]
@@ -119,7 +122,8 @@ impl Administration {
                 // Users sign in with either, and each has its own counter.
                 let by_name = unlock(&self.attempts, &account.user.name).await?;
                 let by_email = unlock(&self.attempts, account.email.as_str()).await?;
-                if by_name || by_email {
+                let codes = unlock_second_factor(&self.attempts, id).await?;
+                if by_name || by_email || codes {
                     changed(AccountChange::Unlocked);
                 }
             }
@@ -183,6 +187,42 @@ impl Administration {
         let reason = RevocationReason::UserDisabled;
         let sessions = self.end_sessions.finish(id, reason, begun).await;
         Ok(Deleted { sessions })
+    }
+
+    /// Removes a user's second factor on behalf of an operator, ends all sessions and notifies the
+    /// user. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`AdministrationError::NoSuchUser`] or a fault.
+    pub async fn reset_second_factor(&self, id: UserId) -> Result<bool, AdministrationError> {
+        for _ in 0..RESET_TRIES {
+            let begun = clock::now();
+            let user = self.users.find(id).await?.ok_or(AdministrationError::NoSuchUser)?;
+            if !user.second_factor {
+                return Ok(false);
+            }
+            let letter = letter(Notice::SecondFactorReset { user_id: id }, begun)?;
+            if !self.users.reset_factor(&user, begun, Some(&letter)).await? {
+                // Something else ended the sessions at the same time.
+                continue;
+            }
+            let change = AccountChange::SecondFactorReset;
+            record(SecurityEvent::AccountChanged { change, by: None }, Some(id), None);
+            let reason = RevocationReason::EndedByAdministrator;
+            // The change is done even if this fails; the mailer then revokes the sessions.
+            drop(self.end_sessions.finish(id, reason, begun).await);
+            return Ok(true);
+        }
+        Err(AdministrationError::ChangedMeanwhile)
+    }
+
+    /// Forgets the failed attempts at a user's second factor.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn unlock_second_factor(&self, id: UserId) -> Result<(), Fault> {
+        unlock_second_factor(&self.attempts, id).await?;
+        Ok(())
     }
 
     /// Forgets the failed attempts for a name, whether or not it exists.

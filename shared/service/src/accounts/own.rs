@@ -241,7 +241,11 @@ impl Accounts {
 
     /// Checks the current password. Attempts are counted for the session, before anything is
     /// hashed.
-    async fn check_password(&self, own: &OwnAccount, typed: &str) -> Result<(), OwnAccountError> {
+    pub(super) async fn check_password(
+        &self,
+        own: &OwnAccount,
+        typed: &str,
+    ) -> Result<(), OwnAccountError> {
         // No account has an invalid password.
         let password = Password::typed(typed).map_err(|_| OwnAccountError::WrongPassword)?;
         let scope = AttemptScope::Session(own.claims.sid);

@@ -50,6 +50,9 @@ pub(super) const RECOVERED: &str = "late";
 /// The thumbprint of the key that the session is bound to. It is absent if there is none.
 pub(super) const JKT: &str = "jkt";
 
+/// The attribute of a session whose sign-in proved a second factor. It is absent without one.
+pub(super) const SECOND_FACTOR: &str = "otp";
+
 /// The version of a session that is bound to a key. Releases that know no keys must not read it: they
 /// would refresh it for anybody.
 const BOUND_VERSION: u32 = 2;
@@ -96,6 +99,9 @@ pub fn from_session(session: &Session) -> Item {
     if let Some(jkt) = &session.jkt {
         set(JKT, binary(jkt.as_bytes()));
     }
+    if session.second_factor {
+        set(SECOND_FACTOR, AttributeValue::Bool(true));
+    }
     set("auth_time", number(session.auth_time.get()));
     set("cut_seen", number(session.cut_seen.get()));
     set("absolute_expires_at", number(session.absolute_expires_at.get()));
@@ -140,6 +146,7 @@ pub fn to_session(item: &Item) -> Result<Session, StoreError> {
         superseded,
         recovered: to_recovered(&item)?,
         jkt,
+        second_factor: to_second_factor(&item)?,
         auth_time: UnixMillis::new(item.number("auth_time")?),
         cut_seen: UnixMillis::new(item.number("cut_seen")?),
         absolute_expires_at: UnixSeconds::new(item.number("absolute_expires_at")?),
@@ -152,6 +159,11 @@ pub fn to_session(item: &Item) -> Result<Session, StoreError> {
         device: item.optional_string("device")?.map(str::to_owned),
         revoked: to_revoked(&item)?,
     })
+}
+
+fn to_second_factor(item: &Reader<'_>) -> Result<bool, StoreError> {
+    let Some(value) = item.0.get(SECOND_FACTOR) else { return Ok(false) };
+    value.as_bool().copied().map_err(|_| StoreError::MalformedItem(SECOND_FACTOR))
 }
 
 fn to_jkt(item: &Reader<'_>) -> Result<Option<Thumbprint>, StoreError> {

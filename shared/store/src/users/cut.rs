@@ -6,7 +6,7 @@ use super::{Users, item};
 use crate::{
     StoreError,
     conditions::is_present,
-    expression::{Changes, Condition, absent, any, below},
+    expression::{Changes, Condition, absent, any, below, equals},
     item::{number, string},
     write::{Updated, Write, pk},
 };
@@ -42,6 +42,14 @@ pub(super) fn end_other_sessions(
     changes
         .increase(VALID_AFTER, number(now.get()), number(1_u64))
         .set(SPARED, string(spared.to_string()))
+}
+
+/// The last cut is this one, or there is none: nothing has ended all sessions since it was read.
+pub(super) fn has_cut(cut: Option<SessionsCut>) -> Condition {
+    match cut {
+        None => absent(VALID_AFTER),
+        Some(cut) => equals(VALID_AFTER, number(cut.valid_after.get())),
+    }
 }
 
 impl Users {

@@ -80,6 +80,7 @@ impl Users {
         };
         let mut writes = vec![user, self.remove_pointer(item::name_pk(name_key), id)];
         writes.extend(address);
+        writes.extend(self.remove_factor(id));
         writes.extend(Purpose::ALL.map(|purpose| challenges::delete(&self.table, purpose, id)));
         if let Some(letter) = letter {
             writes.push(enclose(&self.table, letter));

@@ -27,6 +27,13 @@ pub(super) const LISTING: &str = "users";
 /// The attribute with a user's custom claims, as JSON. It is absent if there are none.
 pub(super) const CLAIMS: Path = "claims";
 
+/// The attribute of a user with a second factor. It is absent without one.
+pub(super) const SECOND_FACTOR: Path = "second_factor";
+
+/// The version of a user with a second factor. Releases that know no second factors must not read it:
+/// they would ask for the password alone.
+pub(super) const FACTOR_VERSION: u32 = 2;
+
 /// A key that no user has.
 pub(super) const NOBODY: &str = "user#nobody";
 
@@ -50,7 +57,10 @@ pub(super) fn from_new_user(new: &NewUser, round: UserId) -> [Item; 2] {
     let id = new.user.id;
     let mut item = pointer(user_pk(id), id);
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
-    set(VERSION_NAME, number(VERSION));
+    set(VERSION_NAME, number(if new.user.second_factor { FACTOR_VERSION } else { VERSION }));
+    if new.user.second_factor {
+        set(SECOND_FACTOR, truth());
+    }
     if new.expires_at.is_none() {
         set("listing", string(LISTING));
     }
@@ -159,12 +169,14 @@ pub(super) const fn status_name(status: UserStatus) -> &'static str {
 
 pub(super) fn to_user(item: &Item) -> Result<User, StoreError> {
     let item = Reader(item);
-    item.readable()?;
+    let second_factor = second_factor(&item)?;
+    item.readable_up_to(if second_factor { FACTOR_VERSION } else { VERSION })?;
     Ok(User {
         id: user_id(&item)?,
         name: item.string("name")?.to_owned(),
         status: status(&item)?,
         email_confirmed: email_confirmed(&item)?,
+        second_factor,
         roles: roles(&item)?,
         claims: claims(&item)?,
         cut: cut(&item)?,
@@ -215,6 +227,11 @@ fn to_listed_details(item: &Reader<'_>) -> Result<ListedDetails, StoreError> {
 fn email_confirmed(item: &Reader<'_>) -> Result<bool, StoreError> {
     let confirmed = item.0.get("email_confirmed").and_then(|value| value.as_bool().ok());
     confirmed.copied().ok_or(StoreError::MalformedItem("email_confirmed"))
+}
+
+fn second_factor(item: &Reader<'_>) -> Result<bool, StoreError> {
+    let Some(value) = item.0.get(SECOND_FACTOR) else { return Ok(false) };
+    value.as_bool().copied().map_err(|_| StoreError::MalformedItem(SECOND_FACTOR))
 }
 
 fn status(item: &Reader<'_>) -> Result<UserStatus, StoreError> {
@@ -322,6 +339,16 @@ mod tests {
         assert_eq!(to_user(&item).unwrap(), new.user);
         item.insert(VERSION_NAME.to_owned(), number(VERSION + 1));
         assert!(matches!(to_user(&item), Err(StoreError::NewerItem { found: 2 })));
+    }
+
+    #[test]
+    fn a_user_with_a_second_factor_is_of_a_version_that_earlier_releases_refuse() {
+        let user = User { second_factor: true, ..new_user().user };
+        let [mut item, _] = from_new_user(&NewUser { user: user.clone(), ..new_user() }, user.id);
+        assert_eq!(item[VERSION_NAME], number(2_u64));
+        assert_eq!(to_user(&item).unwrap(), user);
+        item.insert(SECOND_FACTOR.to_owned(), string("yes"));
+        assert!(matches!(to_user(&item), Err(StoreError::MalformedItem(SECOND_FACTOR))));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use ratchet_core::{
     email::EmailAddress,
     ids::UserId,
     password::PhcHash,
+    second_factor::Enabled,
     time::UnixMillis,
     user::{NameKey, User},
 };
@@ -62,9 +63,9 @@ pub enum Imported {
 }
 
 impl Users {
-    /// The most users of one [`import`](Self::import): three items each, and a transaction has a
+    /// The most users of one [`import`](Self::import): up to four items each, and a transaction has a
     /// hundred.
-    pub const IMPORT_BATCH: usize = 33;
+    pub const IMPORT_BATCH: usize = 25;
 
     /// The user of that name.
     ///
@@ -170,7 +171,8 @@ impl Users {
     }
 
     /// Writes up to [`Self::IMPORT_BATCH`] new users, each completely or not at all. Returns the
-    /// result for each, in order. Names and addresses must differ within the batch.
+    /// result for each, in order. Names and addresses must differ within the batch. `factors` are
+    /// the second factors of those users that have one.
     ///
     /// All users are one transaction. If some cannot be written, it is tried again without those.
     ///
@@ -179,6 +181,7 @@ impl Users {
     pub async fn import(
         &self,
         new: &[NewUser],
+        factors: &[(UserId, Enabled)],
         now: UnixMillis,
     ) -> Result<Vec<Imported>, StoreError> {
         let mut results: Vec<Option<Imported>> = vec![None; new.len()];
@@ -189,7 +192,7 @@ impl Users {
             if users.is_empty() {
                 return Ok(results.into_iter().flatten().collect());
             }
-            match self.try_import(&users, now).await? {
+            match self.try_import(&users, factors, now).await? {
                 None => {
                     for place in left {
                         set(&mut results, place, Imported::Created);
@@ -213,11 +216,19 @@ impl Users {
     async fn try_import(
         &self,
         users: &[&NewUser],
+        factors: &[(UserId, Enabled)],
         now: UnixMillis,
     ) -> Result<Option<Vec<[bool; 3]>>, StoreError> {
-        let writes = users.iter().flat_map(|user| self.puts(user, now)).collect();
-        let unmet = transact_each(&self.client, writes).await?;
-        Ok(unmet.map(|unmet| unmet.as_chunks().0.to_vec()))
+        let writes = users.iter().flat_map(|user| self.puts(user, now));
+        // These come last. They have no condition, because an id belongs to one user for ever.
+        let is_new = |id: &UserId| users.iter().any(|user| user.user.id == *id);
+        let factors = factors.iter().filter(|(id, _)| is_new(id));
+        let factors = factors.map(|(id, enabled)| self.put_factor(*id, enabled));
+        let unmet = transact_each(&self.client, writes.chain(factors).collect()).await?;
+        Ok(unmet.map(|unmet| {
+            let (unmet, _) = unmet.as_chunks();
+            unmet.iter().take(users.len()).copied().collect()
+        }))
     }
 
     async fn why_not(

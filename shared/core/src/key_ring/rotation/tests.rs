@@ -234,7 +234,8 @@ fn an_emergency_signs_at_once_and_refuses_nothing_that_was_signed() {
 fn a_revoked_key_is_gone_and_the_ring_still_signs() {
     let policy = policy(SignatureAlgorithm::Es256);
     let document = seeded().rotated(&policy, Start::WhenSeen, START).unwrap();
-    let summaries: Vec<_> = document.summaries().collect();
+    let summaries = document.summaries().filter(|key| key.use_ != KeyUse::Sealing);
+    let summaries: Vec<_> = summaries.collect();
     assert_eq!(summaries.len(), 6);
     for key in summaries {
         let after = document.clone().without(&key.kid, &policy, START).unwrap();
@@ -247,6 +248,43 @@ fn a_revoked_key_is_gone_and_the_ring_still_signs() {
     }
     let unknown = document.without("unknown", &policy, START).unwrap_err();
     assert_eq!(unknown, RotationError::UnknownKey);
+}
+
+fn sealing_kids(document: &RingDocument) -> Vec<String> {
+    let keys = document.summaries().filter(|key| key.use_ == KeyUse::Sealing);
+    keys.map(|key| key.kid).collect()
+}
+
+#[test]
+fn sealing_keys_follow_from_tag_keys_until_the_first_change_and_then_stay() {
+    let policy = policy(SignatureAlgorithm::Es256);
+    let derived = ring(&seeded(), START).sealer(START).unwrap().id().to_owned();
+    assert_eq!(sealing_kids(&seeded()), [derived.as_str()]);
+    let rotated = seeded().rotated(&policy, Start::WhenSeen, START).unwrap();
+    let [first, second] = sealing_kids(&rotated).try_into().unwrap();
+    assert_eq!(first, derived);
+    // The new one seals once all have it.
+    let seals =
+        |document: &RingDocument, at| ring(document, at).sealer(at).unwrap().id().to_owned();
+    assert_eq!(seals(&rotated, START), first);
+    assert_eq!(seals(&rotated, START.plus(policy.lead)), second);
+    // A year later there is another one, and an emergency adds one at once.
+    for (start, later, count) in
+        [(Start::WhenSeen, DAY, 2), (Start::WhenSeen, DAY * 366, 3), (Start::AtOnce, DAY, 3)]
+    {
+        let again = rotated.clone().rotated(&policy, start, START.plus(later)).unwrap();
+        let kids = sealing_kids(&again);
+        assert_eq!((kids.len(), kids.contains(&derived)), (count, true), "{start:?} {later:?}");
+    }
+    // Revoking the tag key that it followed from leaves it.
+    for key in rotated.summaries() {
+        match rotated.clone().without(&key.kid, &policy, START) {
+            Ok(without) => assert_eq!(sealing_kids(&without), [first.clone(), second.clone()]),
+            Err(error) => {
+                assert_eq!((error, key.use_), (RotationError::SealingKey, KeyUse::Sealing));
+            }
+        }
+    }
 }
 
 #[test]
@@ -398,7 +436,7 @@ fn a_clock_far_ahead_leaves_no_moment_without_a_signer() {
         let wrong = START.plus(ahead);
         let after = rotated.clone().rotated(&policy, Start::WhenSeen, wrong).unwrap();
         assert_signs_and_tags_from(&after, START);
-        for key in after.summaries() {
+        for key in after.summaries().filter(|key| key.use_ != KeyUse::Sealing) {
             let revoked = after.clone().without(&key.kid, &policy, wrong).unwrap();
             assert_signs_and_tags_from(&revoked, START);
         }

@@ -53,6 +53,7 @@ fn size(value: &AttributeValue) -> usize {
         AttributeValue::S(text) => text.len(),
         AttributeValue::N(digits) => digits.len().div_ceil(2) + 1,
         AttributeValue::B(bytes) => bytes.as_ref().len(),
+        AttributeValue::Bool(_) => 1,
         AttributeValue::M(map) => {
             3 + map.iter().map(|(name, v)| name.len() + size(v) + 1).sum::<usize>()
         }
@@ -120,7 +121,8 @@ fn a_session_reads_back_as_it_was_written() {
 fn an_item_with_any_attribute_missing_or_of_another_type_is_malformed() {
     let item = from_session(&fullest());
     for name in item.keys().filter(|name| {
-        !["device", "revoked_at", JKT, RECOVERED, VERSION_NAME].contains(&name.as_str())
+        !["device", "revoked_at", JKT, RECOVERED, SECOND_FACTOR, VERSION_NAME]
+            .contains(&name.as_str())
     }) {
         let mut missing = item.clone();
         missing.remove(name);
@@ -138,6 +140,13 @@ fn a_key_that_is_no_thumbprint_is_malformed() {
         item.insert(JKT.to_owned(), damaged.clone());
         assert!(matches!(to_session(&item), Err(StoreError::MalformedItem(JKT))), "{damaged:?}");
     }
+}
+
+#[test]
+fn a_second_factor_that_is_no_truth_value_is_malformed() {
+    let mut item = from_session(&fullest());
+    item.insert(SECOND_FACTOR.to_owned(), number(1_u64));
+    assert!(matches!(to_session(&item), Err(StoreError::MalformedItem(SECOND_FACTOR))));
 }
 
 #[test]

@@ -1,0 +1,228 @@
+//! Users switch their second factor on and off. An access token alone is not enough.
+
+use ratchet_core::{
+    ids::UserId,
+    letter::Notice,
+    second_factor::{Enabled, Presented, RecoveryCode, Spend, TotpCode, TotpSecret},
+    session::RevocationReason,
+    time::UnixMillis,
+};
+use ratchet_store::{
+    StoreError,
+    users::{Enabling, Spending},
+};
+
+use super::{Accounts, OwnAccount, OwnAccountError, letter};
+use crate::{
+    Fault, clock,
+    events::{AccountChange, SecurityEvent, record},
+    fault::from_faults,
+    second_factor::{Enrollment, SecondFactors},
+    throttle::{AttemptError, RecordedAttempt, Throttled},
+};
+
+/// Why a second factor was not changed by its user.
+#[derive(Debug, thiserror::Error)]
+pub enum OwnFactorError {
+    /// The current password is wrong.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// The code is wrong, or was used before.
+    #[error("the code is wrong or was used before")]
+    InvalidCode,
+    /// One is on already.
+    #[error("a second factor is on")]
+    AlreadyEnabled,
+    /// None is on.
+    #[error("no second factor is on")]
+    NotEnabled,
+    /// No secret waits for its first code, or not any more.
+    #[error("no second factor waits for its first code")]
+    NotPending,
+    /// The account was changed meanwhile.
+    #[error("the account was changed meanwhile")]
+    ChangedMeanwhile,
+    /// There were too many wrong passwords before.
+    #[error(transparent)]
+    Throttled(Throttled),
+    /// So many codes were wrong that somebody has to unlock the second factor.
+    #[error("too many wrong codes")]
+    Locked,
+    /// Something that is needed failed.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+from_faults!(OwnFactorError);
+
+impl From<OwnAccountError> for OwnFactorError {
+    fn from(error: OwnAccountError) -> Self {
+        match error {
+            OwnAccountError::WrongPassword => Self::WrongPassword,
+            OwnAccountError::PasswordRefused(_) | OwnAccountError::ChangedMeanwhile => {
+                Self::ChangedMeanwhile
+            }
+            OwnAccountError::Throttled(throttled) => Self::Throttled(throttled),
+            OwnAccountError::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+/// Of attempts with codes.
+impl From<AttemptError> for OwnFactorError {
+    fn from(error: AttemptError) -> Self {
+        match error {
+            AttemptError::Throttled(Throttled::Locked) => Self::Locked,
+            AttemptError::Throttled(throttled) => Self::Throttled(throttled),
+            AttemptError::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+/// A code that was judged right.
+struct RightCode {
+    factor: Enabled,
+    secret: TotpSecret,
+    spend: Spend,
+    attempt: RecordedAttempt,
+}
+
+impl Accounts {
+    /// Begins to set up a second factor, which is on once [`Self::confirm_second_factor`] has its
+    /// first code.
+    ///
+    /// # Errors
+    /// [`OwnFactorError`].
+    pub async fn begin_second_factor(
+        &self,
+        own: &OwnAccount,
+        password: &str,
+    ) -> Result<Enrollment, OwnFactorError> {
+        self.check_password(own, password).await?;
+        let begun = self.second_factors.begin(&own.account.user, clock::now()).await?;
+        begun.ok_or(OwnFactorError::AlreadyEnabled)
+    }
+
+    /// Switches the second factor on that waits for its first code, ends all other sessions and
+    /// returns the recovery codes.
+    ///
+    /// # Errors
+    /// [`OwnFactorError`].
+    pub async fn confirm_second_factor(
+        &self,
+        own: &OwnAccount,
+        code: &TotpCode,
+    ) -> Result<Vec<RecoveryCode>, OwnFactorError> {
+        let (user, begun) = (&own.account.user, clock::now());
+        let factor = self.users.find_factor(user.id).await?.unwrap_or_default();
+        if user.second_factor || factor.enabled.is_some() {
+            return Err(OwnFactorError::AlreadyEnabled);
+        }
+        let pending = factor.awaited(begun.seconds()).ok_or(OwnFactorError::NotPending)?;
+        let attempt = self.second_factors.count(user.id, begun).await?;
+        let secret = self.second_factors.open(user.id, &pending.secret, begun).await?;
+        let step = secret.step_of(code, begun.seconds()).ok_or(OwnFactorError::InvalidCode)?;
+        let new = SecondFactors::draw_recovery_codes(&secret)?;
+        let letter = letter(Notice::SecondFactorEnabled { user_id: user.id }, clock::now())?;
+        let enabling = Enabling {
+            user,
+            secret: &pending.secret,
+            step,
+            recovery: &new.hashes,
+            spared: Some(own.claims.sid),
+            letter: &letter,
+        };
+        if !self.users.enable_factor(enabling).await? {
+            let factor = self.users.find_factor(user.id).await?.unwrap_or_default();
+            return Err(match factor.enabled {
+                Some(_) => OwnFactorError::AlreadyEnabled,
+                None => OwnFactorError::ChangedMeanwhile,
+            });
+        }
+        self.second_factors.succeeded(&attempt).await;
+        self.ended_others(own, AccountChange::SecondFactorEnabled, begun).await;
+        Ok(new.codes)
+    }
+
+    /// Switches the second factor off and ends all other sessions. If none is on, that is done.
+    ///
+    /// # Errors
+    /// [`OwnFactorError`].
+    pub async fn disable_second_factor(
+        &self,
+        own: &OwnAccount,
+        password: &str,
+        presented: &Presented,
+    ) -> Result<(), OwnFactorError> {
+        let (user, begun) = (&own.account.user, clock::now());
+        self.check_password(own, password).await?;
+        if !user.second_factor {
+            return Ok(());
+        }
+        let right = self.judge(user.id, presented, begun).await?;
+        let spending = Spending { user, secret: &right.factor.secret, spend: right.spend };
+        let letter = letter(Notice::SecondFactorDisabled { user_id: user.id }, clock::now())?;
+        if !self.users.disable_factor(spending, own.claims.sid, &letter).await? {
+            let now = self.users.find(user.id).await?.ok_or(OwnFactorError::ChangedMeanwhile)?;
+            // The same request may have done it a moment ago.
+            return if now.second_factor { Err(OwnFactorError::InvalidCode) } else { Ok(()) };
+        }
+        self.second_factors.succeeded(&right.attempt).await;
+        self.ended_others(own, AccountChange::SecondFactorDisabled, begun).await;
+        Ok(())
+    }
+
+    /// Replaces the recovery codes, and returns the new ones.
+    ///
+    /// # Errors
+    /// [`OwnFactorError`].
+    pub async fn replace_recovery_codes(
+        &self,
+        own: &OwnAccount,
+        password: &str,
+        presented: &Presented,
+    ) -> Result<Vec<RecoveryCode>, OwnFactorError> {
+        let (user, begun) = (&own.account.user, clock::now());
+        self.check_password(own, password).await?;
+        if !user.second_factor {
+            return Err(OwnFactorError::NotEnabled);
+        }
+        let right = self.judge(user.id, presented, begun).await?;
+        let spending = Spending { user, secret: &right.factor.secret, spend: right.spend };
+        let new = SecondFactors::draw_recovery_codes(&right.secret)?;
+        let letter = letter(Notice::RecoveryCodesReplaced { user_id: user.id }, clock::now())?;
+        if !self.users.replace_recovery_codes(spending, &new.hashes, &letter).await? {
+            return Err(OwnFactorError::InvalidCode);
+        }
+        self.second_factors.succeeded(&right.attempt).await;
+        let change = AccountChange::RecoveryCodesReplaced;
+        let event = SecurityEvent::AccountChanged { change, by: None };
+        record(event, Some(user.id), Some(own.claims.sid));
+        Ok(new.codes)
+    }
+
+    /// Counts an attempt and judges its code. The write that uses the code up has the last word.
+    async fn judge(
+        &self,
+        user: UserId,
+        presented: &Presented,
+        now: UnixMillis,
+    ) -> Result<RightCode, OwnFactorError> {
+        let attempt = self.second_factors.count(user, now).await?;
+        let factor = self.users.find_factor(user).await?.and_then(|factor| factor.enabled);
+        let factor = factor.ok_or(StoreError::MalformedItem("second_factor"))?;
+        let secret = self.second_factors.open(user, &factor.secret, now).await?;
+        let spend = presented.judge(&secret, now.seconds()).ok_or(OwnFactorError::InvalidCode)?;
+        Ok(RightCode { factor, secret, spend, attempt })
+    }
+
+    /// Records a change that has ended the other sessions, and revokes them one by one.
+    async fn ended_others(&self, own: &OwnAccount, change: AccountChange, begun: UnixMillis) {
+        let user_id = own.claims.sub;
+        let event = SecurityEvent::AccountChanged { change, by: None };
+        record(event, Some(user_id), Some(own.claims.sid));
+        // The change is done even if this fails; the mailer then revokes the sessions.
+        let reason = RevocationReason::EndedEverywhere;
+        drop(self.end_sessions.finish(user_id, reason, begun).await);
+    }
+}
