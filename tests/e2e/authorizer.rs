@@ -48,6 +48,7 @@ fn a_genuine_token_of_every_algorithm_passes_with_who_it_is_for() {
                     "name": person.name,
                     "client_id": "first-party",
                     "roles": "reader",
+                    "amr": "pwd",
                 }}),
             );
         }

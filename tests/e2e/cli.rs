@@ -18,7 +18,7 @@ static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
 #[derive(Debug)]
 pub(crate) struct Run {
     code: i32,
-    out: String,
+    pub(crate) out: String,
     err: String,
     peak_kib: u64,
 }
@@ -31,7 +31,7 @@ pub(crate) struct NewClient {
 }
 
 impl Run {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.code, 0, "{self:?}");
         serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }

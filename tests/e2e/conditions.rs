@@ -3,6 +3,7 @@
 
 mod clients;
 mod counters;
+mod factors;
 mod model;
 mod proofs;
 mod sessions;

@@ -49,6 +49,7 @@ mod refresh;
 mod revocations;
 mod rollout;
 mod rotation;
+mod second_factor;
 mod sessions;
 mod soak;
 mod users;

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Answer, Api, World,
     dpop::KeyClient,
+    factor::{Authenticator, challenge, recovery_codes},
     items::ids,
     logs::CANARY,
     mail::{Newcomer, token},
@@ -55,6 +56,7 @@ fn every_function_uses_all_that_its_role_allows() {
         evictions(&world, &secret, &tally).await;
         accounts(&world).await;
         left_over(&world).await;
+        required(&world, &secret, &tally).await;
         administration(&world).await;
         keys(&world, &secret).await;
 
@@ -198,6 +200,25 @@ async fn evictions(world: &World, secret: &str, tally: &Tally) {
     silent.sign_in(&person).await;
 }
 
+/// A user who needs a second factor sets it up to sign in.
+async fn required(world: &World, secret: &str, tally: &Tally) {
+    let options =
+        StackOptions { concurrency: 1, ..StackOptions::beside(world.stack(), "policies-required") };
+    let options =
+        options.with("RATCHET_KEY_RING_SECRET", secret).with("RATCHET_SECOND_FACTOR", "required");
+    let required = World::recorded(cheap(options), tally.clone()).await;
+    let person = required.person().await;
+    let challenge = challenge(&required.try_sign_in(&person).await);
+    let api = required.api();
+    let begun = api.post("/authenticate/second-factor/totp", json!({"challenge": challenge})).await;
+    let app = Authenticator::new(begun.json()["secret"].as_str().unwrap());
+    assert_eq!(required.complete(&challenge, &app.code()).await.status, 200);
+    // The same route in the log of this world.
+    let asked =
+        world.api().post("/authenticate/second-factor/totp", json!({"challenge": "x"})).await;
+    assert_eq!(asked.code(), "invalid_challenge");
+}
+
 async fn accounts(world: &World) {
     let api = world.api();
     let ada = Newcomer::new();
@@ -227,10 +248,28 @@ async fn accounts(world: &World) {
     ask(&api, "PATCH", "/users/me", access, body, 202).await;
     let body = json!({"token": token(&world.mail(&moved, 1).await)});
     assert_eq!(api.post("/users/confirm-email", body).await.status, 204);
+    second_factor(world, &ada, &password, access).await;
     let new = format!("{CANARY} is the last password");
     let body = json!({"current": password, "new": new, "keep_this_session": true});
     ask(&api, "POST", "/users/me/password", access, body, 204).await;
     ask(&api, "DELETE", "/users/me", access, json!({"password": new}), 204).await;
+}
+
+/// A second factor within a session, and what a deployment that requires one asks.
+async fn second_factor(world: &World, ada: &Newcomer, password: &str, access: &str) {
+    let api = world.api();
+    let begun = world.ask("POST", "/users/me/totp", access, json!({"password": password})).await;
+    let app = Authenticator::new(begun.json()["secret"].as_str().unwrap());
+    let body = json!({"code": app.code()});
+    let recovery = recovery_codes(&world.ask("POST", "/users/me/totp/confirm", access, body).await);
+    // One more session would end the oldest.
+    let challenge = challenge(&api.authenticate(&ada.name, password).await);
+    assert_eq!(world.recover(&challenge, &recovery[0]).await.status, 200);
+    let body = json!({"password": password, "recovery_code": recovery[1]});
+    let path = "/users/me/totp/recovery-codes";
+    let recovery = recovery_codes(&world.ask("POST", path, access, body).await);
+    let body = json!({"password": password, "recovery_code": recovery[0]});
+    ask(&api, "DELETE", "/users/me/totp", access, body, 204).await;
 }
 
 /// Sessions that a change left are revoked by the mailer.

@@ -4,6 +4,7 @@ pub(crate) mod api;
 pub(crate) mod asked;
 pub(crate) mod aws;
 pub(crate) mod dpop;
+pub(crate) mod factor;
 pub(crate) mod items;
 pub(crate) mod logs;
 pub(crate) mod mail;

@@ -51,6 +51,7 @@ fn keys_are_listed_without_secrets_rotated_at_once_and_revoked() {
                 "access tokens verifies",
                 "access tokens active",
                 "refresh tokens active",
+                "second factors active",
             ]
         );
         let (_, before) = world.signed_in().await;
@@ -66,8 +67,14 @@ fn keys_are_listed_without_secrets_rotated_at_once_and_revoked() {
                 "access tokens active",
                 "refresh tokens active",
                 "refresh tokens published",
+                "second factors active",
+                "second factors published",
             ]
         );
+        let sealing = rotated[6]["kid"].as_str().unwrap();
+        let kept = keys(&["revoke", sealing]).await;
+        assert_eq!(kept.code, 5, "what it has sealed could not be opened: {kept:?}");
+        assert_eq!(list().await, rotated);
         assert_eq!(rotated[2]["kid"], first[2]["kid"]);
         let old = first[2]["kid"].as_str().unwrap();
         assert_eq!(parts(&before.access).0["kid"], old);
@@ -113,14 +120,14 @@ fn an_answer_that_is_lost_leaves_no_doubt_about_the_keys() {
             world.ratchet_with(&arguments, "", &proxy.endpoint()).await
         };
         let listed = async || keys(&["list", "--json"]).await.done().lines().count();
-        assert_eq!(listed().await, 4);
+        assert_eq!(listed().await, 5);
         // The SDK asks again, and then the version is the current one already.
         proxy.break_next("UpdateSecretVersionStage", 1, Fault::ApplyAndDrop);
         keys(&["rotate", "--now"]).await.done();
-        assert_eq!(listed().await, 6);
+        assert_eq!(listed().await, 8);
         proxy.break_next("UpdateSecretVersionStage", 1, Fault::DENIED);
         assert_eq!(keys(&["rotate", "--now"]).await.code, 1, "nothing was done");
-        assert_eq!(listed().await, 6);
+        assert_eq!(listed().await, 8);
     });
 }
 

@@ -8,6 +8,7 @@ use ratchet_core::{
     email::EmailAddress,
     entropy::random,
     ids::{LetterId, SessionId, UserId},
+    second_factor::TYPING_ERRORS,
 };
 use ratchet_store::{Attempts, Challenges};
 
@@ -102,6 +103,25 @@ fn a_damaged_counter_counts_nothing_and_lets_nobody_through() {
             assert!(taken.is_err(), "{name}: {taken:?}");
             assert_eq!(counter.world.users_item(counter.key.as_str()).await, damaged, "{name}");
         }
+    });
+}
+
+#[test]
+fn a_right_code_forgives_itself_and_three_errors_once() {
+    run(async {
+        let counter = Counter::new().await;
+        for (failures, left) in [(9_u32, 5), (4, 0), (3, 0), (1, 0)] {
+            let own = attempt();
+            counter.take(own).await;
+            counter.set("failures", number(failures.into())).await;
+            for _ in 0..2 {
+                counter.attempts.forgive(&counter.key, own, TYPING_ERRORS).await.unwrap();
+            }
+            assert_eq!(counter.count().await, Some(left), "{failures}");
+        }
+        let none = Counter::new().await;
+        none.attempts.forgive(&none.key, attempt(), TYPING_ERRORS).await.unwrap();
+        assert_eq!(none.count().await, None);
     });
 }
 

@@ -24,7 +24,7 @@ fn origin() -> Origin {
     Origin { network: "192.0.2.0/24".to_owned(), user_agent: "tests".to_owned() }
 }
 
-fn session() -> Session {
+pub(super) fn session() -> Session {
     let created = now();
     Session {
         user_id: UserId::generate(created, &random().unwrap()),

@@ -78,7 +78,7 @@ fn a_new_user_takes_no_id_no_name_and_no_address_of_another() {
             ("address", email, Imported::EmailTaken),
         ] {
             assert!(!world.users().create(&new, now()).await.unwrap(), "{what}");
-            let taken = world.users().import(&[new], now()).await.unwrap();
+            let taken = world.users().import(&[new], &[], now()).await.unwrap();
             assert_eq!(taken, [imported], "{what}");
             assert_eq!(account(world, &person).await.password_hash, there.password_hash);
             for pointer in &keys(&there)[1..] {

@@ -6,9 +6,9 @@ use std::{fs, path::Path};
 pub(crate) const CANARY: &str = "canary";
 
 /// What must never be logged: passwords of the tests, refresh tokens (`rt1_…`), secrets of
-/// clients (`rs1_…`), JWTs (`eyJ…` is `{"` in base64url), password hashes, and the key ring. Also the
+/// clients (`rs1_…`), challenges (`sf1_…`), secrets of authenticator apps and recovery codes, JWTs (`eyJ…` is `{"` in base64url), password hashes, and the key ring. Also the
 /// message that a write and its decision disagree, which clients see as an ordinary 503.
-const NEVER: [&str; 13] = [
+const NEVER: [&str; 16] = [
     "contradicts the decision table",
     CANARY,
     "correct horse",
@@ -17,6 +17,9 @@ const NEVER: [&str; 13] = [
     "rs1_",
     "rm1_",
     "dt1_",
+    "sf1_",
+    "otpauth:",
+    "recovery_codes\":",
     "eyJ",
     "$argon2",
     "$2b$",
