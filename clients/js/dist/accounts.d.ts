@@ -16,6 +16,8 @@ export interface Account {
     readonly pendingEmail?: string | undefined;
     readonly roles: readonly string[];
     readonly status: string;
+    /** Whether sign-ins need a second factor. */
+    readonly secondFactor: boolean;
 }
 /** One of the user's sessions. All times are milliseconds since 1970. */
 export interface SessionEntry {

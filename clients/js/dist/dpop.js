@@ -66,7 +66,7 @@ export function dpop({ keys } = {}) {
             const token = target.headers.get('authorization')?.slice(7);
             // A session that began without a key is a bearer session until the next sign-in.
             const isBound = token && attempt(() => claimsOf(token).cnf);
-            const isTokenRoute = /^\/(authenticate|refresh|logout)$/.test(String(input).slice(base.length));
+            const isTokenRoute = /^\/(authenticate|refresh|logout)/.test(String(input).slice(base.length));
             return isBound || isTokenRoute ? send(target, token, target.clone()) : plain(target);
         };
     };

@@ -1,7 +1,7 @@
 // A client of Ratchet: signs in, stays signed in, and signs out only when the service says so.
 import { ageOf, attempt, endsSession, errorOf, isRefused, RatchetError, sessionOf } from './session.js';
 import { eventOf, learned, newer, NOTHING } from './state.js';
-import { turns, within } from './turns.js';
+import { ANSWER, turns, within } from './turns.js';
 export { RatchetError } from './session.js';
 /** How long other tabs have to say what they know, in ms. */
 const TABS = 250;
@@ -9,8 +9,6 @@ const TABS = 250;
 const STORAGE = 2_000;
 /** How long `resume` waits, in ms. */
 const RESUME = 3_000;
-/** The longest wait for an answer, in ms. */
-const ANSWER = 10_000;
 /** The first pause between refreshes in the background, in ms. */
 const AGAIN = 5_000;
 /** The longest of them. */
@@ -201,14 +199,14 @@ export function createClient(options) {
         resume,
         refresh,
         post,
-        signIn(credentials) {
+        signIn(credentials, send = post) {
             return takeTurn(async () => {
                 // Kept for each user name: with it, attempts from this device are counted apart from others.
                 const key = prefix + credentials.name.toLowerCase();
                 const body = { ...credentials, mode, device_token: attempt(() => devices?.getItem(key)) ?? undefined };
-                const session = await post('/authenticate', body, (answer) => {
+                const session = await send('/authenticate', body, (answer) => {
                     if (answer.device_token)
-                        attempt(() => devices?.setItem(key, String(answer.device_token)));
+                        attempt(() => devices?.setItem(key, answer.device_token));
                     return read(answer);
                 }).catch((error) => {
                     // As an unknown device there may be attempts left.

@@ -4,6 +4,8 @@ export interface Locks {
 }
 /** Runs `work` when its turn has come. */
 export type TakeTurn = <T>(work: () => Promise<T>) => Promise<T>;
+/** The longest wait for an answer, in ms. */
+export declare const ANSWER = 10000;
 /**
  * Takes turns, under a lock if there are any. A lock that is refused or not granted in time is done
  * without: a tab that never gives it back must not stop the others.

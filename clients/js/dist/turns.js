@@ -2,6 +2,8 @@
 import { RatchetError } from './session.js';
 /** How long to wait for a lock, in ms. The service keeps sessions whole without it. */
 const LOCK = 5_000;
+/** The longest wait for an answer, in ms. */
+export const ANSWER = 10_000;
 /**
  * Takes turns, under a lock if there are any. A lock that is refused or not granted in time is done
  * without: a tab that never gives it back must not stop the others.

@@ -16,6 +16,8 @@ export interface Account {
   readonly pendingEmail?: string | undefined;
   readonly roles: readonly string[];
   readonly status: string;
+  /** Whether sign-ins need a second factor. */
+  readonly secondFactor: boolean;
 }
 
 /** One of the user's sessions. All times are milliseconds since 1970. */
@@ -128,8 +130,8 @@ export function accounts(client: Client): Accounts {
 }
 
 function accountOf(answer: Body): Account {
-  const { email_confirmed: emailConfirmed, pending_email: pendingEmail, ...same } = answer;
-  return { ...same, emailConfirmed, pendingEmail: pendingEmail ?? undefined } as Account;
+  const { email_confirmed: emailConfirmed, pending_email: pendingEmail, second_factor: secondFactor, ...same } = answer;
+  return { ...same, emailConfirmed, pendingEmail: pendingEmail ?? undefined, secondFactor } as Account;
 }
 
 function sessionEntryOf(answer: Body): SessionEntry {

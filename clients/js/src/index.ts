@@ -3,7 +3,7 @@
 import type { Code } from './codes.js';
 import { ageOf, attempt, endsSession, errorOf, isRefused, RatchetError, sessionOf, type Session } from './session.js';
 import { eventOf, learned, newer, NOTHING, type ClientEvent, type Word } from './state.js';
-import { turns, within } from './turns.js';
+import { ANSWER, turns, within } from './turns.js';
 import type { Body, Client, Options } from './types.js';
 
 export type { Code } from './codes.js';
@@ -18,8 +18,6 @@ const TABS = 250;
 const STORAGE = 2_000;
 /** How long `resume` waits, in ms. */
 const RESUME = 3_000;
-/** The longest wait for an answer, in ms. */
-const ANSWER = 10_000;
 /** The first pause between refreshes in the background, in ms. */
 const AGAIN = 5_000;
 /** The longest of them. */
@@ -221,13 +219,13 @@ export function createClient(options: Options): Client {
     refresh,
     post,
 
-    signIn(credentials) {
+    signIn(credentials, send = post) {
       return takeTurn(async () => {
         // Kept for each user name: with it, attempts from this device are counted apart from others.
         const key = prefix + credentials.name.toLowerCase();
         const body = { ...credentials, mode, device_token: attempt(() => devices?.getItem(key)) ?? undefined };
-        const session = await post('/authenticate', body, (answer) => {
-          if (answer.device_token) attempt(() => devices?.setItem(key, String(answer.device_token)));
+        const session = await send('/authenticate', body, (answer) => {
+          if (answer.device_token) attempt(() => devices?.setItem(key, answer.device_token as string));
           return read(answer);
         }).catch((error: RatchetError) => {
           // As an unknown device there may be attempts left.

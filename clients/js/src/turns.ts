@@ -12,6 +12,8 @@ export type TakeTurn = <T>(work: () => Promise<T>) => Promise<T>;
 
 /** How long to wait for a lock, in ms. The service keeps sessions whole without it. */
 const LOCK = 5_000;
+/** The longest wait for an answer, in ms. */
+export const ANSWER = 10_000;
 
 /**
  * Takes turns, under a lock if there are any. A lock that is refused or not granted in time is done
@@ -44,4 +46,3 @@ export function within<T>(ms: number, work: Promise<T>): Promise<T> {
   });
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
-

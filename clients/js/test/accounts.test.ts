@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
-
 import { describe, expect, it } from 'vitest';
 
 import { accounts, type Accounts } from '../src/accounts.js';
+import { contractOf, exampleOf } from './contract.js';
 import { problem } from './service.js';
 import { client, named, pass, report, service, signedIn } from './world.js';
 
@@ -31,18 +30,6 @@ async function api({ as, answer }: { as?: string; answer?: () => Response } = {}
   };
   const one = as ? await signedIn({ fetch: request }, as) : client({ fetch: request });
   return { one, asked, of: accounts(one) };
-}
-
-type Operation = { requestBody?: { content: Record<string, { schema: { $ref: string } }> } };
-const openapi = JSON.parse(await readFile(new URL('../../../openapi.json', import.meta.url), 'utf8'));
-
-/** What the contract says about the body of an operation. */
-function contractOf(method: string, path: string): { fields: string[]; required: string[] } {
-  const operation: Operation | undefined = openapi.paths[path]?.[method.toLowerCase()];
-  expect(operation, `${method} ${path}`).toBeDefined();
-  const reference = operation?.requestBody?.content['application/json']?.schema.$ref.split('/').at(-1);
-  const { properties = {}, required = [] } = reference ? openapi.components.schemas[reference] : {};
-  return { fields: Object.keys(properties), required };
 }
 
 const PUBLIC: [string, (of: Accounts) => Promise<unknown>, string, object][] = [
@@ -128,8 +115,8 @@ describe('the accounts API', () => {
   it('reads the example of an account', async () => {
     const body = exampleOf('/users/me', 'get');
     const { of } = await api({ as: 'ada', answer: () => Response.json(body) });
-    const { email_confirmed: emailConfirmed, pending_email: pendingEmail, ...same } = body;
-    expect(await of.me()).toEqual({ ...same, emailConfirmed, pendingEmail });
+    const { email_confirmed: emailConfirmed, pending_email: pendingEmail, second_factor: secondFactor, ...same } = body;
+    expect(await of.me()).toEqual({ ...same, emailConfirmed, pendingEmail, secondFactor });
   });
 
   it('reads the example of a list of sessions', async () => {
@@ -167,8 +154,3 @@ describe('the accounts API', () => {
     expect(named(one.session)).toBe('access-0');
   });
 });
-
-function exampleOf(path: string, method: string) {
-  return openapi.paths[path][method].responses['200'].content['application/json'].example;
-}
-

@@ -22,6 +22,7 @@ import { accounts, type SessionEntry } from '@ratchet-auth/client/accounts';
 import { dpop } from '@ratchet-auth/client/dpop';
 import { leases } from '@ratchet-auth/client/leases';
 import { useSession } from '@ratchet-auth/client/react';
+import { isSecondFactorRequired, secondFactor } from '@ratchet-auth/client/second-factor';
 
 export const client = createClient({ baseUrl: 'https://auth.example.com', locks: null, dpop: dpop() });
 export const sessions = (): Promise<SessionEntry[]> => accounts(client).sessions.list();
@@ -36,6 +37,11 @@ export function said(event: ClientEvent): string {
 }
 export const ended: Code = 'reuse_detected';
 export const told = (error: unknown) => error instanceof RatchetError && error.code === 'account_locked';
+export const challengeOf = (error: unknown): string | null => (isSecondFactorRequired(error) ? error.challenge : null);
+export const completed = (challenge: string): Promise<{ session: Session }> =>
+  secondFactor(client).signIn({ name: 'ada', challenge, recoveryCode: 'x' });
+// @ts-expect-error
+secondFactor(client).signIn({ name: 'ada', challenge: 'x' });
 // @ts-expect-error
 export const wrong: Code = 'no_such_code';
 // @ts-expect-error
@@ -81,7 +87,7 @@ describe.skipIf(process.env.TYPES === 'checked')('the types', () => {
 });
 
 describe('Node', () => {
-  const names = ['index', 'accounts', 'leases', 'dpop'].map((entry) => `@ratchet-auth/client/${entry}`.replace('/index', ''));
+  const names = ['index', 'accounts', 'leases', 'dpop', 'second-factor'].map((entry) => `@ratchet-auth/client/${entry}`.replace('/index', ''));
 
   it.each([
     ['imports', 'module', (name: string) => `await import('${name}')`],
@@ -89,6 +95,7 @@ describe('Node', () => {
   ])('%s every entry point', async (_how, type, load) => {
     const script = `console.log(...[${names.map(load).join()}].map((entry) => Object.keys(entry).sort()).flat())`;
     const { stdout } = await run(process.execPath, [`--input-type=${type}`, '-e', script], { cwd: application });
-    for (const name of ['RatchetError', 'createClient', 'accounts', 'leases', 'dpop']) expect(stdout.split(/\s/)).toContain(name);
+    const exported = ['RatchetError', 'createClient', 'accounts', 'leases', 'dpop', 'secondFactor', 'isSecondFactorRequired'];
+    expect(stdout.split(/\s/)).toEqual(expect.arrayContaining(exported));
   });
 });

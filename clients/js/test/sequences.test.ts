@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 import { dpop } from '../src/dpop.js';
 import { createClient } from '../src/index.js';
+import { isSecondFactorRequired, secondFactor } from '../src/second-factor.js';
 import { asUrl, bundle, type Mistake } from './bundle.js';
 import { Simulation, type Library, type Setting, type Step } from './simulation.js';
 
@@ -17,6 +18,9 @@ const SETTINGS: Record<string, Setting> = {
   'in a storage of several programs': { mode: 'token', storage: true, locks: true, channel: false },
   'in cookie mode, bound to a key': { mode: 'cookie', storage: false, locks: true, channel: true, dpop: true },
   'in a storage, bound to a key': { mode: 'token', storage: true, locks: true, channel: true, dpop: true },
+  'in cookie mode, bound to a key, with a second factor': {
+    mode: 'cookie', storage: false, locks: true, channel: true, dpop: true, secondFactor: true,
+  },
 };
 
 const tab = fc.nat(2);
@@ -95,7 +99,8 @@ function search(library: Library, setting: Setting, runs: number, endOnFailure =
 
 describe('a client', () => {
   it.each(Object.entries(SETTINGS))('keeps the rules %s', async (_name, setting) => {
-    const found = await search({ createClient, dpop }, setting, Number(process.env.RUNS ?? 150));
+    const library = { createClient, dpop, isSecondFactorRequired, secondFactor };
+    const found = await search(library, setting, Number(process.env.RUNS ?? 150));
     expect(found.failed && `${found.errorInstance}\n${fc.defaultReportMessage(found)}`).toBe(false);
   });
 });
@@ -201,6 +206,11 @@ const MISTAKES: Record<string, [keyof typeof SETTINGS, RegExp, Mistake]> = {
     /a proof was refused \(invalid_dpop_proof/,
     { file: 'dpop.ts', instead: 'const ath = token &&', is: 'const ath = undefined &&' },
   ],
+  'sends a code without a proof': [
+    'in cookie mode, bound to a key, with a second factor',
+    /a request without a proof/,
+    { file: 'dpop.ts', instead: '(authenticate|refresh|logout)/', is: '(authenticate|refresh|logout)$/' },
+  ],
   'takes a refused proof for the end of the session': [
     'in cookie mode, bound to a key',
     /says signed_out .*invalid_dpop_proof/,
@@ -214,7 +224,7 @@ const MISTAKES: Record<string, [keyof typeof SETTINGS, RegExp, Mistake]> = {
 
 describe('it is found if a client', () => {
   it.each(Object.entries(MISTAKES))('%s', async (_name, [setting, seen, mistake]) => {
-    const library = await import(/* @vite-ignore */ asUrl(await bundle(['index.ts', 'dpop.ts'], { mistake })));
+    const library = await import(/* @vite-ignore */ asUrl(await bundle(['index.ts', 'dpop.ts', 'second-factor.ts'], { mistake })));
     const found = await search(library, SETTINGS[setting]!, 3_000, true);
     expect(String(found.errorInstance)).toMatch(seen);
   });

@@ -16,7 +16,23 @@ interface Chain {
   ended?: string | undefined;
 }
 
-export const TOKEN_ROUTES = ['/authenticate', '/refresh', '/logout'];
+const SECOND_FACTOR = '/authenticate/second-factor';
+
+export const TOKEN_ROUTES = ['/authenticate', SECOND_FACTOR, `${SECOND_FACTOR}/totp`, '/refresh', '/logout'];
+
+/** A sign-in between its password and its code. */
+interface Challenge {
+  readonly user: string;
+  readonly jkt: string | undefined;
+  isSpent: boolean;
+}
+
+export const ENROLLMENT = {
+  secret: 'JBSWY3DPEHPK3PXP',
+  uri: 'otpauth://totp/Ratchet:ada?secret=JBSWY3DPEHPK3PXP&issuer=Ratchet',
+  qr_svg: '<svg xmlns="http://www.w3.org/2000/svg"><title>100 % "QR" #1</title></svg>',
+};
+export const RECOVERY_CODES = ['recovery', 'another'];
 
 const WINDOW_MS = 60_000;
 
@@ -36,6 +52,10 @@ export class Service {
   retryAfter = 1;
   /** What every sign-in is refused with. */
   refusal: Response | undefined;
+  /** Whether sign-ins need a second factor, and whether users have to set one up first. */
+  secondFactor: 'required' | 'enrollment_required' | undefined;
+  /** The latest is `sf1_0`, `sf1_1` and so on. */
+  readonly challenges: Challenge[] = [];
   /** What `/users` answers instead of its own words. */
   gateway: Response | undefined;
   /** What the last answer leaves in the cookie; `undefined` if it leaves it alone. */
@@ -94,6 +114,7 @@ export class Service {
   answer(path: string, body: Record<string, string | undefined>, jkt?: string): Response {
     this.setCookie = undefined;
     if (path === '/authenticate') return this.authenticate(body, jkt);
+    if (path.startsWith(SECOND_FACTOR)) return this.continue(path, body, jkt);
     const presented = body.refresh_token ?? body.cookie ?? this.token();
     if (path === '/logout' || path === '/refresh') this.presented.push(presented);
     const { id, generation } = contentOf(presented);
@@ -118,10 +139,30 @@ export class Service {
     this.devices.push(body.device_token);
     if (this.refusal) return this.refusal;
     if (body.password !== 'right') return problem(401, 'invalid_credentials');
+    if (this.secondFactor) {
+      this.challenges.push({ user: body.name!, jkt, isSpent: false });
+      return problem(401, `second_factor_${this.secondFactor}`, {}, { challenge: `sf1_${this.challenges.length - 1}` });
+    }
+    return this.begin(body.name!, body.mode, jkt);
+  }
+
+  /** Takes the code of a sign-in whose password was right. The right one is 123456, or `recovery`. */
+  private continue(path: string, body: Record<string, string | undefined>, jkt: string | undefined): Response {
+    const challenge = this.challenges[Number(body.challenge?.replace('sf1_', ''))];
+    if (!challenge) return problem(401, 'invalid_challenge');
+    if (challenge.jkt !== jkt) return problem(400, 'invalid_dpop_proof');
+    if (path !== SECOND_FACTOR) return Response.json(ENROLLMENT);
+    if (challenge.isSpent) return problem(401, 'challenge_spent');
+    if (body.code !== '123456' && body.recovery_code !== 'recovery') return problem(401, 'invalid_code');
+    challenge.isSpent = true;
+    return this.begin(challenge.user, body.mode, jkt, this.secondFactor === 'required' ? {} : { recovery_codes: RECOVERY_CODES });
+  }
+
+  private begin(user: string, mode: string | undefined, jkt: string | undefined, more: object = {}): Response {
     const number = String(this.chains.length).padStart(6, '0');
     const authTime = Math.floor(Date.now() / 1000);
-    this.chains.push({ id: `sid-${number}`, user: body.name!, authTime, jkt, generation: 0, superseded: [] });
-    return this.pair(this.latest, body.mode === 'cookie', { device_token: `dt1_${this.devices.length}` });
+    this.chains.push({ id: `sid-${number}`, user, authTime, jkt, generation: 0, superseded: [] });
+    return this.pair(this.latest, mode === 'cookie', { ...more, device_token: `dt1_${this.devices.length}` });
   }
 
   /** The decision table: the live token rotates, a recent one leads to it, and an old one is theft. */

@@ -6,7 +6,8 @@ import { createHash, generateKeyPairSync, randomUUID, sign, verify, type JsonWeb
 import { vi } from 'vitest';
 
 import type { dpop } from '../src/dpop.js';
-import type { Channel, Client, ClientEvent, createClient, Locks, Options, RatchetError } from '../src/index.js';
+import type { Channel, Client, ClientEvent, createClient, Locks, Options, RatchetError, Session } from '../src/index.js';
+import type { isSecondFactorRequired, secondFactor } from '../src/second-factor.js';
 import { Proofs } from './proofs.js';
 import { problem, Service } from './service.js';
 import { VirtualTime } from './virtual-time.js';
@@ -19,12 +20,16 @@ export interface Setting {
   readonly channel: boolean;
   /** Sessions are bound to a key that the tabs share. */
   readonly dpop?: boolean;
+  /** Sign-ins need a second factor. */
+  readonly secondFactor?: boolean;
 }
 
 /** The client under test. */
 export interface Library {
   readonly createClient: typeof createClient;
   readonly dpop: typeof dpop;
+  readonly isSecondFactorRequired: typeof isSecondFactorRequired;
+  readonly secondFactor: typeof secondFactor;
 }
 
 /** What somebody does, or what happens to them. */
@@ -83,6 +88,7 @@ export class Simulation {
   ) {
     vi.spyOn(Math, 'random').mockImplementation(() => this.draw(10) / 10);
     vi.stubGlobal('crypto', CRYPTO);
+    if (setting.secondFactor) this.service.secondFactor = 'required';
     for (let tab = 0; tab < TABS; tab += 1) this.open(tab);
   }
 
@@ -136,7 +142,7 @@ export class Simulation {
     const { client, sid } = tab;
     switch (step.does) {
       case 'signIn':
-        return client.signIn({ name: step.user, password: 'right' }).then(({ user }) => {
+        return this.signIn(client, step.user).then(({ user }) => {
           if (user.name !== step.user) this.violated(`signed ${user.name} in instead of ${step.user}`);
         });
       case 'signOut':
@@ -182,6 +188,16 @@ export class Simulation {
       case 'wait':
         return undefined;
     }
+  }
+
+  /** With a code, if the service asks for one. */
+  private async signIn(client: Client, name: string): Promise<Session> {
+    const { isSecondFactorRequired, secondFactor } = this.library;
+    return client.signIn({ name, password: 'right' }).catch(async (error) => {
+      if (!isSecondFactorRequired(error)) throw error;
+      const { session } = await secondFactor(client).signIn({ name, challenge: error.challenge, code: '123456' });
+      return session;
+    });
   }
 
   private open(number: number) {
@@ -277,12 +293,13 @@ export class Simulation {
     const request = new Request(input, init);
     const path = new URL(request.url).pathname;
     const isResource = path === '/users';
+    const isSignIn = path.startsWith('/authenticate');
     const { cookie } = this;
     await this.travel(request);
     if (this.network === 'down' || (this.network === 'silent' && isResource)) throw new TypeError('network');
     if (this.network === 'silent') await new Promise((_, reject) => request.signal.addEventListener('abort', reject));
     if (this.network === 'HTML') return new Response('<h1>Welcome to our Wi-Fi</h1>', { status: 403 });
-    if (this.network === 'gateway' && path !== '/authenticate') return new Response('{}', { status: 401 });
+    if (this.network === 'gateway' && !isSignIn) return new Response('{}', { status: 401 });
     const jkt = this.prove(request, isResource);
     if (isResource) {
       this.inspect(request);
@@ -293,7 +310,7 @@ export class Simulation {
     }
     const body = (await request.json()) as Record<string, string>;
     const isCookie = this.setting.mode === 'cookie';
-    if (isCookie && path !== '/authenticate') body.cookie = cookie;
+    if (isCookie && !isSignIn) body.cookie = cookie;
     const answer = jkt instanceof Response ? jkt : this.service.answer(path, body, jkt);
     this.label(request, answer);
     if (this.service.chains.some(({ ended }) => ended === 'reuse_detected')) this.violated('an old token was presented');
@@ -302,7 +319,7 @@ export class Simulation {
     await this.travel(request);
     if (this.network === 'lossy' && this.draw(2)) throw new TypeError('network');
     if (isCookie && next !== undefined) this.cookie = next;
-    if (path === '/authenticate' && answer.ok) this.signedIn.push(id!);
+    if (isSignIn && answer.ok) this.signedIn.push(id!);
     return answer;
   }
 

@@ -5,7 +5,9 @@ import { expect, it } from 'vitest';
 import { bundle } from './bundle.js';
 
 /** The size limit of each entry point, and of the client and `dpop` in one bundle, in bytes. */
-const ENTRIES = { index: 3_000, accounts: 1_200, react: 500, leases: 700, dpop: 1_600, 'index + dpop': 4_000 };
+const ENTRIES = {
+  index: 3_000, accounts: 1_200, react: 500, leases: 700, dpop: 1_600, 'second-factor': 1_000, 'index + dpop': 4_000,
+};
 
 it.each(Object.entries(ENTRIES))('%s is small, minified and zipped', async (entry, most) => {
   const files = entry.split(' + ').map((name) => `${name}.ts`);

@@ -4,48 +4,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { sleep } from './stack.js';
-import { accessible, screenshot, settled, signIn, stack, status, submit, until, visit } from './world.js';
-
-const PASSWORD = 'sixteen words or so';
-let number = 0;
-
-function newcomer() {
-  number += 1;
-  const name = `newcomer-${process.pid}-${number}`;
-  return { name, email: `${name}@example.com`, password: PASSWORD };
-}
-
-/** Fills a form in by its labels. */
-async function fill(page, form, fields) {
-  for (const [label, text] of Object.entries(fields)) {
-    await page.locator(form).getByLabel(label).fill(text);
-  }
-}
-
-async function register(page, { name, email, password }) {
-  await page.getByRole('button', { name: 'Register' }).click();
-  await fill(page, '#register', { Name: name, 'E-mail address': email, Password: password });
-  const send = () => page.locator('#register').getByRole('button', { name: 'Register' }).click();
-  await submit(page, send, /Look into your mail/);
-}
-
-/** The message that the page shows once it has arrived. */
-async function message(page, subject) {
-  await page.locator('#mail-subject').filter({ hasText: subject }).waitFor({ timeout: 30_000 });
-  const text = await page.locator('#mail-text').innerText();
-  return { code: text.match(/^\d{6}$/m)[0], link: await page.locator('#mail-text a').getAttribute('href') };
-}
-
-/** Registers somebody and confirms by the link. */
-async function member(page) {
-  const user = newcomer();
-  await register(page, user);
-  await page.goto((await message(page, /Confirm/)).link);
-  await settled(page);
-  await submit(page, () => page.locator('#confirm').getByRole('button', { name: 'Confirm' }).click(), /is confirmed/);
-  await fill(page, '#sign-in', { Name: user.name, Password: user.password });
-  return user;
-}
+import {
+  accessible, fill, member, message, newcomer, register, screenshot, settled, signIn, stack, status, submit, until, visit,
+} from './world.js';
 
 /** Leaves every field by keyboard, as somebody without a mouse does. */
 async function type(page, ...texts) {

@@ -5,6 +5,7 @@ import './library.js';
 import './dpop.js';
 import './page.js';
 import './account.js';
+import './second-factor.js';
 import './demonstration.js';
 import './origins.js';
 import './reference.js';

@@ -5,7 +5,7 @@ import { UNREACHABLE } from './words.js';
 
 const $ = (id) => document.getElementById(id);
 /** One of these is open while no user is signed in. */
-const PANELS = ['sign-in', 'register', 'confirm', 'forgot', 'reset'];
+const PANELS = ['sign-in', 'second-factor', 'set-up', 'register', 'confirm', 'forgot', 'reset'];
 /** How long a message may take, in ms. */
 const DELIVERY = 30_000;
 

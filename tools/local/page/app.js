@@ -3,10 +3,12 @@
 import { dpop } from '/client/dpop.js';
 import { createClient } from '/client/index.js';
 import { leases } from '/client/leases.js';
+import { isSecondFactorRequired } from '/client/second-factor.js';
 
 import { Account, refuse } from './account.js';
 import { Chain } from './chain.js';
 import { copy, Exchanges } from './exchanges.js';
+import { SecondFactor } from './second-factor.js';
 import { Sessions } from './sessions.js';
 import { Theft } from './theft.js';
 import { ago, inWordsOfEnd, inWordsOfFailure, isAlarm, UNREACHABLE } from './words.js';
@@ -33,6 +35,8 @@ const sessions = new Sessions({
   run,
   say,
 });
+
+const factor = new SecondFactor({ account, client: () => client, on, say });
 
 /** Another API on this machine, for example a proxy that cuts answers off. */
 function chosenApi() {
@@ -63,8 +67,9 @@ function changed(mode, session, reason) {
   }
   localStorage.setItem('mode', mode);
   account.show(Boolean(session));
-  const isNew = session && $('session').hidden;
-  for (const id of ['session', 'sessions']) $(id).hidden = !session;
+  const isNew = session && ($('session').hidden || $('user').textContent !== session.user.name);
+  for (const id of ['session', 'sessions', 'factor']) $(id).hidden = !session;
+  if (isNew || !session) factor.clear();
   $('theft').hidden = mode !== 'token';
   chain.isBound = Boolean(session && decoded(session.accessToken).cnf);
   $('chain-hint').textContent =
@@ -78,7 +83,7 @@ function changed(mode, session, reason) {
     chain.add(session.refreshToken ?? `cookie ${session.accessToken}`, mode);
     showUser(session, mode);
     say('Signed in.');
-    if (isNew) setTimeout(() => sessions.show().catch(() => {}));
+    if (isNew) setTimeout(() => [sessions, factor].forEach((each) => each.show().catch(() => {})));
   } else {
     chain.end();
     if (reason === 'signed_out') clear();
@@ -139,7 +144,7 @@ function run(action) {
     // Not `disabled`: the keyboard would lose its place.
     element.ariaBusy = 'true';
     try {
-      await exchanges.during(() => action(element));
+      await exchanges.during(() => action(element, event));
     } catch (error) {
       say(inWordsOfFailure(error), true);
     } finally {
@@ -166,7 +171,12 @@ on('sign-in', 'submit', async (form) => {
     form.elements.password.value = '';
     $('users').focus();
   } catch (error) {
-    localStorage.setItem('key', before);
+    const giveUp = () => localStorage.setItem('key', before);
+    if (isSecondFactorRequired(error)) {
+      form.elements.password.value = '';
+      return factor.continue(error, { client, name, giveUp });
+    }
+    giveUp();
     const unconfirmed = error.code === 'email_not_confirmed';
     if (unconfirmed) account.open('confirm');
     const field = unconfirmed || error.code === 'unavailable' ? undefined : form.elements.password;

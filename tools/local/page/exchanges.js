@@ -111,10 +111,14 @@ export async function copy(button, text) {
   setTimeout(() => (button.textContent = label), 1_500);
 }
 
+/** What is not shown at all. */
+const SECRETS = ['password', 'secret', 'uri', 'qr_svg', 'recovery_code', 'recovery_codes'];
+
 function pretty(body) {
   try {
+    const isToken = (name) => /_token$/.test(name) || name === 'challenge';
     const hide = (name, value) =>
-      /_token$/.test(name) && typeof value === 'string' ? `${value.slice(0, 16)}…` : name === 'password' ? '…' : value;
+      isToken(name) && typeof value === 'string' ? `${value.slice(0, 16)}…` : SECRETS.includes(name) ? '…' : value;
     return JSON.stringify(JSON.parse(body), hide, 2);
   } catch {
     return body;

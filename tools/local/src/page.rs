@@ -17,13 +17,14 @@ use crate::{
 };
 
 /// The files of the page, by the path that they are served at.
-const FILES: [(&str, &str, &str); 13] = [
+const FILES: [(&str, &str, &str); 14] = [
     ("/", "index.html", HTML),
     ("/style.css", "style.css", "text/css"),
     ("/app.js", "app.js", JAVASCRIPT),
     ("/account.js", "account.js", JAVASCRIPT),
     ("/chain.js", "chain.js", JAVASCRIPT),
     ("/exchanges.js", "exchanges.js", JAVASCRIPT),
+    ("/second-factor.js", "second-factor.js", JAVASCRIPT),
     ("/sessions.js", "sessions.js", JAVASCRIPT),
     ("/theft.js", "theft.js", JAVASCRIPT),
     ("/words.js", "words.js", JAVASCRIPT),
@@ -37,7 +38,8 @@ const FILES: [(&str, &str, &str); 13] = [
 fn file(path: &str) -> Option<(String, &'static str)> {
     // The modules of the browser client, whatever they are called.
     let module = path.strip_prefix("/client/").and_then(|name| name.strip_suffix(".js"));
-    if let Some(module) = module.filter(|name| name.bytes().all(|byte| byte.is_ascii_lowercase())) {
+    let is_name = |name: &&str| name.bytes().all(|byte| byte == b'-' || byte.is_ascii_lowercase());
+    if let Some(module) = module.filter(is_name) {
         return Some((format!("clients/js/dist/{module}.js"), JAVASCRIPT));
     }
     let (_, name, content_type) = FILES.iter().find(|(served, _, _)| *served == path)?;
@@ -269,8 +271,11 @@ mod tests {
 
     #[test]
     fn the_modules_of_the_client_are_served_and_nothing_around_them() {
-        let served = |path| file(path).map(|(file, _)| file);
-        assert_eq!(served("/client/index.js").as_deref(), Some("clients/js/dist/index.js"));
+        let served = |path: &str| file(path).map(|(file, _)| file);
+        for name in ["index", "second-factor"] {
+            let path = format!("clients/js/dist/{name}.js");
+            assert_eq!(served(&format!("/client/{name}.js")), Some(path));
+        }
         for path in ["/client/../package.json", "/client/../src/index.js", "/client/index.d.ts"] {
             assert_eq!(served(path), None, "{path}");
         }

@@ -61,8 +61,8 @@ function accounts(client) {
     };
 }
 function accountOf(answer) {
-    const { email_confirmed: emailConfirmed, pending_email: pendingEmail, ...same } = answer;
-    return { ...same, emailConfirmed, pendingEmail: pendingEmail ?? undefined };
+    const { email_confirmed: emailConfirmed, pending_email: pendingEmail, second_factor: secondFactor, ...same } = answer;
+    return { ...same, emailConfirmed, pendingEmail: pendingEmail ?? undefined, secondFactor };
 }
 function sessionEntryOf(answer) {
     const ms = (name) => Number(answer[name]) * 1000;

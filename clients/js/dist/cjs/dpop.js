@@ -69,7 +69,7 @@ function dpop({ keys } = {}) {
             const token = target.headers.get('authorization')?.slice(7);
             // A session that began without a key is a bearer session until the next sign-in.
             const isBound = token && (0, session_js_1.attempt)(() => (0, session_js_1.claimsOf)(token).cnf);
-            const isTokenRoute = /^\/(authenticate|refresh|logout)$/.test(String(input).slice(base.length));
+            const isTokenRoute = /^\/(authenticate|refresh|logout)/.test(String(input).slice(base.length));
             return isBound || isTokenRoute ? send(target, token, target.clone()) : plain(target);
         };
     };

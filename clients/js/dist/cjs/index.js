@@ -14,8 +14,6 @@ const TABS = 250;
 const STORAGE = 2_000;
 /** How long `resume` waits, in ms. */
 const RESUME = 3_000;
-/** The longest wait for an answer, in ms. */
-const ANSWER = 10_000;
 /** The first pause between refreshes in the background, in ms. */
 const AGAIN = 5_000;
 /** The longest of them. */
@@ -129,7 +127,7 @@ function createClient(options) {
                 throw await (0, session_js_1.errorOf)(response);
             return read(response.status === 204 ? {} : await response.json());
         };
-        return (0, turns_js_1.within)(ANSWER, answer()).catch((error) => {
+        return (0, turns_js_1.within)(turns_js_1.ANSWER, answer()).catch((error) => {
             controller.abort();
             throw error instanceof session_js_1.RatchetError ? error : unavailable(error);
         });
@@ -206,14 +204,14 @@ function createClient(options) {
         resume,
         refresh,
         post,
-        signIn(credentials) {
+        signIn(credentials, send = post) {
             return takeTurn(async () => {
                 // Kept for each user name: with it, attempts from this device are counted apart from others.
                 const key = prefix + credentials.name.toLowerCase();
                 const body = { ...credentials, mode, device_token: (0, session_js_1.attempt)(() => devices?.getItem(key)) ?? undefined };
-                const session = await post('/authenticate', body, (answer) => {
+                const session = await send('/authenticate', body, (answer) => {
                     if (answer.device_token)
-                        (0, session_js_1.attempt)(() => devices?.setItem(key, String(answer.device_token)));
+                        (0, session_js_1.attempt)(() => devices?.setItem(key, answer.device_token));
                     return read(answer);
                 }).catch((error) => {
                     // As an unknown device there may be attempts left.

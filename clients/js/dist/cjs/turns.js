@@ -1,11 +1,14 @@
 "use strict";
 // One at a time: within a client, and with Web Locks over all tabs of a browser.
 Object.defineProperty(exports, "__esModule", { value: true });
+exports.ANSWER = void 0;
 exports.turns = turns;
 exports.within = within;
 const session_js_1 = require("./session.js");
 /** How long to wait for a lock, in ms. The service keeps sessions whole without it. */
 const LOCK = 5_000;
+/** The longest wait for an answer, in ms. */
+exports.ANSWER = 10_000;
 /**
  * Takes turns, under a lock if there are any. A lock that is refused or not granted in time is done
  * without: a tab that never gives it back must not stop the others.

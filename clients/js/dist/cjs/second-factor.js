@@ -1,0 +1,60 @@
+"use strict";
+// Second factors: codes of an authenticator app (TOTP, RFC 6238), and recovery codes.
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.isSecondFactorRequired = isSecondFactorRequired;
+exports.secondFactor = secondFactor;
+const session_js_1 = require("./session.js");
+const turns_js_1 = require("./turns.js");
+/** Whether `signIn` was refused only because it needs a second factor. */
+function isSecondFactorRequired(error) {
+    return error instanceof session_js_1.RatchetError && /^second_factor_(enrollment_)?required$/.test(error.code);
+}
+/** The second factor of the user of a client. */
+function secondFactor(client) {
+    /** As the signed-in user. */
+    async function call(method, path, body) {
+        const controller = new AbortController();
+        const answer = async () => {
+            const response = await client.fetch(`/users/me/totp${path}`, {
+                method,
+                headers: { 'content-type': 'application/json' },
+                body: JSON.stringify(body),
+                signal: controller.signal,
+            });
+            if (!response.ok)
+                throw await (0, session_js_1.errorOf)(response);
+            return response.status === 204 ? {} : response.json();
+        };
+        return (0, turns_js_1.within)(turns_js_1.ANSWER, answer()).catch((error) => {
+            controller.abort();
+            throw error instanceof session_js_1.RatchetError ? error : new session_js_1.RatchetError({ cause: error });
+        });
+    }
+    return {
+        async signIn({ name, challenge, ...proof }) {
+            let codes;
+            // In the place of the password, and with everything that the client does after a sign-in.
+            const session = await client.signIn({ name }, (_path, { mode }, read) => client.post('/authenticate/second-factor', { challenge, ...wire(proof), mode }, (answer) => {
+                codes = answer.recovery_codes;
+                return read(answer);
+            }));
+            return { session, ...(codes && { recoveryCodes: codes }) };
+        },
+        async enroll(proof) {
+            const { secret, uri, qr_svg: svg } = await ('challenge' in proof
+                ? client.post('/authenticate/second-factor/totp', { challenge: proof.challenge })
+                : call('POST', '', { password: proof.password }));
+            return { secret, uri, qrCode: `data:image/svg+xml,${encodeURIComponent(svg)}` };
+        },
+        confirm: async (code) => codesOf(await call('POST', '/confirm', { code })),
+        replaceRecoveryCodes: async (proof) => codesOf(await call('POST', '/recovery-codes', wire(proof))),
+        disable: async (proof) => void (await call('DELETE', '', wire(proof))),
+    };
+}
+const codesOf = ({ recovery_codes: codes }) => codes;
+/** As the service calls it. */
+const wire = ({ password, code, recoveryCode }) => ({
+    password,
+    code,
+    recovery_code: recoveryCode,
+});
