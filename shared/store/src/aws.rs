@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use aws_config::SdkConfig;
+use aws_config::{SdkConfig, environment::EnvironmentVariableCredentialsProvider};
 use aws_sdk_dynamodb::{
     config::{
         BehaviorVersion, ProvideCredentials as _, SharedInterceptor,
@@ -51,7 +51,14 @@ impl AwsSettings {
     /// # Errors
     /// [`AwsSettingsError`].
     pub async fn load() -> Result<Self, AwsSettingsError> {
-        let sdk = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
+        // The environment is the first source of the default chain, which builds clients for all
+        // others even if it does not need them: a waste at every cold start.
+        let environment = EnvironmentVariableCredentialsProvider::new();
+        if environment.provide_credentials().await.is_ok() {
+            loader = loader.credentials_provider(environment);
+        }
+        let sdk = loader.load().await;
         if sdk.region().is_none() {
             return Err(AwsSettingsError::NoRegion);
         }
