@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_config::{SdkConfig, environment::EnvironmentVariableCredentialsProvider};
 use aws_sdk_dynamodb::{
     config::{
-        BehaviorVersion, ProvideCredentials as _, SharedInterceptor,
+        BehaviorVersion, ProvideCredentials as _, RuntimeComponents, SharedInterceptor,
         interceptors::InterceptorContext,
         retry::{ClassifyRetry, RetryAction, RetryConfig},
         timeout::TimeoutConfig,
@@ -19,6 +19,12 @@ use aws_sdk_dynamodb::{
         delete_item::DeleteItemError, put_item::PutItemError, update_item::UpdateItemError,
     },
 };
+use aws_smithy_http_client::{
+    Builder, Connector,
+    proxy::ProxyConfig,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::client::http::{HttpClient as _, SharedHttpClient, http_client_fn};
 
 use crate::observer::{CallObserver, Observer};
 
@@ -51,7 +57,8 @@ impl AwsSettings {
     /// # Errors
     /// [`AwsSettingsError`].
     pub async fn load() -> Result<Self, AwsSettingsError> {
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
+        let mut loader =
+            aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(https_client());
         // The environment is the first source of the default chain, which builds clients for all
         // others even if it does not need them: a waste at every cold start.
         let environment = EnvironmentVariableCredentialsProvider::new();
@@ -141,6 +148,18 @@ impl AwsSettings {
         }
         aws_sdk_secretsmanager::Client::from_conf(config.build())
     }
+}
+
+/// The SDK's default HTTPS client. The default would be made for each service, and build its TLS
+/// configuration once more than it needs, only to read the certificates early.
+fn https_client() -> SharedHttpClient {
+    let client = Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.proxy_config(ProxyConfig::from_env()).build()
+    });
+    http_client_fn(move |settings, components| client.http_connector(settings, components))
 }
 
 /// Retries a plain write that conflicted with a transaction on the same item. The SDK does not do
