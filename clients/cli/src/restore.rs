@@ -122,7 +122,10 @@ async fn accounts(
     let is_known = tables::exists(client, &users.source).await?;
     if !is_known {
         let source = &users.source;
-        eprintln!("{source} is gone: deletions, changed passwords and roles since then are lost");
+        eprintln!(
+            "{source} is gone: deletions and changed passwords, roles and second factors since then \
+             are lost"
+        );
     }
     let mut counted = Counted::default();
     let mut after = None;

@@ -13,7 +13,9 @@ mod recovery;
 mod totp;
 
 pub use self::{
-    challenge::{EncodedChallenge, InvalidChallenge, LIFE, PREFIX, SignInChallenge, Stage},
+    challenge::{
+        ChallengeHash, EncodedChallenge, InvalidChallenge, LIFE, PREFIX, SignInChallenge, Stage,
+    },
     factor::{Enabled, Factor, PENDING_LIFE, Pending, Presented, Spend, Spent},
     qr::qr_code,
     recovery::{RECOVERY_CODES, RecoveryCode, RecoveryHash},

@@ -185,7 +185,12 @@ impl SignIn {
                 SignInChallenge::new(stage, &user, &name, device.device_id, jkt, (id, now));
             let challenge = challenge.labelled(device_label);
             let challenge = second_factor::challenge(&challenge, &ring, now)?;
-            self.limiter.sign_in_succeeded(&attempt.account, &attempt.network).await;
+            let until = second_factor::kept_until(now);
+            let (kept, ()) = tokio::join!(
+                self.users.keep_challenge(challenge.hash(), until),
+                self.limiter.sign_in_succeeded(&attempt.account, &attempt.network)
+            );
+            kept?;
             return Err(SignInError::SecondFactorRequired { stage, challenge });
         }
         let device_token = device.encode(&name, tag_key);

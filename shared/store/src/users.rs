@@ -34,7 +34,7 @@ mod registration;
 
 pub use accounts::{Account, AccountUpdate};
 pub use deletion::Deletion;
-pub use factor::{Enabling, Spending, Start};
+pub use factor::{Enabling, KeptChallenge, Spending, Start};
 pub use list::{ListedDetails, ListedUser, Page};
 pub use operators::{Imported, ListedProfile, Profile};
 pub use proof::{ConfirmResult, ResetResult};

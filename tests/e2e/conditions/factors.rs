@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use ratchet_core::{
     ids::SessionId,
-    second_factor::{Pending, RecoveryHash, SealedTotpSecret, Spend, Spent},
+    second_factor::{ChallengeHash, Pending, RecoveryHash, SealedTotpSecret, Spend, Spent},
     session::Session,
     user::{SessionsCut, User},
 };
 use ratchet_store::{
     Users,
-    users::{Enabling, Spending, Start},
+    users::{Enabling, KeptChallenge, Spending, Start},
 };
 
 use super::{letter, sessions::session};
@@ -76,11 +76,29 @@ impl Owner {
         Session { user_id: self.user.id, second_factor: true, ..session() }
     }
 
+    /// The challenge of a sign-in that waits for its code.
+    async fn challenge(&self) -> ChallengeHash {
+        let hash = ChallengeHash::of(&self.session().session_id.to_string());
+        let until = now().seconds().plus(Duration::from_mins(5));
+        self.users.keep_challenge(hash, until).await.unwrap();
+        hash
+    }
+
     async fn spend(&self, secret: u8, spend: Spend, session: &Session) -> Spent {
+        let challenge = self.challenge().await;
+        self.spend_with(secret, spend, (session, challenge)).await
+    }
+
+    async fn spend_with(
+        &self,
+        secret: u8,
+        spend: Spend,
+        (session, challenge): (&Session, ChallengeHash),
+    ) -> Spent {
         let secret = sealed(secret);
         let sessions = self.world.sessions();
         let spending = Spending { user: &self.user, secret: &secret, spend };
-        let start = Start { sessions: &sessions, session };
+        let start = Start { sessions: &sessions, session, challenge };
         self.users.spend_factor_and_start(spending, start, None).await.unwrap()
     }
 
@@ -187,6 +205,29 @@ fn a_code_is_used_up_once_and_only_of_the_same_secret() {
 }
 
 #[test]
+fn a_challenge_that_is_not_stored_or_is_spent_starts_no_session_and_nothing_is_used_up() {
+    run(async {
+        let owner = Owner::enrolled().await;
+        let (first, second, kept) = (owner.session(), owner.session(), owner.challenge().await);
+        let unknown = ChallengeHash::of("made with the keys of the ring");
+        let spent = owner.spend_with(1, Spend::Step(6), (&first, unknown)).await;
+        assert_eq!(spent, Spent::ChallengeBefore);
+        assert_eq!(owner.users.find_challenge(unknown).await.unwrap(), None);
+        let waiting = Some(KeptChallenge::Waiting);
+        assert_eq!(owner.users.find_challenge(kept).await.unwrap(), waiting);
+        let spent = owner.spend_with(1, Spend::Step(6), (&first, kept)).await;
+        assert_eq!(spent, Spent::Written);
+        let spent = owner.spend_with(1, Spend::Step(7), (&second, kept)).await;
+        assert_eq!(spent, Spent::ChallengeBefore);
+        assert_eq!(owner.users.find_challenge(kept).await.unwrap(), Some(KeptChallenge::Spent));
+        let found = owner.world.sessions().find(second.user_id, second.session_id).await;
+        assert!(found.unwrap().is_none());
+        let factor = owner.users.find_factor(owner.user.id).await.unwrap().unwrap();
+        assert_eq!(factor.enabled.unwrap().last_step, 6);
+    });
+}
+
+#[test]
 fn a_session_that_exists_is_not_started_again_and_nothing_is_used_up() {
     run(async {
         let owner = Owner::enrolled().await;
@@ -211,7 +252,8 @@ fn a_session_that_exists_is_not_started_again_and_nothing_is_used_up() {
             spared: None,
             letter: &letter,
         };
-        let start = Start { sessions: &sessions, session: &session };
+        let challenge = owner.challenge().await;
+        let start = Start { sessions: &sessions, session: &session, challenge };
         let spent = owner.users.enable_factor_and_start(enabling, start).await.unwrap();
         assert_eq!(spent, Spent::ChallengeBefore);
         assert!(!owner.users.find(owner.user.id).await.unwrap().unwrap().second_factor);

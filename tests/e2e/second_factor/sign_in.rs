@@ -12,7 +12,7 @@ use crate::support::{
     factor::{Authenticator, challenge, recovery_codes},
     items::ids,
     mail::token,
-    people::now,
+    people::{Person, now},
     ring::parts,
     run,
 };
@@ -144,6 +144,21 @@ fn a_forged_challenge_is_refused_without_a_call() {
 }
 
 #[test]
+fn the_keys_of_the_ring_alone_make_no_challenge_that_counts() {
+    run(async {
+        let world = World::shared().await;
+        let enrolled = world.enrolled().await;
+        let challenge = world.challenge(&enrolled.person).await;
+        world.forget_challenge(&challenge).await;
+        let answer = world.complete(&challenge, &enrolled.app.code()).await;
+        assert_eq!(answer.problem(), problem(401, "invalid_challenge"));
+        // Neither the code nor an attempt is used up.
+        let challenge = world.challenge(&enrolled.person).await;
+        assert_eq!(world.complete(&challenge, &enrolled.app.code()).await.status, 200);
+    });
+}
+
+#[test]
 fn a_challenge_does_not_survive_what_ends_all_sessions() {
     run(async {
         let world = World::shared().await;
@@ -193,6 +208,29 @@ fn a_password_reset_by_mail_leaves_the_second_factor_and_ends_challenges() {
         assert_eq!(refused.problem(), problem(401, "invalid_challenge"));
         let challenge = world.challenge(&person).await;
         assert!(is_signed_in(&world.complete(&challenge, &enrolled.app.code()).await));
+    });
+}
+
+#[test]
+fn the_reset_that_first_proves_a_mailbox_removes_a_strangers_second_factor() {
+    run(async {
+        let setting = [("RATCHET_REQUIRE_CONFIRMED_EMAIL", "false")];
+        let world = World::beside("factors-stranger", &setting).await;
+        let stranger = world.person_with(|new| new.user.email_confirmed = false).await;
+        let access = world.sign_in(&stranger).await.access;
+        let app = world.begin_totp(&stranger, &access).await;
+        let body = json!({"code": app.code()});
+        let confirmed = world.ask("POST", "/users/me/totp/confirm", &access, body).await;
+        assert_eq!(confirmed.status, 200, "{confirmed:?}");
+        let email = format!("{}@example.com", stranger.name.to_lowercase());
+        world.api().post("/users/password-reset", json!({"email": email})).await;
+        let link = token(&world.mail(&email, 2).await);
+        let owner = Person { password: "the owner's own sentence".to_owned(), ..stranger };
+        let body = json!({"token": link, "password": owner.password});
+        assert_eq!(world.api().post("/users/password-reset/confirm", body).await.status, 204);
+        let tokens = world.sign_in(&owner).await;
+        assert_eq!(parts(&tokens.access).1["amr"], json!(["pwd"]));
+        assert!(world.users_item(&format!("factor#{}", owner.id)).await.is_none());
     });
 }
 
@@ -288,8 +326,17 @@ fn required_leads_a_user_without_one_through_setting_it_up() {
         let challenge = challenge(&asked);
         let early = world.complete(&challenge, "123456").await;
         assert_eq!(early.problem(), problem(409, "second_factor_not_pending"));
+        let forged = self::challenge(&world.try_sign_in(&person).await);
+        world.forget_challenge(&forged).await;
+        let refused = world.api().post(ENROLL, json!({"challenge": forged})).await;
+        assert_eq!(refused.problem(), problem(401, "invalid_challenge"));
         let begun = world.api().post(ENROLL, json!({"challenge": challenge})).await;
         assert_eq!(begun.status, 200, "{begun:?}");
+        let refused = world.complete(&forged, "123456").await;
+        assert_eq!(refused.problem(), problem(401, "invalid_challenge"));
+        // Where none is required, nobody sets one up before the first session.
+        let refused = shared.api().post(ENROLL, json!({"challenge": challenge})).await;
+        assert_eq!(refused.problem(), problem(401, "invalid_challenge"));
         let app = Authenticator::new(begun.json()["secret"].as_str().unwrap());
         let wrong = world.complete(&challenge, &app.wrong_code()).await;
         assert_eq!(wrong.problem(), problem(401, "invalid_code"));

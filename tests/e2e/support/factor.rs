@@ -1,9 +1,10 @@
 //! Users with an authenticator app.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use ratchet_core::{
+    encoding::to_base64url,
     ids::UserId,
-    second_factor::{SECRET_LEN, TotpSecret},
+    second_factor::{ChallengeHash, SECRET_LEN, TotpSecret},
     time::UnixSeconds,
 };
 use serde_json::{Value, json};
@@ -117,6 +118,16 @@ impl World {
         let answer = super::api::available(|| self.try_sign_in(person)).await;
         assert_eq!(answer.code(), "second_factor_required");
         challenge(&answer)
+    }
+
+    /// Makes a challenge look as if somebody had made it with the keys of the ring.
+    pub(crate) async fn forget_challenge(&self, challenge: &str) {
+        let hash = to_base64url(ChallengeHash::of(challenge).as_bytes());
+        let pk = AttributeValue::S(format!("challenge#sign_in#{hash}"));
+        let delete = self.stack().dynamodb().delete_item().key("pk", pk);
+        let delete = delete.return_values(ReturnValue::AllOld);
+        let deleted = delete.table_name(&self.stack().data().users_table).send().await;
+        assert!(deleted.expect("a table").attributes.is_some(), "it was stored");
     }
 
     /// Completes a sign-in with a code.

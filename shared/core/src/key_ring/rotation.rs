@@ -88,7 +88,8 @@ impl RingDocument {
         let is_needed = newest.is_none_or(|life| {
             let made_at = life.issued_at.unwrap_or(life.not_before);
             let is_old = made_at.plus(BETWEEN_SEALING_KEYS) <= now;
-            life.not_before <= now && (is_old || emergency)
+            // In an emergency, one that has not begun is known to others as well.
+            emergency || is_old && life.not_before <= now
         });
         if is_needed && self.sealing.len() < MAX_SEALING_KEYS {
             let mut key = Entry::from(NewKey::sealing()?);

@@ -8,11 +8,12 @@
 //!
 //! The session's id is drawn with the challenge. The write of the session requires that there is none
 //! of that id, so a challenge leads to one session, whatever is lost or repeated. The tag is made
-//! with a key that is derived from the ring's tag key, so garbage is refused without a call.
+//! with a key that is derived from the ring's tag key, so garbage is refused without a call. Only a
+//! challenge whose hash was stored when the password proved right counts, so the ring alone makes none.
 
 use std::{fmt, time::Duration};
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{digest, hmac};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -207,6 +208,27 @@ impl SignInChallenge {
     }
 }
 
+/// What is stored of a challenge, SHA-256 of its text. The id of its session, which nobody else has
+/// seen yet, makes the text as hard to guess as a secret of 74 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChallengeHash([u8; 32]);
+
+impl ChallengeHash {
+    /// The hash of a challenge's text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+        Self(hash)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
 /// A challenge's text on its way to the client.
 ///
 /// # Security
@@ -219,6 +241,12 @@ impl EncodedChallenge {
     #[must_use]
     pub fn example(text: &str) -> Self {
         Self(Zeroizing::new(text.to_owned()))
+    }
+
+    /// What is stored of it.
+    #[must_use]
+    pub fn hash(&self) -> ChallengeHash {
+        ChallengeHash::of(&self.0)
     }
 
     /// The text: only for the line that sends it.

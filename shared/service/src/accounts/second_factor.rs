@@ -159,12 +159,12 @@ impl Accounts {
         if !user.second_factor {
             return Ok(());
         }
-        let right = self.judge(user.id, presented, begun).await?;
+        // The same request may have done it a moment ago.
+        let Some(right) = self.judge(user.id, presented, begun).await? else { return Ok(()) };
         let spending = Spending { user, secret: &right.factor.secret, spend: right.spend };
         let letter = letter(Notice::SecondFactorDisabled { user_id: user.id }, clock::now())?;
         if !self.users.disable_factor(spending, own.claims.sid, &letter).await? {
             let now = self.users.find(user.id).await?.ok_or(OwnFactorError::ChangedMeanwhile)?;
-            // The same request may have done it a moment ago.
             return if now.second_factor { Err(OwnFactorError::InvalidCode) } else { Ok(()) };
         }
         self.second_factors.succeeded(&right.attempt).await;
@@ -188,6 +188,7 @@ impl Accounts {
             return Err(OwnFactorError::NotEnabled);
         }
         let right = self.judge(user.id, presented, begun).await?;
+        let right = right.ok_or(OwnFactorError::NotEnabled)?;
         let spending = Spending { user, secret: &right.factor.secret, spend: right.spend };
         let new = SecondFactors::draw_recovery_codes(&right.secret)?;
         let letter = letter(Notice::RecoveryCodesReplaced { user_id: user.id }, clock::now())?;
@@ -202,18 +203,27 @@ impl Accounts {
     }
 
     /// Counts an attempt and judges its code. The write that uses the code up has the last word.
+    /// Returns `None` if the factor was switched off since the user was read.
     async fn judge(
         &self,
         user: UserId,
         presented: &Presented,
         now: UnixMillis,
-    ) -> Result<RightCode, OwnFactorError> {
+    ) -> Result<Option<RightCode>, OwnFactorError> {
         let attempt = self.second_factors.count(user, now).await?;
         let factor = self.users.find_factor(user).await?.and_then(|factor| factor.enabled);
-        let factor = factor.ok_or(StoreError::MalformedItem("second_factor"))?;
+        let Some(factor) = factor else {
+            self.second_factors.not_compared(&attempt).await;
+            return match self.users.find(user).await? {
+                Some(user) if user.second_factor => {
+                    Err(OwnFactorError::Fault(StoreError::MalformedItem("second_factor").into()))
+                }
+                _ => Ok(None),
+            };
+        };
         let secret = self.second_factors.open(user, &factor.secret, now).await?;
         let spend = presented.judge(&secret, now.seconds()).ok_or(OwnFactorError::InvalidCode)?;
-        Ok(RightCode { factor, secret, spend, attempt })
+        Ok(Some(RightCode { factor, secret, spend, attempt }))
     }
 
     /// Records a change that has ended the other sessions, and revokes them one by one.

@@ -1,6 +1,6 @@
 //! The second step of a sign-in: a challenge and a code become a session.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use ratchet_core::{
     config::Dpop,
@@ -10,16 +10,14 @@ use ratchet_core::{
     key_ring::KeyRing,
     letter::{Letter, Notice},
     second_factor::{
-        EncodedChallenge, Factor, Presented, SecondFactorPolicy, SignInChallenge, Spent, Stage,
+        ChallengeHash, EncodedChallenge, Factor, LIFE, Presented, SecondFactorPolicy,
+        SignInChallenge, Spent, Stage,
     },
     session::{Origin, RevocationReason},
-    time::UnixMillis,
+    time::{UnixMillis, UnixSeconds},
     user::{User, UserStatus},
 };
-use ratchet_store::{
-    StoreError,
-    users::{Enabling, Spending, Start},
-};
+use ratchet_store::users::{Enabling, KeptChallenge, Spending, Start};
 
 use super::{NewSession, SignIn};
 use crate::{
@@ -27,7 +25,7 @@ use crate::{
     events::{AccountChange, SecurityEvent, record},
     fault::from_faults,
     second_factor::{Enrollment, SecondFactors},
-    throttle::{AttemptError, RecordedAttempt, Throttled},
+    throttle::{AttemptError, Throttled},
     tokens::TokenPair,
 };
 
@@ -93,6 +91,7 @@ impl From<AttemptError> for SecondFactorError {
 /// A sign-in that is about to be completed.
 struct Completion<'a> {
     challenge: &'a SignInChallenge,
+    hash: ChallengeHash,
     user: &'a User,
     ring: &'a KeyRing,
     source_ip: Option<IpAddr>,
@@ -121,13 +120,15 @@ impl SignIn {
     ) -> Result<Enrollment, SecondFactorError> {
         let now = clock::now();
         let ring = self.key_ring.current(now).await?;
+        let hash = ChallengeHash::of(challenge);
         let challenge = parse(challenge, &ring, now)?;
         if challenge.stage != Stage::Enroll {
             return Err(SecondFactorError::InvalidChallenge);
         }
         self.check_key(challenge.jkt, possession)?;
-        let user = self.users.find(challenge.user_id).await?;
-        let user = self.check_user(&challenge, user)?;
+        let (user, kept) =
+            tokio::try_join!(self.users.find(challenge.user_id), self.users.find_challenge(hash))?;
+        let user = check_kept(kept).and_then(|()| self.check_user(&challenge, user))?;
         let begun = self.second_factors.begin(&user, now).await?;
         begun.ok_or(SecondFactorError::ChallengeSpent)
     }
@@ -148,13 +149,18 @@ impl SignIn {
         let SecondFactorRequest { challenge, presented, source_ip, origin, possession } = request;
         let now = clock::now();
         let ring = self.key_ring.current(now).await?;
+        let hash = ChallengeHash::of(challenge);
         let challenge = parse(challenge, &ring, now)?;
         self.check_key(challenge.jkt, possession)?;
         let id = challenge.user_id;
         // Counted before anything is compared.
         let attempt = self.second_factors.count(id, now).await?;
-        let (user, factor) = tokio::try_join!(self.users.find(id), self.users.find_factor(id))?;
-        let user = match self.check_user(&challenge, user) {
+        let (user, factor, kept) = tokio::try_join!(
+            self.users.find(id),
+            self.users.find_factor(id),
+            self.users.find_challenge(hash)
+        )?;
+        let user = match check_kept(kept).and_then(|()| self.check_user(&challenge, user)) {
             Ok(user) => user,
             Err(error) => {
                 self.second_factors.not_compared(&attempt).await;
@@ -163,7 +169,7 @@ impl SignIn {
         };
         let factor = factor.unwrap_or_default();
         let completion =
-            Completion { challenge: &challenge, user: &user, ring: &ring, source_ip, origin };
+            Completion { challenge: &challenge, hash, user: &user, ring: &ring, source_ip, origin };
         let completed = match challenge.stage {
             Stage::Verify => self.verify(completion, &factor, &presented, now).await,
             Stage::Enroll => self.switch_on(completion, &factor, &presented, now).await,
@@ -173,14 +179,13 @@ impl SignIn {
             Err(SecondFactorError::InvalidCode) => {
                 record(SecurityEvent::LoginFailed { reason: "wrong_code" }, Some(id), None);
             }
-            Err(SecondFactorError::NotPending) => self.give_back(&attempt).await,
+            // Nothing was compared.
+            Err(SecondFactorError::NotPending | SecondFactorError::InvalidChallenge) => {
+                self.second_factors.not_compared(&attempt).await;
+            }
             Err(_) => {}
         }
         completed
-    }
-
-    async fn give_back(&self, attempt: &RecordedAttempt) {
-        self.second_factors.not_compared(attempt).await;
     }
 
     /// The user of a challenge, who may complete it.
@@ -196,6 +201,12 @@ impl SignIn {
         match (challenge.stage, user.second_factor) {
             // Switching a factor on ends all sessions, and with them the challenge that did it.
             (Stage::Enroll, true) => Err(SecondFactorError::ChallengeSpent),
+            // Otherwise a user without a factor needs none.
+            (Stage::Enroll, false)
+                if self.second_factors.policy() != SecondFactorPolicy::Required =>
+            {
+                Err(SecondFactorError::InvalidChallenge)
+            }
             (Stage::Verify, true) | (Stage::Enroll, false) if may_sign_in => Ok(user),
             _ => Err(SecondFactorError::InvalidChallenge),
         }
@@ -227,7 +238,8 @@ impl SignIn {
     ) -> Result<TokenPair, SecondFactorError> {
         let Completion { challenge, user, ring, .. } = completion;
         let enabled = factor.enabled.as_ref();
-        let enabled = enabled.ok_or(StoreError::MalformedItem("second_factor"))?;
+        // It was switched off a moment ago, and all sessions and challenges were ended.
+        let enabled = enabled.ok_or(SecondFactorError::InvalidChallenge)?;
         let secret = self.second_factors.open(user.id, &enabled.secret, now).await?;
         let spend = presented.judge(&secret, now.seconds());
         let spend = spend.ok_or(SecondFactorError::InvalidCode)?;
@@ -237,13 +249,14 @@ impl SignIn {
                 Some(letter(Notice::RecoveryCodeUsed { user_id: user.id }, clock::now())?)
             }
         };
+        let hash = completion.hash;
         let new = completion.session(user.cut_seen());
         let started = self.draw(new, user, ring, now)?;
         let spent = self
             .users
             .spend_factor_and_start(
                 Spending { user, secret: &enabled.secret, spend },
-                Start { sessions: &self.sessions, session: &started.session },
+                Start { sessions: &self.sessions, session: &started.session, challenge: hash },
                 letter.as_ref(),
             )
             .await?;
@@ -276,6 +289,7 @@ impl SignIn {
         let letter = letter(Notice::SecondFactorEnabled { user_id: user.id }, clock::now())?;
         // The change ends all sessions. This one has seen that.
         let cut = user.next_cut(letter.written_at);
+        let hash = completion.hash;
         let new = completion.session(cut);
         let started = self.draw(new, user, ring, now)?;
         let enabling = Enabling {
@@ -286,7 +300,7 @@ impl SignIn {
             spared: None,
             letter: &letter,
         };
-        let start = Start { sessions: &self.sessions, session: &started.session };
+        let start = Start { sessions: &self.sessions, session: &started.session, challenge: hash };
         refuse_unless_written(self.users.enable_factor_and_start(enabling, start).await?)?;
         let change = AccountChange::SecondFactorEnabled;
         let event = SecurityEvent::AccountChanged { change, by: None };
@@ -325,6 +339,20 @@ pub(super) fn challenge(
     now: UnixMillis,
 ) -> Result<EncodedChallenge, Fault> {
     Ok(challenge.encode(ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?))
+}
+
+/// Until when a challenge of `now` has to be stored.
+pub(super) fn kept_until(now: UnixMillis) -> UnixSeconds {
+    now.plus(LIFE).seconds().plus(Duration::from_secs(1))
+}
+
+/// Refuses a challenge that nobody's right password has led to, and one that was spent.
+const fn check_kept(kept: Option<KeptChallenge>) -> Result<(), SecondFactorError> {
+    match kept {
+        Some(KeptChallenge::Waiting) => Ok(()),
+        Some(KeptChallenge::Spent) => Err(SecondFactorError::ChallengeSpent),
+        None => Err(SecondFactorError::InvalidChallenge),
+    }
 }
 
 /// The id of a session that a challenge is to lead to.

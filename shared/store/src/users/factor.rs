@@ -4,9 +4,12 @@
 
 use ratchet_core::{
     attempts::AttemptKey,
+    encoding::to_base64url,
     ids::{SessionId, UserId},
     letter::Letter,
-    second_factor::{Enabled, Factor, Pending, RecoveryHash, SealedTotpSecret, Spend, Spent},
+    second_factor::{
+        ChallengeHash, Enabled, Factor, Pending, RecoveryHash, SealedTotpSecret, Spend, Spent,
+    },
     session::Session,
     time::{UnixMillis, UnixSeconds},
     user::{User, UserStatus},
@@ -20,7 +23,7 @@ use super::{
 use crate::{
     Sessions, StoreError,
     conditions::{EXPIRES_AT, is_present},
-    expression::{Changes, Condition, above, absent, all, below, contains, equals},
+    expression::{Changes, Condition, above, absent, all, below, contains, equals, exists},
     item::{Item, Reader, VERSION, VERSION_NAME, binary, binary_set, number, string},
     outbox::enclose,
     transact::{transact_and_check, transact_each},
@@ -35,6 +38,7 @@ const ENABLED_AT: &str = "enabled_at";
 const PENDING_KID: &str = "pending_kid";
 const PENDING: &str = "pending";
 const PENDING_UNTIL: &str = "pending_until";
+const SPENT: &str = "spent";
 
 /// A session to be started in the same transaction.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +47,17 @@ pub struct Start<'a> {
     pub sessions: &'a Sessions,
     /// The session. There must be none of its id.
     pub session: &'a Session,
+    /// The challenge that leads to it. It must be stored and not spent.
+    pub challenge: ChallengeHash,
+}
+
+/// A challenge that was stored when the password proved right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeptChallenge {
+    /// It may lead to a session.
+    Waiting,
+    /// It has led to one.
+    Spent,
 }
 
 /// A secret that is confirmed by its first code.
@@ -76,6 +91,10 @@ pub struct Spending<'a> {
 /// The key of a user's factor.
 pub(super) fn factor_pk(id: UserId) -> String {
     format!("factor#{id}")
+}
+
+fn challenge_pk(hash: &ChallengeHash) -> String {
+    format!("challenge#sign_in#{}", to_base64url(hash.as_bytes()))
 }
 
 /// No factor is on.
@@ -131,7 +150,7 @@ fn switched_on(changes: Changes) -> Changes {
     changes.set(item::SECOND_FACTOR, item::truth()).set(VERSION_NAME, number(item::FACTOR_VERSION))
 }
 
-fn switched_off(changes: Changes) -> Changes {
+pub(super) fn switched_off(changes: Changes) -> Changes {
     changes.remove(item::SECOND_FACTOR).set(VERSION_NAME, number(VERSION))
 }
 
@@ -143,6 +162,42 @@ fn end_sessions(changes: Changes, now: UnixMillis, spared: Option<SessionId>) ->
 }
 
 impl Users {
+    /// Stores the challenge of a sign-in whose password was right, until `expires_at` at least.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn keep_challenge(
+        &self,
+        hash: ChallengeHash,
+        expires_at: UnixSeconds,
+    ) -> Result<(), StoreError> {
+        let mut item = pk(challenge_pk(&hash));
+        item.insert(VERSION_NAME.to_owned(), number(VERSION));
+        item.insert(EXPIRES_AT.to_owned(), number(expires_at.get()));
+        Write::put(&self.table, item).send(&self.client).await.map(drop)
+    }
+
+    /// A stored challenge, read consistently.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find_challenge(
+        &self,
+        hash: ChallengeHash,
+    ) -> Result<Option<KeptChallenge>, StoreError> {
+        let found = self.get(challenge_pk(&hash)).await?;
+        Ok(found.map(|item| {
+            if item.contains_key(SPENT) { KeptChallenge::Spent } else { KeptChallenge::Waiting }
+        }))
+    }
+
+    fn spend_challenge(&self, hash: &ChallengeHash) -> Write {
+        let changes = Changes::new().set(SPENT, item::truth());
+        Write::update(&self.table, pk(challenge_pk(hash)), changes)
+            .when(exists(EXPIRES_AT))
+            .when(absent(SPENT))
+    }
+
     /// The second factor of a user, read consistently.
     ///
     /// # Errors
@@ -188,11 +243,13 @@ impl Users {
         start: Start<'_>,
     ) -> Result<Spent, StoreError> {
         let mut writes = self.enabling(enabling);
+        let first_of_start = writes.len();
         writes.push(start.sessions.creation(start.session));
+        writes.push(self.spend_challenge(&start.challenge));
         let unmet = transact_each(&self.client, writes).await?;
         Ok(Spent::of(unmet.map(|unmet| {
-            let (session, rest) = unmet.split_last().unwrap_or((&false, &[]));
-            [rest.contains(&true), *session]
+            let (factor, start) = unmet.split_at_checked(first_of_start).unwrap_or((&unmet, &[]));
+            [factor.contains(&true), start.contains(&true)]
         })))
     }
 
@@ -230,13 +287,16 @@ impl Users {
         start: Start<'_>,
         letter: Option<&Letter>,
     ) -> Result<Spent, StoreError> {
-        let mut writes =
-            vec![self.spending(spending, Changes::new()), start.sessions.creation(start.session)];
+        let mut writes = vec![
+            self.spending(spending, Changes::new()),
+            start.sessions.creation(start.session),
+            self.spend_challenge(&start.challenge),
+        ];
         writes.extend(letter.map(|letter| enclose(&self.table, letter)));
         let unmet = transact_each(&self.client, writes).await?;
         Ok(Spent::of(unmet.map(|unmet| {
-            let mut unmet = unmet.into_iter();
-            [unmet.next().unwrap_or_default(), unmet.next().unwrap_or_default()]
+            let (factor, start) = unmet.split_first().unwrap_or((&false, &[]));
+            [*factor, start.contains(&true)]
         })))
     }
 

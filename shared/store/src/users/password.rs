@@ -13,6 +13,7 @@ use super::{
     Users,
     cut::{end_all_sessions, end_other_sessions},
     email::confirmed,
+    factor::switched_off,
     proof::{ResetResult, contended},
 };
 use crate::{
@@ -67,7 +68,12 @@ impl Users {
                 _ => return Ok(ResetResult::Invalid),
             };
             let changes = Changes::new().set("password_hash", string(new.expose()));
-            let changes = end_all_sessions(confirmed(changes), now).remove("pending_email");
+            let mut changes = end_all_sessions(confirmed(changes), now).remove("pending_email");
+            // Whoever set up a second factor before anybody proved the mailbox may be a stranger.
+            let unproved = !account.user.email_confirmed;
+            if unproved {
+                changes = switched_off(changes);
+            }
             let mut writes = vec![
                 meet(&self.table, purpose, id, &judged.found, met),
                 self.change(id, changes).when(is_present()),
@@ -77,6 +83,9 @@ impl Users {
             ];
             writes.extend(self.keep_name(account));
             writes.extend(self.take_address(account));
+            if unproved {
+                writes.extend(self.remove_factor(id));
+            }
             // Somebody who can read the user's mail need not guess, so the locks can go.
             let counters = [account.user.name.as_str(), account.email.as_str()];
             writes
