@@ -101,6 +101,10 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "contract", schema(value_type = Option<u64>))]
     auth_time: Option<UnixSeconds>,
+    /// How the user was authenticated (RFC 8176): `pwd`, and `otp` for a second factor. Only for
+    /// access tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amr: Option<&'a [String]>,
     /// The key that the token is bound to (RFC 9449 §6.2): its thumbprint, as `jkt`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "contract", schema(value_type = Option<Object>))]
@@ -135,6 +139,8 @@ impl<'a> Body<'a> {
             username: Some(&claims.name),
             roles: Some(&claims.roles),
             auth_time: Some(claims.auth_time),
+            // Tokens of earlier releases do not say.
+            amr: Some(claims.amr.as_slice()).filter(|amr| !amr.is_empty()),
             cnf: claims.cnf.as_ref(),
             custom: Some(&claims.custom),
         }

@@ -50,8 +50,9 @@ pub(super) const RECOVERED: &str = "late";
 /// The thumbprint of the key that the session is bound to. It is absent if there is none.
 pub(super) const JKT: &str = "jkt";
 
-/// The attribute of a session whose sign-in proved a second factor. It is absent without one.
-pub(super) const SECOND_FACTOR: &str = "otp";
+/// The attribute of a session whose sign-in proved a second factor. It is absent without one. Its name
+/// is short, because the item has to stay below 1 KiB.
+pub(super) const SECOND_FACTOR: &str = "2f";
 
 /// The version of a session that is bound to a key. Releases that know no keys must not read it: they
 /// would refresh it for anybody.
