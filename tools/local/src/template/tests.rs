@@ -117,7 +117,8 @@ fn configuration(changed: Option<(&str, &str)>) -> Result<Config, ConfigError> {
     let environment = template().environment;
     Config::read(|name| match changed {
         Some((other, value)) if other == name => Some(value.to_owned()),
-        _ => environment[name].clone().or_else(|| Some("https://example.com".to_owned())),
+        // What only one function has is not among the variables of all.
+        _ => environment.get(name)?.clone().or_else(|| Some("https://example.com".to_owned())),
     })
 }
 
