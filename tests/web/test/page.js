@@ -14,7 +14,8 @@ for (const mode of ['cookie', 'token']) {
     const page = await visit();
     await signIn(page, mode);
     await page.getByRole('button', { name: 'GET /users', exact: true }).click();
-    await page.getByText('"ada"').waitFor();
+    await answered(page, 'GET /users');
+    assert.match(await answer(page), /"ada"/);
     const before = refreshes(page);
     await until(() => refreshes(page) > before, 'a refresh before the token expires', 60);
     await page.getByRole('button', { name: 'GET /users', exact: true }).click();
@@ -222,7 +223,8 @@ test('everything can be done by keyboard', async () => {
   const focused = () => page.evaluate(() => document.activeElement.id);
   await until(async () => (await focused()) === 'users', 'the focus on the first button');
   await page.keyboard.press('Enter');
-  await page.getByText('"grace"').waitFor();
+  await answered(page, 'GET /users');
+  assert.match(await answer(page), /"grace"/);
   for (const id of ['expired', 'refresh', 'sign-out']) {
     await page.keyboard.press('Tab');
     assert.equal(await focused(), id);
