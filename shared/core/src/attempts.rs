@@ -198,7 +198,7 @@ impl AttemptKey {
         Self::new("session", &to_base64url(session.as_bytes()), 365 * 24 * 3_600)
     }
 
-    /// The counter of a user's second factor, whoever presents the code and from wherever. Only
+    /// The counter of a user's second factor, the same for everybody who presents a code. Only
     /// somebody who knows the password, or has a session, gets to it.
     #[must_use]
     pub fn second_factor(user: UserId) -> Self {

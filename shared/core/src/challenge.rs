@@ -21,13 +21,14 @@ pub use self::{
     state::{Challenge, Judgement, MAX_MESSAGES, Message, MessageSecret, Met, Opening},
 };
 
-use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
+use aws_lc_rs::hmac;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::{
     ids::UserId,
     key_ring::TagKey,
     secret::{SecretHash, TokenSecret},
+    stored_hash::stored_hash,
     tagged_token::Format,
 };
 
@@ -196,39 +197,12 @@ impl fmt::Debug for MailCode {
     }
 }
 
-/// HMAC-SHA-256 of a [`MailCode`].
-///
-/// # Security
-/// Equality takes the same time wherever the difference is.
-#[derive(Clone, Copy)]
-pub struct CodeHash([u8; 32]);
-
-impl CodeHash {
-    /// A hash as a challenge holds it.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes that the challenge holds.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl PartialEq for CodeHash {
-    fn eq(&self, other: &Self) -> bool {
-        verify_slices_are_equal(&self.0, &other.0).is_ok()
-    }
-}
-
-impl Eq for CodeHash {}
-
-impl fmt::Debug for CodeHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CodeHash(..)")
-    }
+stored_hash! {
+    /// HMAC-SHA-256 of a [`MailCode`].
+    ///
+    /// # Security
+    /// Equality takes the same time wherever the difference is.
+    CodeHash
 }
 
 /// What somebody presents to meet a challenge.

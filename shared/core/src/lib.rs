@@ -49,6 +49,7 @@ pub mod seal;
 pub mod second_factor;
 pub mod secret;
 pub mod session;
+mod stored_hash;
 mod tagged_token;
 pub mod time;
 pub mod trusted_proxies;

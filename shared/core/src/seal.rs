@@ -70,7 +70,7 @@ impl SealContext {
 
 /// A seal could not be made or opened.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the successor could not be sealed or its seal does not open")]
+#[error("a secret could not be sealed, or its seal does not open")]
 pub struct SealError;
 
 /// Seals `successor` for the holder of `superseded`. `nonce` is twelve fresh random bytes.
@@ -83,19 +83,9 @@ pub fn seal(
     context: &SealContext,
     nonce: [u8; NONCE_LEN],
 ) -> Result<SealedSecret, SealError> {
-    let mut in_out = Zeroizing::new(*successor.expose());
-    let tag = key_of(superseded)?
-        .seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(context.associated_data()),
-            in_out.as_mut_slice(),
-        )
-        .map_err(|_| SealError)?;
-    let mut sealed = [0; SEALED_LEN];
-    for (to, from) in sealed.iter_mut().zip(nonce.iter().chain(in_out.iter()).chain(tag.as_ref())) {
-        *to = *from;
-    }
-    Ok(SealedSecret(sealed))
+    let data = context.associated_data();
+    let sealed = seal_with(&key_of(superseded)?, successor.expose(), &data, nonce)?;
+    Ok(SealedSecret(sealed.try_into().map_err(|_| SealError)?))
 }
 
 /// Opens a seal with the superseded secret.
@@ -107,17 +97,43 @@ pub fn open(
     sealed: &SealedSecret,
     context: &SealContext,
 ) -> Result<TokenSecret, SealError> {
-    let (nonce, ciphertext) = sealed.0.split_first_chunk::<NONCE_LEN>().ok_or(SealError)?;
-    let mut in_out = Zeroizing::new(ciphertext.to_vec());
-    let opened = key_of(superseded)?
-        .open_in_place(
-            Nonce::assume_unique_for_key(*nonce),
-            Aad::from(context.associated_data()),
-            &mut in_out,
-        )
-        .map_err(|_| SealError)?;
+    let opened = open_with(&key_of(superseded)?, &sealed.0, &context.associated_data())?;
     let secret = opened.first_chunk::<SECRET>().ok_or(SealError)?;
     Ok(TokenSecret::new(*secret))
+}
+
+/// Seals `secret` with a key: nonce, ciphertext and authentication tag.
+///
+/// # Errors
+/// [`SealError`] if the cryptographic library refuses, which valid input never causes.
+pub(crate) fn seal_with(
+    key: &LessSafeKey,
+    secret: &[u8],
+    associated_data: &[u8],
+    nonce: [u8; NONCE_LEN],
+) -> Result<Vec<u8>, SealError> {
+    let mut in_out = Zeroizing::new(secret.to_vec());
+    let (used, data) = (Nonce::assume_unique_for_key(nonce), Aad::from(associated_data));
+    let tag = key.seal_in_place_separate_tag(used, data, &mut in_out).map_err(|_| SealError)?;
+    Ok([nonce.as_slice(), in_out.as_slice(), tag.as_ref()].concat())
+}
+
+/// Opens what [`seal_with`] returned.
+///
+/// # Errors
+/// [`SealError`] for another key, other associated data or altered bytes.
+pub(crate) fn open_with(
+    key: &LessSafeKey,
+    sealed: &[u8],
+    associated_data: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(SealError)?;
+    let mut in_out = Zeroizing::new(ciphertext.to_vec());
+    let nonce = Nonce::assume_unique_for_key(*nonce);
+    let opened = key.open_in_place(nonce, Aad::from(associated_data), &mut in_out);
+    let len = opened.map_err(|_| SealError)?.len();
+    in_out.truncate(len);
+    Ok(in_out)
 }
 
 fn key_of(superseded: &TokenSecret) -> Result<LessSafeKey, SealError> {

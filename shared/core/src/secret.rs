@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
 use zeroize::ZeroizeOnDrop;
+
+use crate::{encoding::sha256, stored_hash::stored_hash};
 
 /// The secret of one generation of one session, or of a client. Its knowledge proves possession of
 /// the token or the credential.
@@ -29,10 +30,7 @@ impl TokenSecret {
     /// The hash that is stored instead of the secret.
     #[must_use]
     pub fn hash(&self) -> SecretHash {
-        let mut hash = [0; 32];
-        // SHA-256 yields exactly 32 bytes, so both sides have one length.
-        hash.copy_from_slice(digest::digest(&digest::SHA256, &self.0).as_ref());
-        SecretHash(hash)
+        SecretHash(sha256(&self.0))
     }
 }
 
@@ -42,44 +40,17 @@ impl fmt::Debug for TokenSecret {
     }
 }
 
-/// SHA-256 of a [`TokenSecret`]. The secret has 256 bits of entropy, so it needs neither salt nor
-/// stretching.
-///
-/// # Security
-/// Compared in constant time.
-#[derive(Clone, Copy)]
-pub struct SecretHash([u8; 32]);
-
-impl SecretHash {
-    /// A hash as an item holds it.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes that the item holds.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
+stored_hash! {
+    /// SHA-256 of a [`TokenSecret`]. The secret has 256 bits of entropy, so it needs neither salt nor
+    /// stretching.
+    ///
+    /// # Security
+    /// Compared in constant time.
+    SecretHash
 }
-
-impl PartialEq for SecretHash {
-    fn eq(&self, other: &Self) -> bool {
-        verify_slices_are_equal(&self.0, &other.0).is_ok()
-    }
-}
-
-impl Eq for SecretHash {}
 
 impl std::hash::Hash for SecretHash {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.0.hash(state);
-    }
-}
-
-impl fmt::Debug for SecretHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretHash(..)")
     }
 }

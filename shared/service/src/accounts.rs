@@ -158,7 +158,7 @@ impl Accounts {
     }
 }
 
-fn letter(notice: Notice, now: UnixMillis) -> Result<Letter, RandomUnavailable> {
+pub(crate) fn letter(notice: Notice, now: UnixMillis) -> Result<Letter, RandomUnavailable> {
     Ok(Letter::new(notice, now, &random()?))
 }
 

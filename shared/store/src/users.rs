@@ -31,14 +31,16 @@ mod operators;
 mod password;
 mod proof;
 mod registration;
+mod sign_in_challenge;
 
 pub use accounts::{Account, AccountUpdate};
 pub use deletion::Deletion;
-pub use factor::{Enabling, KeptChallenge, Spending, Start};
+pub use factor::{Enabling, Spending, Start};
 pub use list::{ListedDetails, ListedUser, Page};
 pub use operators::{Imported, ListedProfile, Profile};
 pub use proof::{ConfirmResult, ResetResult};
 pub use registration::Registration;
+pub use sign_in_challenge::KeptChallenge;
 
 /// The users table.
 #[derive(Debug, Clone)]

@@ -137,13 +137,8 @@ impl Describe for Both {
 
 impl Both {
     fn presented(&self) -> Result<Presented, Problem> {
-        let malformed = Problem::MalformedRequest { expected: Self::EXPECTED };
-        match (&self.code, &self.recovery_code) {
-            (Some(code), None) => TotpCode::parse(code).map(Presented::Code),
-            (None, Some(code)) => RecoveryCode::parse(code).map(Presented::Recovery),
-            _ => return Err(malformed),
-        }
-        .map_err(|_| malformed)
+        Presented::parse(self.code.as_deref(), self.recovery_code.as_deref())
+            .map_err(|_| Problem::MalformedRequest { expected: Self::EXPECTED })
     }
 }
 

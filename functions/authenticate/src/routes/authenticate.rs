@@ -19,6 +19,7 @@ use ratchet_http::{
 use ratchet_service::{
     end_sessions::LogOut,
     sign_in::{SignIn, SignInRequest},
+    tokens::TokenPair,
 };
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -119,15 +120,25 @@ pub(crate) async fn handle(
     }
     // Boxed, because the future is large and the router moves it around.
     let pair = Box::pin(service.sign_in(request.parse(caller, possession)?)).await?;
-    Ok(match mode {
+    Ok(signed_in(mode, pair, &log_out, possession, &browser).await)
+}
+
+/// The answer with the pair of a new session. In a browser, the session of an earlier cookie ends.
+pub(super) async fn signed_in(
+    mode: Mode,
+    pair: TokenPair,
+    log_out: &LogOut,
+    possession: Possession,
+    browser: &Browser,
+) -> Response {
+    match mode {
         Mode::Token => TokenResponse(pair).into_response(),
         Mode::Cookie => {
-            let log_out = &log_out;
             let end =
                 |token: Zeroizing<String>| async move { log_out.log_out(&token, possession).await };
             browser.signed_in(&pair, end).await
         }
-    })
+    }
 }
 
 #[cfg(feature = "contract")]

@@ -2,12 +2,9 @@
 
 use std::fmt;
 
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, response::Response};
 use http::StatusCode;
-use ratchet_core::second_factor::{Presented, RecoveryCode, TotpCode};
+use ratchet_core::second_factor::Presented;
 use ratchet_http::{
     Private, Problem,
     body::{Describe, Json},
@@ -17,14 +14,14 @@ use ratchet_http::{
     enrollment::Enrollment,
     json::json,
     optional,
-    tokens::TokenResponse,
 };
 use ratchet_service::{
     end_sessions::LogOut,
     sign_in::{SecondFactorRequest, SignIn},
 };
 use serde::Deserialize;
-use zeroize::Zeroizing;
+
+use super::authenticate::signed_in;
 
 /// The request body.
 #[derive(Deserialize)]
@@ -60,13 +57,8 @@ impl fmt::Debug for Request {
 
 impl Request {
     fn presented(&self) -> Result<Presented, Problem> {
-        let malformed = Problem::MalformedRequest { expected: Self::EXPECTED };
-        match (&self.code, &self.recovery_code) {
-            (Some(code), None) => TotpCode::parse(code).map(Presented::Code),
-            (None, Some(code)) => RecoveryCode::parse(code).map(Presented::Recovery),
-            _ => return Err(malformed),
-        }
-        .map_err(|_| malformed)
+        Presented::parse(self.code.as_deref(), self.recovery_code.as_deref())
+            .map_err(|_| Problem::MalformedRequest { expected: Self::EXPECTED })
     }
 }
 
@@ -111,15 +103,7 @@ pub(crate) async fn handle(
     let completion = SecondFactorRequest { challenge, presented, source_ip, origin, possession };
     // Boxed, because the future is large and the router moves it around.
     let pair = Box::pin(service.complete(completion)).await?;
-    Ok(match mode {
-        Mode::Token => TokenResponse(pair).into_response(),
-        Mode::Cookie => {
-            let log_out = &log_out;
-            let end =
-                |token: Zeroizing<String>| async move { log_out.log_out(&token, possession).await };
-            browser.signed_in(&pair, end).await
-        }
-    })
+    Ok(signed_in(mode, pair, &log_out, possession, &browser).await)
 }
 
 /// The body of a request to set up a second factor.

@@ -3,13 +3,16 @@
 use std::fmt;
 
 use aws_lc_rs::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    aead::{AES_256_GCM, LessSafeKey, NONCE_LEN, UnboundKey},
     hkdf::{HKDF_SHA256, Prk},
 };
 use zeroize::Zeroizing;
 
 use super::{KeyError, KeyLife, NewKey, TagKey, jwk::Jwk};
-use crate::{encoding::sha256, seal::SealError};
+use crate::{
+    encoding::sha256,
+    seal::{SealError, open_with, seal_with},
+};
 
 /// A key that seals and opens secrets, by AES-256-GCM with random nonces.
 ///
@@ -45,14 +48,7 @@ impl SealingKey {
         context: &[u8],
         nonce: [u8; NONCE_LEN],
     ) -> Result<Vec<u8>, SealError> {
-        let mut in_out = Zeroizing::new(secret.to_vec());
-        let tag = self.key.seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(context),
-            in_out.as_mut_slice(),
-        );
-        let tag = tag.map_err(|_| SealError)?;
-        Ok([nonce.as_slice(), in_out.as_slice(), tag.as_ref()].concat())
+        seal_with(&self.key, secret, context, nonce)
     }
 
     /// Opens what [`Self::seal`] returned.
@@ -60,13 +56,7 @@ impl SealingKey {
     /// # Errors
     /// [`SealError`] for another key, another context or altered bytes.
     pub fn open(&self, sealed: &[u8], context: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(SealError)?;
-        let mut in_out = Zeroizing::new(ciphertext.to_vec());
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        let opened = self.key.open_in_place(nonce, Aad::from(context), &mut in_out);
-        let len = opened.map_err(|_| SealError)?.len();
-        in_out.truncate(len);
-        Ok(in_out)
+        open_with(&self.key, sealed, context)
     }
 
     pub(super) fn from_jwk(jwk: &Jwk) -> Result<Self, KeyError> {

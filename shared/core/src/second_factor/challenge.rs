@@ -13,15 +13,17 @@
 
 use std::{fmt, time::Duration};
 
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
 use crate::{
     device_token::{DeviceId, DeviceToken, EncodedDeviceToken},
     dpop::Thumbprint,
+    encoding::sha256,
     ids::{SessionId, UserId},
     key_ring::TagKey,
     session::Session,
+    stored_hash::stored_hash,
     tagged_token::Format,
     time::{UnixMillis, UnixSeconds},
     user::{User, name_hash},
@@ -208,24 +210,17 @@ impl SignInChallenge {
     }
 }
 
-/// What is stored of a challenge, SHA-256 of its text. The id of its session, which nobody else has
-/// seen yet, makes the text as hard to guess as a secret of 74 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChallengeHash([u8; 32]);
+stored_hash! {
+    /// What is stored of a challenge, SHA-256 of its text. The id of its session, which nobody else has
+    /// seen yet, makes the text as hard to guess as a secret of 74 bits.
+    ChallengeHash
+}
 
 impl ChallengeHash {
     /// The hash of a challenge's text.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
-        Self(hash)
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
+        Self(sha256(text.as_bytes()))
     }
 }
 

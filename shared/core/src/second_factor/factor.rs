@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{RecoveryCode, RecoveryHash, SealedTotpSecret, TotpCode, TotpSecret};
+use super::{InvalidCode, RecoveryCode, RecoveryHash, SealedTotpSecret, TotpCode, TotpSecret};
 use crate::time::{UnixMillis, UnixSeconds};
 
 /// How long a new secret waits for its first code.
@@ -72,6 +72,18 @@ pub enum Spent {
 }
 
 impl Presented {
+    /// Reads what a request carries: exactly one of a code of the app and a recovery code.
+    ///
+    /// # Errors
+    /// [`InvalidCode`].
+    pub fn parse(code: Option<&str>, recovery: Option<&str>) -> Result<Self, InvalidCode> {
+        match (code, recovery) {
+            (Some(code), None) => TotpCode::parse(code).map(Self::Code),
+            (None, Some(code)) => RecoveryCode::parse(code).map(Self::Recovery),
+            _ => Err(InvalidCode),
+        }
+    }
+
     /// What has to be used up if this is right for `secret`. Whether it was used before, only the
     /// write can tell. `None` if it is wrong.
     #[must_use]

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use zeroize::ZeroizeOnDrop;
 
 use super::{InvalidCode, TotpSecret};
+use crate::stored_hash::stored_hash;
 
 /// How many recovery codes a user gets.
 pub const RECOVERY_CODES: usize = 10;
@@ -71,39 +71,12 @@ impl fmt::Debug for RecoveryCode {
     }
 }
 
-/// The hash of a [`RecoveryCode`].
-///
-/// # Security
-/// Equality takes the same time wherever the difference is.
-#[derive(Clone, Copy)]
-pub struct RecoveryHash([u8; 32]);
-
-impl RecoveryHash {
-    /// A hash as a factor holds it.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes that the factor holds.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl PartialEq for RecoveryHash {
-    fn eq(&self, other: &Self) -> bool {
-        verify_slices_are_equal(&self.0, &other.0).is_ok()
-    }
-}
-
-impl Eq for RecoveryHash {}
-
-impl fmt::Debug for RecoveryHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RecoveryHash(..)")
-    }
+stored_hash! {
+    /// The hash of a [`RecoveryCode`].
+    ///
+    /// # Security
+    /// Equality takes the same time wherever the difference is.
+    RecoveryHash
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use ratchet_core::{
     entropy::random,
     ids::SessionId,
     key_ring::KeyRing,
-    letter::{Letter, Notice},
+    letter::Notice,
     second_factor::{
         ChallengeHash, EncodedChallenge, Factor, LIFE, Presented, SecondFactorPolicy,
         SignInChallenge, Spent, Stage,
@@ -19,9 +19,11 @@ use ratchet_core::{
 };
 use ratchet_store::users::{Enabling, KeptChallenge, Spending, Start};
 
-use super::{NewSession, SignIn};
+use super::{Drawn, NewSession, SignIn};
 use crate::{
-    Fault, clock,
+    Fault,
+    accounts::letter,
+    clock,
     events::{AccountChange, SecurityEvent, record},
     fault::from_faults,
     second_factor::{Enrollment, SecondFactors},
@@ -236,7 +238,7 @@ impl SignIn {
         presented: &Presented,
         now: UnixMillis,
     ) -> Result<TokenPair, SecondFactorError> {
-        let Completion { challenge, user, ring, .. } = completion;
+        let Completion { challenge, user, .. } = completion;
         let enabled = factor.enabled.as_ref();
         // It was switched off a moment ago, and all sessions and challenges were ended.
         let enabled = enabled.ok_or(SecondFactorError::InvalidChallenge)?;
@@ -249,14 +251,12 @@ impl SignIn {
                 Some(letter(Notice::RecoveryCodeUsed { user_id: user.id }, clock::now())?)
             }
         };
-        let hash = completion.hash;
-        let new = completion.session(user.cut_seen());
-        let started = self.draw(new, user, ring, now)?;
+        let started = self.draw_completed(&completion, user.cut_seen(), now)?;
         let spent = self
             .users
             .spend_factor_and_start(
                 Spending { user, secret: &enabled.secret, spend },
-                Start { sessions: &self.sessions, session: &started.session, challenge: hash },
+                self.start(&completion, &started),
                 letter.as_ref(),
             )
             .await?;
@@ -267,9 +267,7 @@ impl SignIn {
             record(event, Some(user.id), Some(challenge.session_id));
         }
         self.make_room(user.id, &started.session, now).await?;
-        let tag_key = ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
-        let device = challenge.device_token(user.cut_seen(), now.seconds(), tag_key);
-        Ok(TokenPair { device_token: Some(device), ..started.pair })
+        Ok(started.pair)
     }
 
     /// Switches on the factor that waits for its first code, and completes the sign-in.
@@ -280,7 +278,7 @@ impl SignIn {
         presented: &Presented,
         now: UnixMillis,
     ) -> Result<TokenPair, SecondFactorError> {
-        let Completion { challenge, user, ring, .. } = completion;
+        let Completion { challenge, user, .. } = completion;
         let Presented::Code(code) = presented else { return Err(SecondFactorError::InvalidCode) };
         let pending = factor.awaited(now.seconds()).ok_or(SecondFactorError::NotPending)?;
         let secret = self.second_factors.open(user.id, &pending.secret, now).await?;
@@ -289,9 +287,7 @@ impl SignIn {
         let letter = letter(Notice::SecondFactorEnabled { user_id: user.id }, clock::now())?;
         // The change ends all sessions. This one has seen that.
         let cut = user.next_cut(letter.written_at);
-        let hash = completion.hash;
-        let new = completion.session(cut);
-        let started = self.draw(new, user, ring, now)?;
+        let started = self.draw_completed(&completion, cut, now)?;
         let enabling = Enabling {
             user,
             secret: &pending.secret,
@@ -300,7 +296,7 @@ impl SignIn {
             spared: None,
             letter: &letter,
         };
-        let start = Start { sessions: &self.sessions, session: &started.session, challenge: hash };
+        let start = self.start(&completion, &started);
         refuse_unless_written(self.users.enable_factor_and_start(enabling, start).await?)?;
         let change = AccountChange::SecondFactorEnabled;
         let event = SecurityEvent::AccountChanged { change, by: None };
@@ -309,10 +305,26 @@ impl SignIn {
         let reason = RevocationReason::EndedEverywhere;
         drop(self.end_sessions.finish(user.id, reason, now).await);
         self.make_room(user.id, &started.session, now).await?;
+        Ok(TokenPair { recovery_codes: Some(recovery.codes), ..started.pair })
+    }
+
+    /// The session that a challenge leads to, with everything that the answer needs, so that nothing
+    /// is missing once it is written.
+    fn draw_completed(
+        &self,
+        completion: &Completion<'_>,
+        cut_seen: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<Drawn, Fault> {
+        let Completion { challenge, user, ring, .. } = completion;
         let tag_key = ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
-        let device = challenge.device_token(cut, now.seconds(), tag_key);
-        let recovery_codes = Some(recovery.codes);
-        Ok(TokenPair { device_token: Some(device), recovery_codes, ..started.pair })
+        let device_token = challenge.device_token(cut_seen, now.seconds(), tag_key);
+        let Drawn { session, pair } = self.draw(completion.session(cut_seen), user, ring, now)?;
+        Ok(Drawn { session, pair: TokenPair { device_token: Some(device_token), ..pair } })
+    }
+
+    const fn start<'a>(&'a self, completion: &Completion<'_>, drawn: &'a Drawn) -> Start<'a> {
+        Start { sessions: &self.sessions, session: &drawn.session, challenge: completion.hash }
     }
 }
 
@@ -375,8 +387,4 @@ const fn refuse_unless_written(spent: Spent) -> Result<(), SecondFactorError> {
         Spent::ChallengeBefore => Err(SecondFactorError::ChallengeSpent),
         Spent::CodeRefused => Err(SecondFactorError::InvalidCode),
     }
-}
-
-fn letter(notice: Notice, now: UnixMillis) -> Result<Letter, Fault> {
-    Ok(Letter::new(notice, now, &random()?))
 }

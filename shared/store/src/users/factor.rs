@@ -4,7 +4,6 @@
 
 use ratchet_core::{
     attempts::AttemptKey,
-    encoding::to_base64url,
     ids::{SessionId, UserId},
     letter::Letter,
     second_factor::{
@@ -23,7 +22,7 @@ use super::{
 use crate::{
     Sessions, StoreError,
     conditions::{EXPIRES_AT, is_present},
-    expression::{Changes, Condition, above, absent, all, below, contains, equals, exists},
+    expression::{Changes, Condition, above, absent, all, below, contains, equals},
     item::{Item, Reader, VERSION, VERSION_NAME, binary, binary_set, number, string},
     outbox::enclose,
     transact::{transact_and_check, transact_each},
@@ -38,7 +37,6 @@ const ENABLED_AT: &str = "enabled_at";
 const PENDING_KID: &str = "pending_kid";
 const PENDING: &str = "pending";
 const PENDING_UNTIL: &str = "pending_until";
-const SPENT: &str = "spent";
 
 /// A session to be started in the same transaction.
 #[derive(Debug, Clone, Copy)]
@@ -49,15 +47,6 @@ pub struct Start<'a> {
     pub session: &'a Session,
     /// The challenge that leads to it. It must be stored and not spent.
     pub challenge: ChallengeHash,
-}
-
-/// A challenge that was stored when the password proved right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeptChallenge {
-    /// It may lead to a session.
-    Waiting,
-    /// It has led to one.
-    Spent,
 }
 
 /// A secret that is confirmed by its first code.
@@ -91,10 +80,6 @@ pub struct Spending<'a> {
 /// The key of a user's factor.
 pub(super) fn factor_pk(id: UserId) -> String {
     format!("factor#{id}")
-}
-
-fn challenge_pk(hash: &ChallengeHash) -> String {
-    format!("challenge#sign_in#{}", to_base64url(hash.as_bytes()))
 }
 
 /// No factor is on.
@@ -162,42 +147,6 @@ fn end_sessions(changes: Changes, now: UnixMillis, spared: Option<SessionId>) ->
 }
 
 impl Users {
-    /// Stores the challenge of a sign-in whose password was right, until `expires_at` at least.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn keep_challenge(
-        &self,
-        hash: ChallengeHash,
-        expires_at: UnixSeconds,
-    ) -> Result<(), StoreError> {
-        let mut item = pk(challenge_pk(&hash));
-        item.insert(VERSION_NAME.to_owned(), number(VERSION));
-        item.insert(EXPIRES_AT.to_owned(), number(expires_at.get()));
-        Write::put(&self.table, item).send(&self.client).await.map(drop)
-    }
-
-    /// A stored challenge, read consistently.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn find_challenge(
-        &self,
-        hash: ChallengeHash,
-    ) -> Result<Option<KeptChallenge>, StoreError> {
-        let found = self.get(challenge_pk(&hash)).await?;
-        Ok(found.map(|item| {
-            if item.contains_key(SPENT) { KeptChallenge::Spent } else { KeptChallenge::Waiting }
-        }))
-    }
-
-    fn spend_challenge(&self, hash: &ChallengeHash) -> Write {
-        let changes = Changes::new().set(SPENT, item::truth());
-        Write::update(&self.table, pk(challenge_pk(hash)), changes)
-            .when(exists(EXPIRES_AT))
-            .when(absent(SPENT))
-    }
-
     /// The second factor of a user, read consistently.
     ///
     /// # Errors
