@@ -280,7 +280,7 @@ fn a_damaged_session_is_a_generic_500_and_stays_as_it_is() {
             "expires_at",
             "source_ip",
             "device",
-            "2f",
+            "amr",
             "superseded_1",
             "superseded_2",
             "superseded_3",
@@ -291,7 +291,7 @@ fn a_damaged_session_is_a_generic_500_and_stays_as_it_is() {
             let mut item = world.item(&tokens.refresh).await;
             let damage = match attribute {
                 // The key of an index is of its type; there is no reason beside it.
-                "revoked_at" | "2f" => AttributeValue::N("1".to_owned()),
+                "revoked_at" => AttributeValue::N("1".to_owned()),
                 _ => AttributeValue::Bool(true),
             };
             item.insert(attribute.to_owned(), damage);

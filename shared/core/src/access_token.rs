@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
+    amr::Amr,
     custom_claims::CustomClaims,
     dpop::Thumbprint,
     encoding::to_base64url,
@@ -109,8 +110,8 @@ pub struct Subject {
     pub session_id: SessionId,
     /// `auth_time`: when the password was proved.
     pub auth_time: UnixSeconds,
-    /// Whether the sign-in proved a second factor too, which `amr` says.
-    pub second_factor: bool,
+    /// `amr`: how the user was authenticated.
+    pub amr: Amr,
     /// `name`: the user name.
     pub name: String,
     /// `roles`.
@@ -148,8 +149,7 @@ pub struct Claims {
     pub sid: SessionId,
     /// When the password was proved.
     pub auth_time: UnixSeconds,
-    /// How the user was authenticated (RFC 8176): `pwd`, and `otp` for a second factor. Empty in
-    /// tokens of earlier releases.
+    /// How the user was authenticated, with the names of [`Amr`]. Empty in tokens of earlier releases.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<String>,
     /// The user name.
@@ -229,7 +229,7 @@ pub fn issue(
         client_id: policy.client_id.clone(),
         sid: subject.session_id,
         auth_time: subject.auth_time,
-        amr: amr(subject.second_factor),
+        amr: subject.amr.names().map(str::to_owned).collect(),
         name: subject.name.clone(),
         roles: subject.roles.clone(),
         cnf: subject.jkt.map(|jkt| Confirmation { jkt }),
@@ -238,12 +238,6 @@ pub fn issue(
     let payload = Zeroizing::new(serde_json::to_vec(&claims).map_err(|_| SignError)?);
     let token = key.sign(TYP, &payload)?;
     if token.len() > MAX_TOKEN_LEN { Err(IssueError::TooLong) } else { Ok(token) }
-}
-
-/// The methods of a sign-in (RFC 8176 §2).
-fn amr(second_factor: bool) -> Vec<String> {
-    let methods = ["pwd"].into_iter().chain(second_factor.then_some("otp"));
-    methods.map(str::to_owned).collect()
 }
 
 /// Why a text is not an access token of ours.

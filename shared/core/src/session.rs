@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    amr::Amr,
     dpop::Thumbprint,
     ids::{SessionId, UserId},
     seal::SealedSecret,
@@ -36,9 +37,9 @@ pub struct Session {
     /// The thumbprint of the key that the session is bound to, if any. Every request with its
     /// tokens has to prove possession of the key.
     pub jkt: Option<Thumbprint>,
-    /// Whether the sign-in proved a second factor too.
-    pub second_factor: bool,
-    /// When the password was proved.
+    /// How the user was authenticated.
+    pub amr: Amr,
+    /// When the user was authenticated: of a password, when it was proved.
     pub auth_time: UnixMillis,
     /// The last cut of the user's sessions that the sign-in saw; zero if there had been none.
     /// Every later one ends the session, whatever the clocks say.
@@ -308,7 +309,7 @@ mod tests {
             superseded: [None; REGISTER_SLOTS],
             recovered: LateRecoveries::default(),
             jkt: None,
-            second_factor: false,
+            amr: Amr::PASSWORD,
             auth_time: at,
             cut_seen: UnixMillis::new(0),
             absolute_expires_at: UnixSeconds::new(1_000),

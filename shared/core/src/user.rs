@@ -189,6 +189,7 @@ pub(crate) fn name_hash(typed: &str) -> [u8; 16] {
 mod tests {
     use super::*;
     use crate::{
+        amr::Amr,
         secret::SecretHash,
         session::{LateRecoveries, Origin, REGISTER_SLOTS},
         time::UnixSeconds,
@@ -243,7 +244,7 @@ mod tests {
             superseded: [None; REGISTER_SLOTS],
             recovered: LateRecoveries::default(),
             jkt: None,
-            second_factor: false,
+            amr: Amr::PASSWORD,
             auth_time: UnixMillis::new(5_000),
             cut_seen: UnixMillis::new(cut_seen),
             absolute_expires_at: UnixSeconds::new(1_000),

@@ -209,7 +209,8 @@ impl EndSessions {
             published_for.is_some_and(|published_for| now < revoked.at.plus(published_for))
         };
         let has_challenge = |session: &Session| {
-            session.second_factor && now < session.session_id.created_at().plus(CHALLENGE_LIFE)
+            !session.amr.is_password_alone()
+                && now < session.session_id.created_at().plus(CHALLENGE_LIFE)
         };
         others.retain(|session| {
             !session.revoked.is_some_and(|it| is_published(it) || has_challenge(session))

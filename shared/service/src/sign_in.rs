@@ -7,6 +7,7 @@ mod second_factor;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use ratchet_core::{
+    amr::Amr,
     config::{Config, Dpop},
     device_token::{DeviceId, DeviceToken},
     dpop::{Possession, ProofError, Thumbprint},
@@ -198,7 +199,7 @@ impl SignIn {
             id: second_factor::session_id(now)?,
             auth_time: now,
             cut_seen: user.cut_seen(),
-            second_factor: false,
+            amr: Amr::PASSWORD,
             device_label,
             source_ip,
             origin,
@@ -327,7 +328,7 @@ impl SignIn {
             superseded: [None; REGISTER_SLOTS],
             recovered: LateRecoveries::default(),
             jkt: new.jkt,
-            second_factor: new.second_factor,
+            amr: new.amr,
             auth_time: new.auth_time,
             cut_seen: new.cut_seen,
             absolute_expires_at: self.policy.session.absolute_expires_at(session_id),
@@ -368,7 +369,7 @@ struct NewSession {
     id: SessionId,
     auth_time: UnixMillis,
     cut_seen: UnixMillis,
-    second_factor: bool,
+    amr: Amr,
     device_label: Option<String>,
     source_ip: Option<IpAddr>,
     origin: Origin,

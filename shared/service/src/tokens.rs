@@ -77,7 +77,7 @@ impl TokenIssuer {
             roles: user.roles.clone(),
             claims: user.claims.clone(),
             jkt: session.jkt,
-            second_factor: session.second_factor,
+            amr: session.amr,
         };
         let tag_key = ring.tagger(seconds).ok_or(Fault::NoTagKey)?;
         let [jitter] = random()?;

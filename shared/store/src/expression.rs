@@ -84,11 +84,6 @@ pub(crate) fn is_binary(path: Path) -> Condition {
     has_type(path, "B")
 }
 
-/// The attribute is a truth value.
-pub(crate) fn is_bool(path: Path) -> Condition {
-    has_type(path, "BOOL")
-}
-
 /// The attribute is a map.
 pub(crate) fn is_map(path: Path) -> Condition {
     has_type(path, "M")

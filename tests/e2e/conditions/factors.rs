@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ratchet_core::{
+    amr::Amr,
     ids::SessionId,
     second_factor::{ChallengeHash, Pending, RecoveryHash, SealedTotpSecret, Spend, Spent},
     session::Session,
@@ -73,7 +74,7 @@ impl Owner {
     }
 
     fn session(&self) -> Session {
-        Session { user_id: self.user.id, second_factor: true, ..session() }
+        Session { user_id: self.user.id, amr: Amr::PASSWORD.and(Amr::CODE), ..session() }
     }
 
     /// The challenge of a sign-in that waits for its code.

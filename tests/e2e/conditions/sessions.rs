@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use ratchet_core::{
+    amr::Amr,
     dpop::Thumbprint,
     entropy::random,
     ids::{SessionId, UserId},
@@ -34,7 +35,7 @@ pub(super) fn session() -> Session {
         superseded: [None; REGISTER_SLOTS],
         recovered: LateRecoveries::default(),
         jkt: None,
-        second_factor: false,
+        amr: Amr::PASSWORD,
         auth_time: created,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: created.plus(Duration::from_secs(1_000)).seconds(),

@@ -7,6 +7,7 @@ use std::{collections::HashMap, time::Duration};
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use libfuzzer_sys::{arbitrary::Arbitrary, fuzz_target};
 use ratchet_core::{
+    amr::Amr,
     ids::{SessionId, UserId},
     refresh_token::RefreshToken,
     rotation::{Presented, Rotation, SessionPolicy, decide, walk},
@@ -115,7 +116,7 @@ fn session(rotations: u8, revoked: bool) -> Session {
         superseded: [None; REGISTER_SLOTS],
         recovered: LateRecoveries::default(),
         jkt: None,
-        second_factor: false,
+        amr: Amr::PASSWORD,
         auth_time: NOW,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: POLICY.absolute_expires_at(first.session_id),

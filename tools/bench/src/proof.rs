@@ -8,6 +8,7 @@ use aws_lc_rs::{
 };
 use ratchet_core::{
     access_token::{self, AccessTokenPolicy, Subject, Verified},
+    amr::Amr,
     custom_claims::CustomClaims,
     dpop::{self, Nonce, ProofTarget},
     encoding::{sha256, to_base64url},
@@ -95,7 +96,7 @@ fn access_token(ring: &KeyRing, policy: &AccessTokenPolicy) -> Result<String, Fa
         roles: Vec::new(),
         claims: CustomClaims::default(),
         jkt: None,
-        second_factor: false,
+        amr: Amr::PASSWORD,
     };
     Ok(access_token::issue(&subject, policy, ring, NOW, [3; 16])?.to_string())
 }

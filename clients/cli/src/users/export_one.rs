@@ -67,7 +67,7 @@ const SESSION: &[(&str, Form)] = &[
     ("network", Form::Plain),
     ("source_ip", Form::Plain),
     ("jkt", Form::Base64Url),
-    ("2f", Form::Plain),
+    ("amr", Form::Plain),
     ("auth_time", Form::Millis),
     ("expires_at", Form::Seconds),
     ("absolute_expires_at", Form::Seconds),

@@ -7,6 +7,7 @@ use std::{
 
 use ratchet_core::{
     access_token::{self, AccessTokenPolicy, Subject},
+    amr::Amr,
     custom_claims::CustomClaims,
     ids::{SessionId, UserId},
     jws::SignatureAlgorithm,
@@ -152,7 +153,7 @@ impl Issuer {
             roles: vec!["reader".to_owned()],
             claims: CustomClaims::within(r#"{"tenant": "acme"}"#).unwrap(),
             jkt: None,
-            second_factor: false,
+            amr: Amr::PASSWORD,
         };
         let policy = AccessTokenPolicy {
             issuer: self.url.clone(),

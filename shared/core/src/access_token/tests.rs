@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    amr::Amr,
     custom_claims::{self, InvalidClaims},
     jws::SignatureAlgorithm,
     key_ring::{MIN_SEED_CHARS, NewKey},
@@ -57,7 +58,7 @@ fn subject() -> Subject {
         roles: vec!["admin".to_owned()],
         claims: CustomClaims::default(),
         jkt: None,
-        second_factor: false,
+        amr: Amr::PASSWORD,
     }
 }
 
@@ -109,11 +110,13 @@ fn an_issued_token_verifies_until_the_second_it_expires() {
 
 #[test]
 fn amr_says_how_the_user_was_authenticated() {
-    for (second_factor, amr) in [(false, &["pwd"][..]), (true, &["pwd", "otp"])] {
-        let subject = Subject { second_factor, ..subject() };
+    for (amr, names) in
+        [(Amr::PASSWORD, &["pwd"][..]), (Amr::PASSWORD.and(Amr::CODE), &["pwd", "otp"])]
+    {
+        let subject = Subject { amr, ..subject() };
         let token = issue(&subject, &policy(), &ring("a"), NOW, [3; 16]).unwrap();
         let Ok(Verified::Live(claims)) = verify_at(&token, NOW.get()) else { panic!() };
-        assert_eq!(claims.amr, amr);
+        assert_eq!(claims.amr, names);
     }
     let earlier = signed(&json!({}), &json!({"amr": null}));
     let Ok(Verified::Live(claims)) = verify_at(&earlier, NOW.get()) else { panic!() };
@@ -466,7 +469,7 @@ fn a_token_with_everything_at_its_limit_can_be_verified() {
         roles: (0..16).map(|number| format!("{number:r>32}")).collect(),
         claims: custom_claims::tests::longest(),
         jkt: Some(thumbprint),
-        second_factor: true,
+        amr: Amr::PASSWORD.and(Amr::CODE).and(Amr::PASSKEY).and(Amr::EMAIL),
         ..subject()
     };
     assert!(crate::user::are_roles(&subject.roles));

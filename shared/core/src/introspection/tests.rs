@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
+    amr::Amr,
     custom_claims::CustomClaims,
     dpop::Thumbprint,
     rotation::Rotation,
@@ -49,7 +50,7 @@ fn session() -> Session {
         superseded: [None; REGISTER_SLOTS],
         recovered: LateRecoveries::default(),
         jkt: None,
-        second_factor: false,
+        amr: Amr::PASSWORD,
         auth_time: NOW,
         cut_seen: UnixMillis::new(5),
         absolute_expires_at: session_policy().absolute_expires_at(session_id),

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    amr::Amr,
     ids::UserId,
     session::{LateRecoveries, RevocationReason, Revoked},
 };
@@ -34,7 +35,7 @@ impl Chain {
             superseded: [None; REGISTER_SLOTS],
             recovered: LateRecoveries::default(),
             jkt: None,
-            second_factor: false,
+            amr: Amr::PASSWORD,
             auth_time: START,
             cut_seen: UnixMillis::new(0),
             absolute_expires_at: POLICY.absolute_expires_at(session_id),

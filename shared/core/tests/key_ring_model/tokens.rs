@@ -2,6 +2,7 @@
 
 use ratchet_core::{
     access_token::{self, Subject, Verified},
+    amr::Amr,
     custom_claims::CustomClaims,
     device_token::{self, DeviceId, DeviceToken},
     ids::{SessionId, UserId},
@@ -43,7 +44,7 @@ impl Tokens {
             roles: Vec::new(),
             claims: CustomClaims::default(),
             jkt: None,
-            second_factor: false,
+            amr: Amr::PASSWORD,
         };
         let (signer, tagger) = (copy.signer(now)?, copy.tagger(now)?);
         let refresh = RefreshToken {

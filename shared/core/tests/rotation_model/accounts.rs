@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ratchet_core::{
+    amr::Amr,
     custom_claims::CustomClaims,
     ids::{SessionId, UserId},
     refresh_token::RefreshToken,
@@ -237,7 +238,7 @@ fn new_session(session: usize, cut_seen: UnixMillis) -> Session {
         recovered: LateRecoveries::default(),
         // Its clock is ahead of those of the cuts.
         jkt: None,
-        second_factor: false,
+        amr: Amr::PASSWORD,
         auth_time: NOW,
         cut_seen,
         absolute_expires_at: POLICY.absolute_expires_at(token.session_id),

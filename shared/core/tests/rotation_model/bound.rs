@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use ratchet_core::{
+    amr::Amr,
     dpop::Thumbprint,
     ids::{SessionId, UserId},
     key_ring::TagKey,
@@ -167,7 +168,7 @@ impl Model for Bound {
             superseded: [None::<Superseded>; REGISTER_SLOTS],
             recovered: LateRecoveries::default(),
             jkt: Some(OWN),
-            second_factor: false,
+            amr: Amr::PASSWORD,
             auth_time: MADE,
             cut_seen: UnixMillis::new(0),
             absolute_expires_at: POLICY.absolute_expires_at(first.session_id),

@@ -13,6 +13,7 @@
 use std::{array, time::Duration};
 
 use ratchet_core::{
+    amr::Amr,
     ids::{SessionId, UserId},
     refresh_token::RefreshToken,
     rotation::{Decision, LATE_WINDOW, Presented, Reuse, Rotation, SessionPolicy, decide},
@@ -337,7 +338,7 @@ fn session(state: &State) -> Session {
             state.notes.iter().flatten().map(|age| LIVE - u32::from(*age)),
         ),
         jkt: None,
-        second_factor: false,
+        amr: Amr::PASSWORD,
         auth_time: MADE,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: POLICY.absolute_expires_at(owner.session_id),

@@ -15,6 +15,7 @@ use std::{
 };
 
 use ratchet_core::{
+    amr::Amr,
     ids::{SessionId, UserId},
     refresh_token::RefreshToken,
     rotation::{Decision, Presented, Rotation, SessionPolicy, walk},
@@ -146,7 +147,7 @@ impl Service {
             superseded: [None; REGISTER_SLOTS],
             recovered: LateRecoveries::default(),
             jkt: None,
-            second_factor: false,
+            amr: Amr::PASSWORD,
             auth_time: MADE,
             cut_seen: UnixMillis::new(0),
             absolute_expires_at: POLICY.absolute_expires_at(token.session_id),

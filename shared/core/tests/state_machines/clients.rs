@@ -6,6 +6,7 @@ use std::{fmt::Debug, marker::PhantomData};
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 use ratchet_core::{
+    amr::Amr,
     client::{Client, ClientName, Credential},
     custom_claims::CustomClaims,
     ids::{ClientId, SessionId, UserId},
@@ -150,7 +151,7 @@ fn session(number: u8, cut_seen: UnixMillis) -> Session {
         superseded: [None; REGISTER_SLOTS],
         recovered: LateRecoveries::default(),
         jkt: None,
-        second_factor: false,
+        amr: Amr::PASSWORD,
         auth_time: NOW,
         cut_seen,
         absolute_expires_at: POLICY.absolute_expires_at(session_id),

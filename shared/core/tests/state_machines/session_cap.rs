@@ -7,6 +7,7 @@ use proptest::{
     test_runner::{RngAlgorithm, TestRng, TestRunner},
 };
 use ratchet_core::{
+    amr::Amr,
     ids::{SessionId, UserId},
     seal::SealedSecret,
     secret::SecretHash,
@@ -71,7 +72,7 @@ fn session(at: u64) -> Session {
         superseded: [None; REGISTER_SLOTS],
         recovered: LateRecoveries::default(),
         jkt: None,
-        second_factor: false,
+        amr: Amr::PASSWORD,
         auth_time: at,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: UnixSeconds::new(u64::from(u32::MAX)),

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use ratchet_core::{
+    amr::Amr,
     config::Dpop,
     dpop::{Possession, ProofError, Thumbprint},
     entropy::random,
@@ -335,7 +336,7 @@ impl Completion<'_> {
             id: self.challenge.session_id,
             auth_time: self.challenge.auth_time,
             cut_seen,
-            second_factor: true,
+            amr: Amr::PASSWORD.and(Amr::CODE),
             device_label: self.challenge.device_label.clone(),
             source_ip: self.source_ip,
             origin: self.origin.clone(),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ratchet_core::{
+    amr::Amr,
     dpop::Thumbprint,
     ids::{SessionId, UserId},
     seal::SealedSecret,
@@ -50,9 +51,8 @@ pub(super) const RECOVERED: &str = "late";
 /// The thumbprint of the key that the session is bound to. It is absent if there is none.
 pub(super) const JKT: &str = "jkt";
 
-/// The attribute of a session whose sign-in proved a second factor. It is absent without one. Its name
-/// is short, because the item has to stay below 1 KiB.
-pub(super) const SECOND_FACTOR: &str = "2f";
+/// How the user was authenticated, as [`Amr::bits`]. It is absent if a password alone did.
+pub(super) const AMR: &str = "amr";
 
 /// The version of a session that is bound to a key. Releases that know no keys must not read it: they
 /// would refresh it for anybody.
@@ -100,8 +100,8 @@ pub fn from_session(session: &Session) -> Item {
     if let Some(jkt) = &session.jkt {
         set(JKT, binary(jkt.as_bytes()));
     }
-    if session.second_factor {
-        set(SECOND_FACTOR, AttributeValue::Bool(true));
+    if !session.amr.is_password_alone() {
+        set(AMR, number(session.amr.bits()));
     }
     set("auth_time", number(session.auth_time.get()));
     set("cut_seen", number(session.cut_seen.get()));
@@ -147,7 +147,7 @@ pub fn to_session(item: &Item) -> Result<Session, StoreError> {
         superseded,
         recovered: to_recovered(&item)?,
         jkt,
-        second_factor: to_second_factor(&item)?,
+        amr: to_amr(&item)?,
         auth_time: UnixMillis::new(item.number("auth_time")?),
         cut_seen: UnixMillis::new(item.number("cut_seen")?),
         absolute_expires_at: UnixSeconds::new(item.number("absolute_expires_at")?),
@@ -162,9 +162,9 @@ pub fn to_session(item: &Item) -> Result<Session, StoreError> {
     })
 }
 
-fn to_second_factor(item: &Reader<'_>) -> Result<bool, StoreError> {
-    let Some(value) = item.0.get(SECOND_FACTOR) else { return Ok(false) };
-    value.as_bool().copied().map_err(|_| StoreError::MalformedItem(SECOND_FACTOR))
+fn to_amr(item: &Reader<'_>) -> Result<Amr, StoreError> {
+    let Some(bits) = item.optional_number(AMR)? else { return Ok(Amr::PASSWORD) };
+    Amr::from_bits(bits).ok_or(StoreError::MalformedItem(AMR))
 }
 
 fn to_jkt(item: &Reader<'_>) -> Result<Option<Thumbprint>, StoreError> {

@@ -13,8 +13,8 @@ use super::{Sessions, is_not_revoked, item};
 use crate::{
     StoreError,
     expression::{
-        Changes, Condition, above, absent, all, any, at_most, equals, is_binary, is_bool, is_map,
-        is_number, is_string,
+        Changes, Condition, above, absent, all, any, at_most, equals, is_binary, is_map, is_number,
+        is_string,
     },
     item::{VERSION_NAME, binary, number, string},
     write::{Updated, Write},
@@ -85,7 +85,7 @@ fn is_readable(key: Option<Thumbprint>) -> Condition {
         is_string("source_ip"),
         any([absent("device"), is_string("device")]),
         any([absent(item::RECOVERED), is_binary(item::RECOVERED)]),
-        any([absent(item::SECOND_FACTOR), is_bool(item::SECOND_FACTOR)]),
+        any([absent(item::AMR), is_number(item::AMR)]),
         is_map(first),
         is_map(second),
         is_map(third),

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use lambda_http::Error;
 use ratchet_core::{
+    amr::Amr,
     ids::{SessionId, UserId},
     rotation::{Presented, Rotation},
     seal::{SEALED_LEN, SealedSecret},
@@ -76,7 +77,7 @@ pub fn session() -> Session {
         superseded: [Some(superseded); REGISTER_SLOTS],
         recovered: LateRecoveries::default(),
         jkt: None,
-        second_factor: false,
+        amr: Amr::PASSWORD,
         auth_time: NOW,
         absolute_expires_at: EXPIRES_AT,
         expires_at: EXPIRES_AT,

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     access_token::{self, AccessTokenPolicy, Subject, Verified},
+    amr::Amr,
     challenge::{MailToken, Purpose},
     config::Config,
     custom_claims::CustomClaims,
@@ -76,7 +77,7 @@ fn issue(ring: &KeyRing, now: UnixSeconds) -> (String, String) {
         roles: Vec::new(),
         claims: CustomClaims::default(),
         jkt: None,
-        second_factor: false,
+        amr: Amr::PASSWORD,
     };
     let access = access_token::issue(&subject, &tokens(), ring, now, [3; 16]).unwrap();
     let refresh = RefreshToken {

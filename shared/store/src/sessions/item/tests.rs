@@ -8,7 +8,7 @@ fn fullest_bound() -> Session {
     Session {
         recovered: LateRecoveries::default(),
         jkt: Some(Thumbprint::from_bytes([0xff; 32])),
-        second_factor: true,
+        amr: Amr::PASSWORD.and(Amr::CODE),
         superseded: unbound.superseded.map(|slot| {
             slot.map(|slot| Superseded { sealed_successor: SealedSecret::NOTHING, ..slot })
         }),
@@ -31,7 +31,7 @@ fn fullest() -> Session {
         superseded: [Some(slot); REGISTER_SLOTS],
         recovered: LateRecoveries::from_kept([u32::MAX; LateRecoveries::KEPT]),
         jkt: None,
-        second_factor: true,
+        amr: Amr::PASSWORD.and(Amr::CODE),
         auth_time: UnixMillis::new(9_999_999_999_999),
         cut_seen: UnixMillis::new(9_999_999_999_999),
         absolute_expires_at: UnixSeconds::new(9_999_999_999),
@@ -121,8 +121,7 @@ fn a_session_reads_back_as_it_was_written() {
 fn an_item_with_any_attribute_missing_or_of_another_type_is_malformed() {
     let item = from_session(&fullest());
     for name in item.keys().filter(|name| {
-        !["device", "revoked_at", JKT, RECOVERED, SECOND_FACTOR, VERSION_NAME]
-            .contains(&name.as_str())
+        !["device", "revoked_at", JKT, RECOVERED, AMR, VERSION_NAME].contains(&name.as_str())
     }) {
         let mut missing = item.clone();
         missing.remove(name);
@@ -143,10 +142,13 @@ fn a_key_that_is_no_thumbprint_is_malformed() {
 }
 
 #[test]
-fn a_second_factor_that_is_no_truth_value_is_malformed() {
-    let mut item = from_session(&fullest());
-    item.insert(SECOND_FACTOR.to_owned(), number(1_u64));
-    assert!(matches!(to_session(&item), Err(StoreError::MalformedItem(SECOND_FACTOR))));
+fn methods_that_are_none_are_malformed() {
+    for damaged in [AttributeValue::Bool(true), number(0_u64), number(16_u64), number(257_u64)] {
+        let mut item = from_session(&fullest());
+        item.insert(AMR.to_owned(), damaged.clone());
+        let read = to_session(&item);
+        assert!(matches!(read, Err(StoreError::MalformedItem(AMR))), "{damaged:?}");
+    }
 }
 
 #[test]
