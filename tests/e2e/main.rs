@@ -43,6 +43,7 @@ mod mailer;
 mod metrics;
 mod oauth2;
 mod parallel;
+mod passkeys;
 mod policies;
 mod profile;
 mod refresh;

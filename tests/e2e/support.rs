@@ -8,6 +8,7 @@ pub(crate) mod factor;
 pub(crate) mod items;
 pub(crate) mod logs;
 pub(crate) mod mail;
+pub(crate) mod passkey;
 pub(crate) mod people;
 pub(crate) mod proxy;
 pub(crate) mod raw;

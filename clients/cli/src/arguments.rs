@@ -113,6 +113,8 @@ pub(crate) enum UsersCommand {
     Unlock { name: String },
     /// Removes a user's second factor and ends all sessions, for a user who has lost the phone
     ResetSecondFactor { name: String },
+    /// Removes all passkeys of a user and ends all sessions, for a user whose device was stolen
+    RemovePasskeys { name: String },
     /// Replaces a user's roles; without arguments, removes all
     Roles { name: String, roles: Vec<String> },
     /// Replaces a user's custom claims

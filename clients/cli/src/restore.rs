@@ -151,12 +151,12 @@ async fn accounts(
             (key, fate)
         });
         counted.write(client, users, fates).await?;
-        let factors = page.items.iter().filter_map(|item| {
-            replay::current_factor(item, found(&key(item, Kind::Users))).map(|pk| user_key(&pk))
+        let beside = page.items.iter().flat_map(|item| {
+            let keys = replay::beside_user(item, found(&key(item, Kind::Users)));
+            keys.into_iter().map(|pk| user_key(&pk))
         });
-        let factors =
-            tables::get_all(client, &users.source, factors.collect(), Kind::Users).await?;
-        let puts = factors.into_values().map(tables::put).collect::<Result<_, _>>()?;
+        let beside = tables::get_all(client, &users.source, beside.collect(), Kind::Users).await?;
+        let puts = beside.into_values().map(tables::put).collect::<Result<_, _>>()?;
         tables::write_all(client, &users.name, puts).await?;
         bar.set_message(format!("{} items of users", counted.seen));
         bar.tick();

@@ -64,6 +64,16 @@ pub(crate) async fn run(
             };
             output::done(&done, json)
         }
+        UsersCommand::RemovePasskeys { name } => {
+            let id = connection.user(&name).await?.user.id;
+            let reset = connection.administration.reset_passkeys(id).await;
+            let done = if reset.map_err(Failure::administration(&name))? {
+                format!("{name} has no passkey any more, all sessions are ended")
+            } else {
+                format!("{name} has no passkey")
+            };
+            output::done(&done, json)
+        }
         UsersCommand::Roles { name, roles } => {
             check_roles(&roles)?;
             let roles_only = AccountUpdate { roles: Some(&roles), ..AccountUpdate::default() };
@@ -145,6 +155,7 @@ async fn create(connection: &Connection, add: Add, json: bool) -> Result<(), Fai
             status: UserStatus::Active,
             email_confirmed: add.confirmed,
             second_factor: false,
+            has_passkeys: false,
             roles: add.roles,
             claims: CustomClaims::default(),
             cut: None,

@@ -69,6 +69,9 @@ impl Message<'_> {
             Self::SecondFactorReset { .. } => "second-factor-reset",
             Self::RecoveryCodeUsed { .. } => "recovery-code-used",
             Self::RecoveryCodesReplaced { .. } => "recovery-codes-replaced",
+            Self::PasskeyAdded { .. } => "passkey-added",
+            Self::PasskeyRemoved { .. } => "passkey-removed",
+            Self::PasskeysReset { .. } => "passkeys-reset",
             Self::EmailChangeTold { .. } => "email-change-told",
             Self::EmailChanged { .. } => "email-changed",
             Self::Deleted { .. } => "deleted",
@@ -89,6 +92,9 @@ impl Message<'_> {
             | Self::SecondFactorReset { .. }
             | Self::RecoveryCodeUsed { .. }
             | Self::RecoveryCodesReplaced { .. }
+            | Self::PasskeyAdded { .. }
+            | Self::PasskeyRemoved { .. }
+            | Self::PasskeysReset { .. }
             | Self::EmailChangeTold { .. }
             | Self::EmailChanged { .. }
             | Self::Deleted { .. } => {}
@@ -108,6 +114,9 @@ impl Message<'_> {
             | Self::SecondFactorReset { .. }
             | Self::RecoveryCodeUsed { .. }
             | Self::RecoveryCodesReplaced { .. }
+            | Self::PasskeyAdded { .. }
+            | Self::PasskeyRemoved { .. }
+            | Self::PasskeysReset { .. }
             | Self::EmailChangeTold { .. }
             | Self::EmailChanged { .. }
             | Self::Deleted { .. } => None,
@@ -192,6 +201,9 @@ mod tests {
             Message::RecoveryCodeUsed { service, account: account(), left: 1 },
             Message::RecoveryCodeUsed { service, account: account(), left: 9 },
             Message::RecoveryCodesReplaced { service, account: account() },
+            Message::PasskeyAdded { service, account: account() },
+            Message::PasskeyRemoved { service, account: account() },
+            Message::PasskeysReset { service, account: account() },
             Message::Deleted { service, account: account() },
         ]
     }

@@ -131,17 +131,17 @@ impl Mailer {
         Ok(outcome)
     }
 
-    /// Revokes one by one the sessions that a change of password, of the second factor, or a deletion
-    /// has ended: its own
-    /// request may have failed to do so. The letter is retried until this succeeds.
+    /// Revokes one by one the sessions that a change of password, of the second factor or of passkeys,
+    /// or a deletion has ended: its own request may have failed to do so. The letter is retried until
+    /// this succeeds.
     async fn finish_clean_up(&self, notice: &Notice) -> Result<(), DeliveryError> {
         let (user_id, reason) = match notice {
             Notice::PasswordChanged { user_id } => (*user_id, RevocationReason::PasswordChanged),
             Notice::Deleted { user_id, .. } => (*user_id, RevocationReason::UserDisabled),
-            Notice::SecondFactorEnabled { user_id } | Notice::SecondFactorDisabled { user_id } => {
-                (*user_id, RevocationReason::EndedEverywhere)
-            }
-            Notice::SecondFactorReset { user_id } => {
+            Notice::SecondFactorEnabled { user_id }
+            | Notice::SecondFactorDisabled { user_id }
+            | Notice::PasskeyRemoved { user_id } => (*user_id, RevocationReason::EndedEverywhere),
+            Notice::SecondFactorReset { user_id } | Notice::PasskeysReset { user_id } => {
                 (*user_id, RevocationReason::EndedByAdministrator)
             }
             Notice::Registered { .. }
@@ -152,6 +152,7 @@ impl Mailer {
             | Notice::EmailChangeAsked { .. }
             | Notice::RecoveryCodeUsed { .. }
             | Notice::RecoveryCodesReplaced { .. }
+            | Notice::PasskeyAdded { .. }
             | Notice::EmailChangeTold { .. }
             | Notice::EmailChanged { .. } => return Ok(()),
         };

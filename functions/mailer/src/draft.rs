@@ -121,35 +121,44 @@ impl Mailer {
                 let message = Message::NameTaken { service };
                 Some(Draft::to_unconfirmed(email.clone(), message).limited(MAILS_PER_HOUR))
             }
-            Notice::PasswordChanged { user_id } => self.account(*user_id).await?.map(|account| {
-                let message = Message::PasswordChanged { service, account: called(&account) };
-                Draft::to_account(&account, message)
-            }),
+            Notice::PasswordChanged { user_id } => {
+                self.to_owner(*user_id, |account| Message::PasswordChanged { service, account })
+                    .await?
+            }
             Notice::SecondFactorEnabled { user_id } => {
-                self.account(*user_id).await?.map(|account| {
-                    let message =
-                        Message::SecondFactorEnabled { service, account: called(&account) };
-                    Draft::to_account(&account, message)
-                })
+                self.to_owner(*user_id, |account| Message::SecondFactorEnabled { service, account })
+                    .await?
             }
             Notice::SecondFactorDisabled { user_id } => {
-                self.account(*user_id).await?.map(|account| {
-                    let account_name = called(&account);
-                    let message = Message::SecondFactorDisabled { service, account: account_name };
-                    Draft::to_account(&account, message)
+                self.to_owner(*user_id, |account| Message::SecondFactorDisabled {
+                    service,
+                    account,
                 })
+                .await?
             }
-            Notice::SecondFactorReset { user_id } => self.account(*user_id).await?.map(|account| {
-                let message = Message::SecondFactorReset { service, account: called(&account) };
-                Draft::to_account(&account, message)
-            }),
+            Notice::SecondFactorReset { user_id } => {
+                self.to_owner(*user_id, |account| Message::SecondFactorReset { service, account })
+                    .await?
+            }
             Notice::RecoveryCodeUsed { user_id } => self.recovery_code_used(*user_id).await?,
             Notice::RecoveryCodesReplaced { user_id } => {
-                self.account(*user_id).await?.map(|account| {
-                    let account_name = called(&account);
-                    let message = Message::RecoveryCodesReplaced { service, account: account_name };
-                    Draft::to_account(&account, message)
+                self.to_owner(*user_id, |account| Message::RecoveryCodesReplaced {
+                    service,
+                    account,
                 })
+                .await?
+            }
+            Notice::PasskeyAdded { user_id } => {
+                self.to_owner(*user_id, |account| Message::PasskeyAdded { service, account })
+                    .await?
+            }
+            Notice::PasskeyRemoved { user_id } => {
+                self.to_owner(*user_id, |account| Message::PasskeyRemoved { service, account })
+                    .await?
+            }
+            Notice::PasskeysReset { user_id } => {
+                self.to_owner(*user_id, |account| Message::PasskeysReset { service, account })
+                    .await?
             }
             Notice::EmailChangeAsked { user_id } => self.change(*user_id).await?,
             Notice::EmailChangeTold { email, name } => {
@@ -165,6 +174,16 @@ impl Mailer {
                 Some(Draft::notice(email, name.as_ref(), message))
             }
         })
+    }
+
+    /// A message about an account to its address; `None` if there is no such account.
+    async fn to_owner<'m>(
+        &self,
+        user_id: UserId,
+        message: impl FnOnce(String) -> Message<'m>,
+    ) -> Result<Option<Draft<'m>>, StoreError> {
+        let account = self.account(user_id).await?;
+        Ok(account.map(|account| Draft::to_account(&account, message(called(&account)))))
     }
 
     /// Messages to those of the accounts that may still be confirmed.

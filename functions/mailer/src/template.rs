@@ -40,6 +40,12 @@ pub(crate) enum Message<'a> {
     RecoveryCodeUsed { service: &'a str, account: String, left: usize },
     #[template(path = "recovery-codes-replaced.txt")]
     RecoveryCodesReplaced { service: &'a str, account: String },
+    #[template(path = "passkey-added.txt")]
+    PasskeyAdded { service: &'a str, account: String },
+    #[template(path = "passkey-removed.txt")]
+    PasskeyRemoved { service: &'a str, account: String },
+    #[template(path = "passkeys-reset.txt")]
+    PasskeysReset { service: &'a str, account: String },
     #[template(path = "deleted.txt")]
     Deleted { service: &'a str, account: String },
 }

@@ -40,6 +40,8 @@ pub struct Config {
     pub dpop: Dpop,
     /// Whether users need a second factor.
     pub second_factor: SecondFactorPolicy,
+    /// The web site that passkeys are for; without one there are no passkeys.
+    pub passkeys: Option<RelyingPartyConfig>,
     /// What a client gets that shares a chain from another network or user agent.
     pub convergence_from_elsewhere: Convergence,
     /// The cost of password hashes.
@@ -68,6 +70,15 @@ pub struct Config {
     pub cors: CorsPolicy,
     /// The least severe log lines that are written.
     pub log_level: LogLevel,
+}
+
+/// The web site that passkeys are for (WebAuthn: relying party).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelyingPartyConfig {
+    /// A domain name: that of the pages, or a parent domain.
+    pub id: String,
+    /// The origins of the pages, and of apps.
+    pub origins: Vec<String>,
 }
 
 /// How keys change, and how long it takes until everybody has a new one.
@@ -209,6 +220,7 @@ impl Config {
                 ],
                 SecondFactorPolicy::Optional,
             ),
+            passkeys: reader.relying_party("RATCHET_PASSKEY_RP_ID", "RATCHET_PASSKEY_ORIGINS"),
             convergence_from_elsewhere: reader.choice(
                 "RATCHET_CONVERGENCE_FROM_ELSEWHERE",
                 &[("allow", Convergence::Allow), ("refuse", Convergence::Refuse)],
@@ -345,6 +357,21 @@ mod tests {
         assert_eq!(config.trusted_proxies, None);
         assert_eq!(config.cors, CorsPolicy::default());
         assert_eq!(config.published_for(), None);
+        assert_eq!(config.passkeys, None);
+    }
+
+    #[test]
+    fn passkeys_are_for_the_page_at_their_id_unless_origins_are_set() {
+        let id = ("RATCHET_PASSKEY_RP_ID", "example.com");
+        let origins = ("RATCHET_PASSKEY_ORIGINS", "https://a.example.com, https://b.example.com");
+        let of = |set: &[_]| read(set).unwrap().passkeys.map(|party| (party.id, party.origins));
+        let party = |origins: &[&str]| {
+            let origins = origins.iter().map(|&origin| origin.to_owned()).collect();
+            Some(("example.com".to_owned(), origins))
+        };
+        assert_eq!(of(&[id]), party(&["https://example.com"]));
+        assert_eq!(of(&[id, origins]), party(&["https://a.example.com", "https://b.example.com"]));
+        assert!(read(&[origins]).is_err(), "origins of nothing");
     }
 
     #[test]

@@ -198,6 +198,7 @@ mod tests {
             name: "ada".to_owned(),
             email_confirmed: true,
             second_factor: false,
+            has_passkeys: false,
             status: UserStatus::Active,
             roles: Vec::new(),
             claims: CustomClaims::default(),

@@ -122,6 +122,21 @@ pub enum Notice {
         /// The user.
         user_id: UserId,
     },
+    /// A user added a passkey.
+    PasskeyAdded {
+        /// The user.
+        user_id: UserId,
+    },
+    /// A user removed a passkey.
+    PasskeyRemoved {
+        /// The user.
+        user_id: UserId,
+    },
+    /// An operator removed a user's passkeys.
+    PasskeysReset {
+        /// The user.
+        user_id: UserId,
+    },
     /// A user wants another address: the new one is to be confirmed.
     EmailChangeAsked {
         /// The user.
@@ -168,6 +183,9 @@ impl Notice {
             Self::SecondFactorReset { .. } => "second_factor_reset",
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",
             Self::RecoveryCodesReplaced { .. } => "recovery_codes_replaced",
+            Self::PasskeyAdded { .. } => "passkey_added",
+            Self::PasskeyRemoved { .. } => "passkey_removed",
+            Self::PasskeysReset { .. } => "passkeys_reset",
             Self::EmailChangeAsked { .. } => "email_change_asked",
             Self::EmailChangeTold { .. } => "email_change_told",
             Self::EmailChanged { .. } => "email_changed",

@@ -15,6 +15,7 @@
 //! * [`introspection`] and [`client`] – what resource servers may ask about tokens, and who they are
 //! * [`password`] and [`user`] – who may sign in
 //! * [`second_factor`] – codes of authenticator apps, and recovery codes
+//! * [`passkey`] – passkeys, and the ceremonies that add and use them
 //! * [`attempts`] and [`device_token`] – limits on guessing, and known devices
 //! * [`email`], [`letter`] and [`challenge`] – what is sent by e-mail, and what it proves
 //! * [`registration`] – who owns an address, and who waits for its confirmation
@@ -42,6 +43,7 @@ pub mod jws;
 pub mod key_ring;
 pub mod letter;
 pub mod network;
+pub mod passkey;
 pub mod password;
 pub mod refresh_token;
 pub mod registration;

@@ -1,5 +1,5 @@
 //! The common format of refresh, device and message tokens, and of clients' secrets: a prefix, then
-//! fields of fixed length and a tag in base64url.
+//! fields of fixed length, perhaps a last one of any length, and a tag in base64url.
 //!
 //! ```text
 //! PREFIX base64url( fields ‖ tag (16) )      tag = HMAC-SHA-256(key, PREFIX ‖ context ‖
@@ -21,7 +21,8 @@ const TAG_LEN: usize = 16;
 /// The format of one type of token.
 pub(crate) struct Format {
     prefix: &'static str,
-    fields_len: usize,
+    shortest: usize,
+    longest: usize,
 }
 
 /// Why a text is not a token of a format.
@@ -35,12 +36,23 @@ pub(crate) enum TagError {
 
 impl Format {
     pub(crate) const fn new(prefix: &'static str, fields_len: usize) -> Self {
-        Self { prefix, fields_len }
+        Self { prefix, shortest: fields_len, longest: fields_len }
     }
 
-    /// The length of every token of this format, in characters.
+    /// A format whose last field has any length, so that all together have `shortest` to `longest`
+    /// bytes.
+    pub(crate) const fn with_rest(prefix: &'static str, shortest: usize, longest: usize) -> Self {
+        Self { prefix, shortest, longest }
+    }
+
+    /// The length of the longest token of this format, in characters. If its fields have fixed lengths,
+    /// all have it.
     pub(crate) const fn text_len(&self) -> usize {
-        self.prefix.len() + ((self.fields_len + TAG_LEN) * 4).div_ceil(3)
+        self.text_len_of(self.longest)
+    }
+
+    const fn text_len_of(&self, fields_len: usize) -> usize {
+        self.prefix.len() + ((fields_len + TAG_LEN) * 4).div_ceil(3)
     }
 
     pub(crate) fn encode(
@@ -49,7 +61,7 @@ impl Format {
         context: &[u8],
         key: &hmac::Key,
     ) -> Zeroizing<String> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(self.fields_len + TAG_LEN));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(self.longest + TAG_LEN));
         for field in fields {
             bytes.extend_from_slice(field);
         }
@@ -66,13 +78,13 @@ impl Format {
         context: &[u8],
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Fields, TagError> {
-        if text.len() != self.text_len() {
+        if !(self.text_len_of(self.shortest)..=self.text_len()).contains(&text.len()) {
             return Err(TagError::Malformed);
         }
         let encoded = text.strip_prefix(self.prefix).ok_or(TagError::Malformed)?;
         let bytes = Zeroizing::new(from_base64url(encoded).ok_or(TagError::Malformed)?);
-        let (fields, presented) =
-            bytes.split_at_checked(self.fields_len).ok_or(TagError::Malformed)?;
+        let fields_len = bytes.len().saturating_sub(TAG_LEN);
+        let (fields, presented) = bytes.split_at_checked(fields_len).ok_or(TagError::Malformed)?;
         let genuine = keys.into_iter().any(|key| {
             verify_slices_are_equal(&self.tag(key.borrow(), context, fields), presented).is_ok()
         });
@@ -109,6 +121,11 @@ impl Fields {
         self.read += N;
         Some(field)
     }
+
+    /// Everything after the fields that were read.
+    pub(crate) fn rest(&self) -> &[u8] {
+        self.bytes.get(self.read..).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +145,20 @@ mod tests {
         assert_eq!(fields.take(), Some([1, 2]));
         assert_eq!(fields.take(), Some([3]));
         assert_eq!(fields.take::<1>(), None);
+    }
+
+    #[test]
+    fn a_last_field_may_have_any_length_within_the_limits() {
+        const OPEN: Format = Format::with_rest("tt2_", 2, 5);
+        for rest in [&[][..], &[3], &[3, 4, 5]] {
+            let text = OPEN.encode(&[&[1, 2], rest], b"", &key(7));
+            let mut fields = OPEN.decode(&text, b"", [key(7)]).unwrap();
+            assert_eq!((fields.take(), fields.rest()), (Some([1, 2]), rest));
+        }
+        for outside in [&[1][..], &[1, 2, 3, 4, 5, 6]] {
+            let text = OPEN.encode(&[outside], b"", &key(7));
+            assert_eq!(OPEN.decode(&text, b"", [key(7)]).err(), Some(TagError::Malformed));
+        }
     }
 
     #[test]

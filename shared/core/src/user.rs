@@ -89,6 +89,8 @@ pub struct User {
     pub email_confirmed: bool,
     /// Whether a second factor is on.
     pub second_factor: bool,
+    /// Whether there are passkeys.
+    pub has_passkeys: bool,
     /// Roles for access tokens.
     pub roles: Vec<String>,
     /// Custom claims for access tokens.
@@ -296,6 +298,7 @@ mod tests {
             status,
             email_confirmed: true,
             second_factor: false,
+            has_passkeys: false,
             roles: Vec::new(),
             claims: CustomClaims::default(),
             cut,

@@ -194,3 +194,10 @@ fn with_headers(mut response: ResponseBuilder, problem: &Problem) -> ResponseBui
     }
     response
 }
+
+/// The schema of an optional [`Mode`](crate::cookie::Mode).
+#[must_use]
+pub fn optional_mode() -> Schema {
+    let mode = <crate::cookie::Mode as PartialSchema>::schema();
+    optional(mode, "Who keeps the refresh token.")
+}

@@ -83,6 +83,16 @@ pub enum Problem {
     SecondFactorNotPending,
     /// So many codes were wrong that the second factor has to be unlocked.
     SecondFactorLocked,
+    /// The answer of an authenticator was refused at sign-in: nobody learns why.
+    InvalidPasskey,
+    /// The answer of an authenticator that was to add a passkey is wrong, or of another ceremony.
+    WrongPasskey,
+    /// The user has this passkey already.
+    PasskeyExists,
+    /// The user has too many passkeys.
+    TooManyPasskeys,
+    /// The user whose password was right has no passkey.
+    NoPasskey,
     /// The new password misses these rules of the policy. They are all here, so that one more try
     /// is enough.
     PasswordRefused(Vec<PasswordRule>),

@@ -45,6 +45,8 @@ pub enum SecurityEvent<'a> {
         /// What was wrong.
         reason: ProofError,
     },
+    /// The counter of a passkey went back: there may be a copy of its key.
+    PasskeyCloned,
     /// A session was ended.
     SessionRevoked {
         /// Why.
@@ -104,6 +106,12 @@ pub enum AccountChange {
     RecoveryCodeUsed,
     /// The recovery codes were replaced.
     RecoveryCodesReplaced,
+    /// A passkey was added.
+    PasskeyAdded,
+    /// A passkey was removed.
+    PasskeyRemoved,
+    /// An operator removed all passkeys.
+    PasskeysReset,
 }
 
 impl AccountChange {
@@ -127,6 +135,9 @@ impl AccountChange {
             Self::SecondFactorReset => "second_factor_reset",
             Self::RecoveryCodeUsed => "recovery_code_used",
             Self::RecoveryCodesReplaced => "recovery_codes_replaced",
+            Self::PasskeyAdded => "passkey_added",
+            Self::PasskeyRemoved => "passkey_removed",
+            Self::PasskeysReset => "passkeys_reset",
         }
     }
 }
@@ -144,6 +155,7 @@ impl SecurityEvent<'_> {
             Self::RecoveredLate => "recovered_late",
             Self::ReuseDetected { .. } => "reuse_detected",
             Self::KeyNotProved { .. } => "key_not_proved",
+            Self::PasskeyCloned => "passkey_cloned",
             Self::SessionRevoked { .. } => "session_revoked",
             Self::SessionEvicted => "session_evicted",
             Self::AccountChanged { .. } => "account_changed",
@@ -167,6 +179,9 @@ pub fn record(event: SecurityEvent<'_>, user_id: Option<UserId>, session_id: Opt
         }
         SecurityEvent::LoginFailed { reason } => {
             tracing::info!(target: "security", event = name, user_id, reason);
+        }
+        SecurityEvent::PasskeyCloned => {
+            tracing::warn!(target: "security", event = name, user_id);
         }
         SecurityEvent::AttemptRefused { kind } => {
             tracing::warn!(target: "security", event = name, kind);

@@ -39,8 +39,11 @@ pub enum Fault {
     /// A sealed successor is damaged.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// Concurrent requests kept changing the session.
-    #[error("the session kept changing while a late recovery was noted")]
+    /// A stored passkey, or the state of a ceremony with a genuine tag, cannot be read.
+    #[error("a stored passkey cannot be read")]
+    Passkey(#[source] serde_json::Error),
+    /// Concurrent requests kept changing what this one has to write.
+    #[error("other requests kept changing the item")]
     Contended,
     /// The condition of the rotation's write and the decision table disagree. Nothing was written.
     #[error("the rotation's condition contradicts the decision table")]

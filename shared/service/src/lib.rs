@@ -5,6 +5,7 @@
 //!
 //! * [`sign_in`] – exchanges a name and a password for a token pair
 //! * [`second_factor`] – setting up second factors, and judging their codes
+//! * `passkeys`, with the feature of that name – adding passkeys, and signing in with them
 //! * [`refresh`] – exchanges a refresh token for the next token pair
 //! * [`introspect`] – tells clients whether a token is live
 //! * [`end_sessions`] – ending sessions, for every reason
@@ -29,6 +30,8 @@ pub mod hashing;
 pub mod introspect;
 pub mod metrics;
 pub mod own_sessions;
+#[cfg(feature = "passkeys")]
+pub mod passkeys;
 pub mod refresh;
 pub mod second_factor;
 pub mod sign_in;

@@ -3,44 +3,40 @@
 mod admission;
 mod password;
 mod second_factor;
+pub(crate) mod start;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc};
 
 use ratchet_core::{
     amr::Amr,
-    config::{Config, Dpop},
+    config::Config,
     device_token::{DeviceId, DeviceToken},
-    dpop::{Possession, ProofError, Thumbprint},
+    dpop::{Possession, ProofError},
     email::EmailAddress,
     entropy::random,
     error_chain::ErrorChain,
-    ids::{SessionId, UserId},
-    key_ring::KeyRing,
     password::{HashError, Password},
-    refresh_token::RefreshToken,
-    rotation::SessionPolicy,
     second_factor::{EncodedChallenge, SignInChallenge, Stage},
-    secret::TokenSecret,
-    session::{LateRecoveries, Origin, REGISTER_SLOTS, Session},
+    session::Origin,
     time::UnixMillis,
     user::{NameKey, User, UserStatus},
 };
-use ratchet_store::{Credentials, KeyRingCache, Sessions, Stores, Users};
+use ratchet_store::{Credentials, KeyRingCache, Stores, Users};
 
 pub use self::second_factor::{SecondFactorError, SecondFactorRequest};
 use self::{
     admission::{Admission, CountedAttempt},
     password::{PasswordCheck, check_password},
+    start::{NewSession, Starter, session_id},
 };
 use crate::{
     Fault, clock,
-    end_sessions::{EndSessions, Limits},
     events::{SecurityEvent, record},
     fault::from_faults,
     hashing::Hashing,
     second_factor::SecondFactors,
     throttle::{AttemptError, AttemptLimiter, Throttled},
-    tokens::{TokenIssuer, TokenPair},
+    tokens::TokenPair,
 };
 
 /// Signs users in.
@@ -48,22 +44,10 @@ use crate::{
 pub struct SignIn {
     key_ring: Arc<KeyRingCache>,
     users: Users,
-    sessions: Sessions,
     limiter: AttemptLimiter,
     hashing: Hashing,
     second_factors: SecondFactors,
-    issuer: TokenIssuer,
-    end_sessions: EndSessions,
-    policy: SignInPolicy,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct SignInPolicy {
-    session: SessionPolicy,
-    max_sessions: usize,
-    published_for: Option<Duration>,
-    require_confirmed_email: bool,
-    dpop: Dpop,
+    starter: Starter,
 }
 
 /// What a client signs in with.
@@ -143,23 +127,13 @@ impl SignIn {
     /// [`HashError`] if there is not enough memory.
     pub fn new(stores: &Stores<'_>) -> Result<Self, HashError> {
         let config: &Config = stores.config();
-        let (users, sessions) = (stores.users(), stores.sessions());
         Ok(Self {
             key_ring: stores.key_ring(),
+            users: stores.users(),
             limiter: AttemptLimiter::new(stores.attempts(), config.attempts),
             hashing: Hashing::new(config.hash_cost)?,
             second_factors: SecondFactors::new(stores),
-            issuer: TokenIssuer::new(config.access_token.clone()),
-            end_sessions: EndSessions::new(users.clone(), sessions.clone()),
-            policy: SignInPolicy {
-                session: config.session,
-                max_sessions: config.max_sessions,
-                published_for: config.published_for(),
-                require_confirmed_email: config.require_confirmed_email,
-                dpop: config.dpop,
-            },
-            users,
-            sessions,
+            starter: Starter::new(stores),
         })
     }
 
@@ -171,7 +145,7 @@ impl SignIn {
         let SignInRequest { name, password, device_label, device_token, .. } = request;
         let SignInRequest { source_ip, origin, possession, .. } = request;
         let now = clock::now();
-        let jkt = self.key_to_bind(possession)?;
+        let jkt = self.starter.key_to_bind(possession).map_err(SignInError::Unproven)?;
         // Load everything that the answer needs before writing anything.
         let ring = self.key_ring.current(now).await?;
         let tag_key = ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
@@ -181,7 +155,7 @@ impl SignIn {
         let Proven { user, attempt } = self.prove(&name, password, device, source_ip, now).await?;
         let device = renew(device, &user, now)?;
         if let Some(stage) = self.stage_after_password(&user) {
-            let id = second_factor::session_id(now)?;
+            let id = session_id(now)?;
             let challenge =
                 SignInChallenge::new(stage, &user, &name, device.device_id, jkt, (id, now));
             let challenge = challenge.labelled(device_label);
@@ -196,7 +170,7 @@ impl SignIn {
         }
         let device_token = device.encode(&name, tag_key);
         let session = NewSession {
-            id: second_factor::session_id(now)?,
+            id: session_id(now)?,
             auth_time: now,
             cut_seen: user.cut_seen(),
             amr: Amr::PASSWORD,
@@ -206,22 +180,10 @@ impl SignIn {
             jkt,
         };
         let (pair, ()) = tokio::join!(
-            self.start_session(session, &ring, &user, now),
+            self.starter.start(session, &ring, &user, now),
             self.limiter.sign_in_succeeded(&attempt.account, &attempt.network)
         );
         Ok(TokenPair { device_token: Some(device_token), ..pair? })
-    }
-
-    /// The key that the new session is bound to, if any.
-    fn key_to_bind(&self, possession: Possession) -> Result<Option<Thumbprint>, SignInError> {
-        match (self.policy.dpop, possession) {
-            (Dpop::Disabled, _) | (Dpop::Optional, Possession::Unclaimed) => Ok(None),
-            (Dpop::Required, Possession::Unclaimed) => {
-                Err(SignInError::Unproven(ProofError::Missing))
-            }
-            (_, Possession::Proved(key)) => Ok(Some(key)),
-            (_, Possession::Refused(error)) => Err(SignInError::Unproven(error)),
-        }
     }
 
     /// Finds the user with this name and password, if another attempt is allowed.
@@ -262,7 +224,7 @@ impl SignIn {
             refused(Some(&user), "disabled");
             return Err(SignInError::InvalidCredentials);
         }
-        if self.policy.require_confirmed_email && !user.email_confirmed {
+        if self.starter.has_to_confirm(&user) {
             refused(Some(&user), "email_not_confirmed");
             self.limiter.sign_in_succeeded(&attempt.account, &attempt.network).await;
             return Err(SignInError::EmailNotConfirmed);
@@ -290,96 +252,6 @@ impl SignIn {
             Err(_) => Ok(None),
         }
     }
-
-    /// Creates a session, makes room for it, and issues its first token pair.
-    async fn start_session(
-        &self,
-        new: NewSession,
-        ring: &KeyRing,
-        user: &User,
-        now: UnixMillis,
-    ) -> Result<TokenPair, Fault> {
-        let Drawn { session, pair } = self.draw(new, user, ring, now)?;
-        self.sessions.create(&session).await?;
-        self.make_room(user.id, &session, now).await?;
-        Ok(pair)
-    }
-
-    /// A new session, not yet written, and its first token pair.
-    fn draw(
-        &self,
-        new: NewSession,
-        user: &User,
-        ring: &KeyRing,
-        now: UnixMillis,
-    ) -> Result<Drawn, Fault> {
-        let session_id = new.id;
-        let token = RefreshToken {
-            user_id: user.id,
-            session_id,
-            generation: 0,
-            secret: TokenSecret::new(random()?),
-        };
-        let session = Session {
-            user_id: user.id,
-            session_id,
-            generation: 0,
-            token_hash: token.secret.hash(),
-            superseded: [None; REGISTER_SLOTS],
-            recovered: LateRecoveries::default(),
-            jkt: new.jkt,
-            amr: new.amr,
-            auth_time: new.auth_time,
-            cut_seen: new.cut_seen,
-            absolute_expires_at: self.policy.session.absolute_expires_at(session_id),
-            expires_at: self.policy.session.expires_at(session_id, now),
-            origin: new.origin,
-            source_ip: new.source_ip.map(|ip| ip.to_string()).unwrap_or_default(),
-            device: new.device_label,
-            revoked: None,
-        };
-        // Access tokens are dated when they are issued, not when the request arrived.
-        let pair = self.issuer.issue(user, &session, &token, ring, clock::now())?;
-        Ok(Drawn { session, pair })
-    }
-
-    /// Ends sessions that are too many, once the new one is written.
-    async fn make_room(
-        &self,
-        user_id: UserId,
-        session: &Session,
-        now: UnixMillis,
-    ) -> Result<(), Fault> {
-        // Read after the write: the last of several concurrent sign-ins sees all their sessions.
-        let others = self.sessions.list(user_id).await?;
-        for (id, error) in &others.unreadable {
-            let error = tracing::field::display(ErrorChain(error));
-            tracing::error!(error, %user_id, session_id = %id, "a session cannot be read");
-        }
-        let limits =
-            Limits { max: self.policy.max_sessions, published_for: self.policy.published_for };
-        self.end_sessions.evict(user_id, others.sessions, session, limits, now).await?;
-        record(SecurityEvent::SessionCreated, Some(user_id), Some(session.session_id));
-        Ok(())
-    }
-}
-
-/// What a session remembers of its sign-in.
-struct NewSession {
-    id: SessionId,
-    auth_time: UnixMillis,
-    cut_seen: UnixMillis,
-    amr: Amr,
-    device_label: Option<String>,
-    source_ip: Option<IpAddr>,
-    origin: Origin,
-    jkt: Option<Thumbprint>,
-}
-
-/// A session that is about to be written, with its tokens.
-struct Drawn {
-    session: Session,
-    pair: TokenPair,
 }
 
 /// The next device token of a known device, or the first one of a new device.

@@ -107,7 +107,10 @@ fn to_item(letter: &Letter) -> Item {
         | Notice::SecondFactorDisabled { user_id }
         | Notice::SecondFactorReset { user_id }
         | Notice::RecoveryCodeUsed { user_id }
-        | Notice::RecoveryCodesReplaced { user_id } => {
+        | Notice::RecoveryCodesReplaced { user_id }
+        | Notice::PasskeyAdded { user_id }
+        | Notice::PasskeyRemoved { user_id }
+        | Notice::PasskeysReset { user_id } => {
             set("user_id", user_id.to_string());
         }
         Notice::ConfirmationAsked { email, name } => {
@@ -163,6 +166,9 @@ fn from_item(id: LetterId, item: &Item) -> Result<Letter, StoreError> {
         "second_factor_reset" => Notice::SecondFactorReset { user_id: user_id()? },
         "recovery_code_used" => Notice::RecoveryCodeUsed { user_id: user_id()? },
         "recovery_codes_replaced" => Notice::RecoveryCodesReplaced { user_id: user_id()? },
+        "passkey_added" => Notice::PasskeyAdded { user_id: user_id()? },
+        "passkey_removed" => Notice::PasskeyRemoved { user_id: user_id()? },
+        "passkeys_reset" => Notice::PasskeysReset { user_id: user_id()? },
         "email_change_asked" => Notice::EmailChangeAsked { user_id: user_id()? },
         "email_change_told" => Notice::EmailChangeTold { email: email()?, name: name()? },
         "email_changed" => Notice::EmailChanged { email: email()?, name: name()? },
@@ -198,6 +204,9 @@ mod tests {
             Notice::SecondFactorReset { user_id },
             Notice::RecoveryCodeUsed { user_id },
             Notice::RecoveryCodesReplaced { user_id },
+            Notice::PasskeyAdded { user_id },
+            Notice::PasskeyRemoved { user_id },
+            Notice::PasskeysReset { user_id },
             Notice::EmailChangeTold { email: email.clone(), name: Some(name.clone()) },
             Notice::EmailChanged { email: email.clone(), name: None },
             Notice::Deleted { user_id, email: email.clone(), name: Some(name) },

@@ -49,6 +49,7 @@ pub(crate) fn document() -> Value {
         authenticate::contract::Contract::openapi(),
         keys::contract::Contract::openapi(),
         refresh::contract::Contract::openapi(),
+        passkeys::contract::Contract::openapi(),
         revocations::contract::Contract::openapi(),
         users::contract::Contract::openapi(),
     ];

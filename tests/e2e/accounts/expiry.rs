@@ -197,6 +197,7 @@ fn new_user(newcomer: &Newcomer, name: &str, at: UnixMillis) -> NewUser {
             status: ratchet_core::user::UserStatus::Active,
             email_confirmed: false,
             second_factor: false,
+            has_passkeys: false,
             roles: Vec::new(),
             claims: CustomClaims::default(),
             cut: None,

@@ -39,6 +39,7 @@ fn new_user(newcomer: &Newcomer) -> NewUser {
             status: UserStatus::Active,
             email_confirmed: false,
             second_factor: false,
+            has_passkeys: false,
             roles: Vec::new(),
             claims: CustomClaims::default(),
             cut: None,

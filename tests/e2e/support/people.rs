@@ -67,6 +67,7 @@ impl World {
                 status: UserStatus::Active,
                 email_confirmed: true,
                 second_factor: false,
+                has_passkeys: false,
                 roles: vec!["reader".to_owned()],
                 claims: CustomClaims::default(),
                 cut: None,

@@ -191,9 +191,10 @@ impl World {
 /// network, because all tests come from one network and many fail on purpose.
 pub(crate) fn cheap(options: StackOptions) -> StackOptions {
     let defaults = [
-        ("RATCHET_ARGON2_MEMORY_KIB", 64),
-        ("RATCHET_ARGON2_ITERATIONS", 1),
-        ("RATCHET_NETWORK_FREE_FAILURES", 1_000_000),
+        ("RATCHET_ARGON2_MEMORY_KIB", "64"),
+        ("RATCHET_ARGON2_ITERATIONS", "1"),
+        ("RATCHET_NETWORK_FREE_FAILURES", "1000000"),
+        ("RATCHET_PASSKEY_RP_ID", "example.com"),
     ];
     defaults.into_iter().fold(options, |options, (variable, value)| {
         if options.environment.contains_key(variable) {

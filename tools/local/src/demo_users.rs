@@ -86,6 +86,7 @@ impl DemoUser {
                 status: UserStatus::Active,
                 email_confirmed: self.email_confirmed,
                 second_factor: false,
+                has_passkeys: false,
                 roles: Vec::new(),
                 claims: CustomClaims::default(),
                 cut: None,

@@ -54,7 +54,9 @@ pub(super) fn owner(item: &Item) -> Option<String> {
     let key = text(item, "pk")?;
     match key.split_once('#')?.0 {
         "user" => Some(key.to_owned()),
-        "name" | "email" | "factor" => Some(format!("user#{}", text(item, "user_id")?)),
+        "name" | "email" | "factor" | "passkeys" => {
+            Some(format!("user#{}", text(item, "user_id")?))
+        }
         _ => None,
     }
 }
@@ -66,16 +68,19 @@ pub(super) fn owner(item: &Item) -> Option<String> {
 /// they were sent. Users that were deleted since are deleted again unless `undelete` is set. Of
 /// other users, the current state is kept for everything that protects the account: a disabled
 /// status, the last cut of its sessions, its password, its custom claims, and roles that it has
-/// lost. Second factors are as they are now: one that was switched on since protects the account, and
-/// one that was reset or switched off stays off. Any other item that is gone stays gone, for example a revoked client. If the current table
-/// is gone, it is not known which clients were revoked, so all are deleted.
+/// lost. Second factors and passkeys are as they are now: what was added since protects the account,
+/// and what was removed stays removed. Any other item that is gone stays gone, for example a revoked
+/// client. If the current table is gone, it is not known which clients were revoked, so all are
+/// deleted.
 pub(super) fn user(restored: &Item, own: Now<'_>, owner: Now<'_>, undelete: bool) -> Fate {
     let kind = text(restored, "pk").and_then(|key| key.split_once('#')).map(|(kind, _)| kind);
     match (kind, own, owner) {
-        (Some("user" | "name" | "email" | "factor"), _, Now::Nothing) if !undelete => Fate::Delete,
+        (Some("user" | "name" | "email" | "factor" | "passkeys"), _, Now::Nothing) if !undelete => {
+            Fate::Delete
+        }
         // With its user it comes back.
-        (Some("factor"), _, Now::Nothing) => Fate::Keep,
-        (Some("factor"), Now::Item(current), _) if current != restored => {
+        (Some("factor" | "passkeys"), _, Now::Nothing) => Fate::Keep,
+        (Some("factor" | "passkeys"), Now::Item(current), _) if current != restored => {
             Fate::Replace(Box::new(current.clone()))
         }
         (Some("user"), Now::Item(current), _) => protected(restored, current),
@@ -96,7 +101,7 @@ fn protected(restored: &Item, current: &Item) -> Fate {
         copy(current, CUT, &mut item);
     }
     copy(current, "password_hash", &mut item);
-    for name in [CLAIMS, SECOND_FACTOR, VERSION] {
+    for name in [CLAIMS, SECOND_FACTOR, PASSKEYS, VERSION] {
         item.remove(name);
         copy(current, name, &mut item);
     }
@@ -116,12 +121,19 @@ const CUT: &str = "sessions_valid_after";
 const SECOND_FACTOR: &str = "second_factor";
 const VERSION: &str = "version";
 
-/// The key of the second factor that a user has now, to be copied into the restored table: it may have
-/// been switched on since.
-pub(super) fn current_factor(restored: &Item, current: Now<'_>) -> Option<String> {
-    let Now::Item(current) = current else { return None };
-    let id = text(restored, "pk")?.strip_prefix("user#")?;
-    current.contains_key(SECOND_FACTOR).then(|| format!("factor#{id}"))
+/// Whether a user has passkeys, absent without one.
+const PASSKEYS: &str = "passkeys";
+
+/// The keys of the second factor and the passkeys that a user has now, to be copied into the restored
+/// table: they may have been added since.
+pub(super) fn beside_user(restored: &Item, current: Now<'_>) -> Vec<String> {
+    let Now::Item(current) = current else { return Vec::new() };
+    let Some(id) = text(restored, "pk").and_then(|key| key.strip_prefix("user#")) else {
+        return Vec::new();
+    };
+    let kinds = [(SECOND_FACTOR, "factor"), (PASSKEYS, "passkeys")];
+    let has = kinds.into_iter().filter(|(attribute, _)| current.contains_key(*attribute));
+    has.map(|(_, kind)| format!("{kind}#{id}")).collect()
 }
 
 /// A user's custom claims, absent if there are none.
@@ -253,9 +265,11 @@ mod tests {
         let off = with(ada(), VERSION, n(1));
         assert_eq!(same(&off, &on(ada())), Fate::Replace(Box::new(on(ada()))), "switched on");
         assert_eq!(same(&on(ada()), &off), Fate::Replace(Box::new(off.clone())), "switched off");
-        assert_eq!(current_factor(&off, Now::Item(&on(ada()))).as_deref(), Some("factor#7"));
+        assert_eq!(beside_user(&off, Now::Item(&on(ada()))), ["factor#7"]);
+        let both = with(on(ada()), "passkeys", AttributeValue::Bool(true));
+        assert_eq!(beside_user(&off, Now::Item(&both)), ["factor#7", "passkeys#7"]);
         for now in [Now::Item(&off), Now::Nothing, Now::Unknown] {
-            assert_eq!(current_factor(&on(ada()), now), None);
+            assert!(beside_user(&on(ada()), now).is_empty());
         }
         let factor = item([("pk", s("factor#7")), ("user_id", s("7")), ("last_step", n(1))]);
         assert_eq!(owner(&factor).as_deref(), Some("user#7"));

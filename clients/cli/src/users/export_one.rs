@@ -45,6 +45,7 @@ const ACCOUNT: &[(&str, Form)] = &[
     ("email", Form::Plain),
     ("email_confirmed", Form::Plain),
     ("second_factor", Form::Plain),
+    ("passkeys", Form::Plain),
     ("pending_email", Form::Plain),
     ("status", Form::Plain),
     ("roles", Form::Plain),
@@ -56,6 +57,13 @@ const FACTOR: &[(&str, Form)] = &[
     ("enabled_at", Form::Millis),
     ("pending_until", Form::Seconds),
     ("expires_at", Form::Seconds),
+];
+const PASSKEY: &[(&str, Form)] = &[
+    ("id", Form::Plain),
+    ("name", Form::Plain),
+    ("backed_up", Form::Plain),
+    ("created_at", Form::Millis),
+    ("last_used_at", Form::Millis),
 ];
 const MESSAGE: &[(&str, Form)] = &[("email", Form::Plain), ("expires_at", Form::Seconds)];
 const ATTEMPTS: &[(&str, Form)] =
@@ -93,6 +101,7 @@ pub(super) async fn run(connection: &Connection, name: &str, json: bool) -> Resu
 /// What is printed about a user who was created at this time, from the items of both tables.
 fn everything(created_at: UnixMillis, items: &[Item], sessions: &[Item]) -> Value {
     let (mut account, mut second_factor) = (Value::Null, Value::Null);
+    let mut passkeys = Vec::new();
     let (mut messages, mut attempts) = (Vec::new(), Vec::new());
     for item in items {
         let Some(AttributeValue::S(key)) = item.get("pk") else { continue };
@@ -102,6 +111,7 @@ fn everything(created_at: UnixMillis, items: &[Item], sessions: &[Item]) -> Valu
                 account = shown(item, ACCOUNT, &[("created_at", time(created_at))]);
             }
             (Some("factor"), _) => second_factor = shown(item, FACTOR, &[]),
+            (Some("passkeys"), _) => passkeys = keys(item),
             (Some("challenge"), Some(purpose)) => {
                 messages.push(shown(item, MESSAGE, &[("purpose", json!(purpose))]));
             }
@@ -112,10 +122,17 @@ fn everything(created_at: UnixMillis, items: &[Item], sessions: &[Item]) -> Valu
     json!({
         "account": account,
         "second_factor": second_factor,
+        "passkeys": passkeys,
         "sessions": sessions,
         "messages": messages,
         "failed_attempts": attempts,
     })
+}
+
+/// The passkeys of an item.
+fn keys(item: &Item) -> Vec<Value> {
+    let keys = item.get("keys").and_then(|keys| keys.as_l().ok()).into_iter().flatten();
+    keys.filter_map(|key| key.as_m().ok()).map(|key| shown(key, PASSKEY, &[])).collect()
 }
 
 /// An item as JSON: these attributes, the members of `known`, and the names of all other attributes.
@@ -233,6 +250,33 @@ mod tests {
             })
         );
         assert!(found["failed_attempts"].as_array().unwrap().is_empty());
+    }
+
+    #[test]
+    fn of_passkeys_the_public_keys_are_not_shown() {
+        let key = item([
+            ("id", s("abc")),
+            ("name", s("Phone")),
+            ("backed_up", AttributeValue::Bool(true)),
+            ("created_at", n(1_000)),
+            ("credential", s("canary")),
+        ]);
+        let keys = AttributeValue::L(vec![AttributeValue::M(key)]);
+        let found = everything(
+            UnixMillis::new(0),
+            &[item([("pk", s("passkeys#7")), ("keys", keys), ("revision", n(1))])],
+            &[],
+        );
+        assert_eq!(
+            found["passkeys"],
+            json!([{
+                "id": "abc",
+                "name": "Phone",
+                "backed_up": true,
+                "created_at": "1970-01-01T00:00:01Z",
+                "withheld": ["credential"],
+            }])
+        );
     }
 
     #[test]

@@ -285,6 +285,7 @@ fn parse(text: &[u8]) -> Result<(NewUser, Option<Enabled>), String> {
             status,
             email_confirmed: line.email_confirmed,
             second_factor: factor.is_some(),
+            has_passkeys: false,
             roles: line.roles,
             claims: custom_claims(line.claims).map_err(say)?,
             cut: None,

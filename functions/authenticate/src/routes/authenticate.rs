@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, response::Response};
 use ratchet_core::{dpop::Possession, password::Password, session::Session};
 use ratchet_http::{
     Problem,
@@ -14,12 +11,11 @@ use ratchet_http::{
     cookie::{Browser, Mode},
     dpop::Proof,
     optional,
-    tokens::TokenResponse,
+    tokens::signed_in,
 };
 use ratchet_service::{
     end_sessions::LogOut,
     sign_in::{SignIn, SignInRequest},
-    tokens::TokenPair,
 };
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -47,7 +43,7 @@ pub(crate) struct Request {
     device_token: Option<String>,
     /// Who keeps the refresh token.
     #[serde(default, deserialize_with = "optional")]
-    #[cfg_attr(feature = "contract", schema(schema_with = optional_mode))]
+    #[cfg_attr(feature = "contract", schema(schema_with = ratchet_http::contract::optional_mode))]
     mode: Option<Mode>,
 }
 
@@ -121,30 +117,6 @@ pub(crate) async fn handle(
     // Boxed, because the future is large and the router moves it around.
     let pair = Box::pin(service.sign_in(request.parse(caller, possession)?)).await?;
     Ok(signed_in(mode, pair, &log_out, possession, &browser).await)
-}
-
-/// The answer with the pair of a new session. In a browser, the session of an earlier cookie ends.
-pub(super) async fn signed_in(
-    mode: Mode,
-    pair: TokenPair,
-    log_out: &LogOut,
-    possession: Possession,
-    browser: &Browser,
-) -> Response {
-    match mode {
-        Mode::Token => TokenResponse(pair).into_response(),
-        Mode::Cookie => {
-            let end =
-                |token: Zeroizing<String>| async move { log_out.log_out(&token, possession).await };
-            browser.signed_in(&pair, end).await
-        }
-    }
-}
-
-#[cfg(feature = "contract")]
-pub(crate) fn optional_mode() -> utoipa::openapi::Schema {
-    let mode = <Mode as utoipa::PartialSchema>::schema();
-    ratchet_http::contract::optional(mode, "Who keeps the refresh token.")
 }
 
 #[cfg(test)]

@@ -14,14 +14,13 @@ use ratchet_http::{
     enrollment::Enrollment,
     json::json,
     optional,
+    tokens::signed_in,
 };
 use ratchet_service::{
     end_sessions::LogOut,
     sign_in::{SecondFactorRequest, SignIn},
 };
 use serde::Deserialize;
-
-use super::authenticate::signed_in;
 
 /// The request body.
 #[derive(Deserialize)]
@@ -41,7 +40,7 @@ pub(crate) struct Request {
     recovery_code: Option<Private>,
     /// Who keeps the refresh token.
     #[serde(default, deserialize_with = "optional")]
-    #[cfg_attr(feature = "contract", schema(schema_with = super::authenticate::optional_mode))]
+    #[cfg_attr(feature = "contract", schema(schema_with = ratchet_http::contract::optional_mode))]
     mode: Option<Mode>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use super::RelyingPartyConfig;
 use crate::{email::EmailAddress, trusted_proxies::TrustedProxies};
 
 pub(super) struct Reader<F> {
@@ -67,6 +68,20 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         let value = (self.variable)(name).filter(|value| !value.is_empty())?;
         let proxies = value.parse();
         proxies.inspect_err(|error| self.errors.push(format!("{name} is {value:?}: {error}"))).ok()
+    }
+
+    /// The relying party of passkeys with this id. Its origins are those of the list, and without a list
+    /// the page at the id.
+    pub(super) fn relying_party(&mut self, id: &str, origins: &str) -> Option<RelyingPartyConfig> {
+        let listed = self.list(origins);
+        let Some(found) = self.optional_text(id) else {
+            if !listed.is_empty() {
+                self.errors.push(format!("{origins} has no meaning without {id}"));
+            }
+            return None;
+        };
+        let origins = if listed.is_empty() { vec![format!("https://{found}")] } else { listed };
+        Some(RelyingPartyConfig { id: found, origins })
     }
 
     /// A page that a fragment can be added to, over TLS unless it is on this machine.

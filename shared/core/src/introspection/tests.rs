@@ -69,6 +69,7 @@ fn user() -> User {
         status: UserStatus::Active,
         email_confirmed: true,
         second_factor: false,
+        has_passkeys: false,
         roles: vec!["reader".to_owned(), "editor".to_owned()],
         claims: CustomClaims::within(r#"{"plan": "pro"}"#).unwrap(),
         cut: Some(SessionsCut { valid_after: UnixMillis::new(5), spared: None }),

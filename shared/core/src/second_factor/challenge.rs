@@ -283,6 +283,7 @@ mod tests {
             status: UserStatus::Active,
             email_confirmed: true,
             second_factor: true,
+            has_passkeys: false,
             roles: Vec::new(),
             claims: CustomClaims::default(),
             cut: cut.map(|at| SessionsCut { valid_after: UnixMillis::new(at), spared: None }),

@@ -217,6 +217,7 @@ fn user(cut: Option<SessionsCut>) -> User {
         status: UserStatus::Active,
         email_confirmed: true,
         second_factor: false,
+        has_passkeys: false,
         roles: Vec::new(),
         claims: CustomClaims::default(),
         cut,

@@ -268,6 +268,7 @@ impl<R: Rules> StateMachineTest for Machine<R> {
             status: UserStatus::Active,
             email_confirmed: true,
             second_factor: false,
+            has_passkeys: false,
             roles: Vec::new(),
             claims: CustomClaims::default(),
             cut: None,

@@ -34,6 +34,11 @@ pub(crate) fn every_problem() -> Vec<Problem> {
         Problem::SecondFactorNotEnabled,
         Problem::SecondFactorNotPending,
         Problem::SecondFactorLocked,
+        Problem::InvalidPasskey,
+        Problem::WrongPasskey,
+        Problem::PasskeyExists,
+        Problem::TooManyPasskeys,
+        Problem::NoPasskey,
         Problem::PasswordRefused(vec![
             PasswordRule::TooShort { min_chars: 15 },
             PasswordRule::Common,

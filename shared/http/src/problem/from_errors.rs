@@ -7,6 +7,8 @@ use ratchet_core::{
     error_chain::ErrorChain,
     second_factor::{Stage, UnsealError},
 };
+#[cfg(feature = "passkeys")]
+use ratchet_service::passkeys::{OwnPasskeyError, PasskeySignInError};
 use ratchet_service::{
     Fault,
     access::AccessError,
@@ -47,6 +49,7 @@ impl From<Fault> for Problem {
             | Fault::Issue(IssueError::TooLong)
             | Fault::HashAborted
             | Fault::Unseal(UnsealError::Damaged)
+            | Fault::Passkey(_)
             | Fault::Seal(_) => Self::Internal,
         };
         let (error, code) = (tracing::field::display(ErrorChain(&fault)), problem.code());
@@ -160,6 +163,38 @@ impl From<OwnFactorError> for Problem {
             OwnFactorError::Throttled(throttled) => throttled.into(),
             OwnFactorError::Locked => Self::SecondFactorLocked,
             OwnFactorError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+#[cfg(feature = "passkeys")]
+impl From<OwnPasskeyError> for Problem {
+    fn from(error: OwnPasskeyError) -> Self {
+        match error {
+            OwnPasskeyError::WrongPassword => Self::WrongPassword,
+            OwnPasskeyError::InvalidCeremony | OwnPasskeyError::Refused => Self::WrongPasskey,
+            OwnPasskeyError::Exists => Self::PasskeyExists,
+            OwnPasskeyError::TooMany => Self::TooManyPasskeys,
+            OwnPasskeyError::NoSuchPasskey => Self::NotFound,
+            // The same request works on the account as it is now.
+            OwnPasskeyError::ChangedMeanwhile => Self::Unavailable,
+            OwnPasskeyError::Throttled(throttled) => throttled.into(),
+            OwnPasskeyError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+#[cfg(feature = "passkeys")]
+impl From<PasskeySignInError> for Problem {
+    fn from(error: PasskeySignInError) -> Self {
+        match error {
+            PasskeySignInError::InvalidChallenge => Self::InvalidChallenge,
+            PasskeySignInError::Spent => Self::ChallengeSpent,
+            PasskeySignInError::Refused => Self::InvalidPasskey,
+            PasskeySignInError::EmailNotConfirmed => Self::EmailNotConfirmed,
+            PasskeySignInError::NoPasskey => Self::NoPasskey,
+            PasskeySignInError::Unproven(error) => Self::RefusedProof(error),
+            PasskeySignInError::Fault(fault) => fault.into(),
         }
     }
 }

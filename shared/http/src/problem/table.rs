@@ -148,6 +148,21 @@ impl Problem {
                 Row::new("second_factor_locked", S::TOO_MANY_REQUESTS, "The second factor is locked after too many wrong codes.")
                     .text("Ask an administrator.")
                     .retry_after(LONGEST_DELAY),
+            Self::InvalidPasskey =>
+                Row::new("invalid_passkey", S::UNAUTHORIZED, "The passkey was refused.")
+                    .text("Try again, or sign in with the password."),
+            // Not a 401: that would make clients refresh or drop a session that is live.
+            Self::WrongPasskey =>
+                Row::new("invalid_passkey", S::FORBIDDEN, "The passkey was refused.")
+                    .text("Begin again with POST /users/me/passkeys/options."),
+            Self::PasskeyExists =>
+                Row::new("passkey_exists", S::CONFLICT, "You have this passkey already."),
+            Self::TooManyPasskeys =>
+                Row::new("too_many_passkeys", S::CONFLICT, "You have too many passkeys.")
+                    .text("Remove one first."),
+            Self::NoPasskey =>
+                Row::new("no_passkey", S::CONFLICT, "You have no passkey.")
+                    .text("Send a code to POST /authenticate/second-factor. The challenge is still good."),
             Self::PasswordRefused(_) =>
                 Row::new("password_refused", S::UNPROCESSABLE_ENTITY, "The password does not meet the rules."),
             Self::ClaimsRefused(error) =>

@@ -4,6 +4,7 @@ use ratchet_core::{
     ids::UserId,
     letter::{Letter, Notice},
     session::RevocationReason,
+    time::UnixMillis,
     user::UserStatus,
 };
 use ratchet_store::{
@@ -206,14 +207,41 @@ impl Administration {
                 // Something else ended the sessions at the same time.
                 continue;
             }
-            let change = AccountChange::SecondFactorReset;
-            record(SecurityEvent::AccountChanged { change, by: None }, Some(id), None);
-            let reason = RevocationReason::EndedByAdministrator;
-            // The change is done even if this fails; the mailer then revokes the sessions.
-            drop(self.end_sessions.finish(id, reason, begun).await);
+            self.was_reset(id, AccountChange::SecondFactorReset, begun).await;
             return Ok(true);
         }
         Err(AdministrationError::ChangedMeanwhile)
+    }
+
+    /// Removes all passkeys of a user on behalf of an operator, ends all sessions and notifies the
+    /// user. Returns whether there were any.
+    ///
+    /// # Errors
+    /// [`AdministrationError::NoSuchUser`] or a fault.
+    pub async fn reset_passkeys(&self, id: UserId) -> Result<bool, AdministrationError> {
+        for _ in 0..RESET_TRIES {
+            let begun = clock::now();
+            let user = self.users.find(id).await?.ok_or(AdministrationError::NoSuchUser)?;
+            if !user.has_passkeys {
+                return Ok(false);
+            }
+            let letter = letter(Notice::PasskeysReset { user_id: id }, begun)?;
+            if !self.users.remove_all_passkeys(&user, &letter).await? {
+                // Something else ended the sessions at the same time.
+                continue;
+            }
+            self.was_reset(id, AccountChange::PasskeysReset, begun).await;
+            return Ok(true);
+        }
+        Err(AdministrationError::ChangedMeanwhile)
+    }
+
+    /// Records what an operator removed, and revokes the sessions that it has ended one by one.
+    async fn was_reset(&self, id: UserId, change: AccountChange, begun: UnixMillis) {
+        record(SecurityEvent::AccountChanged { change, by: None }, Some(id), None);
+        let reason = RevocationReason::EndedByAdministrator;
+        // The change is done even if this fails; the mailer then revokes the sessions.
+        drop(self.end_sessions.finish(id, reason, begun).await);
     }
 
     /// Forgets the failed attempts at a user's second factor.

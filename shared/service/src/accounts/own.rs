@@ -241,7 +241,7 @@ impl Accounts {
 
     /// Checks the current password. Attempts are counted for the session, before anything is
     /// hashed.
-    pub(super) async fn check_password(
+    pub(crate) async fn check_password(
         &self,
         own: &OwnAccount,
         typed: &str,

@@ -115,6 +115,7 @@ impl Accounts {
                 status: UserStatus::Active,
                 email_confirmed: false,
                 second_factor: false,
+                has_passkeys: false,
                 roles: Vec::new(),
                 claims: CustomClaims::default(),
                 cut: None,

@@ -227,7 +227,12 @@ impl Accounts {
     }
 
     /// Records a change that has ended the other sessions, and revokes them one by one.
-    async fn ended_others(&self, own: &OwnAccount, change: AccountChange, begun: UnixMillis) {
+    pub(crate) async fn ended_others(
+        &self,
+        own: &OwnAccount,
+        change: AccountChange,
+        begun: UnixMillis,
+    ) {
         let user_id = own.claims.sub;
         let event = SecurityEvent::AccountChanged { change, by: None };
         record(event, Some(user_id), Some(own.claims.sid));

@@ -4,10 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use ratchet_core::{
     amr::Amr,
-    config::Dpop,
-    dpop::{Possession, ProofError, Thumbprint},
-    entropy::random,
-    ids::SessionId,
+    dpop::{Possession, ProofError},
     key_ring::KeyRing,
     letter::Notice,
     second_factor::{
@@ -16,11 +13,14 @@ use ratchet_core::{
     },
     session::{Origin, RevocationReason},
     time::{UnixMillis, UnixSeconds},
-    user::{User, UserStatus},
+    user::User,
 };
 use ratchet_store::users::{Enabling, KeptChallenge, Spending, Start};
 
-use super::{Drawn, NewSession, SignIn};
+use super::{
+    SignIn,
+    start::{Drawn, NewSession},
+};
 use crate::{
     Fault,
     accounts::letter,
@@ -67,7 +67,7 @@ pub enum SecondFactorError {
     NotPending,
     /// The proof of possession is wrong, or of another key than the challenge's, or missing.
     #[error(transparent)]
-    Unproven(ProofError),
+    Unproven(#[from] ProofError),
     /// There were too many wrong codes before.
     #[error(transparent)]
     Throttled(Throttled),
@@ -128,7 +128,7 @@ impl SignIn {
         if challenge.stage != Stage::Enroll {
             return Err(SecondFactorError::InvalidChallenge);
         }
-        self.check_key(challenge.jkt, possession)?;
+        self.starter.check_key(challenge.jkt, possession)?;
         let (user, kept) =
             tokio::try_join!(self.users.find(challenge.user_id), self.users.find_challenge(hash))?;
         let user = check_kept(kept).and_then(|()| self.check_user(&challenge, user))?;
@@ -154,7 +154,7 @@ impl SignIn {
         let ring = self.key_ring.current(now).await?;
         let hash = ChallengeHash::of(challenge);
         let challenge = parse(challenge, &ring, now)?;
-        self.check_key(challenge.jkt, possession)?;
+        self.starter.check_key(challenge.jkt, possession)?;
         let id = challenge.user_id;
         // Counted before anything is compared.
         let attempt = self.second_factors.count(id, now).await?;
@@ -198,9 +198,7 @@ impl SignIn {
         user: Option<User>,
     ) -> Result<User, SecondFactorError> {
         let user = user.ok_or(SecondFactorError::InvalidChallenge)?;
-        let may_sign_in = user.status == UserStatus::Active
-            && (user.email_confirmed || !self.policy.require_confirmed_email)
-            && challenge.is_of(&user);
+        let may_sign_in = self.starter.admits(&user) && challenge.is_of(&user);
         match (challenge.stage, user.second_factor) {
             // Switching a factor on ends all sessions, and with them the challenge that did it.
             (Stage::Enroll, true) => Err(SecondFactorError::ChallengeSpent),
@@ -212,22 +210,6 @@ impl SignIn {
             }
             (Stage::Verify, true) | (Stage::Enroll, false) if may_sign_in => Ok(user),
             _ => Err(SecondFactorError::InvalidChallenge),
-        }
-    }
-
-    /// Checks possession of the key that the challenge is bound to, if it is.
-    fn check_key(
-        &self,
-        jkt: Option<Thumbprint>,
-        possession: Possession,
-    ) -> Result<(), SecondFactorError> {
-        match (jkt, possession) {
-            (None, Possession::Refused(error)) if self.policy.dpop != Dpop::Disabled => {
-                Err(SecondFactorError::Unproven(error))
-            }
-            (None, _) => Ok(()),
-            (Some(key), Possession::Proved(proved)) if key == proved => Ok(()),
-            (Some(_), possession) => Err(SecondFactorError::Unproven(possession.refusal())),
         }
     }
 
@@ -267,7 +249,7 @@ impl SignIn {
             let event = SecurityEvent::AccountChanged { change, by: None };
             record(event, Some(user.id), Some(challenge.session_id));
         }
-        self.make_room(user.id, &started.session, now).await?;
+        self.starter.make_room(user.id, &started.session, now).await?;
         Ok(started.pair)
     }
 
@@ -304,8 +286,8 @@ impl SignIn {
         record(event, Some(user.id), Some(challenge.session_id));
         // The change is done even if this fails; the mailer then revokes the sessions.
         let reason = RevocationReason::EndedEverywhere;
-        drop(self.end_sessions.finish(user.id, reason, now).await);
-        self.make_room(user.id, &started.session, now).await?;
+        drop(self.starter.end_sessions.finish(user.id, reason, now).await);
+        self.starter.make_room(user.id, &started.session, now).await?;
         Ok(TokenPair { recovery_codes: Some(recovery.codes), ..started.pair })
     }
 
@@ -320,12 +302,17 @@ impl SignIn {
         let Completion { challenge, user, ring, .. } = completion;
         let tag_key = ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
         let device_token = challenge.device_token(cut_seen, now.seconds(), tag_key);
-        let Drawn { session, pair } = self.draw(completion.session(cut_seen), user, ring, now)?;
+        let Drawn { session, pair } =
+            self.starter.draw(completion.session(cut_seen), user, ring, now)?;
         Ok(Drawn { session, pair: TokenPair { device_token: Some(device_token), ..pair } })
     }
 
     const fn start<'a>(&'a self, completion: &Completion<'_>, drawn: &'a Drawn) -> Start<'a> {
-        Start { sessions: &self.sessions, session: &drawn.session, challenge: completion.hash }
+        Start {
+            sessions: &self.starter.sessions,
+            session: &drawn.session,
+            challenge: completion.hash,
+        }
     }
 }
 
@@ -366,11 +353,6 @@ const fn check_kept(kept: Option<KeptChallenge>) -> Result<(), SecondFactorError
         Some(KeptChallenge::Spent) => Err(SecondFactorError::ChallengeSpent),
         None => Err(SecondFactorError::InvalidChallenge),
     }
-}
-
-/// The id of a session that a challenge is to lead to.
-pub(super) fn session_id(now: UnixMillis) -> Result<SessionId, Fault> {
-    Ok(SessionId::generate(now, &random()?))
 }
 
 fn parse(

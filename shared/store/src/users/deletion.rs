@@ -81,6 +81,7 @@ impl Users {
         let mut writes = vec![user, self.remove_pointer(item::name_pk(name_key), id)];
         writes.extend(address);
         writes.extend(self.remove_factor(id));
+        writes.push(self.delete_passkeys(id));
         writes.extend(Purpose::ALL.map(|purpose| challenges::delete(&self.table, purpose, id)));
         if let Some(letter) = letter {
             writes.push(enclose(&self.table, letter));

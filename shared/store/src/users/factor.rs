@@ -124,7 +124,7 @@ fn recovery_set(recovery: &[RecoveryHash]) -> aws_sdk_dynamodb::types::Attribute
 }
 
 /// The user may sign in, and nothing has ended the sessions since the user was read.
-fn is_as_read(user: &User) -> Condition {
+pub(super) fn is_as_read(user: &User) -> Condition {
     let active = equals("status", string(item::status_name(UserStatus::Active)));
     all([is_present(), active, has_cut(user.cut)])
 }

@@ -30,6 +30,9 @@ pub(super) const CLAIMS: Path = "claims";
 /// The attribute of a user with a second factor. It is absent without one.
 pub(super) const SECOND_FACTOR: Path = "second_factor";
 
+/// The attribute of a user with passkeys. It is absent without one.
+pub(super) const PASSKEYS: Path = "passkeys";
+
 /// The version of a user with a second factor. Releases that know no second factors must not read it:
 /// they would ask for the password alone.
 pub(super) const FACTOR_VERSION: u32 = 2;
@@ -60,6 +63,9 @@ pub(super) fn from_new_user(new: &NewUser, round: UserId) -> [Item; 2] {
     set(VERSION_NAME, number(if new.user.second_factor { FACTOR_VERSION } else { VERSION }));
     if new.user.second_factor {
         set(SECOND_FACTOR, truth());
+    }
+    if new.user.has_passkeys {
+        set(PASSKEYS, truth());
     }
     if new.expires_at.is_none() {
         set("listing", string(LISTING));
@@ -169,7 +175,7 @@ pub(super) const fn status_name(status: UserStatus) -> &'static str {
 
 pub(super) fn to_user(item: &Item) -> Result<User, StoreError> {
     let item = Reader(item);
-    let second_factor = second_factor(&item)?;
+    let second_factor = has(&item, SECOND_FACTOR)?;
     item.readable_up_to(if second_factor { FACTOR_VERSION } else { VERSION })?;
     Ok(User {
         id: user_id(&item)?,
@@ -177,6 +183,7 @@ pub(super) fn to_user(item: &Item) -> Result<User, StoreError> {
         status: status(&item)?,
         email_confirmed: email_confirmed(&item)?,
         second_factor,
+        has_passkeys: has(&item, PASSKEYS)?,
         roles: roles(&item)?,
         claims: claims(&item)?,
         cut: cut(&item)?,
@@ -229,9 +236,10 @@ fn email_confirmed(item: &Reader<'_>) -> Result<bool, StoreError> {
     confirmed.copied().ok_or(StoreError::MalformedItem("email_confirmed"))
 }
 
-fn second_factor(item: &Reader<'_>) -> Result<bool, StoreError> {
-    let Some(value) = item.0.get(SECOND_FACTOR) else { return Ok(false) };
-    value.as_bool().copied().map_err(|_| StoreError::MalformedItem(SECOND_FACTOR))
+/// A truth value that is absent if it is false.
+fn has(item: &Reader<'_>, name: Path) -> Result<bool, StoreError> {
+    let Some(value) = item.0.get(name) else { return Ok(false) };
+    value.as_bool().copied().map_err(|_| StoreError::MalformedItem(name))
 }
 
 fn status(item: &Reader<'_>) -> Result<UserStatus, StoreError> {
@@ -280,6 +288,7 @@ mod tests {
                 status: UserStatus::Active,
                 email_confirmed: true,
                 second_factor: false,
+                has_passkeys: false,
                 roles: vec!["admin".to_owned()],
                 claims: CustomClaims::within(r#"{"plan": "pro"}"#).unwrap(),
                 cut: None,

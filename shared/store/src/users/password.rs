@@ -14,6 +14,7 @@ use super::{
     cut::{end_all_sessions, end_other_sessions},
     email::confirmed,
     factor::switched_off,
+    passkeys::without_passkeys,
     proof::{ResetResult, contended},
 };
 use crate::{
@@ -69,10 +70,11 @@ impl Users {
             };
             let changes = Changes::new().set("password_hash", string(new.expose()));
             let mut changes = end_all_sessions(confirmed(changes), now).remove("pending_email");
-            // Whoever set up a second factor before anybody proved the mailbox may be a stranger.
+            // Whoever set up a second factor or a passkey before anybody proved the mailbox may be a
+            // stranger.
             let unproved = !account.user.email_confirmed;
             if unproved {
-                changes = switched_off(changes);
+                changes = without_passkeys(switched_off(changes));
             }
             let mut writes = vec![
                 meet(&self.table, purpose, id, &judged.found, met),
@@ -85,6 +87,7 @@ impl Users {
             writes.extend(self.take_address(account));
             if unproved {
                 writes.extend(self.remove_factor(id));
+                writes.push(self.delete_passkeys(id));
             }
             // Somebody who can read the user's mail need not guess, so the locks can go.
             let counters = [account.user.name.as_str(), account.email.as_str()];

@@ -45,6 +45,9 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+/// The host of the pages that use passkeys.
+const PASSKEY_HOST: &str = "localhost";
+
 impl Settings {
     /// The variables that the functions get.
     ///
@@ -81,6 +84,18 @@ impl Settings {
         let wildcards = LOOPBACK.iter().filter(|_| is_local).map(|origin| (*origin).to_owned());
         let origins: Vec<_> = wildcards.chain(self.cors_origin.clone()).collect();
         variables.insert("RATCHET_CORS_ORIGINS".to_owned(), origins.join(","));
+        // Browsers have passkeys for `localhost`, but not for an address.
+        if !variables.contains_key("RATCHET_PASSKEY_RP_ID") {
+            let page = page.replacen("127.0.0.1", PASSKEY_HOST, 1);
+            let is_here = |origin: &&String| {
+                origin.strip_prefix("http://").and_then(|rest| rest.split(':').next())
+                    == Some(PASSKEY_HOST)
+            };
+            let pages = [page].into_iter().chain(self.cors_origin.iter().filter(is_here).cloned());
+            let pages: Vec<_> = pages.collect();
+            variables.insert("RATCHET_PASSKEY_RP_ID".to_owned(), PASSKEY_HOST.to_owned());
+            variables.insert("RATCHET_PASSKEY_ORIGINS".to_owned(), pages.join(","));
+        }
 
         let defaults = &template.environment;
         Config::read(|name| {
@@ -125,6 +140,21 @@ mod tests {
             variables["RATCHET_CORS_ORIGINS"],
             "http://localhost:*,http://127.0.0.1:*,http://[::1]:*,https://app.example"
         );
+    }
+
+    #[test]
+    fn pages_on_localhost_use_passkeys_unless_another_site_is_set() {
+        let origins = ["http://localhost:5173", "http://127.0.0.1:5173", "https://app.example"];
+        let cors_origin = origins.map(str::to_owned).to_vec();
+        let here = Settings { cors_origin, ..Settings::default() };
+        let found = variables(&here).unwrap();
+        assert_eq!(found["RATCHET_PASSKEY_RP_ID"], "localhost");
+        let expected = "http://localhost:9001,http://localhost:5173";
+        assert_eq!(found["RATCHET_PASSKEY_ORIGINS"], expected);
+        let set = vec![("PasskeyRpId".to_owned(), "app.example".to_owned())];
+        let found = variables(&Settings { set, ..here }).unwrap();
+        assert_eq!(found["RATCHET_PASSKEY_RP_ID"], "app.example");
+        assert_eq!(found.get("RATCHET_PASSKEY_ORIGINS"), None);
     }
 
     #[test]

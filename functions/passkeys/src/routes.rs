@@ -1,0 +1,2 @@
+pub(crate) mod authenticate;
+pub(crate) mod passkeys;

@@ -1,0 +1,224 @@
+//! Users add, rename and remove their passkeys. To add or remove one, an access token alone is not
+//! enough.
+
+use ratchet_core::{
+    letter::Notice,
+    passkey::{
+        Added, Ceremony, InvalidCeremony, Passkey, PasskeyId, PasskeyName, Passkeys as OfUser,
+        Purpose,
+    },
+    time::UnixMillis,
+};
+use ratchet_webauthn::{Refusal, RegistrationAnswer};
+
+use super::{PasskeyOptions, Passkeys, TRIES, log_refusal};
+use crate::{
+    Fault,
+    accounts::{OwnAccount, OwnAccountError, letter},
+    clock,
+    events::{AccountChange, SecurityEvent, record},
+    fault::from_faults,
+    throttle::Throttled,
+};
+
+/// Why a user's passkeys were not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OwnPasskeyError {
+    /// The password is wrong.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// The ceremony is not genuine, too old, of another session, or has added another passkey.
+    #[error("the ceremony is wrong, expired or used")]
+    InvalidCeremony,
+    /// The authenticator's answer is refused.
+    #[error("the authenticator's answer is refused")]
+    Refused,
+    /// The user has this passkey already.
+    #[error("the user has this passkey")]
+    Exists,
+    /// The user has too many.
+    #[error("the user has too many passkeys")]
+    TooMany,
+    /// The user has no such passkey.
+    #[error("the user has no such passkey")]
+    NoSuchPasskey,
+    /// The account was changed meanwhile.
+    #[error("the account was changed meanwhile")]
+    ChangedMeanwhile,
+    /// There were too many wrong passwords before.
+    #[error(transparent)]
+    Throttled(Throttled),
+    /// Something that is needed failed.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+from_faults!(OwnPasskeyError);
+
+impl From<OwnAccountError> for OwnPasskeyError {
+    fn from(error: OwnAccountError) -> Self {
+        match error {
+            OwnAccountError::WrongPassword => Self::WrongPassword,
+            OwnAccountError::PasswordRefused(_) | OwnAccountError::ChangedMeanwhile => {
+                Self::ChangedMeanwhile
+            }
+            OwnAccountError::Throttled(throttled) => Self::Throttled(throttled),
+            OwnAccountError::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+impl From<InvalidCeremony> for OwnPasskeyError {
+    fn from(_: InvalidCeremony) -> Self {
+        Self::InvalidCeremony
+    }
+}
+
+impl From<Refusal> for OwnPasskeyError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Wrong(_) | Refusal::Cloned => {
+                log_refusal(&refusal, None);
+                Self::Refused
+            }
+            Refusal::Unreadable(error) => Self::Fault(Fault::Passkey(error)),
+        }
+    }
+}
+
+impl Passkeys {
+    /// Begins to add a passkey, for somebody who knows the password.
+    ///
+    /// # Errors
+    /// [`OwnPasskeyError`].
+    pub async fn begin_adding(
+        &self,
+        own: &OwnAccount,
+        password: &str,
+    ) -> Result<PasskeyOptions, OwnPasskeyError> {
+        self.accounts.check_password(own, password).await?;
+        let (user, now) = (&own.account.user, clock::now());
+        let ring = self.key_ring.current(now).await?;
+        let known = self.users.find_passkeys(user.id).await?;
+        let credentials = known.all.iter().map(|passkey| passkey.credential.as_str());
+        let begun = self.party.begin_registration(user.id, &user.name, credentials)?;
+        let purpose = Purpose::Registration {
+            user_id: user.id,
+            session_id: own.claims.sid,
+            cut_seen: user.cut_seen(),
+        };
+        Ok(self.options(begun, purpose, &ring, now)?)
+    }
+
+    /// Adds the passkey that an authenticator has made. If its answer was lost, the same request
+    /// returns it again.
+    ///
+    /// # Errors
+    /// [`OwnPasskeyError`].
+    pub async fn add(
+        &self,
+        own: &OwnAccount,
+        ceremony: &str,
+        answer: &RegistrationAnswer,
+        name: PasskeyName,
+    ) -> Result<Passkey, OwnPasskeyError> {
+        let (user, now) = (&own.account.user, clock::now());
+        let ring = self.key_ring.current(now).await?;
+        let ceremony = Ceremony::parse(ceremony, ring.tag_keys(now.seconds()), now)?;
+        let expected = Purpose::Registration {
+            user_id: user.id,
+            session_id: own.claims.sid,
+            cut_seen: user.cut_seen(),
+        };
+        if ceremony.purpose != expected {
+            return Err(OwnPasskeyError::InvalidCeremony);
+        }
+        let new = self.party.finish_registration(answer, &ceremony.state)?;
+        let passkey = Passkey {
+            id: PasskeyId::of(&new.id),
+            name,
+            credential: new.credential,
+            backed_up: new.backed_up,
+            created_at: now,
+            last_used_at: None,
+            ceremony: ceremony.id(),
+        };
+        let letter = letter(Notice::PasskeyAdded { user_id: user.id }, now)?;
+        for _ in 0..TRIES {
+            let passkeys = match self.users.find_passkeys(user.id).await?.add(passkey.clone()) {
+                Added::Write(passkeys) => passkeys,
+                Added::Already(passkey) => return Ok(passkey),
+                Added::Exists => return Err(OwnPasskeyError::Exists),
+                Added::Spent => return Err(OwnPasskeyError::InvalidCeremony),
+                Added::TooMany => return Err(OwnPasskeyError::TooMany),
+            };
+            if self.users.add_passkey(user, &passkeys, &letter).await? {
+                self.changed(own, AccountChange::PasskeyAdded);
+                return Ok(passkey);
+            }
+        }
+        Err(OwnPasskeyError::ChangedMeanwhile)
+    }
+
+    /// The passkeys of a user, the oldest first.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn of(&self, own: &OwnAccount) -> Result<Vec<Passkey>, Fault> {
+        Ok(self.users.find_passkeys(own.claims.sub).await?.all)
+    }
+
+    /// Renames a passkey.
+    ///
+    /// # Errors
+    /// [`OwnPasskeyError`].
+    pub async fn rename(
+        &self,
+        own: &OwnAccount,
+        id: PasskeyId,
+        name: &PasskeyName,
+    ) -> Result<Passkey, OwnPasskeyError> {
+        for _ in 0..TRIES {
+            let found = self.users.find_passkeys(own.claims.sub).await?;
+            let renamed = found.rename(id, name).ok_or(OwnPasskeyError::NoSuchPasskey)?;
+            if self.users.rename_passkey(own.claims.sub, &renamed).await? {
+                return renamed.find(id).cloned().ok_or(OwnPasskeyError::NoSuchPasskey);
+            }
+        }
+        Err(OwnPasskeyError::ChangedMeanwhile)
+    }
+
+    /// Removes a passkey, for somebody who knows the password, and ends all other sessions: the device
+    /// with the passkey may have been stolen. If there is no such passkey, that is done.
+    ///
+    /// # Errors
+    /// [`OwnPasskeyError`].
+    pub async fn remove(
+        &self,
+        own: &OwnAccount,
+        password: &str,
+        id: PasskeyId,
+    ) -> Result<(), OwnPasskeyError> {
+        self.accounts.check_password(own, password).await?;
+        let (user, begun) = (&own.account.user, clock::now());
+        let letter = letter(Notice::PasskeyRemoved { user_id: user.id }, begun)?;
+        for _ in 0..TRIES {
+            let found: OfUser = self.users.find_passkeys(user.id).await?;
+            let Some(passkeys) = found.remove(id) else { return Ok(()) };
+            if self.users.remove_passkey(user, &passkeys, own.claims.sid, &letter).await? {
+                self.removed(own, begun).await;
+                return Ok(());
+            }
+        }
+        Err(OwnPasskeyError::ChangedMeanwhile)
+    }
+
+    async fn removed(&self, own: &OwnAccount, begun: UnixMillis) {
+        self.accounts.ended_others(own, AccountChange::PasskeyRemoved, begun).await;
+    }
+
+    fn changed(&self, own: &OwnAccount, change: AccountChange) {
+        let event = SecurityEvent::AccountChanged { change, by: None };
+        record(event, Some(own.claims.sub), Some(own.claims.sid));
+    }
+}
