@@ -98,6 +98,18 @@ def challenge(name, password=PASSWORD):
     sys.exit(f"no challenge for {name}")
 
 
+def authenticator(**asked):
+    """What an authenticator in software answers to options."""
+    python = "target/local/python/bin/python"
+    origin = urllib.parse.urlsplit(PAGE)._replace(netloc=f"localhost:{urllib.parse.urlsplit(PAGE).port}")
+    asked["origin"] = urllib.parse.urlunsplit(origin).rstrip("/")
+    done = subprocess.run(
+        [python, "tests/contract/authenticator.py"], input=json.dumps(asked), text=True, check=True,
+        stdout=subprocess.PIPE,
+    )
+    return json.loads(done.stdout)
+
+
 def sign_in(name, password=PASSWORD):
     return call("authenticate", {"name": name, "password": password, "device": "Laptop"})
 
@@ -155,6 +167,19 @@ call("completeSignIn", {"challenge": challenge("newcomer"), "code": code(secret)
 both = {"password": PASSWORD, "recovery_code": recovery[0]}
 recovery = call("replaceRecoveryCodes", both, token)["recovery_codes"]
 call("disableTotp", {"password": PASSWORD, "recovery_code": recovery[0]}, token)
+
+begun = call("beginPasskey", {"password": PASSWORD}, token)
+made = authenticator(options=begun["options"])
+new = {"ceremony": begun["ceremony"], "credential": made["credential"], "name": "Phone"}
+passkey = call("addPasskey", new, token)
+call("renamePasskey", {"name": "Old phone"}, token, id=passkey["id"])
+begun_sign_in = call("beginPasskeySignIn", {})
+user = begun["options"]["user"]["id"]
+signed = authenticator(options=begun_sign_in["options"], key=made["key"], user=user)
+answered = {"ceremony": begun_sign_in["ceremony"], "credential": signed["credential"], "device": "Laptop"}
+call("authenticateWithPasskey", answered)
+call("listPasskeys", token=token)
+call("removePasskey", {"password": PASSWORD}, token, id=passkey["id"])
 
 admin = sign_in("root")["access_token"]
 call("listUsers", token=admin)

@@ -183,7 +183,7 @@ fn from_item(id: LetterId, item: &Item) -> Result<Letter, StoreError> {
 mod tests {
     use super::*;
 
-    fn every_notice() -> [Notice; 17] {
+    fn every_notice() -> [Notice; 20] {
         let user_id = UserId::from_bytes([7; 16]);
         let email = EmailAddress::parse("ada@example.com").unwrap();
         let name = "Ada".to_owned();

@@ -14,6 +14,7 @@ mod attempts;
 mod challenges;
 mod clients;
 mod networks;
+mod passkeys;
 mod registrations;
 mod second_factors;
 mod session_cap;
