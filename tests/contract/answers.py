@@ -166,6 +166,7 @@ recovery = call("confirmTotp", {"code": code(secret, -1)}, token)["recovery_code
 call("completeSignIn", {"challenge": challenge("newcomer"), "code": code(secret)})
 both = {"password": PASSWORD, "recovery_code": recovery[0]}
 recovery = call("replaceRecoveryCodes", both, token)["recovery_codes"]
+call("stepUp", {"password": PASSWORD, "recovery_code": recovery[1]}, token)
 call("disableTotp", {"password": PASSWORD, "recovery_code": recovery[0]}, token)
 
 begun = call("beginPasskey", {"password": PASSWORD}, token)

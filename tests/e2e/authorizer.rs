@@ -9,7 +9,7 @@ use crate::support::{
     items::ids,
     people::now,
     proxy::{Fault, Proxy},
-    ring::{altered, of_algorithm},
+    ring::{altered, of_algorithm, parts},
     run,
 };
 
@@ -48,6 +48,7 @@ fn a_genuine_token_of_every_algorithm_passes_with_who_it_is_for() {
                     "name": person.name,
                     "client_id": "first-party",
                     "roles": "reader",
+                    "auth_time": parts(&tokens.access).1["auth_time"].to_string(),
                     "amr": "pwd",
                 }}),
             );
@@ -90,6 +91,39 @@ fn everything_else_is_refused() {
             assert_eq!(decision, refused);
         }
         assert_eq!(world.invoke("authorizer", &json!([])).await, refused);
+    });
+}
+
+#[test]
+fn a_recent_authentication_and_its_methods_can_be_required() {
+    run(async {
+        let (ring, _) = of_algorithm(SignatureAlgorithm::Es256);
+        let secret = World::shared().await.secret("authorizer-required", &ring.to_string()).await;
+        let required = async |name: &str, max_age: &str, amr: &str| {
+            World::beside(
+                name,
+                &[
+                    ("RATCHET_KEY_RING_SECRET", secret.as_str()),
+                    ("RATCHET_AUTHORIZER_MAX_AGE", max_age),
+                    ("RATCHET_AUTHORIZER_AMR", amr),
+                ],
+            )
+            .await
+        };
+        let by_code = required("authorizer-amr", "0", "otp hwk").await;
+        let recent = required("authorizer-age", "60", "").await;
+        let (person, tokens) = by_code.signed_in().await;
+        by_code.set_number(&tokens.refresh, "auth_time", 1_700_000_000_000).await;
+        let old = by_code.api().refresh(&tokens.refresh).await.tokens();
+        let passes = async |world: &World, access: &str| {
+            let decision = world.invoke("authorizer", &request(&format!("Bearer {access}"))).await;
+            decision["isAuthorized"] == true
+        };
+        assert!(!passes(&by_code, &old.access).await && !passes(&recent, &old.access).await);
+        let body = json!({"password": person.password});
+        let stepped_up = by_code.ask("POST", "/users/me/step-up", &old.access, body).await;
+        let stepped_up = stepped_up.json()["access_token"].as_str().unwrap().to_owned();
+        assert!(!passes(&by_code, &stepped_up).await && passes(&recent, &stepped_up).await);
     });
 }
 

@@ -53,5 +53,6 @@ mod rotation;
 mod second_factor;
 mod sessions;
 mod soak;
+mod step_up;
 mod users;
 mod versions;

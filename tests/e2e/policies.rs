@@ -268,6 +268,8 @@ async fn second_factor(world: &World, ada: &Newcomer, password: &str, access: &s
     let body = json!({"password": password, "recovery_code": recovery[1]});
     let path = "/users/me/totp/recovery-codes";
     let recovery = recovery_codes(&world.ask("POST", path, access, body).await);
+    ask(&api, "POST", "/users/me/step-up", access, json!({"recovery_code": recovery[1]}), 200)
+        .await;
     let body = json!({"password": password, "recovery_code": recovery[0]});
     ask(&api, "DELETE", "/users/me/totp", access, body, 204).await;
 }

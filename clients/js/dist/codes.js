@@ -12,6 +12,7 @@ export const CODES = [
     'expired_idle',
     'forbidden',
     'forbidden_origin',
+    'insufficient_user_authentication',
     'internal',
     'invalid_access_token',
     'invalid_challenge',

@@ -73,8 +73,9 @@ export function createClient(options) {
         const next = () => learned(word, session, reason, since, Date.now());
         if (next() !== word) {
             // Kept before it is used: a token that is used and then forgotten could end the session.
-            // A token whose key is not here stays as it is: another client may have the key.
-            if (!/proof/.test(reason))
+            // A token whose key is not here stays as it is: another client may have the key. So does one that is
+            // not new: another program may have rotated it.
+            if (session ? session.refreshToken !== word.session?.refreshToken : !/proof/.test(reason))
                 await keep(session);
             become(next());
             say(word);

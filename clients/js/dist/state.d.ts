@@ -5,7 +5,7 @@ export interface Word {
     readonly session: Session | null;
     /** Why there is no session; absent as long as nobody knows. */
     readonly reason?: Code | undefined;
-    /** Which session this is about: when its user signed in, and its id. Sorts by age. */
+    /** Which session this is about: its id. Sorts by age, because it begins with a time. */
     readonly about: string;
     /** When this was learned, in ms. Grows with every word about a session, also if the clock does not. */
     readonly at: number;

@@ -18,7 +18,7 @@ export function learned(known, session, reason, since, now) {
     // Too late: meanwhile another session has begun.
     if (since && since.about !== about)
         return known;
-    const own = session && session.claims.auth_time + session.claims.sid;
+    const own = session?.claims.sid;
     // Outranks what was known, even if it is older: cookies can come late, and clocks can differ.
     if (own && !about.endsWith(own))
         about = own > about ? own : `${about}~${own}`;

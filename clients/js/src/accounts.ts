@@ -55,12 +55,12 @@ export interface Accounts {
   resetPassword(request: Proof & { password: string }): Promise<void>;
   /** Changes the password of the signed-in user, and ends the other sessions, or all of them. */
   changePassword(request: { current: string; new: string; keepThisSession?: boolean }): Promise<void>;
-  /** Asks for another address, which has to be confirmed. */
-  changeEmail(request: { email: string; password: string }): Promise<void>;
+  /** Asks for another address, which has to be confirmed. A step-up can replace the password. */
+  changeEmail(request: { email: string; password?: string }): Promise<void>;
   /** The account of the signed-in user. */
   me(): Promise<Account>;
-  /** Deletes the account of the signed-in user. */
-  deleteAccount(password: string): Promise<void>;
+  /** Deletes the account of the signed-in user. A step-up can replace the password. */
+  deleteAccount(password?: string): Promise<void>;
   readonly sessions: {
     /** The user's live sessions, the one refreshed last first. */
     list(): Promise<SessionEntry[]>;

@@ -52,18 +52,18 @@ export interface SecondFactor {
   /**
    * Begins to set up a second factor: for the signed-in user with the password, or during a sign-in
    * with the challenge of `second_factor_enrollment_required`. Nothing changes before the first code,
-   * which is for `confirm` or `signIn`.
+   * which is for `confirm` or `signIn`. A step-up can replace the password.
    */
-  enroll(proof: { password: string } | { challenge: string }): Promise<Enrollment>;
+  enroll(proof: { password?: string } | { challenge: string }): Promise<Enrollment>;
   /**
    * Switches it on with the first code, and ends the other sessions. Resolves with the recovery codes,
    * which are shown this once.
    */
   confirm(code: string): Promise<readonly string[]>;
-  /** Replaces the recovery codes. */
-  replaceRecoveryCodes(proof: { password: string } & Proof): Promise<readonly string[]>;
-  /** Switches it off, and ends the other sessions. */
-  disable(proof: { password: string } & Proof): Promise<void>;
+  /** Replaces the recovery codes. Some step-ups can replace the password. */
+  replaceRecoveryCodes(proof: { password?: string } & Proof): Promise<readonly string[]>;
+  /** Switches it off, and ends the other sessions. Some step-ups can replace the password. */
+  disable(proof: { password?: string } & Proof): Promise<void>;
 }
 
 /** The second factor of the user of a client. */

@@ -9,7 +9,7 @@ export interface Word {
   readonly session: Session | null;
   /** Why there is no session; absent as long as nobody knows. */
   readonly reason?: Code | undefined;
-  /** Which session this is about: when its user signed in, and its id. Sorts by age. */
+  /** Which session this is about: its id. Sorts by age, because it begins with a time. */
   readonly about: string;
   /** When this was learned, in ms. Grows with every word about a session, also if the clock does not. */
   readonly at: number;
@@ -40,7 +40,7 @@ export function learned(
   let { about } = known;
   // Too late: meanwhile another session has begun.
   if (since && since.about !== about) return known;
-  const own = session && session.claims.auth_time + session.claims.sid;
+  const own = session?.claims.sid;
   // Outranks what was known, even if it is older: cookies can come late, and clocks can differ.
   if (own && !about.endsWith(own)) about = own > about ? own : `${about}~${own}`;
   return newer(known, { session, reason, about, at: Math.max(now, known.at + 1) });

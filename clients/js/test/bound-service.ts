@@ -69,7 +69,9 @@ export class BoundService {
       ? this.refuse(isTokenRoute ? 400 : 401, refusal)
       : !token && path !== '/users'
         ? this.rules.answer(path, JSON.parse(body || '{}'), jkt)
-        : this.rules.resource(request, jkt);
+        : path === '/users/me/step-up'
+          ? await this.rules.stepUp(new Request(request, { method: 'POST', body }), jkt)
+          : this.rules.resource(request, jkt);
     if (proof && !this.isOld) {
       for (const [name, value] of Object.entries(this.proofs.headers())) answer.headers.set(name, value);
     }

@@ -20,6 +20,7 @@ const USE = `
 import { createClient, RatchetError, type ClientEvent, type Code, type Session } from '@ratchet-auth/client';
 import { accounts, type SessionEntry } from '@ratchet-auth/client/accounts';
 import { dpop } from '@ratchet-auth/client/dpop';
+import { requirementOf, stepUp } from '@ratchet-auth/client/step-up';
 import { leases } from '@ratchet-auth/client/leases';
 import { useSession } from '@ratchet-auth/client/react';
 import { isSecondFactorRequired, secondFactor } from '@ratchet-auth/client/second-factor';
@@ -35,6 +36,12 @@ export function said(event: ClientEvent): string {
     case 'signed_in': case 'refreshed': return event.session.accessToken;
   }
 }
+export const again = (response: Response): Promise<Session> | null =>
+  requirementOf(response)?.maxAge ? stepUp(client, { password: 'x', code: '123456' }) : null;
+// @ts-expect-error
+stepUp(client, { code: '123456', recoveryCode: 'x' });
+// @ts-expect-error
+stepUp(client, {});
 export const ended: Code = 'reuse_detected';
 export const told = (error: unknown) => error instanceof RatchetError && error.code === 'account_locked';
 export const challengeOf = (error: unknown): string | null => (isSecondFactorRequired(error) ? error.challenge : null);
@@ -87,7 +94,7 @@ describe.skipIf(process.env.TYPES === 'checked')('the types', () => {
 });
 
 describe('Node', () => {
-  const names = ['index', 'accounts', 'leases', 'dpop', 'second-factor'].map((entry) => `@ratchet-auth/client/${entry}`.replace('/index', ''));
+  const names = ['index', 'accounts', 'leases', 'dpop', 'second-factor', 'step-up'].map((entry) => `@ratchet-auth/client/${entry}`.replace('/index', ''));
 
   it.each([
     ['imports', 'module', (name: string) => `await import('${name}')`],
@@ -95,7 +102,7 @@ describe('Node', () => {
   ])('%s every entry point', async (_how, type, load) => {
     const script = `console.log(...[${names.map(load).join()}].map((entry) => Object.keys(entry).sort()).flat())`;
     const { stdout } = await run(process.execPath, [`--input-type=${type}`, '-e', script], { cwd: application });
-    const exported = ['RatchetError', 'createClient', 'accounts', 'leases', 'dpop', 'secondFactor', 'isSecondFactorRequired'];
+    const exported = ['RatchetError', 'createClient', 'accounts', 'leases', 'dpop', 'secondFactor', 'isSecondFactorRequired', 'stepUp'];
     expect(stdout.split(/\s/)).toEqual(expect.arrayContaining(exported));
   });
 });

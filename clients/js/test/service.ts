@@ -11,6 +11,8 @@ interface Chain {
   /** The thumbprint of the key that it is bound to, if any. */
   readonly jkt?: string | undefined;
   generation: number;
+  /** What the latest step-up proved, and when. */
+  steppedUp?: { readonly at: number; readonly amr: readonly string[] };
   /** When each generation was superseded, in ms. */
   readonly superseded: number[];
   ended?: string | undefined;
@@ -35,6 +37,7 @@ export const ENROLLMENT = {
 export const RECOVERY_CODES = ['recovery', 'another'];
 
 const WINDOW_MS = 60_000;
+const STEP_UP = '/users/me/step-up';
 
 export class Service {
   /** One per sign-in. */
@@ -94,6 +97,7 @@ export class Service {
   async handle(request: Request): Promise<Response> {
     const pathname = new URL(request.url).pathname.replace(/^\/base/, '');
     this.requests.push(pathname);
+    if (pathname === STEP_UP) return this.stepUp(request);
     if (request.method !== 'POST' || pathname === '/users') return this.resource(request);
     const fault = this.faults.shift();
     if (fault === 'lost before') throw new TypeError('network');
@@ -179,6 +183,24 @@ export class Service {
     return problem(401, chain.ended);
   }
 
+  /** Authenticates again. The right code is 123456, and the right password `right`. */
+  async stepUp(request: Request, jkt?: string): Promise<Response> {
+    const refusal = this.resource(request, jkt);
+    if (!refusal.ok) return refusal;
+    const fault = this.faults.shift();
+    if (typeof fault === 'number') return problem(fault, 'unavailable', { 'retry-after': String(this.retryAfter) });
+    const body = (await request.json()) as Record<string, string>;
+    if (body.password && body.password !== 'right') return problem(403, 'wrong_password');
+    const code = body.code ?? body.recovery_code;
+    if (code && code !== '123456' && code !== 'recovery') return problem(403, 'invalid_code');
+    const chain = this.latest;
+    const amr = [...(body.password ? ['pwd'] : []), ...(code ? ['otp'] : [])];
+    chain.steppedUp = { at: Math.floor(Date.now() / 1000), amr };
+    if (fault === 'lost') throw new TypeError('network');
+    const answer = { token_type: chain.jkt ? 'DPoP' : 'Bearer', expires_in: this.life, refresh_after: this.refreshAfter };
+    return Response.json({ access_token: this.access(chain, { step_up: true }), ...answer });
+  }
+
   /** The refresh token of a session; without one, an empty cookie's. */
   token(chain: Chain | undefined = this.latest): string {
     return chain ? refreshToken(chain.id, chain.generation) : '';
@@ -199,7 +221,7 @@ export class Service {
   }
 
   /** An access token of a session, named after its generation. */
-  access(chain = this.latest): string {
+  access(chain = this.latest, more: object = {}): string {
     const claims = {
       iss: 'https://auth.example.com',
       sub: `id of ${chain.user}`,
@@ -209,7 +231,9 @@ export class Service {
       jti: `access-${chain.generation}`,
       client_id: 'first-party',
       sid: chain.id,
-      auth_time: chain.authTime,
+      auth_time: chain.steppedUp?.at ?? chain.authTime,
+      amr: chain.steppedUp?.amr ?? ['pwd'],
+      ...more,
       name: chain.user,
       roles: ['tester'],
       motto: 'Grüße, 世界 🌍',

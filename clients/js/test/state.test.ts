@@ -11,7 +11,7 @@ const AT = 1_800_000_000_000;
 
 function sessionOf(number: number, user: string, generation: number, isCookie: boolean): Session {
   const [sid, id] = [`sid-00000${number}`, `id of ${user}`];
-  const claims = { sub: id, sid, name: user, roles: [], auth_time: 1_800_000_000 + number };
+  const claims = { sub: id, sid, name: user, roles: [] };
   return {
     user: { id, name: user, roles: [] },
     claims: claims as unknown as Session['claims'],
@@ -29,7 +29,7 @@ const words = (isCookie: boolean): fc.Arbitrary<Word> =>
     .record({ number: fc.nat(2), generation: fc.nat(5), hasEnded: fc.boolean(), at: fc.nat(9) })
     .map(({ number, generation, hasEnded, at }) => {
       const session = sessionOf(number, number === 1 ? 'grace' : 'ada', generation, isCookie);
-      const about = session.claims.auth_time + session.claims.sid;
+      const about = session.claims.sid;
       return hasEnded ? { session: null, reason: 'revoked', about, at: AT + at } : { session, about, at: AT + at };
     });
 const someWords = fc.boolean().chain((isCookie) => fc.array(words(isCookie), { minLength: 1, maxLength: 8 }));

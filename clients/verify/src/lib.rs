@@ -1,11 +1,12 @@
 //! Verifies Ratchet's access tokens in other services.
 //!
 //! The same strict verification as in Ratchet itself (RFC 8725, RFC 9068), with the keys that the
-//! issuer publishes. They are fetched over HTTPS, kept as long as the issuer says (RFC 9111), fetched
-//! again when a token names a key that is not among them (at most once in [`LOOK_AGAIN_AFTER`]), and
-//! used on while the issuer cannot be reached (at most for [`STALE_FOR`]). So a token can make this
-//! service send one request a second, to one URL, and nothing else. A token counts until it expires,
-//! unless the verifier also asks which sessions have ended: [`Verifier::with_revocations`].
+//! issuer publishes. They are fetched over HTTPS, kept as long as the issuer says (RFC 9111),
+//! fetched again when a token names a key that is not among them (at most once in
+//! [`LOOK_AGAIN_AFTER`]), and used on while the issuer cannot be reached (at most for
+//! [`STALE_FOR`]). So a token can make this service send one request a second, to one URL, and
+//! nothing else. A token counts until it expires, unless the verifier also asks which sessions have
+//! ended: [`Verifier::with_revocations`].
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,14 +33,15 @@ use std::{
 
 use ratchet_core::{
     access_token::{self, AccessTokenPolicy, Verified},
-    dpop::{self, Possession, ProofTarget, Scheme},
+    dpop::{self, Possession, ProofTarget},
     jws::JwsError,
     revocations::Standing,
 };
 pub use ratchet_core::{
     access_token::{AccessTokenError, Claims},
+    authentication::{Insufficient, InvalidMethods, Requirement},
     custom_claims::CustomClaims,
-    dpop::ProofError,
+    dpop::{ProofError, Scheme},
     revocations::ListError,
     time::UnixSeconds,
 };
@@ -71,8 +73,8 @@ pub struct Verifier {
 /// A token was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// Genuine, but it has expired, or more sessions ended since it was issued than are known: a 401,
-    /// after which the client refreshes.
+    /// Genuine, but it has expired, or more sessions ended since it was issued than are known: a
+    /// 401, after which the client refreshes.
     #[error("the access token has expired")]
     Expired,
     /// Genuine and within its life, but its session has ended: a 401.
@@ -109,8 +111,8 @@ impl Verifier {
     /// Sends no request yet.
     ///
     /// # Errors
-    /// [`InvalidIssuer`] unless the issuer is an https URL without query and fragment. Plain http is
-    /// for loopback addresses only.
+    /// [`InvalidIssuer`] unless the issuer is an https URL without query and fragment. Plain http
+    /// is for loopback addresses only.
     pub fn new(issuer: &str, audience: &str) -> Result<Self, InvalidIssuer> {
         Ok(Self {
             keys: KeyCache::new(Fetcher::new(issuer, "/.well-known/jwks.json")?),
@@ -193,6 +195,46 @@ impl Verifier {
     /// [`VerifyError`].
     pub async fn verify_at(&self, token: &str, now: UnixSeconds) -> Result<Claims, VerifyError> {
         self.verify_presented(token, Scheme::Bearer, Possession::Unclaimed, now).await
+    }
+
+    /// Checks that the user of a verified token was authenticated as a request requires (RFC 9470).
+    /// If not, answer 401 with [`Requirement::challenge`] as the header `WWW-Authenticate`.
+    ///
+    /// ```
+    /// # fn example(
+    /// #     verifier: &ratchet_verify::Verifier,
+    /// #     claims: &ratchet_verify::Claims,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// use ratchet_verify::{Requirement, Scheme};
+    ///
+    /// let requirement = Requirement::default().max_age(Duration::from_secs(300)).amr("otp hwk")?;
+    /// if verifier.require(claims, &requirement).is_err() {
+    ///     println!("WWW-Authenticate: {}", requirement.challenge(Scheme::Bearer));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Insufficient`].
+    pub fn require(&self, claims: &Claims, requirement: &Requirement) -> Result<(), Insufficient> {
+        self.require_at(claims, requirement, clock::now())
+    }
+
+    /// As [`Self::require`], at a time that the caller says.
+    ///
+    /// # Errors
+    /// [`Insufficient`].
+    pub fn require_at(
+        &self,
+        claims: &Claims,
+        requirement: &Requirement,
+        now: UnixSeconds,
+    ) -> Result<(), Insufficient> {
+        let skew = self.policy.clock_skew.as_secs();
+        requirement.check(claims, UnixSeconds::new(now.get().saturating_sub(skew)))
     }
 
     async fn verify_presented(

@@ -3,7 +3,7 @@
 use ratchet_http::contract::Refusals;
 use utoipa::OpenApi;
 
-use crate::routes::{admin, confirm_email, me, password, password_reset, register, totp};
+use crate::routes::{admin, confirm_email, me, password, password_reset, register, step_up, totp};
 
 /// Has the description.
 #[derive(Debug, OpenApi)]
@@ -18,6 +18,7 @@ use crate::routes::{admin, confirm_email, me, password, password_reset, register
         me::change,
         me::delete,
         password::change,
+        step_up::handle,
         totp::begin,
         totp::confirm,
         totp::disable,

@@ -21,7 +21,7 @@ use ratchet_service::{
 };
 use ratchet_store::Stores;
 
-use routes::{admin, confirm_email, me, password, password_reset, register, totp};
+use routes::{admin, confirm_email, me, password, password_reset, register, step_up, totp};
 
 /// What the routes need.
 #[derive(Debug, Clone, FromRef)]
@@ -57,6 +57,7 @@ pub fn router(state: State, config: &Config) -> Router {
         .route("/users/password-reset/confirm", post(password_reset::confirm))
         .route("/users/me", get(me::show).patch(me::change).delete(me::delete))
         .route("/users/me/password", post(password::change))
+        .route("/users/me/step-up", post(step_up::handle))
         .route("/users/{id}", get(admin::show).patch(admin::change).delete(admin::delete))
         .route("/users/{id}/sessions", delete(admin::end_sessions));
     if config.second_factor != SecondFactorPolicy::Disabled {

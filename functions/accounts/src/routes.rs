@@ -4,6 +4,7 @@ pub(crate) mod me;
 pub(crate) mod password;
 pub(crate) mod password_reset;
 pub(crate) mod register;
+pub(crate) mod step_up;
 pub(crate) mod totp;
 
 use axum::response::Response;

@@ -1,13 +1,15 @@
 //! A Lambda authorizer for other HTTP APIs (payload format 2.0, simple responses). It verifies tokens
 //! of every algorithm, symmetric ones included.
 //!
-//! A token that is not valid is answered with `isAuthorized: false`, which the gateway turns into a
-//! 403. A fault fails the invocation, which the gateway turns into a 500: it is never a refusal.
+//! A token that is not valid, or whose user was not authenticated as the configuration requires, is
+//! answered with `isAuthorized: false`, which the gateway turns into a 403. A fault fails the
+//! invocation, which the gateway turns into a 500: it is never a refusal.
 
 mod ends;
 
 use ratchet_core::{
     access_token::Claims,
+    authentication::Requirement,
     dpop::{self, Possession, ProofTarget, Scheme},
     time::UnixSeconds,
 };
@@ -29,6 +31,7 @@ pub struct Authorizer {
     verifier: AccessTokenVerifier,
     /// The sessions that ended, if the configuration publishes them.
     ends: Option<Ends>,
+    required: Requirement,
 }
 
 /// Why a request is neither authorized nor refused.
@@ -61,7 +64,9 @@ pub struct Identity {
     client_id: String,
     /// Separated by spaces, because the values of the context are strings.
     roles: String,
-    /// How the user was authenticated, separated by spaces: `pwd`, or `pwd otp`.
+    /// When the user was authenticated last, in seconds since 1970.
+    auth_time: String,
+    /// How the user was authenticated then, separated by spaces: `pwd`, or `pwd otp`.
     amr: String,
     /// The custom claims as JSON, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,6 +83,7 @@ impl Authorizer {
         Self {
             verifier: AccessTokenVerifier::new(stores.key_ring(), policy.clone()),
             ends: config.published_for().map(ends),
+            required: config.authorizer.clone(),
         }
     }
 
@@ -104,6 +110,9 @@ impl Authorizer {
         let possession = possession(&event, token, now.seconds());
         if let Err(reason) = scheme.permits(claims.jkt(), possession) {
             record_unproven(reason, claims.sub, claims.sid);
+            return Ok(Authorization::refusal());
+        }
+        if self.required.check(&claims, now.seconds()).is_err() {
             return Ok(Authorization::refusal());
         }
         let is_live = match &self.ends {
@@ -152,6 +161,7 @@ impl Authorization {
             name: claims.name,
             client_id: claims.client_id,
             roles: claims.roles.join(" "),
+            auth_time: claims.auth_time.get().to_string(),
             amr: claims.amr.join(" "),
             claims: (!claims.custom.is_empty()).then(|| claims.custom.to_string()),
         };

@@ -108,10 +108,12 @@ pub struct Subject {
     pub user_id: UserId,
     /// `sid`.
     pub session_id: SessionId,
-    /// `auth_time`: when the password was proved.
+    /// `auth_time`: when the user was authenticated last.
     pub auth_time: UnixSeconds,
-    /// `amr`: how the user was authenticated.
+    /// `amr`: how the user was authenticated then.
     pub amr: Amr,
+    /// `step_up`: whether this token is the answer to a step-up.
+    pub step_up: bool,
     /// `name`: the user name.
     pub name: String,
     /// `roles`.
@@ -147,11 +149,15 @@ pub struct Claims {
     pub client_id: String,
     /// The session.
     pub sid: SessionId,
-    /// When the password was proved.
+    /// When the user was authenticated last: by the sign-in, or by a step-up.
     pub auth_time: UnixSeconds,
-    /// How the user was authenticated, with the names of [`Amr`]. Empty in tokens of earlier releases.
+    /// How the user was authenticated then, with the names of [`Amr`]. Empty in tokens of earlier
+    /// releases.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<String>,
+    /// Whether this token is the answer to a step-up. Tokens of a refresh are not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub step_up: bool,
     /// The user name.
     pub name: String,
     /// The roles.
@@ -230,6 +236,7 @@ pub fn issue(
         sid: subject.session_id,
         auth_time: subject.auth_time,
         amr: subject.amr.names().map(str::to_owned).collect(),
+        step_up: subject.step_up,
         name: subject.name.clone(),
         roles: subject.roles.clone(),
         cnf: subject.jkt.map(|jkt| Confirmation { jkt }),

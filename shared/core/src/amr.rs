@@ -1,5 +1,7 @@
 //! How a user was authenticated: the claim `amr`.
 
+use std::fmt;
+
 /// The methods that authenticated a user in a session (RFC 8176 §2). Never empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Amr(u8);
@@ -50,9 +52,22 @@ impl Amr {
         (bits != 0 && bits & !known == 0).then_some(Self(bits))
     }
 
+    /// The method of this name, if this release knows it.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        METHODS.iter().find(|(_, known)| *known == name).map(|(method, _)| *method)
+    }
+
     /// The names, as access tokens have them.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         METHODS.into_iter().filter(move |(method, _)| self.has(*method)).map(|(_, name)| name)
+    }
+}
+
+/// The names, separated by spaces.
+impl fmt::Display for Amr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names().collect::<Vec<_>>().join(" "))
     }
 }
 
@@ -75,6 +90,11 @@ mod tests {
         assert_eq!(names(Amr::CODE.and(Amr::PASSWORD)), ["pwd", "otp"]);
         assert_eq!(names(Amr::PASSWORD.and(Amr::PASSKEY)), ["pwd", "hwk"]);
         assert_eq!(names(Amr::EMAIL), ["email"]);
+        for (method, name) in METHODS {
+            assert_eq!(Amr::from_name(name), Some(method));
+        }
+        assert_eq!(Amr::from_name("mfa"), None);
+        assert_eq!(Amr::PASSWORD.and(Amr::CODE).to_string(), "pwd otp");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use self::reader::Reader;
 use crate::{
     access_token::{AccessTokenPolicy, LONGEST_LIFE, MAX_ORIGIN_LEN},
     attempts::{AttemptPolicy, Throttle},
+    authentication::Requirement,
     cors::{self, CorsPolicy},
     email::EmailAddress,
     jws::SignatureAlgorithm,
@@ -42,6 +43,8 @@ pub struct Config {
     pub second_factor: SecondFactorPolicy,
     /// The web site that passkeys are for; without one there are no passkeys.
     pub passkeys: Option<RelyingPartyConfig>,
+    /// What the authorizer requires of the authentication of every access token.
+    pub authorizer: Requirement,
     /// What a client gets that shares a chain from another network or user agent.
     pub convergence_from_elsewhere: Convergence,
     /// The cost of password hashes.
@@ -221,6 +224,7 @@ impl Config {
                 SecondFactorPolicy::Optional,
             ),
             passkeys: reader.relying_party("RATCHET_PASSKEY_RP_ID", "RATCHET_PASSKEY_ORIGINS"),
+            authorizer: reader.requirement("RATCHET_AUTHORIZER_MAX_AGE", "RATCHET_AUTHORIZER_AMR"),
             convergence_from_elsewhere: reader.choice(
                 "RATCHET_CONVERGENCE_FROM_ELSEWHERE",
                 &[("allow", Convergence::Allow), ("refuse", Convergence::Refuse)],
@@ -358,6 +362,7 @@ mod tests {
         assert_eq!(config.cors, CorsPolicy::default());
         assert_eq!(config.published_for(), None);
         assert_eq!(config.passkeys, None);
+        assert_eq!(config.authorizer, Requirement::default());
     }
 
     #[test]
@@ -372,6 +377,18 @@ mod tests {
         assert_eq!(of(&[id]), party(&["https://example.com"]));
         assert_eq!(of(&[id, origins]), party(&["https://a.example.com", "https://b.example.com"]));
         assert!(read(&[origins]).is_err(), "origins of nothing");
+    }
+
+    #[test]
+    fn the_authorizer_requires_an_age_methods_or_both() {
+        let required = |max_age, amr| {
+            let names = ["RATCHET_AUTHORIZER_MAX_AGE", "RATCHET_AUTHORIZER_AMR"];
+            read(&[(names[0], max_age), (names[1], amr)]).unwrap().authorizer
+        };
+        let methods = Requirement::default().amr("otp hwk").unwrap();
+        assert_eq!(required("0", ""), Requirement::default());
+        assert_eq!(required("0", "otp hwk"), methods);
+        assert_eq!(required("60", "otp hwk"), methods.max_age(Duration::from_mins(1)));
     }
 
     #[test]
@@ -420,6 +437,8 @@ mod tests {
             ("RATCHET_MAX_SESSIONS", "0"),
             ("RATCHET_DPOP", "yes"),
             ("RATCHET_SECOND_FACTOR", "yes"),
+            ("RATCHET_AUTHORIZER_MAX_AGE", "86401"),
+            ("RATCHET_AUTHORIZER_AMR", "mfa"),
             ("RATCHET_CONVERGENCE_FROM_ELSEWHERE", "maybe"),
             ("RATCHET_ARGON2_MEMORY_KIB", "4194304"),
             ("RATCHET_ARGON2_ITERATIONS", "0"),

@@ -1,6 +1,7 @@
 //! Custom claims: claims that administrators add to a user's access tokens.
 //!
-//! They are at the same level as the other claims of a token, so they must not have the name of one.
+//! They are at the same level as the other claims of a token, so they must not have the name of
+//! one.
 
 use std::fmt;
 
@@ -12,18 +13,19 @@ pub const MAX_LEN: usize = 1024;
 
 /// Names that no custom claim may have, in any combination of upper and lower case.
 ///
-/// They are names of claims in access tokens or of members of introspection responses, or a standard
-/// gives them a meaning that only the issuer can vouch for: RFC 7519 §4.1, RFC 7662 §2.2, RFC 7800
-/// §3.1, RFC 8417 §2.2, RFC 8693 §4, RFC 9068 §2.2, RFC 9396 §9.1, RFC 9493 §4, and `OpenID` Connect.
+/// They are names of claims in access tokens or of members of introspection responses, or a
+/// standard gives them a meaning that only the issuer can vouch for: RFC 7519 §4.1, RFC 7662 §2.2,
+/// RFC 7800 §3.1, RFC 8417 §2.2, RFC 8693 §4, RFC 9068 §2.2, RFC 9396 §9.1, RFC 9493 §4, and
+/// `OpenID` Connect.
 ///
 /// # Security
 /// A service may trust every claim of a token as a statement of the issuer. Some JSON parsers, such
 /// as Go's, ignore the case of names.
 ///
-/// Three are not from a standard: API Gateway and Spring Security read `scp` as the scope, `MicroProfile`
-/// JWT reads `upn` as the user's name, and `__proto__` may become the prototype of an object in
-/// JavaScript.
-const RESERVED: [&str; 41] = [
+/// Four are not from a standard: `step_up` is our own, API Gateway and Spring Security read `scp`
+/// as the scope, `MicroProfile` JWT reads `upn` as the user's name, and `__proto__` may become the
+/// prototype of an object in JavaScript.
+const RESERVED: [&str; 42] = [
     "__proto__",
     "acr",
     "act",
@@ -57,6 +59,7 @@ const RESERVED: [&str; 41] = [
     "scope",
     "scp",
     "sid",
+    "step_up",
     "sub",
     "sub_id",
     "sub_jwk",
@@ -97,9 +100,9 @@ impl CustomClaims {
         if claims.to_string().len() > MAX_LEN { Err(InvalidClaims::TooLong) } else { Ok(claims) }
     }
 
-    /// Reads the custom claims from a JSON object: a user's stored claims, or the payload of a token.
-    /// Leaves out members whose name no custom claim may have: the other claims of a token, and
-    /// claims whose name has been reserved since the object was written.
+    /// Reads the custom claims from a JSON object: a user's stored claims, or the payload of a
+    /// token. Leaves out members whose name no custom claim may have: the other claims of a token,
+    /// and claims whose name has been reserved since the object was written.
     ///
     /// # Errors
     /// The parser's error, if it is not a JSON object.

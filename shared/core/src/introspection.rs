@@ -34,7 +34,7 @@ pub struct RefreshTokenFacts {
     pub session_id: SessionId,
     /// The user name.
     pub username: String,
-    /// When the password was proved.
+    /// When the user was authenticated last.
     pub auth_time: UnixSeconds,
     /// When the session ends if nobody refreshes it.
     pub expires_at: UnixSeconds,
@@ -104,7 +104,7 @@ pub fn of_refresh_token(
                 user_id: session.user_id,
                 session_id: session.session_id,
                 username: user.name.clone(),
-                auth_time: session.auth_time.seconds(),
+                auth_time: session.authentication().at.seconds(),
                 expires_at: session
                     .expires_at
                     .min(session.absolute_expires_at)

@@ -6,7 +6,7 @@
 //! * [`rotation`] – the decision table at the heart of the service
 //! * [`session`] – a session as stored in the tokens table
 //! * [`refresh_token`] and [`seal`] – the wire format and the way from an old token to the live one
-//! * [`amr`] – how a user was authenticated
+//! * [`amr`], [`authentication`] – how and when a user was authenticated, and what a request can require
 //! * [`access_token`] and [`jws`] – issuing and the strict verification of JWTs
 //! * [`custom_claims`] – claims that administrators add to a user's access tokens
 //! * [`key_ring`] – the keys behind both
@@ -26,6 +26,7 @@
 pub mod access_token;
 pub mod amr;
 pub mod attempts;
+pub mod authentication;
 pub mod challenge;
 pub mod client;
 pub mod config;

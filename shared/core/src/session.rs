@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     amr::Amr,
+    authentication::Authentication,
     dpop::Thumbprint,
     ids::{SessionId, UserId},
     seal::SealedSecret,
@@ -37,10 +38,13 @@ pub struct Session {
     /// The thumbprint of the key that the session is bound to, if any. Every request with its
     /// tokens has to prove possession of the key.
     pub jkt: Option<Thumbprint>,
-    /// How the user was authenticated.
+    /// How the user signed in.
     pub amr: Amr,
-    /// When the user was authenticated: of a password, when it was proved.
+    /// When the user signed in: of a password, when it was proved.
     pub auth_time: UnixMillis,
+    /// The latest step-up, if there was one. It changes what access tokens say, and nothing about
+    /// when the session ends.
+    pub stepped_up: Option<Authentication>,
     /// The last cut of the user's sessions that the sign-in saw; zero if there had been none.
     /// Every later one ends the session, whatever the clocks say.
     pub cut_seen: UnixMillis,
@@ -82,7 +86,7 @@ pub struct Origin {
 impl Origin {
     /// The longest user agent that is kept, in bytes: the item must stay below 1 KiB, which is
     /// one write unit.
-    pub const USER_AGENT_BYTES: usize = 88;
+    pub const USER_AGENT_BYTES: usize = 70;
 }
 
 /// User agents may be cut off up to this many characters earlier or later, because the version
@@ -246,6 +250,20 @@ impl Session {
         self.jkt.is_none_or(|jkt| key == Some(jkt))
     }
 
+    /// The latest authentication: what access tokens of this session say.
+    #[must_use]
+    pub fn authentication(&self) -> Authentication {
+        self.stepped_up.unwrap_or(Authentication { at: self.auth_time, amr: self.amr })
+    }
+
+    /// The session after a step-up has been written: what the store's `UpdateItem` does. `None` if
+    /// it has ended.
+    #[must_use]
+    pub fn step_up(&self, authentication: Authentication) -> Option<Self> {
+        let lives = self.ended(authentication.at).is_none();
+        lives.then(|| Self { stepped_up: Some(authentication), ..self.clone() })
+    }
+
     /// Whether a late recovery was noted for a generation that became live after `time`.
     ///
     /// The register has the times of the last [`REGISTER_SLOTS`] rotations only; earlier ones are
@@ -310,6 +328,7 @@ mod tests {
             recovered: LateRecoveries::default(),
             jkt: None,
             amr: Amr::PASSWORD,
+            stepped_up: None,
             auth_time: at,
             cut_seen: UnixMillis::new(0),
             absolute_expires_at: UnixSeconds::new(1_000),

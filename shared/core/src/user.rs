@@ -247,6 +247,7 @@ mod tests {
             recovered: LateRecoveries::default(),
             jkt: None,
             amr: Amr::PASSWORD,
+            stepped_up: None,
             auth_time: UnixMillis::new(5_000),
             cut_seen: UnixMillis::new(cut_seen),
             absolute_expires_at: UnixSeconds::new(1_000),

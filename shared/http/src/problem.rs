@@ -12,8 +12,8 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use ratchet_core::{
-    custom_claims::InvalidClaims, dpop::ProofError, password::PasswordRule,
-    second_factor::EncodedChallenge,
+    authentication::Requirement, custom_claims::InvalidClaims, dpop::ProofError,
+    password::PasswordRule, second_factor::EncodedChallenge,
 };
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -98,6 +98,11 @@ pub enum Problem {
     PasswordRefused(Vec<PasswordRule>),
     /// The custom claims are too long, or one of them has a name that is not allowed.
     ClaimsRefused(InvalidClaims),
+    /// The authentication of the access token is not enough for this (RFC 9470).
+    InsufficientUserAuthentication {
+        /// What is required.
+        required: Requirement,
+    },
     /// The password that was to confirm a change is wrong.
     WrongPassword,
     /// The token or code of a message is wrong, used or expired: nobody learns which.
@@ -267,6 +272,12 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if let Self::InsufficientUserAuthentication { required } = &self {
+            let challenge = HeaderValue::try_from(format!("{challenge}{required}"));
+            if let Ok(challenge) = challenge {
+                headers.insert(header::WWW_AUTHENTICATE, challenge);
+            }
         }
         if self == Self::ExpiredAccessToken {
             headers.insert(IS_TOKEN_EXPIRED, HeaderValue::from_static("true"));

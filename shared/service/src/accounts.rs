@@ -10,6 +10,7 @@ mod proof;
 mod register;
 mod reset_password;
 mod second_factor;
+mod step_up;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -22,7 +23,7 @@ use ratchet_core::{
     user::NameKey,
 };
 pub use ratchet_store::users::AccountUpdate;
-use ratchet_store::{Account, Challenges, KeyRingCache, Outbox, Stores, Users};
+use ratchet_store::{Account, Challenges, KeyRingCache, Outbox, Sessions, Stores, Users};
 
 pub use self::{
     administration::{Administration, AdministrationError, Deleted},
@@ -32,13 +33,16 @@ pub use self::{
     register::{InvalidRegistrant, RegisterError, Registrant},
     reset_password::ResetPasswordError,
     second_factor::OwnFactorError,
+    step_up::StepUp,
 };
 use crate::{
     clock,
+    confirm::Confirm,
     end_sessions::EndSessions,
     hashing::Hashing,
     second_factor::SecondFactors,
     throttle::{AttemptError, AttemptLimiter, AttemptScope},
+    tokens::TokenIssuer,
 };
 
 /// The use cases around accounts.
@@ -46,10 +50,13 @@ use crate::{
 pub struct Accounts {
     key_ring: Arc<KeyRingCache>,
     users: Users,
+    sessions: Sessions,
     challenges: Challenges,
     outbox: Outbox,
     limiter: AttemptLimiter,
     hashing: Hashing,
+    confirm: Confirm,
+    issuer: TokenIssuer,
     second_factors: SecondFactors,
     end_sessions: EndSessions,
     administration: Administration,
@@ -72,12 +79,16 @@ impl Accounts {
         let config = stores.config();
         let users = stores.users();
         let limiter = AttemptLimiter::new(stores.attempts(), config.attempts);
-        let end_sessions = EndSessions::new(users.clone(), stores.sessions());
+        let sessions = stores.sessions();
+        let end_sessions = EndSessions::new(users.clone(), sessions.clone());
+        let hashing = Hashing::new(config.hash_cost)?;
         Ok(Self {
             key_ring: stores.key_ring(),
             challenges: stores.challenges(),
             outbox: stores.outbox(),
-            hashing: Hashing::new(config.hash_cost)?,
+            confirm: Confirm::new(limiter.clone(), hashing.clone()),
+            hashing,
+            issuer: TokenIssuer::new(config.access_token.clone()),
             second_factors: SecondFactors::new(stores),
             administration: Administration::new(
                 users.clone(),
@@ -90,6 +101,7 @@ impl Accounts {
                 self_sign_up: config.self_sign_up,
             }),
             users,
+            sessions,
             limiter,
             end_sessions,
         })

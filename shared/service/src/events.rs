@@ -1,10 +1,11 @@
 //! Security events: one log line and one CloudWatch metric each.
 //!
 //! The line contains `"event"`, the ids of the user and the session and, depending on the event,
-//! `kind`, `reason`, `network` or `user_agent`. It never contains a token, a name or a password.
+//! `kind`, `reason`, `amr`, `network` or `user_agent`. It never contains a token, a name or a password.
 //! The metric is named after the event.
 
 use ratchet_core::{
+    amr::Amr,
     dpop::ProofError,
     ids::{SessionId, UserId},
     rotation::Reuse,
@@ -47,6 +48,11 @@ pub enum SecurityEvent<'a> {
     },
     /// The counter of a passkey went back: there may be a copy of its key.
     PasskeyCloned,
+    /// A user authenticated again within a session.
+    SteppedUp {
+        /// How.
+        amr: Amr,
+    },
     /// A session was ended.
     SessionRevoked {
         /// Why.
@@ -156,6 +162,7 @@ impl SecurityEvent<'_> {
             Self::ReuseDetected { .. } => "reuse_detected",
             Self::KeyNotProved { .. } => "key_not_proved",
             Self::PasskeyCloned => "passkey_cloned",
+            Self::SteppedUp { .. } => "stepped_up",
             Self::SessionRevoked { .. } => "session_revoked",
             Self::SessionEvicted => "session_evicted",
             Self::AccountChanged { .. } => "account_changed",
@@ -185,6 +192,10 @@ pub fn record(event: SecurityEvent<'_>, user_id: Option<UserId>, session_id: Opt
         }
         SecurityEvent::AttemptRefused { kind } => {
             tracing::warn!(target: "security", event = name, kind);
+        }
+        SecurityEvent::SteppedUp { amr } => {
+            let amr = amr.to_string();
+            tracing::info!(target: "security", event = name, user_id, session_id, amr);
         }
         SecurityEvent::SessionRevoked { reason } => {
             let reason = reason.as_str();

@@ -11,6 +11,7 @@
 //! * [`end_sessions`] – ending sessions, for every reason
 //! * [`own_sessions`] – users list and end their own sessions
 //! * [`accounts`] – registration, confirmation, passwords, addresses, deletion, administration
+//! * [`confirm`] – whether it is the user who asks for a change
 //! * [`user_list`] – the list of users
 //! * [`access`] – access tokens of callers, and whether their sessions are live
 //! * [`throttle`] – limits on guessing
@@ -23,6 +24,7 @@
 pub mod access;
 pub mod accounts;
 pub mod clock;
+pub mod confirm;
 pub mod end_sessions;
 pub mod events;
 pub mod fault;

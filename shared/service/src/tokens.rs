@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use ratchet_core::{
-    access_token::{self, AccessTokenPolicy, Subject},
+    access_token::{self, AccessTokenPolicy, Claims, Subject},
+    authentication::Authentication,
     device_token::EncodedDeviceToken,
     entropy::random,
     ids::SessionId,
@@ -45,6 +46,19 @@ pub struct TokenPair {
     pub recovery_codes: Option<Vec<RecoveryCode>>,
 }
 
+/// A fresh access token of a session whose refresh token stays as it is.
+#[derive(Debug)]
+pub struct FreshAccessToken {
+    /// The access token.
+    pub access_token: Zeroizing<String>,
+    /// Whether it is bound to a key.
+    pub is_bound: bool,
+    /// How long it lives, in seconds.
+    pub expires_in: u64,
+    /// When the client should refresh, in seconds.
+    pub refresh_after: u64,
+}
+
 /// Issues token pairs.
 #[derive(Debug, Clone)]
 pub(crate) struct TokenIssuer {
@@ -54,6 +68,38 @@ pub(crate) struct TokenIssuer {
 impl TokenIssuer {
     pub(crate) fn new(policy: AccessTokenPolicy) -> Self {
         Self { policy: Arc::new(policy) }
+    }
+
+    /// Issues the access token that answers a step-up of the caller with these claims.
+    ///
+    /// # Errors
+    /// [`Fault`] if there is no key to sign with, or no randomness.
+    pub(crate) fn issue_stepped_up(
+        &self,
+        user: &User,
+        claims: &Claims,
+        authentication: Authentication,
+        ring: &KeyRing,
+    ) -> Result<FreshAccessToken, Fault> {
+        let now = authentication.at.seconds();
+        let subject = Subject {
+            user_id: user.id,
+            session_id: claims.sid,
+            auth_time: now,
+            name: user.name.clone(),
+            roles: user.roles.clone(),
+            claims: user.claims.clone(),
+            jkt: claims.jkt(),
+            amr: authentication.amr,
+            step_up: true,
+        };
+        let [jitter] = random()?;
+        Ok(FreshAccessToken {
+            access_token: access_token::issue(&subject, &self.policy, ring, now, random()?)?,
+            is_bound: subject.jkt.is_some(),
+            expires_in: self.policy.life.as_secs(),
+            refresh_after: refresh_after(self.policy.life, jitter),
+        })
     }
 
     /// Issues the pair for `session`, whose live token is `refresh_token`.
@@ -69,15 +115,17 @@ impl TokenIssuer {
         now: UnixMillis,
     ) -> Result<TokenPair, Fault> {
         let seconds = now.seconds();
+        let Authentication { at, amr } = session.authentication();
         let subject = Subject {
             user_id: user.id,
             session_id: session.session_id,
-            auth_time: session.auth_time.seconds(),
+            auth_time: at.seconds(),
             name: user.name.clone(),
             roles: user.roles.clone(),
             claims: user.claims.clone(),
             jkt: session.jkt,
-            amr: session.amr,
+            amr,
+            step_up: false,
         };
         let tag_key = ring.tagger(seconds).ok_or(Fault::NoTagKey)?;
         let [jitter] = random()?;

@@ -21,6 +21,7 @@ use crate::{
 mod item;
 mod recovery;
 mod rotation;
+mod step_up;
 
 pub use rotation::SessionUpdate;
 

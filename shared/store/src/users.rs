@@ -36,7 +36,7 @@ mod sign_in_challenge;
 
 pub use accounts::{Account, AccountUpdate};
 pub use deletion::Deletion;
-pub use factor::{Enabling, Spending, Start};
+pub use factor::{Enabling, Spending, Start, SteppingUp};
 pub use list::{ListedDetails, ListedUser, Page};
 pub use operators::{Imported, ListedProfile, Profile};
 pub use passkeys::{PasskeyStart, Started};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ratchet_core::{
     amr::Amr,
+    authentication::{Authentication, SteppedUp},
     ids::SessionId,
     second_factor::{ChallengeHash, Pending, RecoveryHash, SealedTotpSecret, Spend, Spent},
     session::Session,
@@ -11,7 +12,7 @@ use ratchet_core::{
 };
 use ratchet_store::{
     Users,
-    users::{Enabling, KeptChallenge, Spending, Start},
+    users::{Enabling, KeptChallenge, Spending, Start, SteppingUp},
 };
 
 use super::{letter, sessions::session};
@@ -101,6 +102,15 @@ impl Owner {
         let spending = Spending { user: &self.user, secret: &secret, spend };
         let start = Start { sessions: &sessions, session, challenge };
         self.users.spend_factor_and_start(spending, start, None).await.unwrap()
+    }
+
+    async fn step_up(&self, secret: u8, spend: Spend, session: &Session) -> SteppedUp {
+        let (secret, sessions) = (sealed(secret), self.world.sessions());
+        let spending = Spending { user: &self.user, secret: &secret, spend };
+        let authentication = Authentication { at: now(), amr: Amr::CODE };
+        let stepping_up =
+            SteppingUp { sessions: &sessions, session_id: session.session_id, authentication };
+        self.users.spend_factor_and_step_up(spending, stepping_up, None).await.unwrap()
     }
 
     async fn disable(&self, secret: u8, spend: Spend) -> bool {
@@ -225,6 +235,37 @@ fn a_challenge_that_is_not_stored_or_is_spent_starts_no_session_and_nothing_is_u
         assert!(found.unwrap().is_none());
         let factor = owner.users.find_factor(owner.user.id).await.unwrap().unwrap();
         assert_eq!(factor.enabled.unwrap().last_step, 6);
+    });
+}
+
+#[test]
+fn a_code_is_not_used_up_for_a_session_that_has_ended() {
+    run(async {
+        let owner = Owner::enrolled().await;
+        let (session, sessions) = (owner.session(), owner.world.sessions());
+        let missing = owner.step_up(1, Spend::Step(6), &session).await;
+        assert_eq!(missing, SteppedUp::SessionEnded);
+        sessions.create(&session).await.unwrap();
+        for (secret, spend) in
+            [(1, Spend::Step(5)), (2, Spend::Step(6)), (1, Spend::Recovery(hash(9)))]
+        {
+            assert_eq!(owner.step_up(secret, spend, &session).await, SteppedUp::CodeRefused);
+        }
+        let found = sessions.find(session.user_id, session.session_id).await.unwrap().unwrap();
+        assert_eq!(found.stepped_up, None);
+        for spend in [Spend::Step(6), Spend::Recovery(hash(1))] {
+            assert_eq!(owner.step_up(1, spend, &session).await, SteppedUp::Written);
+            assert_eq!(owner.step_up(1, spend, &session).await, SteppedUp::CodeRefused);
+        }
+        let reason = ratchet_core::session::RevocationReason::LoggedOut;
+        sessions.revoke(session.user_id, session.session_id, reason, now()).await.unwrap();
+        for spend in [Spend::Step(7), Spend::Step(6), Spend::Recovery(hash(2))] {
+            let ended = owner.step_up(1, spend, &session).await;
+            assert_eq!(ended, SteppedUp::SessionEnded, "{spend:?}");
+        }
+        let factor = owner.users.find_factor(owner.user.id).await.unwrap().unwrap();
+        let enabled = factor.enabled.unwrap();
+        assert_eq!((enabled.last_step, enabled.recovery), (6, vec![hash(2)]));
     });
 }
 

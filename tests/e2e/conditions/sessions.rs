@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::primitives::Blob;
 use ratchet_core::{
     amr::Amr,
+    authentication::Authentication,
     dpop::Thumbprint,
     entropy::random,
     ids::{SessionId, UserId},
@@ -36,6 +37,7 @@ pub(super) fn session() -> Session {
         recovered: LateRecoveries::default(),
         jkt: None,
         amr: Amr::PASSWORD,
+        stepped_up: None,
         auth_time: created,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: created.plus(Duration::from_secs(1_000)).seconds(),
@@ -113,6 +115,20 @@ impl Stored {
         written
     }
 
+    /// Whether a step-up is noted. If not, the item is as it was.
+    async fn steps_up(&self) -> bool {
+        let before = self.item().await;
+        let Session { user_id, session_id, .. } = self.session;
+        let authentication = Authentication { at: now(), amr: Amr::PASSWORD };
+        let sessions = self.world.sessions();
+        let noted = sessions.step_up(user_id, session_id, authentication).await.unwrap();
+        let mut after = self.item().await;
+        assert_eq!(after != before, noted);
+        assert_eq!(after.remove("step_up").is_some(), noted);
+        assert_eq!(after, before, "nothing else changes");
+        noted
+    }
+
     async fn revoke(&self, reason: RevocationReason) -> bool {
         let Session { user_id, session_id, .. } = self.session;
         self.world.sessions().revoke(user_id, session_id, reason, now()).await.unwrap()
@@ -174,6 +190,8 @@ fn an_item_that_this_release_cannot_read_is_found_before_it_is_written_to() {
             ("source_ip", number(1)),
             ("device", number(1)),
             ("late", number(1)),
+            ("amr", text("pwd")),
+            ("step_up", text("never")),
             ("superseded_1", text("nothing")),
             ("superseded_2", text("nothing")),
             ("superseded_3", text("nothing")),
@@ -217,6 +235,27 @@ fn a_session_rotates_and_logs_out_only_with_the_key_that_it_is_bound_to() {
                 assert_eq!(log_out().await.unwrap(), LogOutResult::EndedBefore);
             }
         }
+    });
+}
+
+#[test]
+fn a_step_up_is_noted_in_live_sessions_only() {
+    run(async {
+        assert!(Stored::new().await.steps_up().await);
+        let past = number(now().seconds().get() - 1);
+        for (name, value) in [
+            ("revoked_at", number(now().get())),
+            ("expires_at", past.clone()),
+            ("absolute_expires_at", past),
+        ] {
+            assert!(!Stored::new().await.with(name, Some(value)).await.steps_up().await, "{name}");
+        }
+        let (world, session) = (World::shared().await, session());
+        let authentication = Authentication { at: now(), amr: Amr::PASSWORD };
+        let Session { user_id, session_id, .. } = session;
+        let sessions = world.sessions();
+        assert!(!sessions.step_up(user_id, session_id, authentication).await.unwrap());
+        assert!(sessions.find(user_id, session_id).await.unwrap().is_none(), "none is made");
     });
 }
 

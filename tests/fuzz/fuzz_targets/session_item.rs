@@ -117,6 +117,7 @@ fn session(rotations: u8, revoked: bool) -> Session {
         recovered: LateRecoveries::default(),
         jkt: None,
         amr: Amr::PASSWORD,
+        stepped_up: None,
         auth_time: NOW,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: POLICY.absolute_expires_at(first.session_id),

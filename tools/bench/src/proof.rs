@@ -97,6 +97,7 @@ fn access_token(ring: &KeyRing, policy: &AccessTokenPolicy) -> Result<String, Fa
         claims: CustomClaims::default(),
         jkt: None,
         amr: Amr::PASSWORD,
+        step_up: false,
     };
     Ok(access_token::issue(&subject, policy, ring, NOW, [3; 16])?.to_string())
 }

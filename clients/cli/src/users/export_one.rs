@@ -28,6 +28,8 @@ enum Form {
     Seconds,
     /// A time in milliseconds since 1970, as text.
     Millis,
+    /// A step-up: its time, as text.
+    StepUp,
     /// The id of a session.
     Id,
     /// Bytes.
@@ -77,6 +79,7 @@ const SESSION: &[(&str, Form)] = &[
     ("jkt", Form::Base64Url),
     ("amr", Form::Plain),
     ("auth_time", Form::Millis),
+    ("step_up", Form::StepUp),
     ("expires_at", Form::Seconds),
     ("absolute_expires_at", Form::Seconds),
     ("revoked_at", Form::Millis),
@@ -167,6 +170,9 @@ fn printed(value: &AttributeValue, form: Form) -> Option<Value> {
         }
         (Form::Millis, AttributeValue::N(number)) => {
             Some(time(UnixMillis::new(number.parse().ok()?)))
+        }
+        (Form::StepUp, AttributeValue::N(number)) => {
+            Some(time(UnixMillis::new(number.parse::<u64>().ok()? / 256)))
         }
         (Form::Id, AttributeValue::B(bytes)) => {
             let bytes = bytes.as_ref().try_into().ok()?;

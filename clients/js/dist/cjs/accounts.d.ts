@@ -65,15 +65,15 @@ export interface Accounts {
         new: string;
         keepThisSession?: boolean;
     }): Promise<void>;
-    /** Asks for another address, which has to be confirmed. */
+    /** Asks for another address, which has to be confirmed. A step-up can replace the password. */
     changeEmail(request: {
         email: string;
-        password: string;
+        password?: string;
     }): Promise<void>;
     /** The account of the signed-in user. */
     me(): Promise<Account>;
-    /** Deletes the account of the signed-in user. */
-    deleteAccount(password: string): Promise<void>;
+    /** Deletes the account of the signed-in user. A step-up can replace the password. */
+    deleteAccount(password?: string): Promise<void>;
     readonly sessions: {
         /** The user's live sessions, the one refreshed last first. */
         list(): Promise<SessionEntry[]>;

@@ -15,6 +15,7 @@ exports.CODES = [
     'expired_idle',
     'forbidden',
     'forbidden_origin',
+    'insufficient_user_authentication',
     'internal',
     'invalid_access_token',
     'invalid_challenge',

@@ -48,10 +48,10 @@ export interface SecondFactor {
     /**
      * Begins to set up a second factor: for the signed-in user with the password, or during a sign-in
      * with the challenge of `second_factor_enrollment_required`. Nothing changes before the first code,
-     * which is for `confirm` or `signIn`.
+     * which is for `confirm` or `signIn`. A step-up can replace the password.
      */
     enroll(proof: {
-        password: string;
+        password?: string;
     } | {
         challenge: string;
     }): Promise<Enrollment>;
@@ -60,13 +60,13 @@ export interface SecondFactor {
      * which are shown this once.
      */
     confirm(code: string): Promise<readonly string[]>;
-    /** Replaces the recovery codes. */
+    /** Replaces the recovery codes. Some step-ups can replace the password. */
     replaceRecoveryCodes(proof: {
-        password: string;
+        password?: string;
     } & Proof): Promise<readonly string[]>;
-    /** Switches it off, and ends the other sessions. */
+    /** Switches it off, and ends the other sessions. Some step-ups can replace the password. */
     disable(proof: {
-        password: string;
+        password?: string;
     } & Proof): Promise<void>;
 }
 /** The second factor of the user of a client. */

@@ -12,8 +12,10 @@ export interface Claims {
     readonly client_id: string;
     /** The session's id. */
     readonly sid: string;
-    /** When the password was checked. */
+    /** When the user was authenticated last: by the sign-in, or by a step-up. */
     readonly auth_time: number;
+    /** How the user was authenticated then, such as `pwd`, `otp` or `hwk`. */
+    readonly amr?: readonly string[];
     /** The user name. */
     readonly name: string;
     readonly roles: readonly string[];

@@ -154,6 +154,7 @@ impl Issuer {
             claims: CustomClaims::within(r#"{"tenant": "acme"}"#).unwrap(),
             jkt: None,
             amr: Amr::PASSWORD,
+            step_up: false,
         };
         let policy = AccessTokenPolicy {
             issuer: self.url.clone(),

@@ -6,3 +6,4 @@ mod documents;
 mod ended;
 mod issuer;
 mod keys;
+mod requirements;

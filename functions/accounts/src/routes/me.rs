@@ -10,8 +10,9 @@ use ratchet_http::{
     body::{Describe, Json},
     caller::Caller,
     json::json,
+    optional,
 };
-use ratchet_service::accounts::Accounts;
+use ratchet_service::{accounts::Accounts, confirm::Proof};
 use ratchet_store::Account;
 use serde::{Deserialize, Serialize};
 
@@ -77,13 +78,14 @@ pub(crate) async fn show(Own(own): Own) -> Response {
 pub(crate) struct Change {
     #[cfg_attr(feature = "contract", schema(value_type = String))]
     email: Private,
-    #[cfg_attr(feature = "contract", schema(value_type = String))]
-    password: Private,
+    /// Not needed with the access token of a step-up.
+    #[serde(default, deserialize_with = "optional")]
+    #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
+    password: Option<Private>,
 }
 
 impl Describe for Change {
-    const EXPECTED: &'static str =
-        r#"{"email": "ada@example.com", "password": "…"}, the new address and your password"#;
+    const EXPECTED: &'static str = r#"{"email": "ada@example.com", "password": "…"}, the new address and your password, which the access token of a step-up replaces"#;
 }
 
 /// Requests another address.
@@ -102,7 +104,8 @@ impl Describe for Change {
         body = super::Accepted, example = super::Accepted::new,
     )),
     extensions(("x-refusals" = json!([
-        "session_ended", "wrong_password", "too_many_attempts", "account_locked",
+        "session_ended", "wrong_password", "insufficient_user_authentication", "too_many_attempts",
+        "account_locked",
     ]))),
 ))]
 pub(crate) async fn change(
@@ -113,7 +116,8 @@ pub(crate) async fn change(
 ) -> Result<Response, Problem> {
     let email = EmailAddress::parse(&request.email)
         .map_err(|_| Problem::MalformedRequest { expected: Change::EXPECTED })?;
-    accounts.request_email_change(&own, &email, &request.password, caller.source_ip).await?;
+    let proof = Proof::of(request.password.as_deref());
+    accounts.request_email_change(&own, &email, proof, caller.source_ip).await?;
     Ok(accepted())
 }
 
@@ -122,12 +126,15 @@ pub(crate) async fn change(
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = DeleteAccountRequest))]
 pub(crate) struct Delete {
-    #[cfg_attr(feature = "contract", schema(value_type = String))]
-    password: Private,
+    /// Not needed with the access token of a step-up.
+    #[serde(default, deserialize_with = "optional")]
+    #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
+    password: Option<Private>,
 }
 
 impl Describe for Delete {
-    const EXPECTED: &'static str = r#"{"password": "…"}, your password"#;
+    const EXPECTED: &'static str =
+        r#"{"password": "…"}, your password, or {} with the access token of a step-up"#;
 }
 
 /// Deletes the caller's account.
@@ -144,7 +151,8 @@ impl Describe for Delete {
         description = "The account is deleted, all sessions have ended, name and address are free",
     )),
     extensions(("x-refusals" = json!([
-        "session_ended", "wrong_password", "too_many_attempts", "account_locked",
+        "session_ended", "wrong_password", "insufficient_user_authentication", "too_many_attempts",
+        "account_locked",
     ]))),
 ))]
 pub(crate) async fn delete(
@@ -152,7 +160,7 @@ pub(crate) async fn delete(
     Own(own): Own,
     Json(request): Json<Delete>,
 ) -> Result<StatusCode, Problem> {
-    accounts.delete_own(&own, &request.password).await?;
+    accounts.delete_own(&own, Proof::of(request.password.as_deref())).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

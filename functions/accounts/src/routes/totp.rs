@@ -10,7 +10,7 @@ use ratchet_http::{
     json::json,
     optional,
 };
-use ratchet_service::accounts::Accounts;
+use ratchet_service::{accounts::Accounts, confirm::Proof};
 use serde::{Deserialize, Serialize};
 
 use crate::own::Own;
@@ -20,12 +20,15 @@ use crate::own::Own;
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = BeginTotpRequest))]
 pub(crate) struct Begin {
-    #[cfg_attr(feature = "contract", schema(value_type = String))]
-    password: Private,
+    /// Not needed with the access token of a step-up.
+    #[serde(default, deserialize_with = "optional")]
+    #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
+    password: Option<Private>,
 }
 
 impl Describe for Begin {
-    const EXPECTED: &'static str = r#"{"password": "…"}, your password"#;
+    const EXPECTED: &'static str =
+        r#"{"password": "…"}, your password, or {} with the access token of a step-up"#;
 }
 
 /// Begins to set up a second factor.
@@ -43,8 +46,8 @@ impl Describe for Begin {
         status = 200, description = "The secret", body = Enrollment, example = Enrollment::example,
     )),
     extensions(("x-refusals" = json!([
-        "session_ended", "wrong_password", "too_many_attempts", "account_locked",
-        "second_factor_already_enabled", "not_found",
+        "session_ended", "wrong_password", "insufficient_user_authentication", "too_many_attempts",
+        "account_locked", "second_factor_already_enabled", "not_found",
     ]))),
 ))]
 pub(crate) async fn begin(
@@ -52,7 +55,9 @@ pub(crate) async fn begin(
     Own(own): Own,
     Json(request): Json<Begin>,
 ) -> Result<Response, Problem> {
-    let begun = Box::pin(accounts.begin_second_factor(&own, &request.password)).await?;
+    let begun =
+        Box::pin(accounts.begin_second_factor(&own, Proof::of(request.password.as_deref())))
+            .await?;
     Ok(json(StatusCode::OK, &Enrollment::from(begun)))
 }
 
@@ -118,8 +123,10 @@ pub(crate) async fn confirm(
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = PasswordAndCode))]
 pub(crate) struct Both {
-    #[cfg_attr(feature = "contract", schema(value_type = String))]
-    password: Private,
+    /// Not needed with the access token of a step-up with a passkey, or with password and code.
+    #[serde(default, deserialize_with = "optional")]
+    #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
+    password: Option<Private>,
     /// Six digits of the authenticator app.
     #[serde(default, deserialize_with = "optional")]
     #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
@@ -131,8 +138,7 @@ pub(crate) struct Both {
 }
 
 impl Describe for Both {
-    const EXPECTED: &'static str =
-        r#"{"password": "…"} with either a "code" of six digits or a "recovery_code""#;
+    const EXPECTED: &'static str = r#"{"password": "…"}, or none with the access token of a step-up, and either a "code" of six digits or a "recovery_code""#;
 }
 
 impl Both {
@@ -155,8 +161,8 @@ impl Both {
     )),
     responses((status = 204, description = "The second factor is off")),
     extensions(("x-refusals" = json!([
-        "session_ended", "wrong_password", "invalid_code", "too_many_attempts", "account_locked",
-        "second_factor_locked", "not_found",
+        "session_ended", "wrong_password", "insufficient_user_authentication", "invalid_code",
+        "too_many_attempts", "account_locked", "second_factor_locked", "not_found",
     ]))),
 ))]
 pub(crate) async fn disable(
@@ -165,7 +171,8 @@ pub(crate) async fn disable(
     Json(request): Json<Both>,
 ) -> Result<StatusCode, Problem> {
     let presented = request.presented()?;
-    Box::pin(accounts.disable_second_factor(&own, &request.password, &presented)).await?;
+    let proof = Proof::of(request.password.as_deref());
+    Box::pin(accounts.disable_second_factor(&own, proof, &presented)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -185,8 +192,9 @@ pub(crate) async fn disable(
         body = RecoveryCodes, example = RecoveryCodes::example,
     )),
     extensions(("x-refusals" = json!([
-        "session_ended", "wrong_password", "invalid_code", "too_many_attempts", "account_locked",
-        "second_factor_locked", "second_factor_not_enabled", "not_found",
+        "session_ended", "wrong_password", "insufficient_user_authentication", "invalid_code",
+        "too_many_attempts", "account_locked", "second_factor_locked", "second_factor_not_enabled",
+        "not_found",
     ]))),
 ))]
 pub(crate) async fn replace_recovery_codes(
@@ -195,7 +203,8 @@ pub(crate) async fn replace_recovery_codes(
     Json(request): Json<Both>,
 ) -> Result<Response, Problem> {
     let presented = request.presented()?;
-    let replaced = accounts.replace_recovery_codes(&own, &request.password, &presented);
+    let proof = Proof::of(request.password.as_deref());
+    let replaced = accounts.replace_recovery_codes(&own, proof, &presented);
     let codes = Box::pin(replaced).await?;
     Ok(json(StatusCode::OK, &RecoveryCodes::from(codes)))
 }

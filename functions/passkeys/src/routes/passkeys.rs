@@ -10,26 +10,33 @@ use ratchet_http::{
     Private, Problem,
     body::{Describe, Json},
     json::json,
+    optional,
     path::PathId,
 };
-use ratchet_service::passkeys::{PasskeyOptions, Passkeys};
+use ratchet_service::{
+    confirm::Proof,
+    passkeys::{PasskeyOptions, Passkeys},
+};
 use ratchet_webauthn::RegistrationAnswer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::own::Own;
 
-/// The body of a request that needs the password.
+/// The body of a request that needs the password, or a step-up.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = PasskeyPassword))]
 pub(crate) struct Confirmed {
-    #[cfg_attr(feature = "contract", schema(value_type = String))]
-    password: Private,
+    /// Not needed with the access token of a step-up with a passkey, or with password and code.
+    #[serde(default, deserialize_with = "optional")]
+    #[cfg_attr(feature = "contract", schema(value_type = Option<String>))]
+    password: Option<Private>,
 }
 
 impl Describe for Confirmed {
-    const EXPECTED: &'static str = r#"{"password": "…"}, your password"#;
+    const EXPECTED: &'static str =
+        r#"{"password": "…"}, your password, or {} with the access token of a step-up"#;
 }
 
 /// Options for an authenticator.
@@ -68,7 +75,8 @@ impl From<PasskeyOptions> for Options {
         example = Options::creation_example,
     )),
     extensions(("x-refusals" = json!([
-        "session_ended", "wrong_password", "too_many_attempts", "account_locked", "not_found",
+        "session_ended", "wrong_password", "insufficient_user_authentication", "too_many_attempts",
+        "account_locked", "not_found",
     ]))),
 ))]
 pub(crate) async fn begin(
@@ -76,7 +84,8 @@ pub(crate) async fn begin(
     Own(own): Own,
     Json(request): Json<Confirmed>,
 ) -> Result<Response, Problem> {
-    let begun = Box::pin(passkeys.begin_adding(&own, &request.password)).await?;
+    let begun =
+        Box::pin(passkeys.begin_adding(&own, Proof::of(request.password.as_deref()))).await?;
     Ok(json(StatusCode::OK, &Options::from(begun)))
 }
 
@@ -234,7 +243,8 @@ pub(crate) async fn rename(
     )),
     responses((status = 204, description = "The passkey is removed")),
     extensions(("x-refusals" = json!([
-        "session_ended", "wrong_password", "too_many_attempts", "account_locked", "not_found",
+        "session_ended", "wrong_password", "insufficient_user_authentication", "too_many_attempts",
+        "account_locked", "not_found",
     ]))),
 ))]
 pub(crate) async fn remove(
@@ -243,7 +253,7 @@ pub(crate) async fn remove(
     PathId(id): PathId<PasskeyId>,
     Json(request): Json<Confirmed>,
 ) -> Result<StatusCode, Problem> {
-    Box::pin(passkeys.remove(&own, &request.password, id)).await?;
+    Box::pin(passkeys.remove(&own, Proof::of(request.password.as_deref()), id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -59,6 +59,7 @@ fn subject() -> Subject {
         claims: CustomClaims::default(),
         jkt: None,
         amr: Amr::PASSWORD,
+        step_up: false,
     }
 }
 
@@ -121,6 +122,28 @@ fn amr_says_how_the_user_was_authenticated() {
     let earlier = signed(&json!({}), &json!({"amr": null}));
     let Ok(Verified::Live(claims)) = verify_at(&earlier, NOW.get()) else { panic!() };
     assert!(claims.amr.is_empty(), "a token of an earlier release");
+}
+
+#[test]
+fn only_the_answer_to_a_step_up_says_that_it_is_one() {
+    for step_up in [false, true] {
+        let subject = Subject { step_up, ..subject() };
+        let token = issue(&subject, &policy(), &ring("a"), NOW, [3; 16]).unwrap();
+        let Ok(Verified::Live(claims)) = verify_at(&token, NOW.get()) else { panic!() };
+        assert_eq!(claims.step_up, step_up);
+    }
+    let Ok(Verified::Live(claims)) = verify_at(&issued(), NOW.get()) else { panic!() };
+    let claims = serde_json::to_value(claims).unwrap();
+    assert_eq!(claims.get("step_up"), None, "otherwise the claim is absent");
+    for wrong in [json!(1), json!("true"), json!(null)] {
+        let token = signed(&json!({}), &json!({"step_up": wrong}));
+        let claims = verify_at(&token, NOW.get());
+        let expected = wrong.is_null().then_some(false);
+        let read = claims.ok().map(|verified| match verified {
+            Verified::Live(claims) | Verified::Expired(claims) => claims.step_up,
+        });
+        assert_eq!(read, expected, "{wrong}");
+    }
 }
 
 #[test]
@@ -452,9 +475,9 @@ fn every_claim_of_the_service_is_a_reserved_name() {
     let Ok(Verified::Live(claims)) = verify_at(&issued(), NOW.get()) else { panic!() };
     let jkt = to_base64url(&[1; 32]);
     let cnf = serde_json::from_value(json!({"jkt": jkt})).unwrap();
-    let claims = Claims { nbf: Some(NOW), cnf: Some(cnf), ..claims };
+    let claims = Claims { nbf: Some(NOW), cnf: Some(cnf), step_up: true, ..claims };
     let Ok(Value::Object(claims)) = serde_json::to_value(&claims) else { panic!() };
-    assert_eq!(claims.len(), 14, "all are there: {claims:?}");
+    assert_eq!(claims.len(), 15, "all are there: {claims:?}");
     for (name, value) in claims {
         let claim = serde_json::Map::from_iter([(name.clone(), value)]);
         assert!(matches!(CustomClaims::new(claim), Err(InvalidClaims::Reserved(_))), "{name}");
@@ -470,6 +493,7 @@ fn a_token_with_everything_at_its_limit_can_be_verified() {
         claims: custom_claims::tests::longest(),
         jkt: Some(thumbprint),
         amr: Amr::PASSWORD.and(Amr::CODE).and(Amr::PASSKEY).and(Amr::EMAIL),
+        step_up: true,
         ..subject()
     };
     assert!(crate::user::are_roles(&subject.roles));

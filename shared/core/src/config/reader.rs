@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::RelyingPartyConfig;
-use crate::{email::EmailAddress, trusted_proxies::TrustedProxies};
+use crate::{authentication::Requirement, email::EmailAddress, trusted_proxies::TrustedProxies};
 
 pub(super) struct Reader<F> {
     pub(super) variable: F,
@@ -82,6 +82,20 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         };
         let origins = if listed.is_empty() { vec![format!("https://{found}")] } else { listed };
         Some(RelyingPartyConfig { id: found, origins })
+    }
+
+    /// What is required of an authentication: an age in seconds, unless it is 0, and methods,
+    /// unless there are none.
+    pub(super) fn requirement(&mut self, max_age: &str, amr: &str) -> Requirement {
+        let required = match self.seconds(max_age, 0, 0, 86_400) {
+            Duration::ZERO => Requirement::default(),
+            max_age => Requirement::default().max_age(max_age),
+        };
+        let Some(methods) = self.optional_text(amr) else { return required };
+        required.clone().amr(&methods).unwrap_or_else(|error| {
+            self.errors.push(format!("{amr} is {methods:?}: {error}"));
+            required
+        })
     }
 
     /// A page that a fragment can be added to, over TLS unless it is on this machine.

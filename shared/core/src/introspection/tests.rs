@@ -51,6 +51,7 @@ fn session() -> Session {
         recovered: LateRecoveries::default(),
         jkt: None,
         amr: Amr::PASSWORD,
+        stepped_up: None,
         auth_time: NOW,
         cut_seen: UnixMillis::new(5),
         absolute_expires_at: session_policy().absolute_expires_at(session_id),
@@ -80,6 +81,7 @@ fn claims() -> Claims {
     let iat = NOW.seconds();
     Claims {
         amr: vec!["pwd".to_owned()],
+        step_up: false,
         iss: "https://auth.example.com".to_owned(),
         sub: user().id,
         aud: "ratchet".to_owned(),

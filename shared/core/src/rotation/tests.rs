@@ -36,6 +36,7 @@ impl Chain {
             recovered: LateRecoveries::default(),
             jkt: None,
             amr: Amr::PASSWORD,
+            stepped_up: None,
             auth_time: START,
             cut_seen: UnixMillis::new(0),
             absolute_expires_at: POLICY.absolute_expires_at(session_id),

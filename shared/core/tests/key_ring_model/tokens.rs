@@ -45,6 +45,7 @@ impl Tokens {
             claims: CustomClaims::default(),
             jkt: None,
             amr: Amr::PASSWORD,
+            step_up: false,
         };
         let (signer, tagger) = (copy.signer(now)?, copy.tagger(now)?);
         let refresh = RefreshToken {

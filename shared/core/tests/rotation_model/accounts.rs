@@ -240,6 +240,7 @@ fn new_session(session: usize, cut_seen: UnixMillis) -> Session {
         // Its clock is ahead of those of the cuts.
         jkt: None,
         amr: Amr::PASSWORD,
+        stepped_up: None,
         auth_time: NOW,
         cut_seen,
         absolute_expires_at: POLICY.absolute_expires_at(token.session_id),

@@ -169,6 +169,7 @@ impl Model for Bound {
             recovered: LateRecoveries::default(),
             jkt: Some(OWN),
             amr: Amr::PASSWORD,
+            stepped_up: None,
             auth_time: MADE,
             cut_seen: UnixMillis::new(0),
             absolute_expires_at: POLICY.absolute_expires_at(first.session_id),

@@ -339,6 +339,7 @@ fn session(state: &State) -> Session {
         ),
         jkt: None,
         amr: Amr::PASSWORD,
+        stepped_up: None,
         auth_time: MADE,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: POLICY.absolute_expires_at(owner.session_id),

@@ -148,6 +148,7 @@ impl Service {
             recovered: LateRecoveries::default(),
             jkt: None,
             amr: Amr::PASSWORD,
+            stepped_up: None,
             auth_time: MADE,
             cut_seen: UnixMillis::new(0),
             absolute_expires_at: POLICY.absolute_expires_at(token.session_id),

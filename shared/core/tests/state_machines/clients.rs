@@ -152,6 +152,7 @@ fn session(number: u8, cut_seen: UnixMillis) -> Session {
         recovered: LateRecoveries::default(),
         jkt: None,
         amr: Amr::PASSWORD,
+        stepped_up: None,
         auth_time: NOW,
         cut_seen,
         absolute_expires_at: POLICY.absolute_expires_at(session_id),

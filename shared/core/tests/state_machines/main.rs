@@ -18,6 +18,7 @@ mod passkeys;
 mod registrations;
 mod second_factors;
 mod session_cap;
+mod step_ups;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine as _, StateMachineTest};

@@ -73,6 +73,7 @@ fn session(at: u64) -> Session {
         recovered: LateRecoveries::default(),
         jkt: None,
         amr: Amr::PASSWORD,
+        stepped_up: None,
         auth_time: at,
         cut_seen: UnixMillis::new(0),
         absolute_expires_at: UnixSeconds::new(u64::from(u32::MAX)),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ratchet_core::{
-    custom_claims::InvalidClaims, dpop::ProofError, password::PasswordRule,
-    second_factor::EncodedChallenge,
+    authentication::Requirement, custom_claims::InvalidClaims, dpop::ProofError,
+    password::PasswordRule, second_factor::EncodedChallenge,
 };
 
 use super::{InvalidAttempt, Problem};
@@ -49,6 +49,7 @@ pub(crate) fn every_problem() -> Vec<Problem> {
         Problem::UnprovenAccess(ProofError::Missing),
         Problem::UnprovenAccess(ProofError::StaleNonce),
         Problem::ForbiddenOrigin,
+        Problem::InsufficientUserAuthentication { required: Requirement::FRESH_SECOND_FACTOR },
         Problem::WrongPassword,
         Problem::InvalidProof,
         Problem::Forbidden,

@@ -154,6 +154,10 @@ impl From<OwnFactorError> for Problem {
     fn from(error: OwnFactorError) -> Self {
         match error {
             OwnFactorError::WrongPassword => Self::WrongPassword,
+            OwnFactorError::Insufficient(required) => {
+                Self::InsufficientUserAuthentication { required }
+            }
+            OwnFactorError::SessionEnded => Self::SessionEnded,
             OwnFactorError::InvalidCode => Self::WrongCode,
             OwnFactorError::AlreadyEnabled => Self::SecondFactorAlreadyEnabled,
             OwnFactorError::NotEnabled => Self::SecondFactorNotEnabled,
@@ -172,6 +176,9 @@ impl From<OwnPasskeyError> for Problem {
     fn from(error: OwnPasskeyError) -> Self {
         match error {
             OwnPasskeyError::WrongPassword => Self::WrongPassword,
+            OwnPasskeyError::Insufficient(required) => {
+                Self::InsufficientUserAuthentication { required }
+            }
             OwnPasskeyError::InvalidCeremony | OwnPasskeyError::Refused => Self::WrongPasskey,
             OwnPasskeyError::Exists => Self::PasskeyExists,
             OwnPasskeyError::TooMany => Self::TooManyPasskeys,
@@ -271,6 +278,9 @@ impl From<OwnAccountError> for Problem {
     fn from(error: OwnAccountError) -> Self {
         match error {
             OwnAccountError::WrongPassword => Self::WrongPassword,
+            OwnAccountError::Insufficient(required) => {
+                Self::InsufficientUserAuthentication { required }
+            }
             OwnAccountError::PasswordRefused(rules) => Self::PasswordRefused(rules),
             // The same request works on the account as it is now.
             OwnAccountError::ChangedMeanwhile => Self::Unavailable,

@@ -51,6 +51,8 @@ const EXPIRED_TOKEN: &str =
 const STALE_TOKEN: &str =
     r#"Bearer realm="ratchet", error="invalid_token", error_description="refresh""#;
 
+const INSUFFICIENT: &str = r#"Bearer realm="ratchet", error="insufficient_user_authentication""#;
+
 const USE_NONCE: &str = r#"DPoP realm="ratchet", error="use_dpop_nonce", algs="ES256 EdDSA RS256""#;
 const INVALID_PROOF: &str =
     r#"DPoP realm="ratchet", error="invalid_dpop_proof", algs="ES256 EdDSA RS256""#;
@@ -171,6 +173,10 @@ impl Problem {
             // Not a 401: that would make clients refresh or drop a session that is live.
             Self::WrongPassword =>
                 Row::new("wrong_password", S::FORBIDDEN, "The password is wrong."),
+            Self::InsufficientUserAuthentication { .. } =>
+                Row::new("insufficient_user_authentication", S::UNAUTHORIZED, "A more recent or another authentication is required.")
+                    .text("Authenticate with POST /users/me/step-up as 'WWW-Authenticate' says, and use its access token; or send the password where the route takes one.")
+                    .challenge(INSUFFICIENT),
             Self::InvalidProof =>
                 Row::new("invalid_proof", S::BAD_REQUEST, "The link or the code is wrong, used or expired.")
                     .text("Ask for another message."),

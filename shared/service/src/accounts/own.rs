@@ -1,10 +1,11 @@
 //! Changes that users make to their own account. An access token alone is not enough: the password
-//! is required again.
+//! is required again, or a step-up.
 
 use std::{net::IpAddr, time::Duration};
 
 use ratchet_core::{
     access_token::Claims,
+    authentication::Requirement,
     email::EmailAddress,
     letter::Notice,
     password::{Password, PasswordRule, PhcHash, Verdict},
@@ -19,6 +20,7 @@ use crate::{
     Fault,
     access::{AccessError, SignedIn},
     clock,
+    confirm::{ConfirmError, Proof},
     events::{AccountChange, SecurityEvent, record},
     fault::from_faults,
     throttle::{AttemptError, AttemptScope, Throttled},
@@ -42,6 +44,9 @@ pub enum OwnAccountError {
     /// The current password is wrong, or was changed meanwhile.
     #[error("the password is wrong")]
     WrongPassword,
+    /// There is no password, and the access token is of no step-up that is enough.
+    #[error("the authentication of the access token is not enough")]
+    Insufficient(Requirement),
     /// The new password misses these rules of the policy.
     #[error("the password misses {} rules", .0.len())]
     PasswordRefused(Vec<PasswordRule>),
@@ -67,6 +72,17 @@ impl From<AttemptError> for OwnAccountError {
     }
 }
 
+impl From<ConfirmError> for OwnAccountError {
+    fn from(error: ConfirmError) -> Self {
+        match error {
+            ConfirmError::WrongPassword => Self::WrongPassword,
+            ConfirmError::Insufficient(required) => Self::Insufficient(required),
+            ConfirmError::Throttled(throttled) => Self::Throttled(throttled),
+            ConfirmError::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
 impl Accounts {
     /// The account of a caller.
     ///
@@ -80,6 +96,10 @@ impl Accounts {
     }
 
     /// Changes the password and ends all sessions, except the caller's own if it is to be kept.
+    ///
+    /// # Security
+    /// Only the current password will do. A new password is what outlasts the session, so a stolen
+    /// token must not be enough to set one, however fresh it is.
     ///
     /// # Errors
     /// [`OwnAccountError`].
@@ -163,12 +183,12 @@ impl Accounts {
         &self,
         own: &OwnAccount,
         email: &EmailAddress,
-        password: &str,
+        proof: Proof<'_>,
         source_ip: Option<IpAddr>,
     ) -> Result<(), OwnAccountError> {
         // Each request may send a message to another stranger.
         self.limiter.record_attempt(AttemptScope::AccountRequests(source_ip), clock::now()).await?;
-        self.check_password(own, password).await?;
+        self.confirm_it_is_the_user(own, proof, Requirement::FRESH_SECOND_FACTOR).await?;
         let Account { user, password_hash: proved, .. } = &own.account;
         let now = clock::now();
         let to_confirm = letter(Notice::EmailChangeAsked { user_id: user.id }, now)?;
@@ -177,7 +197,10 @@ impl Accounts {
         if self.users.ask_email_change(user.id, proved, email, letters).await? {
             return Ok(());
         }
-        let proved = self.rehashed_meanwhile(own, password).await?;
+        let proved = match proof {
+            Proof::Password(typed) => self.rehashed_meanwhile(own, typed).await?,
+            Proof::FreshToken => self.replaced_meanwhile(own).await?,
+        };
         if self.users.ask_email_change(user.id, &proved, email, letters).await? {
             Ok(())
         } else {
@@ -204,6 +227,17 @@ impl Accounts {
         }
     }
 
+    /// The account's current hash, if nothing has ended sessions since it was read. So a concurrent
+    /// sign-in has replaced a weaker hash.
+    ///
+    /// # Errors
+    /// [`OwnAccountError::ChangedMeanwhile`] if the password was changed.
+    async fn replaced_meanwhile(&self, own: &OwnAccount) -> Result<PhcHash, OwnAccountError> {
+        let account = self.users.find_account(own.claims.sub, clock::now()).await?;
+        let unchanged = account.filter(|account| account.user.cut == own.account.user.cut);
+        unchanged.map(|account| account.password_hash).ok_or(OwnAccountError::ChangedMeanwhile)
+    }
+
     /// Deletes the account, ends all sessions, and frees the name and the address.
     ///
     /// # Errors
@@ -211,9 +245,9 @@ impl Accounts {
     pub async fn delete_own(
         &self,
         own: &OwnAccount,
-        password: &str,
+        proof: Proof<'_>,
     ) -> Result<(), OwnAccountError> {
-        self.check_password(own, password).await?;
+        self.confirm_it_is_the_user(own, proof, Requirement::FRESH_SECOND_FACTOR).await?;
         let deletion = Deletion::proved(&own.account);
         let deleted = self.administration.delete_account(&own.account, deletion, None).await;
         match deleted {
@@ -239,21 +273,26 @@ impl Accounts {
         Ok(self.hashing.verify(password, stored).await? != Verdict::Wrong)
     }
 
-    /// Checks the current password. Attempts are counted for the session, before anything is
-    /// hashed.
+    /// Makes sure that it is the user, and not somebody with the access token alone.
+    pub(crate) async fn confirm_it_is_the_user(
+        &self,
+        own: &OwnAccount,
+        proof: Proof<'_>,
+        required: Requirement,
+    ) -> Result<(), OwnAccountError> {
+        let OwnAccount { claims, account } = own;
+        self.confirm.it_is_the_user(claims, &account.password_hash, proof, required).await?;
+        Ok(())
+    }
+
+    /// Checks the current password.
     pub(crate) async fn check_password(
         &self,
         own: &OwnAccount,
         typed: &str,
     ) -> Result<(), OwnAccountError> {
-        // No account has an invalid password.
-        let password = Password::typed(typed).map_err(|_| OwnAccountError::WrongPassword)?;
-        let scope = AttemptScope::Session(own.claims.sid);
-        let counter = self.limiter.record_attempt(scope, clock::now()).await?;
-        match self.hashing.verify(password, own.account.password_hash.clone()).await? {
-            Verdict::Wrong => Err(OwnAccountError::WrongPassword),
-            Verdict::Right | Verdict::RightButCheap => Ok(self.limiter.reset(&counter).await?),
-        }
+        let OwnAccount { claims, account } = own;
+        Ok(self.confirm.check_password(claims, &account.password_hash, typed).await?)
     }
 }
 

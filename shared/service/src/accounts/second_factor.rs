@@ -1,6 +1,7 @@
 //! Users switch their second factor on and off. An access token alone is not enough.
 
 use ratchet_core::{
+    authentication::Requirement,
     ids::UserId,
     letter::Notice,
     second_factor::{Enabled, Presented, RecoveryCode, Spend, TotpCode, TotpSecret},
@@ -15,18 +16,26 @@ use ratchet_store::{
 use super::{Accounts, OwnAccount, OwnAccountError, letter};
 use crate::{
     Fault, clock,
+    confirm::Proof,
     events::{AccountChange, SecurityEvent, record},
     fault::from_faults,
     second_factor::{Enrollment, SecondFactors},
     throttle::{AttemptError, RecordedAttempt, Throttled},
 };
 
-/// Why a second factor was not changed by its user.
+/// Why a second factor was not changed by its user, or did not authenticate them.
 #[derive(Debug, thiserror::Error)]
 pub enum OwnFactorError {
     /// The current password is wrong.
     #[error("the password is wrong")]
     WrongPassword,
+    /// There is no password, and the access token is of no step-up that is enough; or a step-up
+    /// needs a second factor.
+    #[error("the authentication is not enough")]
+    Insufficient(Requirement),
+    /// The session has ended meanwhile. No code was used up.
+    #[error("the session has ended")]
+    SessionEnded,
     /// The code is wrong, or was used before.
     #[error("the code is wrong or was used before")]
     InvalidCode,
@@ -59,6 +68,7 @@ impl From<OwnAccountError> for OwnFactorError {
     fn from(error: OwnAccountError) -> Self {
         match error {
             OwnAccountError::WrongPassword => Self::WrongPassword,
+            OwnAccountError::Insufficient(required) => Self::Insufficient(required),
             OwnAccountError::PasswordRefused(_) | OwnAccountError::ChangedMeanwhile => {
                 Self::ChangedMeanwhile
             }
@@ -80,11 +90,11 @@ impl From<AttemptError> for OwnFactorError {
 }
 
 /// A code that was judged right.
-struct RightCode {
-    factor: Enabled,
+pub(super) struct RightCode {
+    pub(super) factor: Enabled,
     secret: TotpSecret,
-    spend: Spend,
-    attempt: RecordedAttempt,
+    pub(super) spend: Spend,
+    pub(super) attempt: RecordedAttempt,
 }
 
 impl Accounts {
@@ -96,9 +106,9 @@ impl Accounts {
     pub async fn begin_second_factor(
         &self,
         own: &OwnAccount,
-        password: &str,
+        proof: Proof<'_>,
     ) -> Result<Enrollment, OwnFactorError> {
-        self.check_password(own, password).await?;
+        self.confirm_it_is_the_user(own, proof, Requirement::FRESH_SECOND_FACTOR).await?;
         let begun = self.second_factors.begin(&own.account.user, clock::now()).await?;
         begun.ok_or(OwnFactorError::AlreadyEnabled)
     }
@@ -151,11 +161,11 @@ impl Accounts {
     pub async fn disable_second_factor(
         &self,
         own: &OwnAccount,
-        password: &str,
+        proof: Proof<'_>,
         presented: &Presented,
     ) -> Result<(), OwnFactorError> {
         let (user, begun) = (&own.account.user, clock::now());
-        self.check_password(own, password).await?;
+        self.confirm_it_is_the_user(own, proof, Requirement::FRESH_BESIDE_CODE).await?;
         if !user.second_factor {
             return Ok(());
         }
@@ -179,11 +189,11 @@ impl Accounts {
     pub async fn replace_recovery_codes(
         &self,
         own: &OwnAccount,
-        password: &str,
+        proof: Proof<'_>,
         presented: &Presented,
     ) -> Result<Vec<RecoveryCode>, OwnFactorError> {
         let (user, begun) = (&own.account.user, clock::now());
-        self.check_password(own, password).await?;
+        self.confirm_it_is_the_user(own, proof, Requirement::FRESH_BESIDE_CODE).await?;
         if !user.second_factor {
             return Err(OwnFactorError::NotEnabled);
         }
@@ -204,7 +214,7 @@ impl Accounts {
 
     /// Counts an attempt and judges its code. The write that uses the code up has the last word.
     /// Returns `None` if the factor was switched off since the user was read.
-    async fn judge(
+    pub(super) async fn judge(
         &self,
         user: UserId,
         presented: &Presented,

@@ -2,6 +2,7 @@
 //! enough.
 
 use ratchet_core::{
+    authentication::Requirement,
     letter::Notice,
     passkey::{
         Added, Ceremony, InvalidCeremony, Passkey, PasskeyId, PasskeyName, Passkeys as OfUser,
@@ -16,6 +17,7 @@ use crate::{
     Fault,
     accounts::{OwnAccount, OwnAccountError, letter},
     clock,
+    confirm::Proof,
     events::{AccountChange, SecurityEvent, record},
     fault::from_faults,
     throttle::Throttled,
@@ -27,6 +29,9 @@ pub enum OwnPasskeyError {
     /// The password is wrong.
     #[error("the password is wrong")]
     WrongPassword,
+    /// There is no password, and the access token is of no step-up that is enough.
+    #[error("the authentication of the access token is not enough")]
+    Insufficient(Requirement),
     /// The ceremony is not genuine, too old, of another session, or has added another passkey.
     #[error("the ceremony is wrong, expired or used")]
     InvalidCeremony,
@@ -59,6 +64,7 @@ impl From<OwnAccountError> for OwnPasskeyError {
     fn from(error: OwnAccountError) -> Self {
         match error {
             OwnAccountError::WrongPassword => Self::WrongPassword,
+            OwnAccountError::Insufficient(required) => Self::Insufficient(required),
             OwnAccountError::PasswordRefused(_) | OwnAccountError::ChangedMeanwhile => {
                 Self::ChangedMeanwhile
             }
@@ -87,16 +93,21 @@ impl From<Refusal> for OwnPasskeyError {
 }
 
 impl Passkeys {
-    /// Begins to add a passkey, for somebody who knows the password.
+    /// Begins to add a passkey.
+    ///
+    /// # Security
+    /// A passkey outlasts the session, and signs in without anything else. So codes alone are not
+    /// enough to add one.
     ///
     /// # Errors
     /// [`OwnPasskeyError`].
     pub async fn begin_adding(
         &self,
         own: &OwnAccount,
-        password: &str,
+        proof: Proof<'_>,
     ) -> Result<PasskeyOptions, OwnPasskeyError> {
-        self.accounts.check_password(own, password).await?;
+        let required = Requirement::FRESH_BESIDE_CODE;
+        self.accounts.confirm_it_is_the_user(own, proof, required).await?;
         let (user, now) = (&own.account.user, clock::now());
         let ring = self.key_ring.current(now).await?;
         let known = self.users.find_passkeys(user.id).await?;
@@ -188,18 +199,18 @@ impl Passkeys {
         Err(OwnPasskeyError::ChangedMeanwhile)
     }
 
-    /// Removes a passkey, for somebody who knows the password, and ends all other sessions: the device
-    /// with the passkey may have been stolen. If there is no such passkey, that is done.
+    /// Removes a passkey, and ends all other sessions: the device with the passkey may have been stolen. If there is no such passkey, that is done.
     ///
     /// # Errors
     /// [`OwnPasskeyError`].
     pub async fn remove(
         &self,
         own: &OwnAccount,
-        password: &str,
+        proof: Proof<'_>,
         id: PasskeyId,
     ) -> Result<(), OwnPasskeyError> {
-        self.accounts.check_password(own, password).await?;
+        let required = Requirement::FRESH_BESIDE_CODE;
+        self.accounts.confirm_it_is_the_user(own, proof, required).await?;
         let (user, begun) = (&own.account.user, clock::now());
         let letter = letter(Notice::PasskeyRemoved { user_id: user.id }, begun)?;
         for _ in 0..TRIES {

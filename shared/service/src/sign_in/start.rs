@@ -142,6 +142,7 @@ impl Starter {
             recovered: LateRecoveries::default(),
             jkt: new.jkt,
             amr: new.amr,
+            stepped_up: None,
             auth_time: new.auth_time,
             cut_seen: new.cut_seen,
             absolute_expires_at: self.policy.session.absolute_expires_at(session_id),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use ratchet_core::{
     amr::Amr,
+    authentication::Authentication,
     dpop::Thumbprint,
     ids::{SessionId, UserId},
     seal::SealedSecret,
@@ -54,8 +55,12 @@ pub(super) const JKT: &str = "jkt";
 /// How the user was authenticated, as [`Amr::bits`]. It is absent if a password alone did.
 pub(super) const AMR: &str = "amr";
 
-/// The version of a session that is bound to a key. Releases that know no keys must not read it: they
-/// would refresh it for anybody.
+/// The latest step-up: its time in milliseconds, times 256, plus [`Amr::bits`]. One number, because
+/// the item has to stay small. It is absent until there is one.
+pub(super) const STEP_UP: &str = "step_up";
+
+/// The version of a session that is bound to a key. Releases that know no keys must not read it:
+/// they would refresh it for anybody.
 const BOUND_VERSION: u32 = 2;
 
 /// The version of a session that is bound to this key, or to none.
@@ -65,6 +70,12 @@ pub(super) fn version(key: Option<Thumbprint>) -> AttributeValue {
 
 /// When the last rotation was, or the last late recovery after it.
 pub(super) const LAST_SUPERSEDED_AT: &str = "superseded_1.at_ms";
+
+/// A step-up, as it is stored.
+pub(super) fn stepped_up(authentication: Authentication) -> AttributeValue {
+    let Authentication { at, amr } = authentication;
+    number(at.get().saturating_mul(256).saturating_add(amr.bits().into()))
+}
 
 /// The generations that were recovered late, four bytes each (big endian), the most recent first;
 /// `None` if there are none.
@@ -104,6 +115,9 @@ pub fn from_session(session: &Session) -> Item {
         set(AMR, number(session.amr.bits()));
     }
     set("auth_time", number(session.auth_time.get()));
+    if let Some(authentication) = session.stepped_up {
+        set(STEP_UP, stepped_up(authentication));
+    }
     set("cut_seen", number(session.cut_seen.get()));
     set("absolute_expires_at", number(session.absolute_expires_at.get()));
     set("expires_at", number(session.expires_at.get()));
@@ -149,6 +163,7 @@ pub fn to_session(item: &Item) -> Result<Session, StoreError> {
         jkt,
         amr: to_amr(&item)?,
         auth_time: UnixMillis::new(item.number("auth_time")?),
+        stepped_up: to_stepped_up(&item)?,
         cut_seen: UnixMillis::new(item.number("cut_seen")?),
         absolute_expires_at: UnixSeconds::new(item.number("absolute_expires_at")?),
         expires_at: UnixSeconds::new(item.number("expires_at")?),
@@ -165,6 +180,12 @@ pub fn to_session(item: &Item) -> Result<Session, StoreError> {
 fn to_amr(item: &Reader<'_>) -> Result<Amr, StoreError> {
     let Some(bits) = item.optional_number(AMR)? else { return Ok(Amr::PASSWORD) };
     Amr::from_bits(bits).ok_or(StoreError::MalformedItem(AMR))
+}
+
+fn to_stepped_up(item: &Reader<'_>) -> Result<Option<Authentication>, StoreError> {
+    let Some(stored) = item.optional_number(STEP_UP)? else { return Ok(None) };
+    let amr = Amr::from_bits(stored % 256).ok_or(StoreError::MalformedItem(STEP_UP))?;
+    Ok(Some(Authentication { at: UnixMillis::new(stored / 256), amr }))
 }
 
 fn to_jkt(item: &Reader<'_>) -> Result<Option<Thumbprint>, StoreError> {

@@ -86,6 +86,7 @@ fn is_readable(key: Option<Thumbprint>) -> Condition {
         any([absent("device"), is_string("device")]),
         any([absent(item::RECOVERED), is_binary(item::RECOVERED)]),
         any([absent(item::AMR), is_number(item::AMR)]),
+        any([absent(item::STEP_UP), is_number(item::STEP_UP)]),
         is_map(first),
         is_map(second),
         is_map(third),

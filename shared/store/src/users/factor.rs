@@ -4,6 +4,7 @@
 
 use ratchet_core::{
     attempts::AttemptKey,
+    authentication::{Authentication, SteppedUp},
     ids::{SessionId, UserId},
     letter::Letter,
     second_factor::{
@@ -47,6 +48,17 @@ pub struct Start<'a> {
     pub session: &'a Session,
     /// The challenge that leads to it. It must be stored and not spent.
     pub challenge: ChallengeHash,
+}
+
+/// A step-up to be noted in the same transaction.
+#[derive(Debug, Clone, Copy)]
+pub struct SteppingUp<'a> {
+    /// The tokens table.
+    pub sessions: &'a Sessions,
+    /// The session. It must not have ended.
+    pub session_id: SessionId,
+    /// When and how its user was authenticated.
+    pub authentication: Authentication,
 }
 
 /// A secret that is confirmed by its first code.
@@ -165,8 +177,8 @@ impl Users {
         put.send(&self.client).await
     }
 
-    /// [`Factor::enable`], in one transaction with the user's item, the cut of the other sessions and
-    /// the letter that says so. Returns `false` if the secret does not wait any more, or if the
+    /// [`Factor::enable`], in one transaction with the user's item, the cut of the other sessions
+    /// and the letter that says so. Returns `false` if the secret does not wait any more, or if the
     /// user's sessions were ended since the user was read.
     ///
     /// # Errors
@@ -225,8 +237,8 @@ impl Users {
         ]
     }
 
-    /// [`Factor::spend`], in one transaction with the session that the challenge leads to, and with a
-    /// letter if there is one.
+    /// [`Factor::spend`], in one transaction with the session that the challenge leads to, and with
+    /// a letter if there is one.
     ///
     /// # Errors
     /// [`StoreError`]. Both or nothing may have been written.
@@ -249,6 +261,28 @@ impl Users {
         })))
     }
 
+    /// [`Factor::spend`], in one transaction with the step-up of the caller's session, and with a
+    /// letter if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`]. Both or nothing may have been written.
+    pub async fn spend_factor_and_step_up(
+        &self,
+        spending: Spending<'_>,
+        stepping_up: SteppingUp<'_>,
+        letter: Option<&Letter>,
+    ) -> Result<SteppedUp, StoreError> {
+        let SteppingUp { sessions, session_id, authentication } = stepping_up;
+        let session = sessions.stepping_up(spending.user.id, session_id, authentication);
+        let mut writes = vec![self.spending(spending, Changes::new()), session];
+        writes.extend(letter.map(|letter| enclose(&self.table, letter)));
+        let unmet = transact_each(&self.client, writes).await?;
+        Ok(SteppedUp::of(unmet.map(|unmet| {
+            let (factor, session) = unmet.split_first().unwrap_or((&false, &[]));
+            [*factor, session.contains(&true)]
+        })))
+    }
+
     fn spending(&self, spending: Spending<'_>, changes: Changes) -> Write {
         let Spending { user, secret, spend } = spending;
         Write::update(&self.table, pk(factor_pk(user.id)), use_up(changes, &spend))
@@ -256,8 +290,8 @@ impl Users {
             .when(is_unused(&spend))
     }
 
-    /// Switches a factor off, for somebody who presented a code, and ends the other sessions. Returns
-    /// `false` if the code was used before, or anything has changed since it was judged.
+    /// Switches a factor off, for somebody who presented a code, and ends the other sessions.
+    /// Returns `false` if the code was used before, or anything has changed since it was judged.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -281,8 +315,9 @@ impl Users {
             .await
     }
 
-    /// [`Factor::replace_recovery`], in one transaction with the letter that says so. Returns `false`
-    /// if the code was used before, or the factor or the user's sessions have changed since.
+    /// [`Factor::replace_recovery`], in one transaction with the letter that says so. Returns
+    /// `false` if the code was used before, or the factor or the user's sessions have changed
+    /// since.
     ///
     /// # Errors
     /// [`StoreError`].

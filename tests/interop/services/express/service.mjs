@@ -37,6 +37,14 @@ async function authenticate(request, response, next) {
 const needs = (role) => (request, response, next) =>
   request.user.roles?.includes(role) ? next() : response.sendStatus(403);
 
+/** Lets users pass who were authenticated by one of these methods, at most `maxAge` seconds ago (RFC 9470). */
+const recently = (maxAge, ...methods) => (request, response, next) => {
+  const { auth_time: at, amr = [] } = request.user;
+  if (Date.now() / 1000 - at <= maxAge && methods.some((method) => amr.includes(method))) return next();
+  const required = `max_age="${maxAge}", amr_values="${methods.join(" ")}"`;
+  response.set("WWW-Authenticate", `Bearer error="insufficient_user_authentication", ${required}`).sendStatus(401);
+};
+
 const app = express();
 // The front end sends its access token, and reads why it was refused.
 app.use(cors({ origin: ORIGIN, exposedHeaders: ["WWW-Authenticate", "Retry-After"] }));
@@ -46,5 +54,7 @@ app.get("/whoami", authenticate, (request, response) => {
   response.json({ sub, sid, roles });
 });
 app.get("/admin", authenticate, needs("admin"), (request, response) => response.json({ welcome: request.user.name }));
+// A second factor or a passkey, within the last five minutes.
+app.get("/export", authenticate, recently(300, "otp", "hwk"), (request, response) => response.json({ of: request.user.sub }));
 
 app.listen(Number(PORT), "127.0.0.1");

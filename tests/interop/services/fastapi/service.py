@@ -4,6 +4,8 @@ ISSUER=http://127.0.0.1:9000 AUDIENCE=ratchet ORIGIN=http://localhost:5173 PORT=
 """
 
 import os
+import time
+from collections.abc import Callable
 from typing import Annotated
 
 import jwt
@@ -48,6 +50,21 @@ def user(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bea
 
 
 User = Annotated[dict, Depends(user)]
+
+
+def recently(max_age: int, *methods: str) -> Callable[[User], dict]:
+    """The claims of a user who was authenticated by one of these methods, at most so many seconds ago (RFC 9470)."""
+    required = f'max_age="{max_age}", amr_values="{" ".join(methods)}"'
+
+    def check(user: User) -> dict:
+        is_recent = time.time() - user["auth_time"] <= max_age
+        if not is_recent or set(methods).isdisjoint(user.get("amr", [])):
+            raise refused(f'Bearer error="insufficient_user_authentication", {required}')
+        return user
+
+    return check
+
+
 app = FastAPI()
 # The front end sends its access token, and reads why it was refused.
 app.add_middleware(
@@ -68,6 +85,12 @@ def admin(user: User) -> dict:
     if "admin" not in user.get("roles", []):
         raise HTTPException(403)
     return {"welcome": user["name"]}
+
+
+# A second factor or a passkey, within the last five minutes.
+@app.get("/export")
+def export(user: Annotated[dict, Depends(recently(300, "otp", "hwk"))]) -> dict:
+    return {"of": user["sub"]}
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lestrrat-go/httprc/v3"
 	"github.com/lestrrat-go/jwx/v3/jwk"
@@ -70,6 +72,13 @@ type user struct {
 	Sub   string   `json:"sub"`
 	Sid   string   `json:"sid"`
 	Roles []string `json:"roles"`
+	last  authentication
+}
+
+// authentication is when and how a user was authenticated last.
+type authentication struct {
+	Time int64    `json:"auth_time"`
+	Amr  []string `json:"amr"`
 }
 
 // protect calls next with the user of a valid access token. Without a role every user may pass.
@@ -95,12 +104,28 @@ func (v *verifier) protect(role string, next func(http.ResponseWriter, *http.Req
 		}
 		claims, _ := json.Marshal(parsed)
 		var u user
-		if err := json.Unmarshal(claims, &u); err != nil {
+		if err := errors.Join(json.Unmarshal(claims, &u), json.Unmarshal(claims, &u.last)); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
 		if role != "" && !slices.Contains(u.Roles, role) {
 			http.Error(w, "the role "+role+" is needed", http.StatusForbidden)
+			return
+		}
+		next(w, r, u)
+	}
+}
+
+// recently calls next with a user who was authenticated by one of these methods, and not longer ago (RFC 9470).
+func recently(maxAge time.Duration, methods []string, next func(http.ResponseWriter, *http.Request, user)) func(http.ResponseWriter, *http.Request, user) {
+	return func(w http.ResponseWriter, r *http.Request, u user) {
+		isRecent := time.Since(time.Unix(u.last.Time, 0)) <= maxAge
+		isOne := func(method string) bool { return slices.Contains(methods, method) }
+		if !isRecent || !slices.ContainsFunc(u.last.Amr, isOne) {
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf(
+				`Bearer error="insufficient_user_authentication", max_age="%d", amr_values="%s"`,
+				int(maxAge.Seconds()), strings.Join(methods, " ")))
+			http.Error(w, "authenticate again", http.StatusUnauthorized)
 			return
 		}
 		next(w, r, u)
@@ -139,5 +164,7 @@ func main() {
 	routes := http.NewServeMux()
 	routes.HandleFunc("GET /whoami", v.protect("", answer))
 	routes.HandleFunc("GET /admin", v.protect("admin", answer))
+	// A second factor or a passkey, within the last five minutes.
+	routes.HandleFunc("GET /export", v.protect("", recently(5*time.Minute, []string{"otp", "hwk"}, answer)))
 	log.Fatal(http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), cors(os.Getenv("ORIGIN"), routes)))
 }

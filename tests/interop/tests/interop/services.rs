@@ -39,12 +39,22 @@ struct Program {
     page: Option<&'static str>,
     /// Whether it has CORS, a route for a role, and says why it refuses.
     is_whole: bool,
+    /// Whether it has a route that needs a recent second factor.
+    has_export: bool,
 }
 
 impl Program {
     fn new(name: &'static str, command: Vec<OsString>, folder: &Path) -> Self {
         let folder = folder.to_path_buf();
-        Self { name, command, folder, path: "/whoami", page: None, is_whole: true }
+        Self {
+            name,
+            command,
+            folder,
+            path: "/whoami",
+            page: None,
+            is_whole: true,
+            has_export: true,
+        }
     }
 }
 
@@ -83,6 +93,7 @@ async fn install(fixture: &Fixture) -> Vec<Program> {
             path: "/api/whoami",
             page: Some("One moment"),
             is_whole: false,
+            has_export: false,
             ..Program::new("Next.js", command, &folder)
         });
     }
@@ -194,6 +205,7 @@ async fn the_services_of_the_guides_protect_their_routes_on_the_local_stack() {
     let (input, signature) = token.rsplit_once('.').unwrap();
     let (header, _) = input.split_once('.').unwrap();
     let expired = stack.expired(&token).await;
+    let stepped_up = stack.step_up(&token, "correct horse battery staple").await;
 
     for program in install(&fixture).await {
         let name = program.name;
@@ -228,6 +240,14 @@ async fn the_services_of_the_guides_protect_their_routes_on_the_local_stack() {
             assert_eq!(text("access-control-allow-origin"), Some(ORIGIN), "{name}");
             let exposed = text("access-control-expose-headers").unwrap_or_default();
             assert!(exposed.to_lowercase().contains("www-authenticate"), "{name}: {exposed}");
+        }
+        if program.has_export {
+            let refused = service.asked("/export", &token).await;
+            assert_eq!(refused.status(), 401, "{name}");
+            let challenge = refused.headers()["www-authenticate"].to_str().unwrap();
+            let expected = r#"Bearer error="insufficient_user_authentication", max_age="300", amr_values="otp hwk""#;
+            assert_eq!(challenge, expected, "{name}");
+            assert_eq!(service.asked("/export", &stepped_up).await.status(), 200, "{name}");
         }
         if let Some(page) = program.page {
             let html = service.get("/").send().await.unwrap();

@@ -78,6 +78,7 @@ pub fn session() -> Session {
         recovered: LateRecoveries::default(),
         jkt: None,
         amr: Amr::PASSWORD,
+        stepped_up: None,
         auth_time: NOW,
         absolute_expires_at: EXPIRES_AT,
         expires_at: EXPIRES_AT,

@@ -78,6 +78,7 @@ fn issue(ring: &KeyRing, now: UnixSeconds) -> (String, String) {
         claims: CustomClaims::default(),
         jkt: None,
         amr: Amr::PASSWORD,
+        step_up: false,
     };
     let access = access_token::issue(&subject, &tokens(), ring, now, [3; 16]).unwrap();
     let refresh = RefreshToken {

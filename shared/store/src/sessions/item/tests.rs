@@ -32,6 +32,10 @@ fn fullest() -> Session {
         recovered: LateRecoveries::from_kept([u32::MAX; LateRecoveries::KEPT]),
         jkt: None,
         amr: Amr::PASSWORD.and(Amr::CODE),
+        stepped_up: Some(Authentication {
+            at: UnixMillis::new(9_999_999_999_999),
+            amr: Amr::PASSWORD.and(Amr::CODE),
+        }),
         auth_time: UnixMillis::new(9_999_999_999_999),
         cut_seen: UnixMillis::new(9_999_999_999_999),
         absolute_expires_at: UnixSeconds::new(9_999_999_999),
@@ -121,7 +125,8 @@ fn a_session_reads_back_as_it_was_written() {
 fn an_item_with_any_attribute_missing_or_of_another_type_is_malformed() {
     let item = from_session(&fullest());
     for name in item.keys().filter(|name| {
-        !["device", "revoked_at", JKT, RECOVERED, AMR, VERSION_NAME].contains(&name.as_str())
+        let optional = ["device", "revoked_at", JKT, RECOVERED, AMR, STEP_UP, VERSION_NAME];
+        !optional.contains(&name.as_str())
     }) {
         let mut missing = item.clone();
         missing.remove(name);
@@ -130,6 +135,19 @@ fn an_item_with_any_attribute_missing_or_of_another_type_is_malformed() {
         other.insert(name.clone(), AttributeValue::Bool(true));
         assert!(to_session(&other).is_err(), "{name} as a boolean");
     }
+}
+
+#[test]
+fn a_step_up_of_no_method_is_malformed() {
+    for damaged in [AttributeValue::Bool(true), number(0_u64), number(256_u64), number(272_u64)] {
+        let mut item = from_session(&fullest());
+        item.insert(STEP_UP.to_owned(), damaged.clone());
+        let read = to_session(&item);
+        assert!(matches!(read, Err(StoreError::MalformedItem(STEP_UP))), "{damaged:?}");
+    }
+    let mut item = from_session(&fullest());
+    item.remove(STEP_UP);
+    assert_eq!(to_session(&item).unwrap().stepped_up, None, "a session of an earlier release");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 package example;
 
 import jakarta.servlet.http.HttpServletResponse;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -8,6 +11,9 @@ import org.springframework.beans.factory.annotation.Value;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.context.annotation.Bean;
+import org.springframework.http.HttpHeaders;
+import org.springframework.http.HttpStatus;
+import org.springframework.http.ResponseEntity;
 import org.springframework.security.authentication.AuthenticationServiceException;
 import org.springframework.security.config.Customizer;
 import org.springframework.security.config.ObjectPostProcessor;
@@ -54,6 +60,23 @@ public class Application {
   @GetMapping("/admin")
   Map<String, Object> admin(@AuthenticationPrincipal Jwt token) {
     return Map.of("welcome", token.getClaimAsString("name"));
+  }
+
+  /** Needs a second factor or a passkey, within the last five minutes (RFC 9470). */
+  @GetMapping("/export")
+  ResponseEntity<Map<String, Object>> export(@AuthenticationPrincipal Jwt token) {
+    if (!isRecent(token, Duration.ofMinutes(5), List.of("otp", "hwk"))) {
+      var challenge = "Bearer error=\"insufficient_user_authentication\", max_age=\"300\", amr_values=\"otp hwk\"";
+      return ResponseEntity.status(HttpStatus.UNAUTHORIZED).header(HttpHeaders.WWW_AUTHENTICATE, challenge).build();
+    }
+    return ResponseEntity.ok(Map.of("of", token.getSubject()));
+  }
+
+  /** Whether the user was authenticated by one of these methods, and not longer ago. */
+  private static boolean isRecent(Jwt token, Duration maxAge, List<String> methods) {
+    var at = token.getClaimAsInstant("auth_time");
+    var amr = token.hasClaim("amr") ? token.getClaimAsStringList("amr") : List.<String>of();
+    return !at.isBefore(Instant.now().minus(maxAge)) && !Collections.disjoint(amr, methods);
   }
 
   @Bean
