@@ -180,6 +180,9 @@ signed = authenticator(options=begun_sign_in["options"], key=made["key"], user=u
 answered = {"ceremony": begun_sign_in["ceremony"], "credential": signed["credential"], "device": "Laptop"}
 call("authenticateWithPasskey", answered)
 call("listPasskeys", token=token)
+begun_step_up = call("beginPasskeyStepUp", token=token)
+signed = authenticator(options=begun_step_up["options"], key=made["key"], user=user)
+call("stepUpWithPasskey", {"ceremony": begun_step_up["ceremony"], "credential": signed["credential"]}, token)
 call("removePasskey", {"password": PASSWORD}, token, id=passkey["id"])
 
 admin = sign_in("root")["access_token"]

@@ -6,6 +6,7 @@ mod faults;
 mod removing;
 mod second_factor;
 mod sign_in;
+mod step_up;
 
 /// Status and code of a problem.
 fn problem(status: u16, code: &str) -> (u16, String) {

@@ -3,7 +3,7 @@
 use ratchet_http::{contract::Refusals, tokens::TokenResponse};
 use utoipa::OpenApi;
 
-use crate::routes::{authenticate, passkeys};
+use crate::routes::{authenticate, passkeys, step_up};
 
 /// Has the description.
 #[derive(Debug, OpenApi)]
@@ -14,6 +14,8 @@ use crate::routes::{authenticate, passkeys};
         passkeys::list,
         passkeys::rename,
         passkeys::remove,
+        step_up::begin,
+        step_up::handle,
         authenticate::begin,
         authenticate::handle,
     ),

@@ -22,7 +22,7 @@ use ratchet_service::{
 };
 use ratchet_store::Stores;
 
-use routes::{authenticate, passkeys};
+use routes::{authenticate, passkeys, step_up};
 
 /// What the routes need.
 #[derive(Debug, Clone, FromRef)]
@@ -62,6 +62,8 @@ pub fn router(state: Option<State>, config: &Config) -> Router {
         .route("/users/me/passkeys", get(passkeys::list).post(passkeys::add))
         .route("/users/me/passkeys/options", post(passkeys::begin))
         .route("/users/me/passkeys/{id}", patch(passkeys::rename).delete(passkeys::remove))
+        .route("/users/me/step-up/passkey", post(step_up::handle))
+        .route("/users/me/step-up/passkey/options", post(step_up::begin))
         .route("/passkeys/options", post(authenticate::begin))
         .route("/passkeys/authenticate", post(authenticate::handle));
     let verifier = state.verifier.clone();

@@ -1,2 +1,3 @@
 pub(crate) mod authenticate;
 pub(crate) mod passkeys;
+pub(crate) mod step_up;

@@ -112,7 +112,8 @@ impl PasskeyName {
 /// So changes of the same moment happen one after the other.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Passkeys {
-    /// How many changes there have been. Zero if the item does not exist.
+    /// Grows with each change. Zero if the item does not exist. The first one is the time of the first
+    /// passkey in milliseconds, so that no revision comes again after the item was deleted.
     pub revision: u64,
     /// The passkeys, the oldest first.
     pub all: Vec<Passkey>,
@@ -152,7 +153,12 @@ impl Passkeys {
             Some(_) => Added::Exists,
             None if self.all.iter().any(|it| it.ceremony == new.ceremony) => Added::Spent,
             None if self.all.len() >= MAX_PASSKEYS => Added::TooMany,
-            None => Added::Write(self.changed(self.all.iter().cloned().chain([new]).collect())),
+            None => {
+                let first = if self.revision == 0 { new.created_at.get() } else { 0 };
+                let all = self.all.iter().cloned().chain([new]).collect();
+                let Self { revision, all } = self.changed(all);
+                Added::Write(Self { revision: revision.max(first), all })
+            }
         }
     }
 
@@ -231,7 +237,7 @@ mod tests {
     #[test]
     fn a_ceremony_adds_one_passkey() {
         let passkeys = with([1, 2]);
-        assert_eq!(passkeys.revision, 2);
+        assert_eq!(passkeys.revision, NOW.get() + 1);
         assert_eq!(passkeys.add(passkey(3, 2)), Added::Spent);
     }
 
@@ -273,7 +279,7 @@ mod tests {
         let removed = before.remove(id).unwrap();
         assert_eq!(removed.find(id), None);
         for after in [renamed, used, removed] {
-            assert_eq!(after.revision, 3);
+            assert_eq!(after.revision, NOW.get() + 2);
             assert_eq!(after.all.last(), before.all.last());
         }
     }

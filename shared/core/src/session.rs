@@ -86,7 +86,7 @@ pub struct Origin {
 impl Origin {
     /// The longest user agent that is kept, in bytes: the item must stay below 1 KiB, which is
     /// one write unit.
-    pub const USER_AGENT_BYTES: usize = 70;
+    pub const USER_AGENT_BYTES: usize = 88;
 }
 
 /// User agents may be cut off up to this many characters earlier or later, because the version

@@ -21,6 +21,7 @@ pub(crate) fn init(level: LogLevel) {
             "accounts",
             "authenticate",
             "mailer",
+            "passkeys",
             "refresh",
             "users",
             "keys",
@@ -31,6 +32,8 @@ pub(crate) fn init(level: LogLevel) {
         .map(|name| (name, ours)),
     );
     let targets = targets.with_target("security", LevelFilter::INFO);
+    // It logs what clients sent, as errors. The use case logs why an answer was refused.
+    let targets = targets.with_target("webauthn_rs", LevelFilter::OFF);
     let lines = fmt::layer()
         .json()
         .flatten_event(true)

@@ -210,7 +210,7 @@ impl EndSessions {
         };
         let has_challenge = |session: &Session| {
             !session.amr.is_password_alone()
-                && now < session.session_id.created_at().plus(CHALLENGE_LIFE)
+                && now < session.session_id.created_at().plus(2 * CHALLENGE_LIFE)
         };
         others.retain(|session| {
             !session.revoked.is_some_and(|it| is_published(it) || has_challenge(session))

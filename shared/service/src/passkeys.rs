@@ -2,26 +2,35 @@
 
 mod own;
 mod sign_in;
+mod step_up;
 
 use std::sync::Arc;
 
 use ratchet_core::{
     config::RelyingPartyConfig,
+    error_chain::ErrorChain,
     ids::UserId,
     key_ring::KeyRing,
-    passkey::{CEREMONY_LIFE, Ceremony, EncodedCeremony, Purpose},
+    passkey::{CEREMONY_LIFE, Ceremony, EncodedCeremony, PasskeyId, Passkeys as OfUser, Purpose},
     password::HashError,
+    second_factor::SecondFactorPolicy,
     time::UnixMillis,
 };
 use ratchet_store::{KeyRingCache, Stores, Users};
-use ratchet_webauthn::{Begun, InvalidRelyingParty, Refusal, RelyingParty};
+use ratchet_webauthn::{
+    AuthenticationAnswer, Begun, InvalidRelyingParty, Refusal, RelyingParty, Verified,
+};
 use serde_json::Value;
 
 pub use self::{
     own::OwnPasskeyError,
     sign_in::{PasskeyBeginning, PasskeySignIn, PasskeySignInError},
 };
-use crate::{Fault, accounts::Accounts, sign_in::start::Starter};
+use crate::{
+    Fault,
+    accounts::Accounts,
+    sign_in::start::{Starter, kept_until},
+};
 
 /// How often a change of passkeys is tried that others change at the same time.
 const TRIES: u32 = 4;
@@ -34,6 +43,7 @@ pub struct Passkeys {
     users: Users,
     accounts: Accounts,
     starter: Starter,
+    second_factor: SecondFactorPolicy,
 }
 
 /// Options for an authenticator, on their way to the client.
@@ -71,6 +81,7 @@ impl Passkeys {
             users: stores.users(),
             accounts: Accounts::new(stores)?,
             starter: Starter::new(stores),
+            second_factor: stores.config().second_factor,
         })
     }
 
@@ -95,12 +106,54 @@ impl Passkeys {
             expires_in: CEREMONY_LIFE.as_secs(),
         })
     }
+
+    /// Stores the hash of a ceremony that only somebody who proved who they are may begin.
+    async fn keep(&self, options: &PasskeyOptions, now: UnixMillis) -> Result<(), Fault> {
+        let hash = options.ceremony.hash();
+        Ok(self.users.keep_challenge(hash, kept_until(now)).await?)
+    }
+
+    /// Judges an answer by the passkey that it names.
+    fn judge(
+        &self,
+        answer: &AuthenticationAnswer,
+        ceremony: &Ceremony,
+        passkeys: &OfUser,
+        user_id: UserId,
+        now: UnixMillis,
+    ) -> Result<Judged, Fault> {
+        let id = PasskeyId::of(&answer.claimed().credential_id);
+        let Some(passkey) = passkeys.find(id) else { return Ok(Judged::Unknown) };
+        let verified =
+            self.party.finish_authentication(answer, &ceremony.state, &passkey.credential);
+        let Verified { credential, backed_up } = match verified {
+            Ok(verified) => verified,
+            Err(Refusal::Cloned) => return Ok(Judged::Cloned),
+            Err(Refusal::Unreadable(error)) => return Err(Fault::Passkey(error)),
+            Err(refusal) => {
+                log_refusal(&refusal, user_id);
+                return Ok(Judged::Wrong);
+            }
+        };
+        let used = passkeys.used(id, credential.as_deref(), backed_up, now);
+        Ok(used.map_or(Judged::Unknown, Judged::Right))
+    }
 }
 
-/// What an authenticator's answer was refused for, in the log. It is no secret, and clients do not get
-/// it.
-fn log_refusal(refusal: &Refusal, user: Option<UserId>) {
-    let reason = tracing::field::display(ratchet_core::error_chain::ErrorChain(refusal));
-    let user_id = user.map(tracing::field::display);
-    tracing::info!(reason, user_id, "the answer of an authenticator was refused");
+/// An answer of an authenticator, judged.
+enum Judged {
+    /// It is right. These are the passkeys after it.
+    Right(OfUser),
+    /// The user has no such passkey.
+    Unknown,
+    /// It is not genuine, of another ceremony or origin, or its user was not verified.
+    Wrong,
+    /// The counter went back: there may be a copy of the key, or the same answer came before.
+    Cloned,
+}
+
+/// Logs why an authenticator's answer was refused. Clients do not get the reason.
+fn log_refusal(refusal: &Refusal, user_id: UserId) {
+    let reason = tracing::field::display(ErrorChain(refusal));
+    tracing::info!(reason, %user_id, "the answer of an authenticator was refused");
 }

@@ -27,7 +27,7 @@ pub use self::second_factor::{SecondFactorError, SecondFactorRequest};
 use self::{
     admission::{Admission, CountedAttempt},
     password::{PasswordCheck, check_password},
-    start::{NewSession, Starter, session_id},
+    start::{NewSession, Starter, kept_until, session_id},
 };
 use crate::{
     Fault, clock,
@@ -160,7 +160,7 @@ impl SignIn {
                 SignInChallenge::new(stage, &user, &name, device.device_id, jkt, (id, now));
             let challenge = challenge.labelled(device_label);
             let challenge = second_factor::challenge(&challenge, &ring, now)?;
-            let until = second_factor::kept_until(now);
+            let until = kept_until(now);
             let (kept, ()) = tokio::join!(
                 self.users.keep_challenge(challenge.hash(), until),
                 self.limiter.sign_in_succeeded(&attempt.account, &attempt.network)

@@ -39,7 +39,9 @@ pub use deletion::Deletion;
 pub use factor::{Enabling, Spending, Start, SteppingUp};
 pub use list::{ListedDetails, ListedUser, Page};
 pub use operators::{Imported, ListedProfile, Profile};
-pub use passkeys::{PasskeyStart, Started};
+pub use passkeys::{
+    AddedPasskey, PasskeyStart, PasskeyStepUp, PasskeysChange, Started, SteppedUpWith,
+};
 pub use proof::{ConfirmResult, ResetResult};
 pub use registration::Registration;
 pub use sign_in_challenge::KeptChallenge;

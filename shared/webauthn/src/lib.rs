@@ -16,6 +16,9 @@ use webauthn_rs::{
     },
 };
 
+/// The longest credential that is taken, in bytes. A user's passkeys are one item.
+const LONGEST_CREDENTIAL: usize = 4 * 1024;
+
 /// A web site that passkeys are for: the relying party.
 #[derive(Debug, Clone)]
 pub struct RelyingParty(Webauthn);
@@ -82,6 +85,12 @@ pub enum Refusal {
     /// The credential's counter went back: there may be a copy of its key.
     #[error("the counter of the credential went back")]
     Cloned,
+    /// The page that signed was in a frame of another site.
+    #[error("the page was in a frame of another site")]
+    Framed,
+    /// The credential is longer than any that authenticators make without an attestation.
+    #[error("the credential has more than {LONGEST_CREDENTIAL} bytes")]
+    TooLong,
     /// What is stored of the ceremony or the credential cannot be read.
     #[error("the stored state or credential cannot be read")]
     Unreadable(#[from] serde_json::Error),
@@ -115,6 +124,14 @@ impl AuthenticationAnswer {
             user_id: user_id.map(UserId::from_bytes),
             credential_id: self.0.get_credential_id().to_vec(),
         }
+    }
+
+    /// Whether the page that signed was in a frame of another site. The library checks that only when a
+    /// passkey is made.
+    fn is_framed(&self) -> bool {
+        let client_data = serde_json::from_slice(&self.0.response.client_data_json);
+        client_data
+            .is_ok_and(|data: Value| data["crossOrigin"] == true || !data["topOrigin"].is_null())
     }
 }
 
@@ -158,12 +175,15 @@ impl RelyingParty {
         user_name: &str,
         credentials: impl IntoIterator<Item = &'a str>,
     ) -> Result<Begun, Refusal> {
-        let known = credentials.into_iter().map(|text| Ok(read(text)?.cred_id().clone()));
-        let known = known.collect::<Result<_, Refusal>>()?;
         let user = Uuid::from_bytes(*user_id.as_bytes());
+        // The library would keep the credentials in the state, which is then as long as they are many.
         let (options, state) =
-            self.0.start_passkey_registration(user, user_name, user_name, Some(known))?;
+            self.0.start_passkey_registration(user, user_name, user_name, None)?;
         let mut options = inner(serde_json::to_value(options)?);
+        if let Some(options) = options.as_object_mut() {
+            let known = descriptors(credentials)?;
+            options.insert("excludeCredentials".to_owned(), Value::Array(known));
+        }
         // The library asks for passkeys that need the user's name at sign-in, which it also accepts
         // without. These do not.
         if let Some(selection) = options.get_mut("authenticatorSelection") {
@@ -187,11 +207,12 @@ impl RelyingParty {
     ) -> Result<NewCredential, Refusal> {
         let state: PasskeyRegistration = serde_json::from_str(state)?;
         let passkey = self.0.finish_passkey_registration(&answer.0, &state)?;
-        Ok(NewCredential {
-            id: passkey.cred_id().to_vec(),
-            backed_up: is_backed_up(&passkey)?,
-            credential: serde_json::to_string(&passkey)?,
-        })
+        let credential = serde_json::to_string(&passkey)?;
+        if credential.len() > LONGEST_CREDENTIAL {
+            return Err(Refusal::TooLong);
+        }
+        let (id, backed_up) = (passkey.cred_id().to_vec(), is_backed_up(&passkey)?);
+        Ok(NewCredential { id, credential, backed_up })
     }
 
     /// Options to sign with any passkey of this relying party, or with one of these credentials.
@@ -202,11 +223,7 @@ impl RelyingParty {
         &self,
         credentials: impl IntoIterator<Item = &'a str>,
     ) -> Result<Begun, Refusal> {
-        let allowed = credentials.into_iter().map(|text| {
-            let id = to_base64url(read(text)?.cred_id());
-            Ok(json!({"type": "public-key", "id": id}))
-        });
-        let allowed = allowed.collect::<Result<Vec<_>, Refusal>>()?;
+        let allowed = descriptors(credentials)?;
         let (options, state) = self.0.start_discoverable_authentication()?;
         let mut options = inner(serde_json::to_value(options)?);
         if let Some(options) = options.as_object_mut() {
@@ -230,6 +247,9 @@ impl RelyingParty {
         state: &str,
         credential: &str,
     ) -> Result<Verified, Refusal> {
+        if answer.is_framed() {
+            return Err(Refusal::Framed);
+        }
         let state: DiscoverableAuthentication = serde_json::from_str(state)?;
         let mut passkey = read(credential)?;
         let key = DiscoverableKey::from(&passkey);
@@ -241,6 +261,15 @@ impl RelyingParty {
             credential: changed.then(|| serde_json::to_string(&passkey)).transpose()?,
         })
     }
+}
+
+/// The credentials' descriptors (WebAuthn §5.8.3).
+fn descriptors<'a>(credentials: impl IntoIterator<Item = &'a str>) -> Result<Vec<Value>, Refusal> {
+    let descriptor = |credential| {
+        let id = to_base64url(read(credential)?.cred_id());
+        Ok(json!({"type": "public-key", "id": id}))
+    };
+    credentials.into_iter().map(descriptor).collect()
 }
 
 fn read(credential: &str) -> Result<Passkey, serde_json::Error> {

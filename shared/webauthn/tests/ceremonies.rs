@@ -125,6 +125,46 @@ fn every_changed_answer_is_refused() {
 }
 
 #[test]
+fn a_passkey_that_devices_share_says_so() {
+    let Begun { options, state } = party().begin_registration(USER, "ada", []).unwrap();
+    let mut passkey = Passkey::create(&options);
+    (passkey.is_shared, passkey.counts) = (true, false);
+    let answer = registration(passkey.registration(&options, ORIGIN));
+    let new = party().finish_registration(&answer, &state).unwrap();
+    assert!(new.backed_up);
+    assert!(verify(&mut passkey, &new.credential, ORIGIN, |_| ()).unwrap().backed_up);
+}
+
+#[test]
+fn a_page_in_a_frame_of_another_site_does_not_sign_in() {
+    let (mut passkey, NewCredential { credential, .. }) = registered();
+    for (member, value) in [("crossOrigin", json!(true)), ("topOrigin", json!("https://a.example"))]
+    {
+        passkey.client_data = vec![(member.to_owned(), value)];
+        let verified = verify(&mut passkey, &credential, ORIGIN, |_| ());
+        assert!(matches!(verified, Err(Refusal::Framed)), "{member}");
+    }
+}
+
+#[test]
+fn the_state_stays_short_and_a_long_credential_is_refused() {
+    let (_, NewCredential { credential, .. }) = registered();
+    let many = [credential.as_str(); 20];
+    let begun = party().begin_registration(USER, "ada", many).unwrap();
+    assert_eq!(begun.options["excludeCredentials"].as_array().map(Vec::len), Some(20));
+    assert!(begun.state.len() < 1_024, "{}", begun.state.len());
+    let Begun { options, state } = party().begin_registration(USER, "ada", []).unwrap();
+    let mut passkey = Passkey::create(&options);
+    passkey.attests = true;
+    let answer = registration(passkey.registration(&options, ORIGIN));
+    assert!(party().finish_registration(&answer, &state).is_ok());
+    let mut answer = passkey.registration(&options, ORIGIN);
+    answer["response"]["transports"] = json!(vec!["internal"; 1_000]);
+    let refused = party().finish_registration(&registration(answer), &state);
+    assert!(matches!(refused, Err(Refusal::TooLong)));
+}
+
+#[test]
 fn an_answer_is_good_for_its_own_ceremony_only() {
     let (mut passkey, NewCredential { credential, .. }) = registered();
     let [one, two] = [0; 2].map(|_| party().begin_authentication([]).unwrap());

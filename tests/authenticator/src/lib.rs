@@ -29,6 +29,12 @@ pub struct Passkey {
     pub counts: bool,
     /// Whether the user is verified, by a PIN or a finger, before it signs.
     pub verifies_user: bool,
+    /// Whether the user's devices share it.
+    pub is_shared: bool,
+    /// Whether it signs what it has made, although nobody asks.
+    pub attests: bool,
+    /// Members of the client's data, in place of its own.
+    pub client_data: Vec<(String, Value)>,
 }
 
 impl std::fmt::Debug for Passkey {
@@ -39,6 +45,8 @@ impl std::fmt::Debug for Passkey {
 
 const USER_PRESENT: u8 = 1;
 const USER_VERIFIED: u8 = 1 << 2;
+/// Eligible for a backup, and backed up.
+const SHARED: u8 = (1 << 3) | (1 << 4);
 const HAS_CREDENTIAL: u8 = 1 << 6;
 
 impl Passkey {
@@ -54,6 +62,9 @@ impl Passkey {
             counter: 0,
             counts: true,
             verifies_user: true,
+            is_shared: false,
+            attests: false,
+            client_data: Vec::new(),
         }
     }
 
@@ -62,8 +73,19 @@ impl Passkey {
     pub fn registration(&self, options: &Value, origin: &str) -> Value {
         let authenticator_data =
             self.authenticator_data(options["rp"]["id"].as_str().unwrap(), true);
-        // CBOR: {"fmt": "none", "attStmt": {}, "authData": …}
-        let mut attestation = b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x58".to_vec();
+        let client_data = self.client_data("webauthn.create", options, origin);
+        // CBOR: {"fmt": "none", "attStmt": {}, "authData": …}, or "packed" with {"alg": -7, "sig": …}.
+        let mut attestation = if self.attests {
+            let signature = self.sign(&authenticator_data, &client_data);
+            let mut attestation =
+                b"\xa3\x63fmt\x66packed\x67attStmt\xa2\x63alg\x26\x63sig\x58".to_vec();
+            attestation.push(u8::try_from(signature.len()).unwrap());
+            attestation.extend(&signature);
+            attestation
+        } else {
+            b"\xa3\x63fmt\x64none\x67attStmt\xa0".to_vec()
+        };
+        attestation.extend(b"\x68authData\x58");
         attestation.push(u8::try_from(authenticator_data.len()).unwrap());
         attestation.extend(&authenticator_data);
         json!({
@@ -74,7 +96,7 @@ impl Passkey {
             "clientExtensionResults": {"credProps": {"rk": true}},
             "response": {
                 "attestationObject": to_base64url(&attestation),
-                "clientDataJSON": client_data("webauthn.create", options, origin),
+                "clientDataJSON": client_data,
                 "transports": ["internal"],
             },
         })
@@ -87,10 +109,8 @@ impl Passkey {
             self.counter += 1;
         }
         let authenticator_data = self.authenticator_data(options["rpId"].as_str().unwrap(), false);
-        let client_data = client_data("webauthn.get", options, origin);
-        let mut signed = authenticator_data.clone();
-        signed.extend(digest(&SHA256, &from_base64url(&client_data).unwrap()).as_ref());
-        let signature = self.key.sign(&SystemRandom::new(), &signed).unwrap();
+        let client_data = self.client_data("webauthn.get", options, origin);
+        let signature = self.sign(&authenticator_data, &client_data);
         json!({
             "id": to_base64url(&self.id),
             "rawId": to_base64url(&self.id),
@@ -100,10 +120,16 @@ impl Passkey {
             "response": {
                 "authenticatorData": to_base64url(&authenticator_data),
                 "clientDataJSON": client_data,
-                "signature": to_base64url(signature.as_ref()),
+                "signature": to_base64url(&signature),
                 "userHandle": to_base64url(&self.user_handle),
             },
         })
+    }
+
+    fn sign(&self, authenticator_data: &[u8], client_data: &str) -> Vec<u8> {
+        let mut signed = authenticator_data.to_vec();
+        signed.extend(digest(&SHA256, &from_base64url(client_data).unwrap()).as_ref());
+        self.key.sign(&SystemRandom::new(), &signed).unwrap().as_ref().to_vec()
     }
 
     /// WebAuthn §6.1.
@@ -111,7 +137,8 @@ impl Passkey {
         let mut data = digest(&SHA256, rp_id.as_bytes()).as_ref().to_vec();
         let verified = if self.verifies_user { USER_VERIFIED } else { 0 };
         let credential = if with_credential { HAS_CREDENTIAL } else { 0 };
-        data.push(USER_PRESENT | verified | credential);
+        let shared = if self.is_shared { SHARED } else { 0 };
+        data.push(USER_PRESENT | verified | shared | credential);
         data.extend(self.counter.to_be_bytes());
         if with_credential {
             data.extend([0; 16]);
@@ -126,14 +153,17 @@ impl Passkey {
         }
         data
     }
-}
 
-fn client_data(kind: &str, options: &Value, origin: &str) -> String {
-    let data = json!({
-        "type": kind,
-        "challenge": options["challenge"],
-        "origin": origin,
-        "crossOrigin": false,
-    });
-    to_base64url(data.to_string().as_bytes())
+    fn client_data(&self, kind: &str, options: &Value, origin: &str) -> String {
+        let mut data = json!({
+            "type": kind,
+            "challenge": options["challenge"],
+            "origin": origin,
+            "crossOrigin": false,
+        });
+        for (member, value) in &self.client_data {
+            data[member] = value.clone();
+        }
+        to_base64url(data.to_string().as_bytes())
+    }
 }

@@ -167,8 +167,7 @@ fn a_session_rotates_four_times_within_a_window_and_not_a_fifth_time() {
     run(async {
         let slot = |at: UnixMillis| {
             let binary = |length| AttributeValue::B(Blob::new(vec![7; length]));
-            let members =
-                [("hash", binary(32)), ("successor", binary(60)), ("at_ms", number(at.get()))];
+            let members = [("hash", binary(32)), ("next", binary(60)), ("at_ms", number(at.get()))];
             AttributeValue::M(members.map(|(name, value)| (name.to_owned(), value)).into())
         };
         let recent = slot(now().minus(WINDOW / 2));

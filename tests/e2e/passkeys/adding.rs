@@ -84,7 +84,7 @@ fn the_same_request_again_finds_the_passkey_and_another_passkey_is_refused() {
         assert_eq!(exists.problem(), problem(409, "passkey_exists"));
         let next = world.begin_passkey(&person, &tokens.access).await;
         let excluded = world.add_passkey(&tokens.access, &next.addition(&passkey, "Again")).await;
-        assert_eq!(excluded.problem(), problem(403, "invalid_passkey"));
+        assert_eq!(excluded.problem(), problem(409, "passkey_exists"));
         let listed = world.api().get(PATH, &tokens.access).await.json();
         assert_eq!(listed["passkeys"].as_array().unwrap().len(), 1);
     });
@@ -140,6 +140,19 @@ fn a_ceremony_adds_nothing_to_another_user_or_session_or_after_log_out_everywher
             "ceremony": sign_in.text, "name": "Phone",
             "credential": passkey.registration(&ceremony.options, ORIGIN),
         });
+        let refused = world.add_passkey(&tokens.access, &body).await;
+        assert_eq!(refused.problem(), problem(403, "invalid_passkey"));
+    });
+}
+
+#[test]
+fn a_ceremony_that_the_keys_of_the_ring_alone_have_made_adds_nothing() {
+    run(async {
+        let world = World::shared().await;
+        let (person, tokens) = world.signed_in().await;
+        let ceremony = world.begin_passkey(&person, &tokens.access).await;
+        let body = ceremony.addition(&Passkey::create(&ceremony.options), "Phone");
+        world.forget_ceremony(&ceremony).await;
         let refused = world.add_passkey(&tokens.access, &body).await;
         assert_eq!(refused.problem(), problem(403, "invalid_passkey"));
     });

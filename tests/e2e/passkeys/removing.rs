@@ -75,7 +75,7 @@ fn a_deleted_account_has_none() {
 }
 
 #[test]
-fn a_new_password_keeps_them_if_the_mailbox_was_proved_before() {
+fn a_new_password_and_a_reset_keep_them_if_the_mailbox_was_proved_before() {
     run(async {
         let world = World::shared().await;
         let mut keeper = world.keeper().await;
@@ -85,6 +85,13 @@ fn a_new_password_keeps_them_if_the_mailbox_was_proved_before() {
         let path = "/users/me/password";
         let changed = world.ask("POST", path, &keeper.tokens.access, body).await;
         assert_eq!(changed.status, 204, "{changed:?}");
+        assert_eq!(world.sign_in_with(&mut keeper.passkey).await.status, 200);
+        let email = format!("{}@example.com", keeper.person.name.to_lowercase());
+        world.api().post("/users/password-reset", json!({"email": email})).await;
+        let link = token(&world.mail(&email, 3).await);
+        let body = json!({"token": link, "password": "the owner's own sentence"});
+        let reset = world.api().post("/users/password-reset/confirm", body).await;
+        assert_eq!(reset.status, 204, "{reset:?}");
         assert_eq!(world.sign_in_with(&mut keeper.passkey).await.status, 200);
     });
 }

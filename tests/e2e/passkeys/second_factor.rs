@@ -17,8 +17,18 @@ const PATH: &str = "/passkeys/authenticate";
 
 /// Somebody with an authenticator app and a passkey.
 async fn with_both(world: &World) -> Keeper {
-    let Enrolled { person, tokens, .. } = world.enrolled().await;
-    world.keeper_of(person, tokens).await
+    keep(world, world.enrolled().await).await
+}
+
+/// Adds a passkey for somebody with an authenticator app.
+async fn keep(world: &World, enrolled: Enrolled) -> Keeper {
+    let Enrolled { person, tokens, app, .. } = enrolled;
+    let body = json!({"password": person.password, "code": app.code()});
+    let stepped_up = world.ask("POST", "/users/me/step-up", &tokens.access, body).await.json();
+    let access = stepped_up["access_token"].as_str().expect("an access token");
+    let ceremony = world.begin_passkey_stepped_up(access).await;
+    world.forget_steps(person.id).await;
+    world.keeper_with(person, tokens, &ceremony).await
 }
 
 async fn begin(world: &World, challenge: &str) -> Answer {
@@ -55,8 +65,9 @@ fn password_and_passkey_start_a_session_that_says_so() {
 fn a_challenge_is_spent_by_a_code_or_by_a_passkey() {
     run(async {
         let world = World::shared().await;
-        let Enrolled { person, tokens, app, .. } = world.enrolled().await;
-        let mut keeper = world.keeper_of(person, tokens).await;
+        let enrolled = world.enrolled().await;
+        let app = enrolled.app.clone();
+        let mut keeper = keep(&world, enrolled).await;
         let challenge = world.challenge(&keeper.person).await;
         let ceremony = Ceremony::of(&begin(&world, &challenge).await);
         let body = body(&ceremony, &challenge, &mut keeper);
@@ -91,6 +102,25 @@ fn a_passkey_needs_the_challenge_of_its_own_user_and_options() {
         assert_eq!(world.api().post(PATH, forgotten).await.problem(), invalid);
         assert_eq!(begin(&world, &mine).await.problem(), invalid);
         assert_eq!(begin(&world, "sf1_AAAA").await.problem(), invalid);
+    });
+}
+
+#[test]
+fn with_a_second_factor_the_password_alone_adds_no_passkey() {
+    run(async {
+        let world = World::shared().await;
+        let Enrolled { person, tokens, app, .. } = world.enrolled().await;
+        let path = "/users/me/passkeys/options";
+        let options =
+            async |access: &str, body: Value| world.ask("POST", path, access, body).await.problem();
+        let refused = problem(401, "insufficient_user_authentication");
+        let password = json!({"password": person.password});
+        assert_eq!(options(&tokens.access, password).await, refused);
+        // Nor does a code alone.
+        let code = json!({"code": app.code()});
+        let code = world.ask("POST", "/users/me/step-up", &tokens.access, code).await.json();
+        let access = code["access_token"].as_str().expect("an access token");
+        assert_eq!(options(access, json!({})).await, refused);
     });
 }
 

@@ -1,5 +1,7 @@
 //! Users with an authenticator app.
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use ratchet_core::{
     encoding::to_base64url,
@@ -15,7 +17,8 @@ use super::{
 };
 
 /// An authenticator app.
-pub(crate) struct Authenticator(TotpSecret);
+#[derive(Clone)]
+pub(crate) struct Authenticator(Arc<TotpSecret>);
 
 impl Authenticator {
     /// From the secret as it is typed.
@@ -32,7 +35,7 @@ impl Authenticator {
             }
         }
         let bytes: [u8; SECRET_LEN] = bytes.try_into().expect("a secret");
-        Self(TotpSecret::new(bytes))
+        Self(Arc::new(TotpSecret::new(bytes)))
     }
 
     /// The code that it shows.

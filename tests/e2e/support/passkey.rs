@@ -54,6 +54,16 @@ impl World {
         Ceremony::of(&self.ask("POST", "/users/me/passkeys/options", access, body).await)
     }
 
+    /// Begins to add a passkey with the access token of a step-up.
+    pub(crate) async fn begin_passkey_stepped_up(&self, access: &str) -> Ceremony {
+        Ceremony::of(&self.ask("POST", "/users/me/passkeys/options", access, json!({})).await)
+    }
+
+    /// Makes a ceremony look as if somebody had made it with the keys of the ring.
+    pub(crate) async fn forget_ceremony(&self, ceremony: &Ceremony) {
+        self.forget_challenge(&ceremony.text).await;
+    }
+
     /// Adds a passkey.
     pub(crate) async fn add_passkey(&self, access: &str, body: &Value) -> Answer {
         self.ask("POST", "/users/me/passkeys", access, body.clone()).await
@@ -68,6 +78,16 @@ impl World {
     /// Adds a passkey for somebody who is signed in.
     pub(crate) async fn keeper_of(&self, person: Person, tokens: Tokens) -> Keeper {
         let ceremony = self.begin_passkey(&person, &tokens.access).await;
+        self.keeper_with(person, tokens, &ceremony).await
+    }
+
+    /// Adds a passkey in this ceremony.
+    pub(crate) async fn keeper_with(
+        &self,
+        person: Person,
+        tokens: Tokens,
+        ceremony: &Ceremony,
+    ) -> Keeper {
         let passkey = Passkey::create(&ceremony.options);
         let added = self.add_passkey(&tokens.access, &ceremony.addition(&passkey, "Phone")).await;
         assert_eq!(added.status, 201, "{added:?}");

@@ -64,7 +64,7 @@ impl Leaf<'_> {
     }
 }
 
-const MEMBERS: [&str; 3] = ["hash", "successor", "at_ms"];
+const MEMBERS: [&str; 3] = ["hash", "next", "at_ms"];
 
 fn apply(item: &mut HashMap<String, AttributeValue>, place: u8, change: &Change<'_>) {
     let mut names: Vec<_> = item.keys().cloned().collect();

@@ -10,7 +10,8 @@
 //! garbage is refused without a call.
 //!
 //! A ceremony is good for one answer: a sign-in creates the session whose id the ceremony has, if there
-//! is none of that id, and a registration adds one passkey.
+//! is none of that id, and a registration adds one passkey. A registration counts only if its hash was
+//! stored when the user proved who they are, so the ring alone makes none.
 
 use std::fmt;
 
@@ -31,8 +32,8 @@ use crate::{
 pub const PREFIX: &str = "pk1_";
 
 const FIXED: usize = 1 + 16 + 16 + 8 + 8 + 32;
-/// Far more than the state has with the ids of twenty credentials.
-const LONGEST_STATE: usize = 6 * 1024;
+/// More than a state has: a challenge, and what the answer has to fulfil.
+const LONGEST_STATE: usize = 2 * 1024;
 const FORMAT: Format = Format::with_rest(PREFIX, FIXED, FIXED + LONGEST_STATE);
 
 /// What an authenticator's answer is for.
@@ -50,6 +51,13 @@ pub enum Purpose {
     /// Signs somebody in, to this session.
     SignIn {
         /// The session that it leads to.
+        session_id: SessionId,
+    },
+    /// Authenticates the user again, within this session.
+    StepUp {
+        /// The user.
+        user_id: UserId,
+        /// The session.
         session_id: SessionId,
     },
     /// Completes the sign-in of this challenge.
@@ -89,6 +97,9 @@ impl Ceremony {
             Purpose::SecondFactor { user_id, challenge } => {
                 (3, *user_id.as_bytes(), [0; 16], 0, *challenge.as_bytes())
             }
+            Purpose::StepUp { user_id, session_id } => {
+                (4, *user_id.as_bytes(), *session_id.as_bytes(), 0, [0; 32])
+            }
         };
         let kind = [kind];
         let fields = [
@@ -125,6 +136,7 @@ impl Ceremony {
                 1 => Purpose::Registration { user_id, session_id, cut_seen },
                 2 => Purpose::SignIn { session_id },
                 3 => Purpose::SecondFactor { user_id, challenge },
+                4 => Purpose::StepUp { user_id, session_id },
                 _ => return None,
             };
             let state = str::from_utf8(fields.rest()).ok()?.to_owned();
@@ -150,6 +162,12 @@ impl Ceremony {
 pub struct EncodedCeremony(Zeroizing<String>);
 
 impl EncodedCeremony {
+    /// What is stored of a registration.
+    #[must_use]
+    pub fn hash(&self) -> ChallengeHash {
+        ChallengeHash::of(&self.0)
+    }
+
     /// The text: only for the line that sends it.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -178,13 +196,14 @@ mod tests {
         TagKey::new(&[7; 32])
     }
 
-    fn purposes() -> [Purpose; 3] {
+    fn purposes() -> [Purpose; 4] {
         let user_id = UserId::from_bytes([1; 16]);
         let session_id = SessionId::from_bytes([2; 16]);
         [
             Purpose::Registration { user_id, session_id, cut_seen: UnixMillis::new(5) },
             Purpose::SignIn { session_id },
             Purpose::SecondFactor { user_id, challenge: ChallengeHash::from_bytes([3; 32]) },
+            Purpose::StepUp { user_id, session_id },
         ]
     }
 
@@ -204,7 +223,7 @@ mod tests {
 
     #[test]
     fn it_ends_to_the_millisecond() {
-        let [_, purpose, _] = purposes();
+        let [_, purpose, ..] = purposes();
         let text = Ceremony { purpose, begun: NOW, state: String::new() }.encode(&key());
         assert!(parse(text.expose(), UnixMillis::new(NOW.get() + 299_999)).is_ok());
         let late = parse(text.expose(), UnixMillis::new(NOW.get() + 300_000));
@@ -235,7 +254,7 @@ mod tests {
 
     #[test]
     fn other_states_are_other_ceremonies() {
-        let [_, purpose, _] = purposes();
+        let [_, purpose, ..] = purposes();
         let of = |state: &str| Ceremony { purpose, begun: NOW, state: state.to_owned() }.id();
         assert_eq!(of("a"), of("a"));
         assert_ne!(of("a"), of("b"));

@@ -43,6 +43,8 @@ enum Step {
     Write(usize),
     /// Something ends all sessions, for example a new password.
     Cut,
+    /// An operator removes all passkeys, and with them their item.
+    RemoveAll,
 }
 
 /// What has to come out.
@@ -108,8 +110,10 @@ impl ReferenceStateMachine for Expected {
             4 => (credential, 1..6_u32, 0..=next)
                 .prop_map(|(it, counter, session)| Change::SignIn(it, counter, session)),
         ];
-        let mut steps =
-            vec![(6, change.prop_map(Step::Read).boxed()), (1, Just(Step::Cut).boxed())];
+        let mut steps = vec![
+            (6, change.prop_map(Step::Read).boxed()),
+            (1, prop_oneof![Just(Step::Cut), Just(Step::RemoveAll)].boxed()),
+        ];
         if !state.read.is_empty() {
             steps.push((8, (0..state.read.len()).prop_map(Step::Write).boxed()));
         }
@@ -123,7 +127,7 @@ impl ReferenceStateMachine for Expected {
                 *number <= state.next
             }
             Step::Read(Change::Rename(_, number)) => *number == state.next,
-            Step::Read(Change::Remove(_)) | Step::Cut => true,
+            Step::Read(Change::Remove(_)) | Step::Cut | Step::RemoveAll => true,
         }
     }
 
@@ -131,6 +135,11 @@ impl ReferenceStateMachine for Expected {
         state.took_effect = false;
         match *step {
             Step::Cut => state.cut += 1,
+            Step::RemoveAll => {
+                state.keys.clear();
+                state.changes += 1;
+                state.cut += 1;
+            }
             Step::Read(change) => {
                 if let Change::Add(_, ceremony) = change {
                     state.ceremonies.entry(ceremony).or_insert(state.cut);
@@ -181,8 +190,8 @@ impl ReferenceStateMachine for Expected {
 /// The decisions, as the service and the store make them.
 trait Rules: Debug + 'static {
     /// Whether the write requires the revision that was read.
-    fn follows(stored: &Passkeys, written: &Passkeys) -> bool {
-        written.revision == stored.revision + 1
+    fn are_as_read(stored: &Passkeys, read: u64) -> bool {
+        stored.revision == read
     }
 
     /// Whether a ceremony that saw this cut still counts.
@@ -207,6 +216,8 @@ trait Rules: Debug + 'static {
 #[derive(Debug, Clone)]
 struct Request {
     change: Change,
+    /// The revision that it has read.
+    read: u64,
     /// What it will write, if anything.
     after: Option<Passkeys>,
     cut: usize,
@@ -215,6 +226,8 @@ struct Request {
 /// The tables.
 #[derive(Debug, Default)]
 struct Tables {
+    /// Grows with every step.
+    now: u64,
     passkeys: Passkeys,
     cut: usize,
     ceremonies: BTreeMap<usize, usize>,
@@ -237,7 +250,7 @@ impl Tables {
                     name: PasskeyName::parse("new").unwrap(),
                     credential: "0".to_owned(),
                     backed_up: false,
-                    created_at: UnixMillis::new(0),
+                    created_at: UnixMillis::new(self.now),
                     last_used_at: None,
                     ceremony: [u8::try_from(ceremony % 256).unwrap(); 16],
                 };
@@ -255,13 +268,13 @@ impl Tables {
                 found.and_then(|it| passkeys.used(it.id, Some(&counted), false, UnixMillis::new(1)))
             }
         };
-        self.requests.push(Request { change, after, cut: self.cut });
+        self.requests.push(Request { change, read: self.passkeys.revision, after, cut: self.cut });
     }
 
     fn write<R: Rules>(&mut self, place: usize) -> bool {
-        let Request { change, after, cut } = self.requests[place].clone();
+        let Request { change, read, after, cut } = self.requests[place].clone();
         let Some(after) = after else { return false };
-        let met = R::follows(&self.passkeys, &after)
+        let met = R::are_as_read(&self.passkeys, read)
             && match change {
                 Change::Add(..) | Change::Remove(_) => cut == self.cut,
                 Change::Rename(..) => true,
@@ -290,8 +303,14 @@ impl<R: Rules> StateMachineTest for Machine<R> {
     }
 
     fn apply(mut tables: Tables, expected: &Expected, step: Step) -> Tables {
+        // Milliseconds pass faster than passkeys change.
+        tables.now += 100;
         match step {
             Step::Cut => tables.cut += 1,
+            Step::RemoveAll => {
+                tables.passkeys = Passkeys::default();
+                tables.cut += 1;
+            }
             Step::Read(change) => tables.read::<R>(change),
             Step::Write(place) => {
                 let written = tables.write::<R>(place);
@@ -323,8 +342,17 @@ fn each_ceremony_adds_one_passkey_and_each_answer_starts_one_session() {
 #[derive(Debug)]
 struct WithoutRevision;
 impl Rules for WithoutRevision {
-    fn follows(_: &Passkeys, _: &Passkeys) -> bool {
+    fn are_as_read(_: &Passkeys, _: u64) -> bool {
         true
+    }
+}
+
+/// After all passkeys were removed, revisions come again.
+#[derive(Debug)]
+struct RevisionsStartAgain;
+impl Rules for RevisionsStartAgain {
+    fn add(passkeys: &Passkeys, new: Passkey) -> Added {
+        passkeys.add(Passkey { created_at: UnixMillis::new(0), ..new })
     }
 }
 
@@ -368,6 +396,7 @@ impl Rules for SessionIsPutAgain {
 #[test]
 fn each_mistake_is_found() {
     is_found::<Machine<WithoutRevision>>();
+    is_found::<Machine<RevisionsStartAgain>>();
     is_found::<Machine<CeremonyOutlivesCut>>();
     is_found::<Machine<CeremonyForMany>>();
     is_found::<Machine<CounterMayGoBack>>();

@@ -180,6 +180,8 @@ impl From<OwnPasskeyError> for Problem {
                 Self::InsufficientUserAuthentication { required }
             }
             OwnPasskeyError::InvalidCeremony | OwnPasskeyError::Refused => Self::WrongPasskey,
+            OwnPasskeyError::NoPasskey => Self::NoPasskey,
+            OwnPasskeyError::SessionEnded => Self::SessionEnded,
             OwnPasskeyError::Exists => Self::PasskeyExists,
             OwnPasskeyError::TooMany => Self::TooManyPasskeys,
             OwnPasskeyError::NoSuchPasskey => Self::NotFound,

@@ -156,7 +156,7 @@ impl Problem {
             // Not a 401: that would make clients refresh or drop a session that is live.
             Self::WrongPasskey =>
                 Row::new("invalid_passkey", S::FORBIDDEN, "The passkey was refused.")
-                    .text("Begin again with POST /users/me/passkeys/options."),
+                    .text("Request new options, and begin again."),
             Self::PasskeyExists =>
                 Row::new("passkey_exists", S::CONFLICT, "You have this passkey already."),
             Self::TooManyPasskeys =>
@@ -164,7 +164,7 @@ impl Problem {
                     .text("Remove one first."),
             Self::NoPasskey =>
                 Row::new("no_passkey", S::CONFLICT, "You have no passkey.")
-                    .text("Send a code to POST /authenticate/second-factor. The challenge is still good."),
+                    .text("Use a code instead. The challenge of a sign-in is still good."),
             Self::PasswordRefused(_) =>
                 Row::new("password_refused", S::UNPROCESSABLE_ENTITY, "The password does not meet the rules."),
             Self::ClaimsRefused(error) =>

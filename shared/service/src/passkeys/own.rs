@@ -4,12 +4,11 @@
 use ratchet_core::{
     authentication::Requirement,
     letter::Notice,
-    passkey::{
-        Added, Ceremony, InvalidCeremony, Passkey, PasskeyId, PasskeyName, Passkeys as OfUser,
-        Purpose,
-    },
+    passkey::{Added, Ceremony, InvalidCeremony, Passkey, PasskeyId, PasskeyName, Purpose},
+    second_factor::{ChallengeHash, SecondFactorPolicy},
     time::UnixMillis,
 };
+use ratchet_store::users::{AddedPasskey, PasskeysChange};
 use ratchet_webauthn::{Refusal, RegistrationAnswer};
 
 use super::{PasskeyOptions, Passkeys, TRIES, log_refusal};
@@ -41,6 +40,12 @@ pub enum OwnPasskeyError {
     /// The user has this passkey already.
     #[error("the user has this passkey")]
     Exists,
+    /// The user has none.
+    #[error("the user has no passkey")]
+    NoPasskey,
+    /// The session has ended meanwhile.
+    #[error("the session has ended")]
+    SessionEnded,
     /// The user has too many.
     #[error("the user has too many passkeys")]
     TooMany,
@@ -83,8 +88,7 @@ impl From<InvalidCeremony> for OwnPasskeyError {
 impl From<Refusal> for OwnPasskeyError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Wrong(_) | Refusal::Cloned => {
-                log_refusal(&refusal, None);
+            Refusal::Wrong(_) | Refusal::Cloned | Refusal::Framed | Refusal::TooLong => {
                 Self::Refused
             }
             Refusal::Unreadable(error) => Self::Fault(Fault::Passkey(error)),
@@ -96,8 +100,9 @@ impl Passkeys {
     /// Begins to add a passkey.
     ///
     /// # Security
-    /// A passkey outlasts the session, and signs in without anything else. So codes alone are not
-    /// enough to add one.
+    /// A passkey outlasts the session, and signs in without anything else. So a user with a second
+    /// factor needs the password and a code, or another passkey: a step-up with these. The ceremony
+    /// is stored, so that the keys of the ring alone add none.
     ///
     /// # Errors
     /// [`OwnPasskeyError`].
@@ -106,9 +111,13 @@ impl Passkeys {
         own: &OwnAccount,
         proof: Proof<'_>,
     ) -> Result<PasskeyOptions, OwnPasskeyError> {
-        let required = Requirement::FRESH_BESIDE_CODE;
+        let (user, required) = (&own.account.user, Requirement::FRESH_BESIDE_CODE);
+        let needs_code = user.second_factor && self.second_factor != SecondFactorPolicy::Disabled;
+        if needs_code && matches!(proof, Proof::Password(_)) {
+            return Err(OwnPasskeyError::Insufficient(required));
+        }
         self.accounts.confirm_it_is_the_user(own, proof, required).await?;
-        let (user, now) = (&own.account.user, clock::now());
+        let now = clock::now();
         let ring = self.key_ring.current(now).await?;
         let known = self.users.find_passkeys(user.id).await?;
         let credentials = known.all.iter().map(|passkey| passkey.credential.as_str());
@@ -118,7 +127,9 @@ impl Passkeys {
             session_id: own.claims.sid,
             cut_seen: user.cut_seen(),
         };
-        Ok(self.options(begun, purpose, &ring, now)?)
+        let options = self.options(begun, purpose, &ring, now)?;
+        self.keep(&options, now).await?;
+        Ok(options)
     }
 
     /// Adds the passkey that an authenticator has made. If its answer was lost, the same request
@@ -135,6 +146,7 @@ impl Passkeys {
     ) -> Result<Passkey, OwnPasskeyError> {
         let (user, now) = (&own.account.user, clock::now());
         let ring = self.key_ring.current(now).await?;
+        let hash = ChallengeHash::of(ceremony);
         let ceremony = Ceremony::parse(ceremony, ring.tag_keys(now.seconds()), now)?;
         let expected = Purpose::Registration {
             user_id: user.id,
@@ -144,7 +156,8 @@ impl Passkeys {
         if ceremony.purpose != expected {
             return Err(OwnPasskeyError::InvalidCeremony);
         }
-        let new = self.party.finish_registration(answer, &ceremony.state)?;
+        let new = self.party.finish_registration(answer, &ceremony.state);
+        let new = new.inspect_err(|refusal| log_refusal(refusal, user.id))?;
         let passkey = Passkey {
             id: PasskeyId::of(&new.id),
             name,
@@ -156,16 +169,22 @@ impl Passkeys {
         };
         let letter = letter(Notice::PasskeyAdded { user_id: user.id }, now)?;
         for _ in 0..TRIES {
-            let passkeys = match self.users.find_passkeys(user.id).await?.add(passkey.clone()) {
-                Added::Write(passkeys) => passkeys,
+            let before = self.users.find_passkeys(user.id).await?;
+            let after = match before.add(passkey.clone()) {
+                Added::Write(after) => after,
                 Added::Already(passkey) => return Ok(passkey),
                 Added::Exists => return Err(OwnPasskeyError::Exists),
                 Added::Spent => return Err(OwnPasskeyError::InvalidCeremony),
                 Added::TooMany => return Err(OwnPasskeyError::TooMany),
             };
-            if self.users.add_passkey(user, &passkeys, &letter).await? {
-                self.changed(own, AccountChange::PasskeyAdded);
-                return Ok(passkey);
+            let change = PasskeysChange { before: &before, after: &after };
+            match self.users.add_passkey(user, change, &hash, &letter).await? {
+                AddedPasskey::Written => {
+                    self.changed(own, AccountChange::PasskeyAdded);
+                    return Ok(passkey);
+                }
+                AddedPasskey::NotKept => return Err(OwnPasskeyError::InvalidCeremony),
+                AddedPasskey::ChangedMeanwhile => {}
             }
         }
         Err(OwnPasskeyError::ChangedMeanwhile)
@@ -190,16 +209,18 @@ impl Passkeys {
         name: &PasskeyName,
     ) -> Result<Passkey, OwnPasskeyError> {
         for _ in 0..TRIES {
-            let found = self.users.find_passkeys(own.claims.sub).await?;
-            let renamed = found.rename(id, name).ok_or(OwnPasskeyError::NoSuchPasskey)?;
-            if self.users.rename_passkey(own.claims.sub, &renamed).await? {
+            let before = self.users.find_passkeys(own.claims.sub).await?;
+            let renamed = before.rename(id, name).ok_or(OwnPasskeyError::NoSuchPasskey)?;
+            let change = PasskeysChange { before: &before, after: &renamed };
+            if self.users.rename_passkey(own.claims.sub, change).await? {
                 return renamed.find(id).cloned().ok_or(OwnPasskeyError::NoSuchPasskey);
             }
         }
         Err(OwnPasskeyError::ChangedMeanwhile)
     }
 
-    /// Removes a passkey, and ends all other sessions: the device with the passkey may have been stolen. If there is no such passkey, that is done.
+    /// Removes a passkey, and ends all other sessions: the device with the passkey may have been
+    /// stolen. If there is no such passkey, that is done.
     ///
     /// # Errors
     /// [`OwnPasskeyError`].
@@ -214,9 +235,10 @@ impl Passkeys {
         let (user, begun) = (&own.account.user, clock::now());
         let letter = letter(Notice::PasskeyRemoved { user_id: user.id }, begun)?;
         for _ in 0..TRIES {
-            let found: OfUser = self.users.find_passkeys(user.id).await?;
-            let Some(passkeys) = found.remove(id) else { return Ok(()) };
-            if self.users.remove_passkey(user, &passkeys, own.claims.sid, &letter).await? {
+            let before = self.users.find_passkeys(user.id).await?;
+            let Some(after) = before.remove(id) else { return Ok(()) };
+            let change = PasskeysChange { before: &before, after: &after };
+            if self.users.remove_passkey(user, change, own.claims.sid, &letter).await? {
                 self.removed(own, begun).await;
                 return Ok(());
             }

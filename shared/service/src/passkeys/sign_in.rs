@@ -7,16 +7,16 @@ use ratchet_core::{
     dpop::{Possession, ProofError},
     ids::{SessionId, UserId},
     key_ring::KeyRing,
-    passkey::{Ceremony, InvalidCeremony, PasskeyId, Passkeys as OfUser, Purpose},
+    passkey::{Ceremony, InvalidCeremony, Purpose},
     second_factor::{ChallengeHash, SignInChallenge, Stage},
     session::Origin,
     time::UnixMillis,
     user::{User, UserStatus},
 };
-use ratchet_store::users::{KeptChallenge, PasskeyStart, Started};
-use ratchet_webauthn::{AuthenticationAnswer, Refusal, Verified};
+use ratchet_store::users::{KeptChallenge, PasskeyStart, PasskeysChange, Started};
+use ratchet_webauthn::{AuthenticationAnswer, Refusal};
 
-use super::{PasskeyOptions, Passkeys, TRIES, log_refusal};
+use super::{Judged, PasskeyOptions, Passkeys, TRIES};
 use crate::{
     Fault, clock,
     events::{SecurityEvent, record},
@@ -158,8 +158,20 @@ impl Passkeys {
             None => self.starter.key_to_bind(request.possession)?,
         };
         for _ in 0..TRIES {
-            let passkeys = self.users.find_passkeys(user_id).await?;
-            let used = self.verify(&request, &ceremony, &passkeys, user_id, now)?;
+            let before = self.users.find_passkeys(user_id).await?;
+            let after = match self.judge(request.answer, &ceremony, &before, user_id, now)? {
+                Judged::Right(after) => after,
+                Judged::Unknown => return Err(refused("unknown_passkey", Some(user_id))),
+                Judged::Wrong => return Err(refused("wrong_passkey", Some(user_id))),
+                // The same answer again has the counter of the first time.
+                Judged::Cloned if self.has_led_to(user_id, candidate.session_id).await? => {
+                    return Err(PasskeySignInError::Spent);
+                }
+                Judged::Cloned => {
+                    record(SecurityEvent::PasskeyCloned, Some(user_id), None);
+                    return Err(refused("passkey_cloned", Some(user_id)));
+                }
+            };
             if self.starter.has_to_confirm(&candidate.user) {
                 refused("email_not_confirmed", Some(user_id));
                 return Err(PasskeySignInError::EmailNotConfirmed);
@@ -172,7 +184,8 @@ impl Passkeys {
                 session: &session,
                 challenge: candidate.challenge.as_ref().map(|(_, hash)| *hash),
             };
-            match self.users.use_passkey_and_start(user_id, &used, start).await? {
+            let change = PasskeysChange { before: &before, after: &after };
+            match self.users.use_passkey_and_start(user_id, change, start).await? {
                 Started::Written => {
                     self.starter.make_room(user_id, &session, now).await?;
                     return Ok(TokenPair { device_token, ..pair });
@@ -182,6 +195,11 @@ impl Passkeys {
             }
         }
         Err(PasskeySignInError::Fault(Fault::Contended))
+    }
+
+    /// Whether the session of a ceremony or a challenge exists.
+    async fn has_led_to(&self, user_id: UserId, session_id: SessionId) -> Result<bool, Fault> {
+        Ok(self.starter.sessions.find(user_id, session_id).await?.is_some())
     }
 
     /// Finds whom the answer is from, and checks everything that is not the passkey.
@@ -248,36 +266,6 @@ impl Passkeys {
             _ => Err(invalid),
         }
     }
-
-    /// Verifies the answer by the passkey that it names, and returns the passkeys as they are after
-    /// it.
-    fn verify(
-        &self,
-        request: &PasskeySignIn<'_>,
-        ceremony: &Ceremony,
-        passkeys: &OfUser,
-        user_id: UserId,
-        now: UnixMillis,
-    ) -> Result<OfUser, PasskeySignInError> {
-        let unknown = || refused("unknown_passkey", Some(user_id));
-        let id = PasskeyId::of(&request.answer.claimed().credential_id);
-        let passkey = passkeys.find(id).ok_or_else(unknown)?;
-        let verified =
-            self.party.finish_authentication(request.answer, &ceremony.state, &passkey.credential);
-        let Verified { credential, backed_up } = match verified {
-            Ok(verified) => verified,
-            Err(Refusal::Cloned) => {
-                record(SecurityEvent::PasskeyCloned, Some(user_id), None);
-                return Err(refused("passkey_cloned", Some(user_id)));
-            }
-            Err(refusal @ Refusal::Wrong(_)) => {
-                log_refusal(&refusal, Some(user_id));
-                return Err(refused("wrong_passkey", Some(user_id)));
-            }
-            Err(refusal @ Refusal::Unreadable(_)) => return Err(unreadable(refusal)),
-        };
-        passkeys.used(id, credential.as_deref(), backed_up, now).ok_or_else(unknown)
-    }
 }
 
 impl Candidate {
@@ -323,6 +311,6 @@ fn refused(reason: &'static str, user: Option<UserId>) -> PasskeySignInError {
 fn unreadable(refusal: Refusal) -> PasskeySignInError {
     match refusal {
         Refusal::Unreadable(error) => PasskeySignInError::Fault(Fault::Passkey(error)),
-        Refusal::Wrong(_) | Refusal::Cloned => PasskeySignInError::Refused,
+        _ => PasskeySignInError::Refused,
     }
 }

@@ -1,6 +1,6 @@
 //! The second step of a sign-in: a challenge and a code become a session.
 
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
 use ratchet_core::{
     amr::Amr,
@@ -8,11 +8,11 @@ use ratchet_core::{
     key_ring::KeyRing,
     letter::Notice,
     second_factor::{
-        ChallengeHash, EncodedChallenge, Factor, LIFE, Presented, SecondFactorPolicy,
-        SignInChallenge, Spent, Stage,
+        ChallengeHash, EncodedChallenge, Factor, Presented, SecondFactorPolicy, SignInChallenge,
+        Spent, Stage,
     },
     session::{Origin, RevocationReason},
-    time::{UnixMillis, UnixSeconds},
+    time::UnixMillis,
     user::User,
 };
 use ratchet_store::users::{Enabling, KeptChallenge, Spending, Start};
@@ -339,11 +339,6 @@ pub(super) fn challenge(
     now: UnixMillis,
 ) -> Result<EncodedChallenge, Fault> {
     Ok(challenge.encode(ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?))
-}
-
-/// Until when a challenge of `now` has to be stored.
-pub(super) fn kept_until(now: UnixMillis) -> UnixSeconds {
-    now.plus(LIFE).seconds().plus(Duration::from_secs(1))
 }
 
 /// Refuses a challenge that nobody's right password has led to, and one that was spent.

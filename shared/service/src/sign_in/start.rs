@@ -12,9 +12,10 @@ use ratchet_core::{
     key_ring::KeyRing,
     refresh_token::RefreshToken,
     rotation::SessionPolicy,
+    second_factor::LIFE,
     secret::TokenSecret,
     session::{LateRecoveries, Origin, REGISTER_SLOTS, Session},
-    time::UnixMillis,
+    time::{UnixMillis, UnixSeconds},
     user::{User, UserStatus},
 };
 use ratchet_store::{Sessions, Stores};
@@ -31,7 +32,7 @@ use crate::{
 pub(crate) struct Starter {
     pub(crate) sessions: Sessions,
     pub(crate) end_sessions: EndSessions,
-    issuer: TokenIssuer,
+    pub(crate) issuer: TokenIssuer,
     policy: Policy,
 }
 
@@ -199,4 +200,9 @@ pub(crate) struct Drawn {
 /// A new session's id.
 pub(crate) fn session_id(now: UnixMillis) -> Result<SessionId, Fault> {
     Ok(SessionId::generate(now, &random()?))
+}
+
+/// Until when a challenge of `now` has to be stored.
+pub(crate) fn kept_until(now: UnixMillis) -> UnixSeconds {
+    now.plus(LIFE).seconds().plus(Duration::from_secs(1))
 }

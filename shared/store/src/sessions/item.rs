@@ -40,7 +40,7 @@ pub(super) fn superseded(slot: Option<&Superseded>, key: Option<Thumbprint>) -> 
         members.insert("at_ms".to_owned(), number(slot.superseded_at.get()));
         if key.is_none() {
             let seal = binary(slot.sealed_successor.as_bytes());
-            members.insert("successor".to_owned(), seal);
+            members.insert("next".to_owned(), seal);
         }
     }
     AttributeValue::M(members)
@@ -201,7 +201,7 @@ fn to_superseded(
         return Ok(None);
     }
     let sealed_successor = match key {
-        None => SealedSecret::from_bytes(slot.bytes("successor")?),
+        None => SealedSecret::from_bytes(slot.bytes("next")?),
         Some(_) => SealedSecret::NOTHING,
     };
     Ok(Some(Superseded {

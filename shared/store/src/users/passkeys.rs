@@ -19,7 +19,7 @@ use ratchet_core::{
 use super::{
     Users,
     cut::{end_all_sessions, end_other_sessions, has_cut},
-    factor::is_as_read,
+    factor::{SteppingUp, is_as_read},
     item,
 };
 use crate::{
@@ -46,6 +46,50 @@ pub struct PasskeyStart<'a> {
     pub challenge: Option<ChallengeHash>,
 }
 
+/// Passkeys before and after a change.
+#[derive(Debug, Clone, Copy)]
+pub struct PasskeysChange<'a> {
+    /// As they were read.
+    pub before: &'a Passkeys,
+    /// As they are to be.
+    pub after: &'a Passkeys,
+}
+
+/// The result of adding a passkey.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddedPasskey {
+    /// Everything was written.
+    Written,
+    /// The ceremony is not stored, or was spent.
+    NotKept,
+    /// The passkeys have changed since they were read, or the user's sessions were ended.
+    ChangedMeanwhile,
+}
+
+/// A step-up with a passkey.
+#[derive(Debug, Clone, Copy)]
+pub struct PasskeyStepUp<'a> {
+    /// The ceremony. It must be stored and not spent.
+    pub ceremony: &'a ChallengeHash,
+    /// The passkeys, of which one was used.
+    pub change: PasskeysChange<'a>,
+    /// The session.
+    pub stepping_up: SteppingUp<'a>,
+}
+
+/// The result of a step-up with a passkey.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SteppedUpWith {
+    /// Everything was written.
+    Written,
+    /// The ceremony is not stored, or was spent.
+    NotKept,
+    /// The session has ended.
+    SessionEnded,
+    /// The passkeys have changed since they were read.
+    ChangedMeanwhile,
+}
+
 /// The result of starting a session with a passkey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Started {
@@ -62,11 +106,11 @@ pub(super) fn passkeys_pk(id: UserId) -> String {
     format!("passkeys#{id}")
 }
 
-/// Nothing has changed since these passkeys followed from the ones that were read.
-fn follows(passkeys: &Passkeys) -> Condition {
+/// Nothing has changed since these passkeys were read.
+fn are_as_read(passkeys: &Passkeys) -> Condition {
     match passkeys.revision {
-        0 | 1 => is_new(),
-        revision => equals(REVISION, number(revision - 1)),
+        0 => is_new(),
+        revision => equals(REVISION, number(revision)),
     }
 }
 
@@ -80,26 +124,30 @@ impl Users {
         Ok(found.as_ref().map(to_passkeys).transpose()?.unwrap_or_default())
     }
 
-    /// Writes passkeys with a new one, in one transaction with the letter that says so. Returns `false`
-    /// if the passkeys have changed since they were read, or the user's sessions were ended since the
-    /// user was read.
+    /// Writes passkeys with a new one, in one transaction with the letter that says so, and marks the
+    /// ceremony as spent.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`]. All or nothing may have been written.
     pub async fn add_passkey(
         &self,
         user: &User,
-        passkeys: &Passkeys,
+        change: PasskeysChange<'_>,
+        ceremony: &ChallengeHash,
         letter: &Letter,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<AddedPasskey, StoreError> {
         let changes = Changes::new().set(item::PASSKEYS, item::truth());
         let writes = vec![
-            self.write_passkeys(user.id, passkeys),
+            self.spend_challenge(ceremony),
+            self.write_passkeys(user.id, change),
             self.change(user.id, changes).when(is_as_read(user)),
             enclose(&self.table, letter),
         ];
-        let was_written = async || Ok(self.find_passkeys(user.id).await? == *passkeys);
-        transact_and_check(&self.client, writes, was_written).await
+        Ok(match transact_each(&self.client, writes).await? {
+            None => AddedPasskey::Written,
+            Some(unmet) if unmet.first() == Some(&true) => AddedPasskey::NotKept,
+            Some(_) => AddedPasskey::ChangedMeanwhile,
+        })
     }
 
     /// Writes passkeys of which one has another name. Returns `false` if they have changed since they
@@ -110,9 +158,9 @@ impl Users {
     pub async fn rename_passkey(
         &self,
         id: UserId,
-        passkeys: &Passkeys,
+        change: PasskeysChange<'_>,
     ) -> Result<bool, StoreError> {
-        self.write_passkeys(id, passkeys).send(&self.client).await
+        self.write_passkeys(id, change).send(&self.client).await
     }
 
     /// Writes passkeys without one that there was, in one transaction with the end of all other
@@ -124,18 +172,18 @@ impl Users {
     pub async fn remove_passkey(
         &self,
         user: &User,
-        passkeys: &Passkeys,
+        change: PasskeysChange<'_>,
         spared: SessionId,
         letter: &Letter,
     ) -> Result<bool, StoreError> {
         let changes = end_other_sessions(Changes::new(), letter.written_at, spared);
-        let changes = if passkeys.all.is_empty() { without_passkeys(changes) } else { changes };
+        let changes = if change.after.all.is_empty() { without_passkeys(changes) } else { changes };
         let writes = vec![
-            self.write_passkeys(user.id, passkeys),
+            self.write_passkeys(user.id, change),
             self.change(user.id, changes).when(is_as_read(user)),
             enclose(&self.table, letter),
         ];
-        let was_written = async || Ok(self.find_passkeys(user.id).await? == *passkeys);
+        let was_written = async || Ok(self.find_passkeys(user.id).await? == *change.after);
         transact_and_check(&self.client, writes, was_written).await
     }
 
@@ -166,11 +214,11 @@ impl Users {
     pub async fn use_passkey_and_start(
         &self,
         id: UserId,
-        passkeys: &Passkeys,
+        change: PasskeysChange<'_>,
         start: PasskeyStart<'_>,
     ) -> Result<Started, StoreError> {
         let mut writes =
-            vec![self.write_passkeys(id, passkeys), start.sessions.creation(start.session)];
+            vec![self.write_passkeys(id, change), start.sessions.creation(start.session)];
         writes.extend(start.challenge.map(|challenge| self.spend_challenge(&challenge)));
         let Some(unmet) = transact_each(&self.client, writes).await? else {
             return Ok(Started::Written);
@@ -179,8 +227,34 @@ impl Users {
         Ok(if start.contains(&true) { Started::Before } else { Started::ChangedMeanwhile })
     }
 
-    fn write_passkeys(&self, id: UserId, passkeys: &Passkeys) -> Write {
-        Write::put(&self.table, from_passkeys(id, passkeys)).when(follows(passkeys))
+    /// Writes passkeys of which one was used, in one transaction with the step-up that it leads to, and
+    /// marks the ceremony as spent.
+    ///
+    /// # Errors
+    /// [`StoreError`]. All or nothing may have been written.
+    pub async fn use_passkey_and_step_up(
+        &self,
+        id: UserId,
+        step_up: PasskeyStepUp<'_>,
+    ) -> Result<SteppedUpWith, StoreError> {
+        let PasskeyStepUp { ceremony, change, stepping_up } = step_up;
+        let SteppingUp { sessions, session_id, authentication } = stepping_up;
+        let writes = vec![
+            self.spend_challenge(ceremony),
+            sessions.stepping_up(id, session_id, authentication),
+            self.write_passkeys(id, change),
+        ];
+        Ok(match transact_each(&self.client, writes).await?.as_deref() {
+            None => SteppedUpWith::Written,
+            Some([true, ..]) => SteppedUpWith::NotKept,
+            Some([_, true, ..]) => SteppedUpWith::SessionEnded,
+            Some(_) => SteppedUpWith::ChangedMeanwhile,
+        })
+    }
+
+    fn write_passkeys(&self, id: UserId, change: PasskeysChange<'_>) -> Write {
+        let PasskeysChange { before, after } = change;
+        Write::put(&self.table, from_passkeys(id, after)).when(are_as_read(before))
     }
 
     /// Deletes a user's passkeys.

@@ -1,6 +1,7 @@
-//! Challenges of sign-ins whose password was right: an item `challenge#sign_in#<hash>` for each.
+//! Challenges of sign-ins whose password was right, and ceremonies that add a passkey: an item
+//! `challenge#sign_in#<hash>` for each.
 //!
-//! They make sure that the keys of the ring alone are not enough for a challenge that counts.
+//! They make sure that the keys of the ring alone are not enough for one that counts.
 
 use ratchet_core::{encoding::to_base64url, second_factor::ChallengeHash, time::UnixSeconds};
 
@@ -15,12 +16,12 @@ use crate::{
 
 const SPENT: &str = "spent";
 
-/// A challenge that was stored when the password proved right.
+/// A challenge or ceremony that was stored when its user proved who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeptChallenge {
-    /// It may lead to a session.
+    /// It may lead to a session, or add a passkey.
     Waiting,
-    /// It has led to one.
+    /// It has done so.
     Spent,
 }
 
@@ -29,7 +30,8 @@ fn challenge_pk(hash: &ChallengeHash) -> String {
 }
 
 impl Users {
-    /// Stores the challenge of a sign-in whose password was right, until `expires_at` at least.
+    /// Stores the challenge of a sign-in whose password was right, or a ceremony, until `expires_at` at
+    /// least.
     ///
     /// # Errors
     /// [`StoreError`].
