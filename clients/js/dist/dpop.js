@@ -1,4 +1,5 @@
 // Sessions that are bound to a key (DPoP, RFC 9449): their tokens open nothing without it.
+import { base64url } from './bytes.js';
 import { attempt, claimsOf, errorOf } from './session.js';
 import { within } from './turns.js';
 /** How long to wait for the key from IndexedDB, in ms. */
@@ -66,7 +67,7 @@ export function dpop({ keys } = {}) {
             const token = target.headers.get('authorization')?.slice(7);
             // A session that began without a key is a bearer session until the next sign-in.
             const isBound = token && attempt(() => claimsOf(token).cnf);
-            const isTokenRoute = /^\/(authenticate|refresh|logout)/.test(String(input).slice(base.length));
+            const isTokenRoute = /^\/(authenticate|passkeys|refresh|logout)/.test(String(input).slice(base.length));
             return isBound || isTokenRoute ? send(target, token, target.clone()) : plain(target);
         };
     };
@@ -101,7 +102,3 @@ async function kept(made, base) {
 }
 const inPage = () => typeof document === 'object';
 const utf8 = (text) => new TextEncoder().encode(text);
-const base64url = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes)))
-    .replace(/\+/g, '-')
-    .replace(/\//g, '_')
-    .replace(/=/g, '');

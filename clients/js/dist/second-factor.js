@@ -1,31 +1,13 @@
 // Second factors: codes of an authenticator app (TOTP, RFC 6238), and recovery codes.
-import { errorOf, RatchetError } from './session.js';
-import { ANSWER, within } from './turns.js';
+import { call } from './call.js';
+import { RatchetError } from './session.js';
 /** Whether `signIn` was refused only because it needs a second factor. */
 export function isSecondFactorRequired(error) {
     return error instanceof RatchetError && /^second_factor_(enrollment_)?required$/.test(error.code);
 }
 /** The second factor of the user of a client. */
 export function secondFactor(client) {
-    /** As the signed-in user. */
-    async function call(method, path, body) {
-        const controller = new AbortController();
-        const answer = async () => {
-            const response = await client.fetch(`/users/me/totp${path}`, {
-                method,
-                headers: { 'content-type': 'application/json' },
-                body: JSON.stringify(body),
-                signal: controller.signal,
-            });
-            if (!response.ok)
-                throw await errorOf(response);
-            return response.status === 204 ? {} : response.json();
-        };
-        return within(ANSWER, answer()).catch((error) => {
-            controller.abort();
-            throw error instanceof RatchetError ? error : new RatchetError({ cause: error });
-        });
-    }
+    const own = (method, path, body) => call(client, method, `/users/me/totp${path}`, body);
     return {
         async signIn({ name, challenge, ...proof }) {
             let codes;
@@ -39,12 +21,12 @@ export function secondFactor(client) {
         async enroll(proof) {
             const { secret, uri, qr_svg: svg } = await ('challenge' in proof
                 ? client.post('/authenticate/second-factor/totp', { challenge: proof.challenge })
-                : call('POST', '', { password: proof.password }));
+                : own('POST', '', { password: proof.password }));
             return { secret, uri, qrCode: `data:image/svg+xml,${encodeURIComponent(svg)}` };
         },
-        confirm: async (code) => codesOf(await call('POST', '/confirm', { code })),
-        replaceRecoveryCodes: async (proof) => codesOf(await call('POST', '/recovery-codes', wire(proof))),
-        disable: async (proof) => void (await call('DELETE', '', wire(proof))),
+        confirm: async (code) => codesOf(await own('POST', '/confirm', { code })),
+        replaceRecoveryCodes: async (proof) => codesOf(await own('POST', '/recovery-codes', wire(proof))),
+        disable: async (proof) => void (await own('DELETE', '', wire(proof))),
     };
 }
 const codesOf = ({ recovery_codes: codes }) => codes;

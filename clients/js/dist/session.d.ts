@@ -73,6 +73,8 @@ export declare class RatchetError extends Error {
     readonly retryAfter?: number;
     constructor({ code, title, ...details }?: Problem);
 }
+/** Reads base64url: one character for each byte. */
+export declare const decode: (text: string) => string;
 /** Reads the claims of a JWT. Not every React Native has a `TextDecoder`. */
 export declare const claimsOf: (token: string) => Claims;
 /**

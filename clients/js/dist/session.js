@@ -15,7 +15,8 @@ export class RatchetError extends Error {
         Object.assign(this, details, { name: 'RatchetError', code });
     }
 }
-const decode = (base64url) => atob(base64url.replace(/-/g, '+').replace(/_/g, '/'));
+/** Reads base64url: one character for each byte. */
+export const decode = (text) => atob(text.replace(/-/g, '+').replace(/_/g, '/'));
 /** Reads the claims of a JWT. Not every React Native has a `TextDecoder`. */
 export const claimsOf = (token) => JSON.parse(decodeURIComponent(escape(decode(token.split('.')[1]))));
 /**

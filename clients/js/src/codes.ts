@@ -20,12 +20,15 @@ export const CODES = [
   'invalid_code',
   'invalid_credentials',
   'invalid_dpop_proof',
+  'invalid_passkey',
   'invalid_proof',
   'malformed',
   'malformed_request',
   'missing_access_token',
   'missing_refresh_token',
+  'no_passkey',
   'not_found',
+  'passkey_exists',
   'password_refused',
   'payload_too_large',
   'reuse_detected',
@@ -39,6 +42,7 @@ export const CODES = [
   'session_ended',
   'stale_access_token',
   'too_many_attempts',
+  'too_many_passkeys',
   'unavailable',
   'unknown',
   'unsupported_media_type',
@@ -54,4 +58,4 @@ export type ServiceCode = (typeof CODES)[number];
  * The `code` of a `RatchetError`: the service's own, or one of this client's. `unavailable` also
  * stands for every answer that is not the service's, and for none.
  */
-export type Code = ServiceCode | 'signed_out' | 'user_changed';
+export type Code = ServiceCode | 'signed_out' | 'user_changed' | 'cancelled';

@@ -1,5 +1,6 @@
 // Sessions that are bound to a key (DPoP, RFC 9449): their tokens open nothing without it.
 
+import { base64url } from './bytes.js';
 import { attempt, claimsOf, errorOf } from './session.js';
 import { within } from './turns.js';
 import type { Binding } from './types.js';
@@ -76,7 +77,7 @@ export function dpop({ keys }: DpopOptions = {}): Binding {
       const token = target.headers.get('authorization')?.slice(7);
       // A session that began without a key is a bearer session until the next sign-in.
       const isBound = token && attempt(() => claimsOf(token).cnf);
-      const isTokenRoute = /^\/(authenticate|refresh|logout)/.test(String(input).slice(base.length));
+      const isTokenRoute = /^\/(authenticate|passkeys|refresh|logout)/.test(String(input).slice(base.length));
       return isBound || isTokenRoute ? send(target, token, target.clone()) : plain(target);
     };
   };
@@ -116,9 +117,3 @@ async function kept(made: CryptoKeyPair, base: string): Promise<CryptoKeyPair> {
 const inPage = () => typeof document === 'object';
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
-
-const base64url = (bytes: ArrayBuffer | Uint8Array) =>
-  btoa(String.fromCharCode(...new Uint8Array(bytes)))
-    .replace(/\+/g, '-')
-    .replace(/\//g, '_')
-    .replace(/=/g, '');

@@ -1,8 +1,8 @@
 // Second factors: codes of an authenticator app (TOTP, RFC 6238), and recovery codes.
 
+import { call } from './call.js';
 import type { Body, Client, Credentials } from './index.js';
-import { errorOf, RatchetError, type Session } from './session.js';
-import { ANSWER, within } from './turns.js';
+import { RatchetError, type Session } from './session.js';
 
 /** The password of a sign-in was right. It needs a second factor, or the user has to set one up. */
 export interface SecondFactorRequired extends RatchetError {
@@ -68,24 +68,7 @@ export interface SecondFactor {
 
 /** The second factor of the user of a client. */
 export function secondFactor(client: Client): SecondFactor {
-  /** As the signed-in user. */
-  async function call(method: string, path: string, body: object): Promise<Body> {
-    const controller = new AbortController();
-    const answer = async () => {
-      const response = await client.fetch(`/users/me/totp${path}`, {
-        method,
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-        signal: controller.signal,
-      });
-      if (!response.ok) throw await errorOf(response);
-      return response.status === 204 ? {} : response.json();
-    };
-    return within(ANSWER, answer()).catch((error) => {
-      controller.abort();
-      throw error instanceof RatchetError ? error : new RatchetError({ cause: error });
-    });
-  }
+  const own = (method: string, path: string, body: object) => call(client, method, `/users/me/totp${path}`, body);
 
   return {
     async signIn({ name, challenge, ...proof }) {
@@ -102,12 +85,12 @@ export function secondFactor(client: Client): SecondFactor {
     async enroll(proof) {
       const { secret, uri, qr_svg: svg } = await ('challenge' in proof
         ? client.post('/authenticate/second-factor/totp', { challenge: proof.challenge })
-        : call('POST', '', { password: proof.password }));
+        : own('POST', '', { password: proof.password }));
       return { secret, uri, qrCode: `data:image/svg+xml,${encodeURIComponent(svg as string)}` } as Enrollment;
     },
-    confirm: async (code) => codesOf(await call('POST', '/confirm', { code })),
-    replaceRecoveryCodes: async (proof) => codesOf(await call('POST', '/recovery-codes', wire(proof))),
-    disable: async (proof) => void (await call('DELETE', '', wire(proof))),
+    confirm: async (code) => codesOf(await own('POST', '/confirm', { code })),
+    replaceRecoveryCodes: async (proof) => codesOf(await own('POST', '/recovery-codes', wire(proof))),
+    disable: async (proof) => void (await own('DELETE', '', wire(proof))),
   };
 }
 

@@ -93,7 +93,8 @@ export class RatchetError extends Error {
   }
 }
 
-const decode = (base64url: string) => atob(base64url.replace(/-/g, '+').replace(/_/g, '/'));
+/** Reads base64url: one character for each byte. */
+export const decode = (text: string) => atob(text.replace(/-/g, '+').replace(/_/g, '/'));
 
 /** Reads the claims of a JWT. Not every React Native has a `TextDecoder`. */
 export const claimsOf = (token: string): Claims => JSON.parse(decodeURIComponent(escape(decode(token.split('.')[1]!))));

@@ -22,6 +22,7 @@ import { accounts, type SessionEntry } from '@ratchet-auth/client/accounts';
 import { dpop } from '@ratchet-auth/client/dpop';
 import { requirementOf, stepUp } from '@ratchet-auth/client/step-up';
 import { leases } from '@ratchet-auth/client/leases';
+import { conditionalAvailable, passkeys, type Passkey } from '@ratchet-auth/client/passkeys';
 import { useSession } from '@ratchet-auth/client/react';
 import { isSecondFactorRequired, secondFactor } from '@ratchet-auth/client/second-factor';
 
@@ -47,6 +48,10 @@ export const told = (error: unknown) => error instanceof RatchetError && error.c
 export const challengeOf = (error: unknown): string | null => (isSecondFactorRequired(error) ? error.challenge : null);
 export const completed = (challenge: string): Promise<{ session: Session }> =>
   secondFactor(client).signIn({ name: 'ada', challenge, recoveryCode: 'x' });
+export const chosen = (signal: AbortSignal): Promise<Session> => passkeys(client).signInWithPasskey({ conditional: true, signal });
+export const all = async (): Promise<Passkey[] | null> => ((await conditionalAvailable()) ? passkeys(client).passkeys() : null);
+// @ts-expect-error
+passkeys(client).completeWithPasskey({ name: 'ada' });
 // @ts-expect-error
 secondFactor(client).signIn({ name: 'ada', challenge: 'x' });
 // @ts-expect-error
@@ -94,7 +99,7 @@ describe.skipIf(process.env.TYPES === 'checked')('the types', () => {
 });
 
 describe('Node', () => {
-  const names = ['index', 'accounts', 'leases', 'dpop', 'second-factor', 'step-up'].map((entry) => `@ratchet-auth/client/${entry}`.replace('/index', ''));
+  const names = ['index', 'accounts', 'leases', 'dpop', 'second-factor', 'step-up', 'passkeys'].map((entry) => `@ratchet-auth/client/${entry}`.replace('/index', ''));
 
   it.each([
     ['imports', 'module', (name: string) => `await import('${name}')`],
@@ -102,7 +107,7 @@ describe('Node', () => {
   ])('%s every entry point', async (_how, type, load) => {
     const script = `console.log(...[${names.map(load).join()}].map((entry) => Object.keys(entry).sort()).flat())`;
     const { stdout } = await run(process.execPath, [`--input-type=${type}`, '-e', script], { cwd: application });
-    const exported = ['RatchetError', 'createClient', 'accounts', 'leases', 'dpop', 'secondFactor', 'isSecondFactorRequired', 'stepUp'];
+    const exported = ['RatchetError', 'createClient', 'accounts', 'leases', 'dpop', 'secondFactor', 'isSecondFactorRequired', 'stepUp', 'passkeys'];
     expect(stdout.split(/\s/)).toEqual(expect.arrayContaining(exported));
   });
 });

@@ -209,7 +209,7 @@ const MISTAKES: Record<string, [keyof typeof SETTINGS, RegExp, Mistake]> = {
   'sends a code without a proof': [
     'in cookie mode, bound to a key, with a second factor',
     /a request without a proof/,
-    { file: 'dpop.ts', instead: '(authenticate|refresh|logout)/', is: '(authenticate|refresh|logout)$/' },
+    { file: 'dpop.ts', instead: '(authenticate|passkeys|refresh|logout)/', is: '(authenticate|refresh|logout)$/' },
   ],
   'takes a refused proof for the end of the session': [
     'in cookie mode, bound to a key',

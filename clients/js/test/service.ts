@@ -19,8 +19,11 @@ interface Chain {
 }
 
 const SECOND_FACTOR = '/authenticate/second-factor';
+const PASSKEY = '/passkeys/authenticate';
 
-export const TOKEN_ROUTES = ['/authenticate', SECOND_FACTOR, `${SECOND_FACTOR}/totp`, '/refresh', '/logout'];
+export const TOKEN_ROUTES = [
+  '/authenticate', SECOND_FACTOR, `${SECOND_FACTOR}/totp`, '/passkeys/options', PASSKEY, '/refresh', '/logout',
+];
 
 /** A sign-in between its password and its code. */
 interface Challenge {
@@ -33,6 +36,10 @@ export const ENROLLMENT = {
   secret: 'JBSWY3DPEHPK3PXP',
   uri: 'otpauth://totp/Ratchet:ada?secret=JBSWY3DPEHPK3PXP&issuer=Ratchet',
   qr_svg: '<svg xmlns="http://www.w3.org/2000/svg"><title>100 % "QR" #1</title></svg>',
+};
+/** Of a sign-in with a passkey: `challenge` are the bytes 255, 254 and 253, `id` is 1. */
+export const REQUEST = {
+  challenge: '__79', rpId: 'auth.example', userVerification: 'required', allowCredentials: [{ type: 'public-key', id: 'AQ' }],
 };
 export const RECOVERY_CODES = ['recovery', 'another'];
 
@@ -59,6 +66,8 @@ export class Service {
   secondFactor: 'required' | 'enrollment_required' | undefined;
   /** The latest is `sf1_0`, `sf1_1` and so on. */
   readonly challenges: Challenge[] = [];
+  /** How often options for a passkey were asked for. The latest ceremony is `pk1_1`, `pk1_2` and so on. */
+  ceremonies = 0;
   /** What `/users` answers instead of its own words. */
   gateway: Response | undefined;
   /** What the last answer leaves in the cookie; `undefined` if it leaves it alone. */
@@ -118,6 +127,7 @@ export class Service {
   answer(path: string, body: Record<string, string | undefined>, jkt?: string): Response {
     this.setCookie = undefined;
     if (path === '/authenticate') return this.authenticate(body, jkt);
+    if (path.startsWith('/passkeys')) return this.passkey(path, body, jkt);
     if (path.startsWith(SECOND_FACTOR)) return this.continue(path, body, jkt);
     const presented = body.refresh_token ?? body.cookie ?? this.token();
     if (path === '/logout' || path === '/refresh') this.presented.push(presented);
@@ -162,11 +172,24 @@ export class Service {
     return this.begin(challenge.user, body.mode, jkt, this.secondFactor === 'required' ? {} : { recovery_codes: RECOVERY_CODES });
   }
 
+  /** Takes the passkey of `ada`, whose credential has the id `right`. */
+  private passkey(path: string, body: Record<string, any>, jkt: string | undefined): Response {
+    const challenge = body.challenge && this.challenges[Number(body.challenge.replace('sf1_', ''))];
+    if (body.challenge && challenge?.jkt !== jkt) return problem(401, 'invalid_challenge');
+    if (path !== PASSKEY) {
+      if (challenge && challenge.user !== 'ada') return problem(409, 'no_passkey');
+      this.ceremonies += 1;
+      return Response.json({ ceremony: `pk1_${this.ceremonies}`, options: REQUEST, expires_in: 300 });
+    }
+    if (body.ceremony !== `pk1_${this.ceremonies}` || body.credential.id !== 'right') return problem(401, 'invalid_passkey');
+    return this.begin('ada', body.mode, jkt, challenge ? {} : { device_token: undefined });
+  }
+
   private begin(user: string, mode: string | undefined, jkt: string | undefined, more: object = {}): Response {
     const number = String(this.chains.length).padStart(6, '0');
     const authTime = Math.floor(Date.now() / 1000);
     this.chains.push({ id: `sid-${number}`, user, authTime, jkt, generation: 0, superseded: [] });
-    return this.pair(this.latest, mode === 'cookie', { ...more, device_token: `dt1_${this.devices.length}` });
+    return this.pair(this.latest, mode === 'cookie', { device_token: `dt1_${this.devices.length}`, ...more });
   }
 
   /** The decision table: the live token rotates, a recent one leads to it, and an old one is theft. */

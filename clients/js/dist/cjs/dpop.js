@@ -2,6 +2,7 @@
 // Sessions that are bound to a key (DPoP, RFC 9449): their tokens open nothing without it.
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.dpop = dpop;
+const bytes_js_1 = require("./bytes.js");
 const session_js_1 = require("./session.js");
 const turns_js_1 = require("./turns.js");
 /** How long to wait for the key from IndexedDB, in ms. */
@@ -25,12 +26,12 @@ function dpop({ keys } = {}) {
         }
         async function proof(htm, htu, nonce, token) {
             const [key, jwk] = await (signing ??= signingKey());
-            const ath = token && base64url(await subtle.digest('SHA-256', utf8(token)));
+            const ath = token && (0, bytes_js_1.base64url)(await subtle.digest('SHA-256', utf8(token)));
             const iat = Math.floor((Date.now() + ahead) / 1000);
             const signed = [{ typ: 'dpop+jwt', alg: 'ES256', jwk }, { jti: crypto.randomUUID(), htm, htu, iat, nonce, ath }]
-                .map((part) => base64url(utf8(JSON.stringify(part))))
+                .map((part) => (0, bytes_js_1.base64url)(utf8(JSON.stringify(part))))
                 .join('.');
-            return `${signed}.${base64url(await subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, key, utf8(signed)))}`;
+            return `${signed}.${(0, bytes_js_1.base64url)(await subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, key, utf8(signed)))}`;
         }
         /** Sends a request with a proof, and `again` if the service refuses the proof. */
         async function send(target, token, again) {
@@ -69,7 +70,7 @@ function dpop({ keys } = {}) {
             const token = target.headers.get('authorization')?.slice(7);
             // A session that began without a key is a bearer session until the next sign-in.
             const isBound = token && (0, session_js_1.attempt)(() => (0, session_js_1.claimsOf)(token).cnf);
-            const isTokenRoute = /^\/(authenticate|refresh|logout)/.test(String(input).slice(base.length));
+            const isTokenRoute = /^\/(authenticate|passkeys|refresh|logout)/.test(String(input).slice(base.length));
             return isBound || isTokenRoute ? send(target, token, target.clone()) : plain(target);
         };
     };
@@ -104,7 +105,3 @@ async function kept(made, base) {
 }
 const inPage = () => typeof document === 'object';
 const utf8 = (text) => new TextEncoder().encode(text);
-const base64url = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes)))
-    .replace(/\+/g, '-')
-    .replace(/\//g, '_')
-    .replace(/=/g, '');

@@ -3,33 +3,15 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.isSecondFactorRequired = isSecondFactorRequired;
 exports.secondFactor = secondFactor;
+const call_js_1 = require("./call.js");
 const session_js_1 = require("./session.js");
-const turns_js_1 = require("./turns.js");
 /** Whether `signIn` was refused only because it needs a second factor. */
 function isSecondFactorRequired(error) {
     return error instanceof session_js_1.RatchetError && /^second_factor_(enrollment_)?required$/.test(error.code);
 }
 /** The second factor of the user of a client. */
 function secondFactor(client) {
-    /** As the signed-in user. */
-    async function call(method, path, body) {
-        const controller = new AbortController();
-        const answer = async () => {
-            const response = await client.fetch(`/users/me/totp${path}`, {
-                method,
-                headers: { 'content-type': 'application/json' },
-                body: JSON.stringify(body),
-                signal: controller.signal,
-            });
-            if (!response.ok)
-                throw await (0, session_js_1.errorOf)(response);
-            return response.status === 204 ? {} : response.json();
-        };
-        return (0, turns_js_1.within)(turns_js_1.ANSWER, answer()).catch((error) => {
-            controller.abort();
-            throw error instanceof session_js_1.RatchetError ? error : new session_js_1.RatchetError({ cause: error });
-        });
-    }
+    const own = (method, path, body) => (0, call_js_1.call)(client, method, `/users/me/totp${path}`, body);
     return {
         async signIn({ name, challenge, ...proof }) {
             let codes;
@@ -43,12 +25,12 @@ function secondFactor(client) {
         async enroll(proof) {
             const { secret, uri, qr_svg: svg } = await ('challenge' in proof
                 ? client.post('/authenticate/second-factor/totp', { challenge: proof.challenge })
-                : call('POST', '', { password: proof.password }));
+                : own('POST', '', { password: proof.password }));
             return { secret, uri, qrCode: `data:image/svg+xml,${encodeURIComponent(svg)}` };
         },
-        confirm: async (code) => codesOf(await call('POST', '/confirm', { code })),
-        replaceRecoveryCodes: async (proof) => codesOf(await call('POST', '/recovery-codes', wire(proof))),
-        disable: async (proof) => void (await call('DELETE', '', wire(proof))),
+        confirm: async (code) => codesOf(await own('POST', '/confirm', { code })),
+        replaceRecoveryCodes: async (proof) => codesOf(await own('POST', '/recovery-codes', wire(proof))),
+        disable: async (proof) => void (await own('DELETE', '', wire(proof))),
     };
 }
 const codesOf = ({ recovery_codes: codes }) => codes;

@@ -1,7 +1,7 @@
 "use strict";
 // Sessions, and how the service's answers are read.
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.ageOf = exports.claimsOf = exports.RatchetError = void 0;
+exports.ageOf = exports.claimsOf = exports.decode = exports.RatchetError = void 0;
 exports.attempt = attempt;
 exports.sessionOf = sessionOf;
 exports.errorOf = errorOf;
@@ -24,15 +24,17 @@ class RatchetError extends Error {
     }
 }
 exports.RatchetError = RatchetError;
-const decode = (base64url) => atob(base64url.replace(/-/g, '+').replace(/_/g, '/'));
+/** Reads base64url: one character for each byte. */
+const decode = (text) => atob(text.replace(/-/g, '+').replace(/_/g, '/'));
+exports.decode = decode;
 /** Reads the claims of a JWT. Not every React Native has a `TextDecoder`. */
-const claimsOf = (token) => JSON.parse(decodeURIComponent(escape(decode(token.split('.')[1]))));
+const claimsOf = (token) => JSON.parse(decodeURIComponent(escape((0, exports.decode)(token.split('.')[1]))));
 exports.claimsOf = claimsOf;
 /**
  * Orders refresh tokens of version 1 by age: behind the user's id they carry that of the session, which
  * begins with its time, and the generation.
  */
-const ageOf = (token = '') => attempt(() => decode(token.slice(4, 52)).slice(16)) ?? '';
+const ageOf = (token = '') => attempt(() => (0, exports.decode)(token.slice(4, 52)).slice(16)) ?? '';
 exports.ageOf = ageOf;
 /**
  * Reads a token pair that arrived at `now`.

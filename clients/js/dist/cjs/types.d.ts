@@ -75,7 +75,7 @@ export interface Client {
     /**
      * Signs a user in. Rejects with a `RatchetError`. After too many wrong passwords its `retryAfter`
      * says when the next attempt is allowed. Never retried automatically, unless the service refuses a
-     * proof (`dpop`): that is not an attempt. `send` is for `@ratchet-auth/client/second-factor`.
+     * proof (`dpop`): that is not an attempt. `send` is for the entries `second-factor` and `passkeys`.
      */
     signIn(credentials: Credentials, send?: Client['post']): Promise<Session>;
     /** Ends the session. Rejects if the service cannot be reached: then the session has not ended. */

@@ -1,0 +1,1 @@
+export declare const base64url: (bytes: ArrayBuffer | Uint8Array) => string;

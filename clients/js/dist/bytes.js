@@ -1,0 +1,5 @@
+// Bytes as text (RFC 4648 §5).
+export const base64url = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes)))
+    .replace(/\+/g, '-')
+    .replace(/\//g, '_')
+    .replace(/=/g, '');
