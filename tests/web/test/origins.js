@@ -91,7 +91,7 @@ test('the page works as localhost too, with a cookie', async () => {
   const page = await visit();
   await page.goto(`${stack.page.replace('127.0.0.1', 'localhost')}/`);
   await page.getByRole('radio', { name: /in a cookie/ }).check();
-  await submit(page, () => page.getByRole('button', { name: 'Sign in' }).click(), /Signed in/);
+  await submit(page, () => page.getByRole('button', { name: 'Sign in', exact: true }).click(), /Signed in/);
   await page.reload();
   await status(page, /Signed in/);
   assert.deepEqual((await page.context().cookies()).map(({ domain }) => domain), ['localhost']);

@@ -8,6 +8,7 @@ import { isSecondFactorRequired } from '/client/second-factor.js';
 import { Account, refuse } from './account.js';
 import { Chain } from './chain.js';
 import { copy, Exchanges } from './exchanges.js';
+import { Passkeys } from './passkeys.js';
 import { SecondFactor } from './second-factor.js';
 import { Sessions } from './sessions.js';
 import { Theft } from './theft.js';
@@ -37,6 +38,7 @@ const sessions = new Sessions({
 });
 
 const factor = new SecondFactor({ account, client: () => client, on, say });
+const passkeys = new Passkeys({ client: () => client, prepare, on, say });
 
 /** Another API on this machine, for example a proxy that cuts answers off. */
 function chosenApi() {
@@ -68,8 +70,12 @@ function changed(mode, session, reason) {
   localStorage.setItem('mode', mode);
   account.show(Boolean(session));
   const isNew = session && ($('session').hidden || $('user').textContent !== session.user.name);
-  for (const id of ['session', 'sessions', 'factor']) $(id).hidden = !session;
-  if (isNew || !session) factor.clear();
+  for (const id of ['session', 'sessions', 'factor', 'passkeys']) $(id).hidden = !session;
+  if (isNew || !session) [factor, passkeys].forEach((each) => each.clear());
+  if (isNew) {
+    chain.clear();
+    theft.forget();
+  }
   $('theft').hidden = mode !== 'token';
   chain.isBound = Boolean(session && decoded(session.accessToken).cnf);
   $('chain-hint').textContent =
@@ -81,13 +87,15 @@ function changed(mode, session, reason) {
   if (session) {
     $('chain').hidden = false;
     chain.add(session.refreshToken ?? `cookie ${session.accessToken}`, mode);
+    passkeys.stop();
     showUser(session, mode);
     say('Signed in.');
-    if (isNew) setTimeout(() => [sessions, factor].forEach((each) => each.show().catch(() => {})));
+    if (isNew) setTimeout(() => [sessions, factor, passkeys].forEach((each) => each.show().catch(() => {})));
   } else {
     chain.end();
     if (reason === 'signed_out') clear();
     if (reason || !$('status').dataset.tone) say(inWordsOfEnd(reason), isAlarm(reason));
+    void passkeys.suggest();
   }
   theft.update();
 }
@@ -157,24 +165,32 @@ function on(id, event, action) {
   $(id).addEventListener(event, run(action));
 }
 
-on('sign-in', 'submit', async (form) => {
-  const { name, password, device, mode, key = '' } = Object.fromEntries(new FormData(form));
-  refuse(form, undefined, []);
-  // Restored if the sign-in fails, because it describes the session that is still there.
+/** Chooses the client for a sign-in. Returns what takes that back if it fails. */
+function prepare() {
+  const { mode, key = '' } = Object.fromEntries(new FormData($('sign-in')));
+  // It describes the session that is still there.
   const before = localStorage.getItem('key') ?? '';
   localStorage.setItem('key', key);
   client = clients[mode];
+  return () => localStorage.setItem('key', before);
+}
+
+on('sign-in', 'submit', async (form) => {
+  const { name, password, device } = Object.fromEntries(new FormData(form));
+  refuse(form, undefined, []);
+  const giveUp = prepare();
   try {
-    chain.clear();
-    theft.forget();
     await client.signIn({ name, password, ...(device && { device }) });
     form.elements.password.value = '';
     $('users').focus();
   } catch (error) {
-    const giveUp = () => localStorage.setItem('key', before);
     if (isSecondFactorRequired(error)) {
       form.elements.password.value = '';
-      return factor.continue(error, { client, name, giveUp });
+      const back = () => {
+        giveUp();
+        void passkeys.suggest();
+      };
+      return factor.continue(error, { client, name, giveUp: back });
     }
     giveUp();
     const unconfirmed = error.code === 'email_not_confirmed';

@@ -114,9 +114,12 @@ export async function copy(button, text) {
 /** What is not shown at all. */
 const SECRETS = ['password', 'secret', 'uri', 'qr_svg', 'recovery_code', 'recovery_codes'];
 
+/** What is cut short like tokens. */
+const LONG = ['challenge', 'ceremony', 'clientDataJSON', 'attestationObject', 'authenticatorData', 'signature', 'publicKey'];
+
 function pretty(body) {
   try {
-    const isToken = (name) => /_token$/.test(name) || name === 'challenge';
+    const isToken = (name) => /_token$/.test(name) || LONG.includes(name);
     const hide = (name, value) =>
       isToken(name) && typeof value === 'string' ? `${value.slice(0, 16)}…` : SECRETS.includes(name) ? '…' : value;
     return JSON.stringify(JSON.parse(body), hide, 2);

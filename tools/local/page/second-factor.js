@@ -1,5 +1,6 @@
 // The second factor: the code that a sign-in asks for, and what switches it on and off.
 
+import { passkeys } from '/client/passkeys.js';
 import { secondFactor } from '/client/second-factor.js';
 
 import { refuse } from './account.js';
@@ -17,6 +18,7 @@ const ACTUAL = {
 };
 /** After these refusals the user types the password again. */
 const BEGIN_AGAIN = /challenge|not_pending/;
+const ABOUT_NO_FIELD = /unavailable|passkey|cancelled/;
 
 export class SecondFactor {
   #account;
@@ -33,6 +35,9 @@ export class SecondFactor {
     const submit = (id, action) => on(id, 'submit', (form, { submitter }) => this.#submit(form, submitter?.value, action));
     submit('second-factor', ({ code, recovery }) => this.#complete(recovery ? { recoveryCode: recovery } : { code }));
     submit('set-up', ({ code }) => this.#complete({ code }));
+    on('passkey-instead', 'click', ({ form }) =>
+      this.#attempt(form, () => this.#complete({}, (pending) => passkeys(pending.client).completeWithPasskey(pending))),
+    );
     submit('factor-off', async ({ password }) => {
       display($('factor-pending'), await this.#factor.enroll({ password }));
       this.#open('factor-pending');
@@ -102,10 +107,9 @@ export class SecondFactor {
     }
   }
 
-  async #complete(proof) {
-    const { client, name, challenge } = this.#pending;
+  async #complete(proof, signIn = ({ client, ...pending }) => secondFactor(client).signIn({ ...pending, ...proof })) {
     try {
-      const { recoveryCodes } = await secondFactor(client).signIn({ name, challenge, ...proof });
+      const { recoveryCodes } = await signIn(this.#pending);
       this.#pending = undefined;
       this.#account.open('sign-in');
       $('users').focus();
@@ -139,17 +143,21 @@ export class SecondFactor {
   }
 
   /** Runs what a form does, and says what was wrong with it. */
-  async #submit(form, button, action) {
+  #submit(form, button, action) {
+    return this.#attempt(form, () => action(Object.fromEntries(new FormData(form)), button));
+  }
+
+  async #attempt(form, action) {
     refuse(form, undefined, []);
     try {
-      await action(Object.fromEntries(new FormData(form)), button);
+      await action();
     } catch (error) {
       const actual = STATES.includes(form.id) && ACTUAL[error.code];
       if (actual) return this.#correct(actual, error);
       const { password, code, recovery } = form.elements;
       const typed = recovery && !recovery.disabled ? recovery : (code ?? password);
       const field = error.code === 'wrong_password' ? password : typed;
-      refuse(form, error.code === 'unavailable' ? undefined : field, [inWords(error)]);
+      refuse(form, ABOUT_NO_FIELD.test(error.code) ? undefined : field, [inWords(error)]);
     }
   }
 

@@ -24,9 +24,18 @@ export function inWordsOfEnd(reason) {
 
 export const isAlarm = (reason) => ALARMS.includes(reason);
 
+/** What the browser says of passkeys, and what the service says in other words. */
+const PASSKEYS = {
+  cancelled: 'No passkey was used.',
+  invalid_passkey: 'The passkey was refused. It may have been removed. Sign in with your password.',
+  no_passkey: 'This user has no passkey. Use a code.',
+  passkey_exists: 'This device has a passkey for you already.',
+};
+
 /** What went wrong, without the browser's own words for it. */
 export function inWordsOfFailure(error) {
   if (error instanceof TypeError || error?.name === 'TimeoutError' || error?.code === 'unavailable') return UNREACHABLE;
+  if (Object.hasOwn(PASSKEYS, error?.code)) return PASSKEYS[error.code];
   if (error?.code === 'account_locked') return `${error.message} Choose a new password by e-mail.`;
   if (error?.code === 'too_many_attempts' && error.retryAfter) {
     return `${error.message} Try again in ${error.retryAfter} s.`;

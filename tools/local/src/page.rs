@@ -17,13 +17,14 @@ use crate::{
 };
 
 /// The files of the page, by the path that they are served at.
-const FILES: [(&str, &str, &str); 14] = [
+const FILES: [(&str, &str, &str); 15] = [
     ("/", "index.html", HTML),
     ("/style.css", "style.css", "text/css"),
     ("/app.js", "app.js", JAVASCRIPT),
     ("/account.js", "account.js", JAVASCRIPT),
     ("/chain.js", "chain.js", JAVASCRIPT),
     ("/exchanges.js", "exchanges.js", JAVASCRIPT),
+    ("/passkeys.js", "passkeys.js", JAVASCRIPT),
     ("/second-factor.js", "second-factor.js", JAVASCRIPT),
     ("/sessions.js", "sessions.js", JAVASCRIPT),
     ("/theft.js", "theft.js", JAVASCRIPT),
