@@ -6,6 +6,8 @@ import './dpop.js';
 import './page.js';
 import './account.js';
 import './second-factor.js';
+import './passkeys.js';
+import './passkey-attacks.js';
 import './demonstration.js';
 import './origins.js';
 import './reference.js';

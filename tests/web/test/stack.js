@@ -33,6 +33,8 @@ export async function startStack(...options) {
     api,
     page,
     port: Number(new URL(api).port),
+    /** The folder of the functions' logs. */
+    logs: output.match(/logs --follow\n\s+(.+)/)[1],
     stop: () =>
       new Promise((resolve) => {
         child.removeAllListeners('exit');
