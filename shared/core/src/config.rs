@@ -64,6 +64,8 @@ pub struct Config {
     /// The configuration set of Amazon SES that messages are sent under; without one, the default of
     /// the sender's identity counts.
     pub mail_configuration_set: Option<String>,
+    /// Name or ARN of the bus for events; without one none are published.
+    pub event_bus: Option<String>,
     /// The page of the application that links in messages lead to; without one messages carry the
     /// bare token.
     pub link_url: Option<String>,
@@ -289,6 +291,7 @@ impl Config {
             ),
             mail_from: reader.address("RATCHET_MAIL_FROM"),
             mail_configuration_set: reader.optional_text("RATCHET_MAIL_CONFIGURATION_SET"),
+            event_bus: reader.optional_text("RATCHET_EVENT_BUS"),
             link_url: reader.page("RATCHET_LINK_URL"),
             trusted_proxies: reader.trusted_proxies("RATCHET_TRUSTED_PROXIES"),
             cors: CorsPolicy {

@@ -21,6 +21,7 @@
 //! * [`registration`] – who owns an address, and who waits for its confirmation
 //! * [`trusted_proxies`] and [`network`] – where requests come from
 //! * [`cors`] – which web applications may call
+//! * [`domain_event`] – what other systems are told
 //! * [`config`] – every setting, read once into one typed value
 
 pub mod access_token;
@@ -33,6 +34,7 @@ pub mod config;
 pub mod cors;
 pub mod custom_claims;
 pub mod device_token;
+pub mod domain_event;
 pub mod dpop;
 pub mod email;
 pub mod encoding;

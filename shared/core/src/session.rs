@@ -198,6 +198,11 @@ impl RevocationReason {
         (Self::EndedByAdministrator, "ended_by_administrator"),
     ];
 
+    /// All reasons.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::NAMES.into_iter().map(|(reason, _)| reason)
+    }
+
     /// The name in items, events and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -22,6 +22,7 @@ pub(crate) fn init(level: LogLevel) {
             "authenticate",
             "mailer",
             "passkeys",
+            "publisher",
             "refresh",
             "users",
             "keys",

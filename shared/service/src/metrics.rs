@@ -31,6 +31,12 @@ pub const LETTERS_SENT: &str = "letters_sent";
 pub const LETTERS_REFUSED: &str = "letters_refused";
 /// Letters that could not be sent yet and will be tried again.
 pub const LETTERS_DELAYED: &str = "letters_delayed";
+/// Events that the bus took.
+pub const EVENTS_PUBLISHED: &str = "events_published";
+/// Events that the bus did not take yet, and that will be tried again.
+pub const EVENTS_DELAYED: &str = "events_delayed";
+/// Events that the bus refused for good, and records that cannot be read.
+pub const EVENTS_REFUSED: &str = "events_refused";
 /// Changes whose request could not revoke all ended sessions one by one in time.
 pub const CLEAN_UPS_LEFT: &str = "clean_ups_left";
 /// Changes after which the mailer revoked the remaining sessions.
@@ -128,6 +134,9 @@ mod tests {
             LETTERS_SENT,
             LETTERS_REFUSED,
             LETTERS_DELAYED,
+            EVENTS_PUBLISHED,
+            EVENTS_DELAYED,
+            EVENTS_REFUSED,
             CLEAN_UPS_LEFT,
             CLEAN_UPS_FINISHED,
         ];

@@ -19,6 +19,7 @@ mod observer;
 pub mod outbox;
 pub mod sessions;
 mod stores;
+pub mod stream;
 mod transact;
 pub mod users;
 mod write;

@@ -21,9 +21,13 @@ use crate::{
 mod item;
 mod recovery;
 mod rotation;
+mod state;
 mod step_up;
 
 pub use rotation::SessionUpdate;
+#[cfg(test)]
+pub(crate) use state::fixture;
+pub(crate) use state::{STATE, to_state};
 
 /// Exposes the session item to the fuzz targets.
 #[cfg(fuzzing)]

@@ -33,6 +33,7 @@ mod password;
 mod proof;
 mod registration;
 mod sign_in_challenge;
+mod state;
 
 pub use accounts::{Account, AccountUpdate};
 pub use deletion::Deletion;
@@ -45,6 +46,9 @@ pub use passkeys::{
 pub use proof::{ConfirmResult, ResetResult};
 pub use registration::Registration;
 pub use sign_in_challenge::KeptChallenge;
+#[cfg(test)]
+pub(crate) use state::fixture;
+pub(crate) use state::{STATE, id_of_pk, to_state};
 
 /// The users table.
 #[derive(Debug, Clone)]

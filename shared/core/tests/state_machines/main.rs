@@ -13,6 +13,7 @@
 mod attempts;
 mod challenges;
 mod clients;
+mod domain_events;
 mod networks;
 mod passkeys;
 mod registrations;

@@ -219,4 +219,4 @@ fn to_revoked(item: &Reader<'_>) -> Result<Option<Revoked>, StoreError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

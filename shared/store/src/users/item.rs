@@ -40,8 +40,11 @@ pub(super) const FACTOR_VERSION: u32 = 2;
 /// A key that no user has.
 pub(super) const NOBODY: &str = "user#nobody";
 
+/// The prefix of the keys of users.
+pub(super) const USER_PREFIX: &str = "user#";
+
 pub(super) fn user_pk(id: UserId) -> String {
-    format!("user#{id}")
+    format!("{USER_PREFIX}{id}")
 }
 
 pub(super) fn email_pk(email: &str) -> String {
@@ -231,18 +234,18 @@ fn to_listed_details(item: &Reader<'_>) -> Result<ListedDetails, StoreError> {
     })
 }
 
-fn email_confirmed(item: &Reader<'_>) -> Result<bool, StoreError> {
+pub(super) fn email_confirmed(item: &Reader<'_>) -> Result<bool, StoreError> {
     let confirmed = item.0.get("email_confirmed").and_then(|value| value.as_bool().ok());
     confirmed.copied().ok_or(StoreError::MalformedItem("email_confirmed"))
 }
 
 /// A truth value that is absent if it is false.
-fn has(item: &Reader<'_>, name: Path) -> Result<bool, StoreError> {
+pub(super) fn has(item: &Reader<'_>, name: Path) -> Result<bool, StoreError> {
     let Some(value) = item.0.get(name) else { return Ok(false) };
     value.as_bool().copied().map_err(|_| StoreError::MalformedItem(name))
 }
 
-fn status(item: &Reader<'_>) -> Result<UserStatus, StoreError> {
+pub(super) fn status(item: &Reader<'_>) -> Result<UserStatus, StoreError> {
     match item.string("status")? {
         "active" => Ok(UserStatus::Active),
         "disabled" => Ok(UserStatus::Disabled),
@@ -254,7 +257,7 @@ pub(super) fn user_id(item: &Reader<'_>) -> Result<UserId, StoreError> {
     id_of(item, "user_id")
 }
 
-fn roles(item: &Reader<'_>) -> Result<Vec<String>, StoreError> {
+pub(super) fn roles(item: &Reader<'_>) -> Result<Vec<String>, StoreError> {
     let Some(roles) = item.0.get("roles") else { return Ok(Vec::new()) };
     let malformed = StoreError::MalformedItem("roles");
     let Ok(roles) = roles.as_l() else { return Err(malformed) };
@@ -267,7 +270,7 @@ fn claims(item: &Reader<'_>) -> Result<CustomClaims, StoreError> {
     CustomClaims::within(claims).map_err(|_| StoreError::MalformedItem(CLAIMS))
 }
 
-fn cut(item: &Reader<'_>) -> Result<Option<SessionsCut>, StoreError> {
+pub(super) fn cut(item: &Reader<'_>) -> Result<Option<SessionsCut>, StoreError> {
     let Some(valid_after) = item.optional_number("sessions_valid_after")? else { return Ok(None) };
     let spared: Option<SessionId> = item
         .optional_string("spared_session")?

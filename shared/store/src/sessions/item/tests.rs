@@ -17,7 +17,7 @@ fn fullest_bound() -> Session {
 }
 
 /// The dearest other live session: every slot taken, every text as long as it may be.
-fn fullest() -> Session {
+pub(in crate::sessions) fn fullest() -> Session {
     let slot = Superseded {
         hash: SecretHash::from_bytes([0xff; 32]),
         sealed_successor: SealedSecret::from_bytes([0xff; 60]),
