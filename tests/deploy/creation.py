@@ -61,4 +61,4 @@ def test_tables_are_as_the_template_says(cloud, template):
         assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
         assert table["DeletionProtectionEnabled"], logical
     users = dynamodb.describe_table(TableName=made["UsersTable"])["Table"]
-    assert users["StreamSpecification"] == {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
+    assert users["StreamSpecification"] == {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}

@@ -51,9 +51,10 @@ def test_new_tables_have_what_a_restored_table_lacks(cloud, before):
         assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
         tags = dynamodb.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"]
         assert {"Key": "application", "Value": "ratchet"} in tags
-    users = dynamodb.describe_table(TableName=parameters["ExistingUsersTable"])["Table"]
-    assert users["StreamSpecification"]["StreamViewType"] == "KEYS_ONLY"
-    assert users["LatestStreamLabel"] == parameters["ExistingUsersStreamLabel"]
+    for kind in ("Users", "Tokens"):
+        table = dynamodb.describe_table(TableName=parameters[f"Existing{kind}Table"])["Table"]
+        assert table["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
+        assert table["LatestStreamLabel"] == parameters[f"Existing{kind}StreamLabel"]
 
 
 def test_what_ended_since_stays_ended(cloud, url, before):

@@ -60,6 +60,7 @@ const EXPECTED: &[(&str, u16, &str)] = &[
     ("passkeys/rename-without-token", 401, "missing_access_token"),
     ("passkeys/step-up-options-without-token", 401, "missing_access_token"),
     ("passkeys/step-up-without-token", 401, "missing_access_token"),
+    ("publisher/another-kind-of-item", NO_STATUS, r#"{"batchItemFailures":[]}"#),
     ("refresh/body-that-is-not-base64", 400, "malformed_request"),
     ("refresh/cookie-from-another-site", 403, "forbidden_origin"),
     ("refresh/cookies-of-other-applications", 401, "malformed"),

@@ -46,6 +46,7 @@ mod parallel;
 mod passkeys;
 mod policies;
 mod profile;
+mod publisher;
 mod refresh;
 mod revocations;
 mod rollout;

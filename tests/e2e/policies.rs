@@ -2,7 +2,10 @@
 //! calls that a role does not allow (`support::recorder`). This test calls every route once, to
 //! show that no function has a permission that it does not need.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use local::{
     stack::StackOptions,
@@ -18,18 +21,21 @@ use ratchet_core::{
 use ratchet_store::Outbox;
 use serde_json::{Value, json};
 
-use crate::support::{
-    Answer, Api, World,
-    dpop::KeyClient,
-    factor::{Authenticator, challenge, recovery_codes},
-    items::ids,
-    logs::CANARY,
-    mail::{Newcomer, token},
-    people::now,
-    recorder::Tally,
-    ring::of_algorithm,
-    run,
-    world::cheap,
+use crate::{
+    publisher::tables_with_streams,
+    support::{
+        Answer, Api, World,
+        dpop::KeyClient,
+        factor::{Authenticator, challenge, recovery_codes},
+        items::ids,
+        logs::CANARY,
+        mail::{Newcomer, token},
+        people::now,
+        recorder::Tally,
+        ring::of_algorithm,
+        run,
+        world::{EVENT_BUS, cheap},
+    },
 };
 
 #[test]
@@ -38,10 +44,15 @@ fn every_function_uses_all_that_its_role_allows() {
         let tally = Tally::default();
         // The tables, and so their stream, are this test's own.
         let shared = World::shared().await;
+        let services = Arc::clone(shared.stack().services());
+        let bus = BTreeMap::from([("RATCHET_EVENT_BUS".to_owned(), EVENT_BUS.to_owned())]);
         let options = StackOptions {
             name: "policies".to_owned(),
             concurrency: 1,
-            services: Some(Arc::clone(shared.stack().services())),
+            data: Some(tables_with_streams(&services).await),
+            services: Some(services),
+            own_environment: BTreeMap::from([("publisher".to_owned(), bus)]),
+            conditions: vec!["HasEventBus"],
             ..StackOptions::default()
         };
         let (ring, _) = of_algorithm(SignatureAlgorithm::Es256);
@@ -98,7 +109,8 @@ fn used_by_lambda(name: &str, template: &Template) -> BTreeSet<Grant> {
         needed.extend(operations.map(|operation| {
             (format!("dynamodb:{operation}"), format!("{}/stream/*", source.table))
         }));
-        needed.push(("sqs:SendMessage".to_owned(), "UnsentLettersQueue".to_owned()));
+        let queue = if name == "mailer" { "UnsentLettersQueue" } else { "UnpublishedEventsQueue" };
+        needed.push(("sqs:SendMessage".to_owned(), queue.to_owned()));
     }
     needed
         .into_iter()

@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod asked;
 pub(crate) mod aws;
+pub(crate) mod bus;
 pub(crate) mod dpop;
 pub(crate) mod factor;
 pub(crate) mod items;

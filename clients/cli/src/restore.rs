@@ -60,11 +60,13 @@ pub(crate) async fn run(
     for table in [&users, &tokens] {
         table.configure(&client).await?;
     }
-    let label = users.stream_label(&client).await?;
+    let of_users = users.stream_label(&client).await?;
+    let of_tokens = tokens.stream_label(&client).await?;
     let parameters = [
         ("ExistingUsersTable", &users.name),
-        ("ExistingUsersStreamLabel", &label),
+        ("ExistingUsersStreamLabel", &of_users),
         ("ExistingTokensTable", &tokens.name),
+        ("ExistingTokensStreamLabel", &of_tokens),
     ];
     if json {
         return output::json(&HashMap::from(parameters));

@@ -1,6 +1,7 @@
 //! The permissions that a call needs, in terms of IAM.
 
 use local::{mail, template::Grant};
+use ratchet_core::domain_event::SOURCE;
 use serde_json::Value;
 
 /// One action on one resource.
@@ -31,6 +32,15 @@ impl Asked {
             let value = is_ours.then(|| "ses:FromAddress=MailFrom".to_owned());
             let identities = "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:*".into();
             return vec![asked(format!("ses:{operation}"), &identities, "", value)];
+        }
+        if let Some(entries) = call["Entries"].as_array() {
+            let ours = entries.iter().all(|entry| entry["Source"] == SOURCE);
+            let value = ours.then(|| format!("events:source={SOURCE}"));
+            let name = entries.first().map_or(&Value::Null, |entry| &entry["EventBusName"]);
+            let mut asked = asked(format!("events:{operation}"), name, "", value);
+            let buses = "arn:AWS::Partition:events:AWS::Region:AWS::AccountId:event-bus";
+            asked.resource = format!("{buses}/{}", asked.resource);
+            return vec![asked];
         }
         if let Some(parts) = call["TransactItems"].as_array() {
             let parts = parts.iter().filter_map(Value::as_object).flatten();
@@ -122,6 +132,17 @@ mod tests {
             );
             Asked::of("SendEmail", &json!({"FromEmailAddress": from}), &[])[0].is_within(&grant)
         };
+        let event = |source: &str| {
+            let grant = grant(
+                "events:PutEvents",
+                "arn:AWS::Partition:events:AWS::Region:AWS::AccountId:event-bus/EventBus",
+                Some("events:source=ratchet"),
+            );
+            let entries = json!({"Entries": [{"Source": source, "EventBusName": "b"}]});
+            let names = [("b".to_owned(), "EventBus")];
+            Asked::of("PutEvents", &entries, &names)[0].is_within(&grant)
+        };
+        assert!(event("ratchet") && !event("somebody"));
         assert!(mail(format!("\"ratchet\" <{}>", mail::FROM)));
         assert!(!mail("\"ratchet\" <somebody@example.com>".to_owned()));
     }

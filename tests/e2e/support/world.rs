@@ -19,6 +19,9 @@ use super::{
     recorder::{self, Recorder, Tally},
 };
 
+/// The bus that every account has.
+pub(crate) const EVENT_BUS: &str = "default";
+
 /// All tests run on one runtime, because connections belong to the runtime that opened them.
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Runtime::new().expect("a runtime for all tests"));
@@ -129,12 +132,15 @@ impl World {
             (data.users_table.clone(), "UsersTable"),
             (data.tokens_table.clone(), "TokensTable"),
             (key_ring.unwrap_or(&data.key_ring_secret).clone(), "KeyRingSecret"),
+            (EVENT_BUS.to_owned(), "EventBus"),
         ];
         options.data = Some(data);
         let endpoints = [
             ("AWS_ENDPOINT_URL_DYNAMODB", services.dynamodb().endpoint()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", services.secrets().endpoint()),
             ("AWS_ENDPOINT_URL_SESV2", services.secrets().endpoint()),
+            // Also served by moto.
+            ("AWS_ENDPOINT_URL_EVENTBRIDGE", services.secrets().endpoint()),
         ];
         let mut guards = Vec::new();
         for (function, described) in &services.preparation().template().functions {

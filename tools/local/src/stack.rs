@@ -36,6 +36,9 @@ pub struct StackOptions {
     /// Changes the template's event source mappings, for example how long a record is retried,
     /// because a test cannot wait for hours.
     pub event_sources: fn(EventSource) -> EventSource,
+    /// Conditions of the template that hold besides those of the defaults, for example `HasEventBus`:
+    /// event source mappings under other conditions are left out.
+    pub conditions: Vec<&'static str>,
     /// Services to share with other stacks; `None` starts new ones.
     pub services: Option<Arc<Services>>,
     /// Tables and secret to share with another stack on the same services; `None` creates new ones.
@@ -58,6 +61,7 @@ impl Default for StackOptions {
             launcher: Vec::new(),
             own_environment: BTreeMap::new(),
             event_sources: std::convert::identity,
+            conditions: Vec::new(),
             services: None,
             data: None,
             follows_streams: true,
@@ -136,7 +140,12 @@ impl Stack {
         .await?;
         let mut pumps = Vec::new();
         if options.follows_streams {
-            for source in services.preparation().template().event_sources.clone() {
+            let holds = |source: &EventSource| {
+                let condition = source.condition.as_deref();
+                condition.is_none_or(|condition| options.conditions.contains(&condition))
+            };
+            let sources = services.preparation().template().event_sources.iter();
+            for source in sources.filter(|source| holds(source)).cloned() {
                 let source = (options.event_sources)(source);
                 let table = data.table(&source.table);
                 let name = format!("{}-{}-dead-letters", options.name, source.function);

@@ -284,8 +284,8 @@ fn sequence_number(record: &Value) -> Option<String> {
     record.pointer("/dynamodb/SequenceNumber")?.as_str().map(str::to_owned)
 }
 
-/// Whether a record fits a filter pattern, as far as this template's patterns go: equality and
-/// `prefix`.
+/// Whether a record fits a filter pattern, as far as this template's patterns go: equality, `prefix`
+/// and that something exists.
 fn fits(pattern: &Value, value: &Value) -> bool {
     match pattern {
         Value::Object(members) => members
@@ -296,7 +296,7 @@ fn fits(pattern: &Value, value: &Value) -> bool {
             match (prefix, value.as_str()) {
                 (Some(prefix), Some(text)) => text.starts_with(prefix),
                 (Some(_), None) => false,
-                (None, _) => alternative == value,
+                (None, _) => alternative == value || *alternative == json!({"exists": true}),
             }
         }),
         _ => false,
@@ -353,5 +353,9 @@ mod tests {
         ] {
             assert!(!fits(&pattern, &other), "{other}");
         }
+        let pattern = json!({"dynamodb": {"NewImage": {"revoked_at": {"N": [{"exists": true}]}}}});
+        let image = |image: Value| json!({"dynamodb": {"NewImage": image}});
+        assert!(fits(&pattern, &image(json!({"revoked_at": {"N": "1"}}))));
+        assert!(!fits(&pattern, &image(json!({"expires_at": {"N": "1"}}))));
     }
 }

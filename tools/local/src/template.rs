@@ -64,7 +64,7 @@ pub struct Table {
     pub indexes: Vec<Index>,
     /// Name of the attribute with the time to live.
     pub time_to_live: Option<String>,
-    /// The view type of its stream, if it has one.
+    /// The view type of its stream, if it has one whatever the parameters are.
     pub stream: Option<String>,
 }
 
@@ -136,6 +136,9 @@ pub struct EventSource {
     pub table: String,
     /// Binary of the function.
     pub function: String,
+    /// The condition under which there is this mapping, for example `HasEventBus`; `None` if there
+    /// always is.
+    pub condition: Option<String>,
     /// The most records of one invocation.
     pub batch_size: u32,
     /// Only records that match one of these patterns are delivered.

@@ -138,8 +138,10 @@ fn table(place: &Place<'_>) -> Result<Table, TemplateError> {
         _ => None,
     };
     let stream = match place.find("StreamSpecification") {
-        Some(stream) => Some(stream.load("StreamViewType")?.text()?),
-        None => None,
+        Some(stream) if stream.intrinsic().is_none() => {
+            Some(stream.load("StreamViewType")?.text()?)
+        }
+        _ => None,
     };
     Ok(Table { key: key(place, &kinds)?, indexes, time_to_live, stream })
 }
@@ -292,7 +294,9 @@ fn arn(place: &Place<'_>) -> Result<String, TemplateError> {
 fn event_sources(resources: &Resources<'_>) -> Result<Vec<EventSource>, TemplateError> {
     resources
         .of_type("AWS::Lambda::EventSourceMapping")
-        .map(|(_, properties)| {
+        .map(|(id, properties)| {
+            let mapping = resources.0.get(id).and_then(|(_, whole, _)| whole.find("Condition"));
+            let condition = mapping.map(|condition| condition.text()).transpose()?;
             let names = |key: &str, tag: &str, suffix: &str, expected| {
                 let place = properties.load(key)?.of_own_resource()?;
                 place
@@ -320,6 +324,7 @@ fn event_sources(resources: &Resources<'_>) -> Result<Vec<EventSource>, Template
             Ok(EventSource {
                 table,
                 function,
+                condition,
                 batch_size: properties.load("BatchSize")?.number()?,
                 patterns: filters.items()?.iter().map(pattern).collect::<Result<_, _>>()?,
                 timeout: Duration::from_secs(timeout),
