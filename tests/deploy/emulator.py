@@ -6,6 +6,8 @@ Where it differs from AWS's documentation, and what the tests assume instead:
 
 * `AWS::SecretsManager::RotationSchedule`, `AWS::Budgets::Budget` and the types of CodeDeploy are unknown, and alarms on metric
   math are refused: `transform.py` removes exactly these. So no test here sees a canary.
+* `Fn::Split` is unknown in conditions: `transform.py` replaces the one that has it, so no test here has the ARN of
+  a bus.
 * An HTTP API answers at `<id>.execute-api.localhost`, without TLS, and the paths `/health` and
   `/oauth2/…` are the emulator's own on every host. `front.py` stands in for AWS's names and TLS, and
   asks for those by the emulator's other address of an API.

@@ -35,7 +35,12 @@ def for_emulator(template):
             raise ValueError(f"the emulator does not know {kind} ({name})")
     functions = [one for one in resources.values() if one["Type"] == "AWS::Serverless::Function"]
     if functions:
-        del kept["Globals"]["Function"]["DeploymentPreference"]
+        for place in [kept["Globals"]["Function"], *(function["Properties"] for function in functions)]:
+            place.pop("DeploymentPreference", None)
+    # It has no Fn::Split in conditions. Here, a bus has a name.
+    conditions = kept.get("Conditions", {})
+    if "EventBusHasName" in conditions:
+        conditions["EventBusHasName"] = conditions["HasEventBus"]
     text = json.dumps(kept)
     for name in removed:
         if f'"{name}"' in text or f"${{{name}}}" in text:

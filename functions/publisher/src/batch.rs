@@ -43,14 +43,15 @@ impl Batch {
     pub(crate) fn calls(&self, most: usize) -> impl Iterator<Item = &[Entry]> {
         self.entries.chunks(most)
     }
+}
 
+impl BatchResponse {
     /// Reports the record of the first of these entries. Lambda delivers it again, and all that follow
     /// it.
-    #[expect(clippy::unused_self, reason = "the answer is about this batch")]
-    pub(crate) fn failed_from(&self, entries: &[Entry]) -> BatchResponse {
+    pub(crate) fn failed_from(entries: &[Entry]) -> Self {
         let first = entries.first().map(|entry| entry.sequence_number.clone());
         let failure = |sequence_number| ItemFailure { sequence_number };
-        BatchResponse { failures: first.into_iter().map(failure).collect() }
+        Self { failures: first.into_iter().map(failure).collect() }
     }
 }
 
@@ -58,4 +59,46 @@ impl Batch {
 /// of the whole batch.
 pub(crate) fn sequence_number(record: &Value) -> &str {
     record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use ratchet_core::time::UnixSeconds;
+    use ratchet_store::stream;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A record of a new user, which is two events.
+    fn record(number: u32) -> Value {
+        let image = json!({
+            "email": {"S": "ada@example.com"}, "email_confirmed": {"BOOL": true},
+            "password_hash": {"S": "none"}, "status": {"S": "active"},
+        });
+        let id = format!("01920000-0000-7000-8000-{number:012}");
+        json!({
+            "eventID": number.to_string(), "eventName": "INSERT",
+            "dynamodb": {
+                "Keys": {"pk": {"S": format!("user#{id}")}}, "NewImage": image,
+                "SequenceNumber": number.to_string(),
+            },
+        })
+    }
+
+    #[test]
+    fn the_record_of_the_first_event_that_failed_is_reported() {
+        let mut batch = Batch::default();
+        for number in 1..=7 {
+            let record = record(number);
+            batch.add(&record, stream::events(&record, UnixSeconds::new(1)).unwrap());
+        }
+        let calls: Vec<_> = batch.calls(10).collect();
+        assert_eq!(calls.iter().map(|call| call.len()).collect::<Vec<_>>(), [10, 4]);
+        for (entries, reported) in [(calls[0], "1"), (&calls[0][3..], "2"), (calls[1], "6")] {
+            let response = serde_json::to_value(BatchResponse::failed_from(entries)).unwrap();
+            assert_eq!(response, json!({"batchItemFailures": [{"itemIdentifier": reported}]}));
+        }
+        let done = serde_json::to_value(BatchResponse::default()).unwrap();
+        assert_eq!(done, json!({"batchItemFailures": []}));
+    }
 }

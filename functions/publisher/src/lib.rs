@@ -53,14 +53,14 @@ impl Publisher {
             match self.bus.put(entries.iter().map(|entry| &entry.event)).await {
                 Ok(taken) => {
                     if let Some(failed) = first_delayed(entries, &taken) {
-                        return batch.failed_from(failed);
+                        return BatchResponse::failed_from(failed);
                     }
                 }
                 Err(error) => {
                     metrics::count(EVENTS_DELAYED);
                     let error = tracing::field::display(ErrorChain(&error));
                     tracing::error!(error, "events could not be published; they come again");
-                    return batch.failed_from(entries);
+                    return BatchResponse::failed_from(entries);
                 }
             }
         }

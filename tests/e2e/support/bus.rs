@@ -12,6 +12,7 @@ use axum::{
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse as _, Response},
 };
+use ratchet_core::ids::UserId;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -88,14 +89,14 @@ impl Bus {
     }
 
     /// The entries about a user that were taken, repetitions included.
-    pub(crate) fn about(&self, user_id: impl ToString) -> Vec<Value> {
+    pub(crate) fn about(&self, user_id: UserId) -> Vec<Value> {
         let user_id = user_id.to_string();
         let locked = self.locked();
         locked.entries.iter().filter(|one| one["Detail"]["user_id"] == user_id).cloned().collect()
     }
 
     /// The names of a user's events without repetitions, sorted.
-    pub(crate) fn names(&self, user_id: impl ToString) -> Vec<String> {
+    pub(crate) fn names(&self, user_id: UserId) -> Vec<String> {
         let mut events: Vec<_> = self
             .about(user_id)
             .iter()

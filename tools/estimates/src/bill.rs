@@ -23,6 +23,8 @@ pub mod prices {
     pub const LOGGED_GB: f64 = 0.50;
     /// X-Ray, a million traces recorded; one in twenty is.
     pub const TRACES: f64 = 5.00;
+    /// EventBridge, a million events of our own.
+    pub const EVENTS: f64 = 1.00;
     /// Per month, without any request: a secret, about 40 metrics, 11 alarms on 38 metrics (each of
     /// which is billed as an alarm), a dashboard.
     pub const FIXED: f64 = 0.40 + 40.0 * 0.30 + 38.0 * 0.10 + 3.00;
@@ -86,6 +88,18 @@ pub fn per_million(call: &Call) -> f64 {
         + TRACES / 20.0
 }
 
+/// Dollars for a million events for other systems, each in an invocation of its own: 20 ms with
+/// 256 MiB, and 1.2 kB of logs.
+#[must_use]
+pub fn per_million_events() -> f64 {
+    use prices::{EVENTS, LAMBDA_GB_SECOND, LAMBDA_REQUESTS, LOGGED_GB, TRACES};
+    EVENTS
+        + LAMBDA_REQUESTS
+        + 20.0 * 0.25 * 1_000.0 * LAMBDA_GB_SECOND
+        + 1.2 * LOGGED_GB
+        + TRACES / 20.0
+}
+
 /// Dollars per month with this many active users, who have one session each.
 #[must_use]
 pub fn month(users: f64, habits: &Habits) -> f64 {
@@ -127,6 +141,13 @@ pub fn cognito_lite(users: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_costs_what_the_documents_say() {
+        let documented = include_str!("../../../docs/cost.md");
+        let dollars = format!("{:.2} dollars per million", per_million_events());
+        assert!(documented.contains(&dollars), "{dollars}");
+    }
 
     #[test]
     fn refreshes_are_those_of_the_habits() {

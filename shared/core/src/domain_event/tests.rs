@@ -70,7 +70,8 @@ fn every_event() -> Vec<DomainEvent> {
 
 #[test]
 fn each_change_of_a_user_is_its_event() {
-    let changes: [(fn(&mut UserState), &str); 5] = [
+    type Edit = fn(&mut UserState);
+    let changes: [(Edit, &str); 5] = [
         (|user| user.roles.clear(), "roles_changed"),
         (|user| user.claims = Some("{}".to_owned()), "claims_changed"),
         (|user| user.second_factor = true, "second_factor_enabled"),
