@@ -39,12 +39,10 @@ pub(crate) async fn run(
     let users = Table {
         name: new_name(users_source, restore.into_users),
         source: users_source.to_owned(),
-        kind: Kind::Users,
     };
     let tokens = Table {
         name: new_name(tokens_source, restore.into_tokens),
         source: tokens_source.to_owned(),
-        kind: Kind::Tokens,
     };
     for table in [&users, &tokens] {
         eprintln!("{} is restored from {}", table.name, table.source);

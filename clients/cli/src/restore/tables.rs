@@ -49,7 +49,6 @@ impl Kind {
 pub(super) struct Table {
     pub(super) name: String,
     pub(super) source: String,
-    pub(super) kind: Kind,
 }
 
 impl Table {
