@@ -36,10 +36,8 @@ pub(crate) async fn run(
     let (users_source, tokens_source) = connection::tables(arguments)?;
     let new_name =
         |source: &str, given: Option<String>| given.unwrap_or_else(|| name_of(source, at));
-    let users = Table {
-        name: new_name(users_source, restore.into_users),
-        source: users_source.to_owned(),
-    };
+    let users =
+        Table { name: new_name(users_source, restore.into_users), source: users_source.to_owned() };
     let tokens = Table {
         name: new_name(tokens_source, restore.into_tokens),
         source: tokens_source.to_owned(),

@@ -91,22 +91,6 @@ impl Passkeys {
         &self.accounts
     }
 
-    fn options(
-        &self,
-        begun: Begun,
-        purpose: Purpose,
-        ring: &KeyRing,
-        now: UnixMillis,
-    ) -> Result<PasskeyOptions, Fault> {
-        let Begun { options, state } = begun;
-        let key = ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
-        Ok(PasskeyOptions {
-            ceremony: Ceremony { purpose, begun: now, state }.encode(key),
-            options,
-            expires_in: CEREMONY_LIFE.as_secs(),
-        })
-    }
-
     /// Stores the hash of a ceremony that only somebody who proved who they are may begin.
     async fn keep(&self, options: &PasskeyOptions, now: UnixMillis) -> Result<(), Fault> {
         let hash = options.ceremony.hash();
@@ -138,6 +122,22 @@ impl Passkeys {
         let used = passkeys.used(id, credential.as_deref(), backed_up, now);
         Ok(used.map_or(Judged::Unknown, Judged::Right))
     }
+}
+
+/// Options with their ceremony.
+fn options(
+    begun: Begun,
+    purpose: Purpose,
+    ring: &KeyRing,
+    now: UnixMillis,
+) -> Result<PasskeyOptions, Fault> {
+    let Begun { options, state } = begun;
+    let key = ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
+    Ok(PasskeyOptions {
+        ceremony: Ceremony { purpose, begun: now, state }.encode(key),
+        options,
+        expires_in: CEREMONY_LIFE.as_secs(),
+    })
 }
 
 /// An answer of an authenticator, judged.

@@ -129,9 +129,15 @@ impl AuthenticationAnswer {
     /// Whether the page that signed was in a frame of another site. The library checks that only when a
     /// passkey is made.
     fn is_framed(&self) -> bool {
-        let client_data = serde_json::from_slice(&self.0.response.client_data_json);
-        client_data
-            .is_ok_and(|data: Value| data["crossOrigin"] == true || !data["topOrigin"].is_null())
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Frame {
+            #[serde(default)]
+            cross_origin: bool,
+            top_origin: Option<String>,
+        }
+        let frame = serde_json::from_slice(&self.0.response.client_data_json);
+        frame.map_or(true, |frame: Frame| frame.cross_origin || frame.top_origin.is_some())
     }
 }
 
@@ -159,9 +165,8 @@ impl RelyingParty {
         if sites.any(|site| WebauthnBuilder::new(id, site).is_err()) {
             return Err(InvalidRelyingParty::Id);
         }
-        let builder = origins
-            .iter()
-            .fold(builder.rp_name(name), |builder, origin| builder.append_allowed_origin(origin));
+        let builder =
+            origins.iter().fold(builder.rp_name(name), WebauthnBuilder::append_allowed_origin);
         builder.build().map(Self).map_err(|_| InvalidRelyingParty::Id)
     }
 
@@ -211,7 +216,7 @@ impl RelyingParty {
         if credential.len() > LONGEST_CREDENTIAL {
             return Err(Refusal::TooLong);
         }
-        let (id, backed_up) = (passkey.cred_id().to_vec(), is_backed_up(&passkey)?);
+        let (id, backed_up) = (passkey.cred_id().clone(), is_backed_up(&passkey)?);
         Ok(NewCredential { id, credential, backed_up })
     }
 

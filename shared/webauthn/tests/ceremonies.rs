@@ -1,5 +1,7 @@
 //! Ceremonies with an authenticator in software.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at what it cannot continue with")]
+
 use authenticator::Passkey;
 use ratchet_core::ids::UserId;
 use ratchet_webauthn::{

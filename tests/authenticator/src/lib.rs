@@ -17,6 +17,7 @@ use ratchet_core::encoding::{from_base64url, to_base64url};
 use serde_json::{Value, json};
 
 /// A passkey, with the private key.
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that a test changes")]
 pub struct Passkey {
     key: EcdsaKeyPair,
     /// The id of the credential.

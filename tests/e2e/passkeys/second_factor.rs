@@ -45,9 +45,9 @@ fn body(ceremony: &Ceremony, challenge: &str, keeper: &mut Keeper) -> Value {
 fn password_and_passkey_start_a_session_that_says_so() {
     run(async {
         let world = World::shared().await;
-        let mut keeper = with_both(&world).await;
+        let mut keeper = with_both(world).await;
         let challenge = world.challenge(&keeper.person).await;
-        let ceremony = Ceremony::of(&begin(&world, &challenge).await);
+        let ceremony = Ceremony::of(&begin(world, &challenge).await);
         assert_eq!(ceremony.options["allowCredentials"].as_array().unwrap().len(), 1);
         let body = body(&ceremony, &challenge, &mut keeper);
         let answer = world.api().post(PATH, body.clone()).await;
@@ -57,7 +57,7 @@ fn password_and_passkey_start_a_session_that_says_so() {
         assert_eq!(world.api().refresh(&tokens.refresh).await.status, 200);
         let again = world.api().post(PATH, body).await;
         assert_eq!(again.problem(), problem(401, "challenge_spent"));
-        assert_eq!(begin(&world, &challenge).await.problem(), problem(401, "challenge_spent"));
+        assert_eq!(begin(world, &challenge).await.problem(), problem(401, "challenge_spent"));
     });
 }
 
@@ -67,9 +67,9 @@ fn a_challenge_is_spent_by_a_code_or_by_a_passkey() {
         let world = World::shared().await;
         let enrolled = world.enrolled().await;
         let app = enrolled.app.clone();
-        let mut keeper = keep(&world, enrolled).await;
+        let mut keeper = keep(world, enrolled).await;
         let challenge = world.challenge(&keeper.person).await;
-        let ceremony = Ceremony::of(&begin(&world, &challenge).await);
+        let ceremony = Ceremony::of(&begin(world, &challenge).await);
         let body = body(&ceremony, &challenge, &mut keeper);
         assert_eq!(world.complete(&challenge, &app.code()).await.status, 200);
         let spent = world.api().post(PATH, body).await;
@@ -81,10 +81,10 @@ fn a_challenge_is_spent_by_a_code_or_by_a_passkey() {
 fn a_passkey_needs_the_challenge_of_its_own_user_and_options() {
     run(async {
         let world = World::shared().await;
-        let (mut keeper, mut other) = (with_both(&world).await, with_both(&world).await);
+        let (mut keeper, mut other) = (with_both(world).await, with_both(world).await);
         let mine = world.challenge(&keeper.person).await;
         let theirs = world.challenge(&other.person).await;
-        let ceremony = Ceremony::of(&begin(&world, &mine).await);
+        let ceremony = Ceremony::of(&begin(world, &mine).await);
         let invalid = problem(401, "invalid_challenge");
         let with_theirs = body(&ceremony, &theirs, &mut keeper);
         assert_eq!(world.api().post(PATH, with_theirs).await.problem(), invalid);
@@ -100,8 +100,8 @@ fn a_passkey_needs_the_challenge_of_its_own_user_and_options() {
         world.forget_challenge(&mine).await;
         let forgotten = body(&ceremony, &mine, &mut keeper);
         assert_eq!(world.api().post(PATH, forgotten).await.problem(), invalid);
-        assert_eq!(begin(&world, &mine).await.problem(), invalid);
-        assert_eq!(begin(&world, "sf1_AAAA").await.problem(), invalid);
+        assert_eq!(begin(world, &mine).await.problem(), invalid);
+        assert_eq!(begin(world, "sf1_AAAA").await.problem(), invalid);
     });
 }
 
@@ -130,7 +130,7 @@ fn who_has_no_passkey_learns_so_and_the_challenge_is_still_good() {
         let world = World::shared().await;
         let enrolled = world.enrolled().await;
         let challenge = world.challenge(&enrolled.person).await;
-        assert_eq!(begin(&world, &challenge).await.problem(), problem(409, "no_passkey"));
+        assert_eq!(begin(world, &challenge).await.problem(), problem(409, "no_passkey"));
         assert_eq!(world.complete(&challenge, &enrolled.app.code()).await.status, 200);
     });
 }
@@ -139,7 +139,7 @@ fn who_has_no_passkey_learns_so_and_the_challenge_is_still_good() {
 fn a_passkey_alone_needs_no_code_and_does_not_make_a_password_need_one() {
     run(async {
         let world = World::shared().await;
-        let mut both = with_both(&world).await;
+        let mut both = with_both(world).await;
         let tokens = world.sign_in_with(&mut both.passkey).await.tokens();
         assert_eq!(parts(&tokens.access).1["amr"], json!(["hwk"]));
         let keeper = world.keeper().await;
@@ -152,10 +152,10 @@ fn a_passkey_alone_needs_no_code_and_does_not_make_a_password_need_one() {
 fn a_challenge_that_is_bound_to_a_key_needs_its_proof() {
     run(async {
         let world = World::shared().await;
-        let mut keeper = with_both(&world).await;
-        let client = KeyClient::new(&world).await;
+        let mut keeper = with_both(world).await;
+        let client = KeyClient::new(world).await;
         let challenge = challenge(&client.try_sign_in(&keeper.person).await);
-        let unproven = begin(&world, &challenge).await;
+        let unproven = begin(world, &challenge).await;
         assert_eq!(unproven.status, 400, "{unproven:?}");
         let options = client.post(OPTIONS, &json!({"challenge": challenge})).await;
         let ceremony = Ceremony::of(&options);

@@ -205,7 +205,7 @@ fn a_proof_of_possession_binds_the_session() {
     run(async {
         let world = World::shared().await;
         let mut keeper = world.keeper().await;
-        let client = KeyClient::new(&world).await;
+        let client = KeyClient::new(world).await;
         let ceremony = world.begin_passkey_sign_in().await;
         let answer = client.post(PATH, &ceremony.sign_in(&mut keeper.passkey)).await;
         assert_eq!(answer.json()["token_type"], "DPoP", "{answer:?}");

@@ -34,7 +34,7 @@ fn a_passkey_steps_the_session_up_and_refreshes_say_so() {
     run(async {
         let world = World::shared().await;
         let mut keeper = world.keeper().await;
-        let (answer, _) = step_up(&world, &mut keeper).await;
+        let (answer, _) = step_up(world, &mut keeper).await;
         let claims = parts(&access_of(&answer)).1;
         assert_eq!((&claims["amr"], &claims["step_up"]), (&json!(["hwk"]), &json!(true)));
         let next = world.api().refresh(&keeper.tokens.refresh).await.tokens();
@@ -51,7 +51,7 @@ fn it_stands_in_for_the_password_also_to_add_another_passkey() {
         let mut keeper = world.keeper().await;
         let bare = world.ask("POST", "/users/me/totp", &keeper.tokens.access, json!({})).await;
         assert_eq!(bare.problem(), problem(401, "insufficient_user_authentication"));
-        let (answer, _) = step_up(&world, &mut keeper).await;
+        let (answer, _) = step_up(world, &mut keeper).await;
         let access = access_of(&answer);
         let begun = world.ask("POST", "/users/me/totp", &access, json!({})).await;
         assert_eq!(begun.status, 200, "{begun:?}");
@@ -67,12 +67,12 @@ fn an_answer_counts_once_for_its_own_session_and_user() {
         let world = World::shared().await;
         let (mut keeper, mut other) = (world.keeper().await, world.keeper().await);
         keeper.passkey.counts = false;
-        let (first, body) = step_up(&world, &mut keeper).await;
+        let (first, body) = step_up(world, &mut keeper).await;
         assert_eq!(first.status, 200, "{first:?}");
         let refused = problem(403, "invalid_passkey");
         let again = world.ask("POST", PATH, &keeper.tokens.access, body).await;
         assert_eq!(again.problem(), refused, "again");
-        let ceremony = Ceremony::of(&begin(&world, &keeper.tokens.access).await);
+        let ceremony = Ceremony::of(&begin(world, &keeper.tokens.access).await);
         let body = ceremony.sign_in(&mut keeper.passkey);
         let second = world.sign_in(&keeper.person).await;
         for access in [&second.access, &other.tokens.access] {
@@ -94,12 +94,12 @@ fn it_revives_no_session_and_needs_a_passkey() {
     run(async {
         let world = World::shared().await;
         let mut keeper = world.keeper().await;
-        let ceremony = Ceremony::of(&begin(&world, &keeper.tokens.access).await);
+        let ceremony = Ceremony::of(&begin(world, &keeper.tokens.access).await);
         assert_eq!(world.api().logout(&keeper.tokens.refresh).await.status, 204);
         let body = ceremony.sign_in(&mut keeper.passkey);
         let ended = world.ask("POST", PATH, &keeper.tokens.access, body).await;
         assert_eq!(ended.problem(), problem(401, "session_ended"));
         let (_, tokens) = world.signed_in().await;
-        assert_eq!(begin(&world, &tokens.access).await.problem(), problem(409, "no_passkey"));
+        assert_eq!(begin(world, &tokens.access).await.problem(), problem(409, "no_passkey"));
     });
 }

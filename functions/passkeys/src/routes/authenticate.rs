@@ -23,7 +23,7 @@ use ratchet_webauthn::AuthenticationAnswer;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::passkeys::Options;
+use super::passkeys::Begun;
 
 /// The body of a request for options.
 #[derive(Debug, Deserialize)]
@@ -55,8 +55,8 @@ impl Describe for Begin {
         }))),
     )),
     responses((
-        status = 200, description = "The options", body = Options,
-        example = Options::request_example,
+        status = 200, description = "The options", body = Begun,
+        example = Begun::request_example,
     )),
     extensions(("x-refusals" = json!([
         "invalid_challenge", "challenge_spent", "no_passkey", "invalid_dpop_proof", "use_dpop_nonce",
@@ -70,7 +70,7 @@ pub(crate) async fn begin(
 ) -> Result<Response, Problem> {
     let beginning = PasskeyBeginning { challenge: request.challenge.as_deref(), possession };
     let begun = Box::pin(passkeys.begin_sign_in(beginning)).await?;
-    Ok(json(StatusCode::OK, &Options::from(begun)))
+    Ok(json(StatusCode::OK, &Begun::from(begun)))
 }
 
 /// The request body.

@@ -4,7 +4,7 @@ use axum::{extract::State, response::Response};
 use http::StatusCode;
 use ratchet_core::{
     passkey::{Passkey, PasskeyId, PasskeyName},
-    time::UnixSeconds,
+    time::{UnixMillis, UnixSeconds},
 };
 use ratchet_http::{
     Private, Problem,
@@ -42,7 +42,7 @@ impl Describe for Confirmed {
 /// Options for an authenticator.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "contract", derive(utoipa::ToSchema), schema(as = PasskeyOptions))]
-pub(crate) struct Options {
+pub(crate) struct Begun {
     /// To be sent back with the authenticator's answer.
     ceremony: String,
     /// For `PublicKeyCredential.parseCreationOptionsFromJSON()`, or `parseRequestOptionsFromJSON()`.
@@ -52,7 +52,7 @@ pub(crate) struct Options {
     expires_in: u64,
 }
 
-impl From<PasskeyOptions> for Options {
+impl From<PasskeyOptions> for Begun {
     fn from(options: PasskeyOptions) -> Self {
         let PasskeyOptions { ceremony, options, expires_in } = options;
         Self { ceremony: ceremony.expose().to_owned(), options, expires_in }
@@ -71,8 +71,8 @@ impl From<PasskeyOptions> for Options {
         }))),
     )),
     responses((
-        status = 200, description = "The options", body = Options,
-        example = Options::creation_example,
+        status = 200, description = "The options", body = Begun,
+        example = Begun::creation_example,
     )),
     extensions(("x-refusals" = json!([
         "session_ended", "wrong_password", "insufficient_user_authentication", "too_many_attempts",
@@ -86,7 +86,7 @@ pub(crate) async fn begin(
 ) -> Result<Response, Problem> {
     let begun =
         Box::pin(passkeys.begin_adding(&own, Proof::of(request.password.as_deref()))).await?;
-    Ok(json(StatusCode::OK, &Options::from(begun)))
+    Ok(json(StatusCode::OK, &Begun::from(begun)))
 }
 
 /// The body of a request with a new passkey.
@@ -131,7 +131,7 @@ impl From<&Passkey> for Entry {
             name: passkey.name.as_str().to_owned(),
             backed_up: passkey.backed_up,
             created_at: passkey.created_at.seconds(),
-            last_used_at: passkey.last_used_at.map(|at| at.seconds()),
+            last_used_at: passkey.last_used_at.map(UnixMillis::seconds),
         }
     }
 }
@@ -261,7 +261,7 @@ pub(crate) async fn remove(
 pub(crate) const EXAMPLE: &str = "n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg";
 
 #[cfg(feature = "contract")]
-impl Options {
+impl Begun {
     pub(crate) fn creation_example() -> Self {
         let options = serde_json::json!({
             "rp": {"id": "example.com", "name": "ratchet"},

@@ -16,7 +16,7 @@ use ratchet_webauthn::AuthenticationAnswer;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::passkeys::Options;
+use super::passkeys::Begun;
 use crate::own::Own;
 
 /// Begins to authenticate the caller again with a passkey.
@@ -26,8 +26,8 @@ use crate::own::Own;
     post, path = "/users/me/step-up/passkey/options", operation_id = "beginPasskeyStepUp",
     security(("accessToken" = [])),
     responses((
-        status = 200, description = "The options", body = Options,
-        example = Options::request_example,
+        status = 200, description = "The options", body = Begun,
+        example = Begun::request_example,
     )),
     extensions(("x-refusals" = json!(["session_ended", "no_passkey", "not_found"]))),
 ))]
@@ -36,7 +36,7 @@ pub(crate) async fn begin(
     Own(own): Own,
 ) -> Result<Response, Problem> {
     let begun = Box::pin(passkeys.begin_step_up(&own)).await?;
-    Ok(json(StatusCode::OK, &Options::from(begun)))
+    Ok(json(StatusCode::OK, &Begun::from(begun)))
 }
 
 /// The request body.

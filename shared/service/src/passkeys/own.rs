@@ -11,7 +11,7 @@ use ratchet_core::{
 use ratchet_store::users::{AddedPasskey, PasskeysChange};
 use ratchet_webauthn::{Refusal, RegistrationAnswer};
 
-use super::{PasskeyOptions, Passkeys, TRIES, log_refusal};
+use super::{PasskeyOptions, Passkeys, TRIES, log_refusal, options};
 use crate::{
     Fault,
     accounts::{OwnAccount, OwnAccountError, letter},
@@ -127,9 +127,9 @@ impl Passkeys {
             session_id: own.claims.sid,
             cut_seen: user.cut_seen(),
         };
-        let options = self.options(begun, purpose, &ring, now)?;
-        self.keep(&options, now).await?;
-        Ok(options)
+        let begun = options(begun, purpose, &ring, now)?;
+        self.keep(&begun, now).await?;
+        Ok(begun)
     }
 
     /// Adds the passkey that an authenticator has made. If its answer was lost, the same request
@@ -180,7 +180,9 @@ impl Passkeys {
             let change = PasskeysChange { before: &before, after: &after };
             match self.users.add_passkey(user, change, &hash, &letter).await? {
                 AddedPasskey::Written => {
-                    self.changed(own, AccountChange::PasskeyAdded);
+                    let change = AccountChange::PasskeyAdded;
+                    let event = SecurityEvent::AccountChanged { change, by: None };
+                    record(event, Some(user.id), Some(own.claims.sid));
                     return Ok(passkey);
                 }
                 AddedPasskey::NotKept => return Err(OwnPasskeyError::InvalidCeremony),
@@ -248,10 +250,5 @@ impl Passkeys {
 
     async fn removed(&self, own: &OwnAccount, begun: UnixMillis) {
         self.accounts.ended_others(own, AccountChange::PasskeyRemoved, begun).await;
-    }
-
-    fn changed(&self, own: &OwnAccount, change: AccountChange) {
-        let event = SecurityEvent::AccountChanged { change, by: None };
-        record(event, Some(own.claims.sub), Some(own.claims.sid));
     }
 }

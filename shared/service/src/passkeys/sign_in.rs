@@ -16,7 +16,7 @@ use ratchet_core::{
 use ratchet_store::users::{KeptChallenge, PasskeyStart, PasskeysChange, Started};
 use ratchet_webauthn::{AuthenticationAnswer, Refusal};
 
-use super::{Judged, PasskeyOptions, Passkeys, TRIES};
+use super::{Judged, PasskeyOptions, Passkeys, TRIES, options};
 use crate::{
     Fault, clock,
     events::{SecurityEvent, record},
@@ -122,7 +122,7 @@ impl Passkeys {
         let Some(challenge) = request.challenge else {
             let begun = self.party.begin_authentication([]).map_err(unreadable)?;
             let purpose = Purpose::SignIn { session_id: session_id(now)? };
-            return Ok(self.options(begun, purpose, &ring, now)?);
+            return Ok(options(begun, purpose, &ring, now)?);
         };
         let (user, _, hash) = self.challenged(challenge, request.possession, &ring, now).await?;
         let passkeys = self.users.find_passkeys(user.id).await?;
@@ -132,7 +132,7 @@ impl Passkeys {
         let credentials = passkeys.all.iter().map(|passkey| passkey.credential.as_str());
         let begun = self.party.begin_authentication(credentials).map_err(unreadable)?;
         let purpose = Purpose::SecondFactor { user_id: user.id, challenge: hash };
-        Ok(self.options(begun, purpose, &ring, now)?)
+        Ok(options(begun, purpose, &ring, now)?)
     }
 
     /// Signs a user in with a passkey.

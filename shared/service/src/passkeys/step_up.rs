@@ -9,7 +9,7 @@ use ratchet_core::{
 use ratchet_store::users::{PasskeyStepUp, PasskeysChange, SteppedUpWith, SteppingUp};
 use ratchet_webauthn::AuthenticationAnswer;
 
-use super::{Judged, OwnPasskeyError, PasskeyOptions, Passkeys, TRIES};
+use super::{Judged, OwnPasskeyError, PasskeyOptions, Passkeys, TRIES, options};
 use crate::{
     accounts::OwnAccount,
     clock,
@@ -32,9 +32,9 @@ impl Passkeys {
         let credentials = passkeys.all.iter().map(|passkey| passkey.credential.as_str());
         let begun = self.party.begin_authentication(credentials)?;
         let purpose = Purpose::StepUp { user_id, session_id: own.claims.sid };
-        let options = self.options(begun, purpose, &ring, now)?;
-        self.keep(&options, now).await?;
-        Ok(options)
+        let begun = options(begun, purpose, &ring, now)?;
+        self.keep(&begun, now).await?;
+        Ok(begun)
     }
 
     /// Authenticates the caller again. From then on, access tokens of the session say when and how.
