@@ -32,6 +32,8 @@ const EXPECTED: &[(&str, u16, &str)] = &[
     ("accounts/resend-confirmation", 202, "message"),
     ("accounts/show-user-without-token", 401, "missing_access_token"),
     ("authenticate/email-not-confirmed", 401, "email_not_confirmed"),
+    ("authenticate/email-sign-in", 202, "message"),
+    ("authenticate/email-sign-in-forged-token", 400, "invalid_proof"),
     ("authenticate/enroll-forged-challenge", 401, "invalid_challenge"),
     ("authenticate/ipv6-caller", 200, "access_token"),
     ("authenticate/malformed", 400, "malformed_request"),

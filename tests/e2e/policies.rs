@@ -29,7 +29,7 @@ use crate::{
         factor::{Authenticator, challenge, recovery_codes},
         items::ids,
         logs::CANARY,
-        mail::{Newcomer, token},
+        mail::{Newcomer, code, token},
         people::now,
         recorder::Tally,
         ring::of_algorithm,
@@ -66,6 +66,7 @@ fn every_function_uses_all_that_its_role_allows() {
         introspection(&world, &secret).await;
         evictions(&world, &secret, &tally).await;
         accounts(&world).await;
+        by_email(&world).await;
         left_over(&world).await;
         required(&world, &secret, &tally).await;
         administration(&world).await;
@@ -265,6 +266,14 @@ async fn accounts(world: &World) {
     let body = json!({"current": password, "new": new, "keep_this_session": true});
     ask(&api, "POST", "/users/me/password", access, body, 204).await;
     ask(&api, "DELETE", "/users/me", access, json!({"password": new}), 204).await;
+}
+
+async fn by_email(world: &World) {
+    let (api, person) = (world.api(), world.person().await);
+    let email = format!("{}@example.com", person.name).to_lowercase();
+    assert_eq!(api.post("/authenticate/email", json!({"email": email})).await.status, 202);
+    let body = json!({"email": email, "code": code(&world.mail(&email, 1).await)});
+    assert_eq!(api.post("/authenticate/email/confirm", body).await.status, 200);
 }
 
 /// A second factor within a session, and what a deployment that requires one asks.

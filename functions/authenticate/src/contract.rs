@@ -3,12 +3,18 @@
 use ratchet_http::{contract::Refusals, tokens::TokenResponse};
 use utoipa::OpenApi;
 
-use crate::routes::{authenticate, second_factor};
+use crate::routes::{authenticate, email, second_factor};
 
 /// Has the description.
 #[derive(Debug, OpenApi)]
 #[openapi(
-    paths(authenticate::handle, second_factor::handle, second_factor::enroll),
+    paths(
+        authenticate::handle,
+        email::request,
+        email::confirm,
+        second_factor::handle,
+        second_factor::enroll,
+    ),
     components(schemas(TokenResponse)),
     modifiers(&Refusals)
 )]

@@ -1,5 +1,5 @@
-//! `POST /authenticate` and what follows it: exchanges a password, and perhaps a code, for a token
-//! pair.
+//! `POST /authenticate` and what follows it: exchanges a password or a message, and perhaps a code, for a
+//! token pair.
 //!
 //! It hashes passwords, so it gets a whole CPU.
 
@@ -54,6 +54,11 @@ pub fn router(state: State, config: &Config) -> Router {
         routes = routes
             .route("/authenticate/second-factor", post(routes::second_factor::handle))
             .route("/authenticate/second-factor/totp", post(routes::second_factor::enroll));
+    }
+    if config.email_sign_in {
+        routes = routes
+            .route("/authenticate/email", post(routes::email::request))
+            .route("/authenticate/email/confirm", post(routes::email::confirm));
     }
     let verifier = state.verifier.clone();
     edge::around(dpop::around(routes.with_state(state), verifier), &config.cors)

@@ -1,2 +1,3 @@
 pub(crate) mod authenticate;
+pub(crate) mod email;
 pub(crate) mod second_factor;

@@ -60,6 +60,7 @@ impl Message<'_> {
         match self {
             Self::ConfirmEmail { .. } => "confirm-email",
             Self::ResetPassword { .. } => "reset-password",
+            Self::EmailSignIn { .. } => "email-sign-in",
             Self::ChangeEmail { .. } => "change-email",
             Self::AddressTaken { .. } => "address-taken",
             Self::NameTaken { .. } => "name-taken",
@@ -83,6 +84,7 @@ impl Message<'_> {
         match self {
             Self::ConfirmEmail { proofs, .. }
             | Self::ResetPassword { proofs, .. }
+            | Self::EmailSignIn { proofs, .. }
             | Self::ChangeEmail { proofs, .. } => *proofs = with,
             Self::AddressTaken { .. }
             | Self::NameTaken { .. }
@@ -105,6 +107,7 @@ impl Message<'_> {
         match self {
             Self::ConfirmEmail { proofs, .. }
             | Self::ResetPassword { proofs, .. }
+            | Self::EmailSignIn { proofs, .. }
             | Self::ChangeEmail { proofs, .. } => Some(proofs),
             Self::AddressTaken { .. }
             | Self::NameTaken { .. }
@@ -187,6 +190,7 @@ mod tests {
         vec![
             Message::ConfirmEmail { service, name: account(), proofs: proofs(page) },
             Message::ResetPassword { service, account: account(), proofs: proofs(page) },
+            Message::EmailSignIn { service, account: account(), proofs: proofs(page) },
             Message::ChangeEmail { service, proofs: proofs(page) },
             Message::AddressTaken { service, name: Some(account()) },
             Message::AddressTaken { service, name: None },
@@ -243,7 +247,7 @@ mod tests {
     fn a_message_that_proves_something_has_code_and_link_with_the_token_in_the_fragment() {
         let (secrets, token) = (secrets(), secrets().token.encode(&TagKey::new(&[7; 32])));
         let (code, token) = (secrets.code.expose(), token.as_str());
-        for message in &all(Some(PAGE))[..3] {
+        for message in &all(Some(PAGE))[..4] {
             let Mail { text, html, .. } = mail(message);
             assert!(text.contains(&format!("\n{PAGE}#action=confirm-email&token={token}\n")));
             let link = format!(r#"<a href="{PAGE}#action=confirm-email&#38;token={token}">"#);

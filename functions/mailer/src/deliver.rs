@@ -1,7 +1,7 @@
 //! Sending letters from the outbox.
 
 use ratchet_core::{
-    challenge::{Hashes, LetterSecrets},
+    challenge::{Addressee, Hashes, LetterSecrets},
     error_chain::ErrorChain,
     ids::LetterId,
     letter::{Letter, Notice},
@@ -149,6 +149,7 @@ impl Mailer {
             | Notice::NameTaken { .. }
             | Notice::ConfirmationAsked { .. }
             | Notice::ResetAsked { .. }
+            | Notice::SignInAsked { .. }
             | Notice::EmailChangeAsked { .. }
             | Notice::RecoveryCodeUsed { .. }
             | Notice::RecoveryCodesReplaced { .. }
@@ -195,7 +196,7 @@ impl Mailer {
         letter: LetterId,
         now: UnixMillis,
     ) -> Result<Option<Mail>, DeliveryError> {
-        let Draft { to, mut message, challenge, .. } = draft;
+        let Draft { to, mut message, challenge, cut_seen, .. } = draft;
         let Some((purpose, user_id)) = challenge else { return Ok(Some(message.compose(to)?)) };
         let ring = self.key_ring.current(now).await?;
         let tagger = ring.tagger(now.seconds()).ok_or(DeliveryError::NoTagKey)?;
@@ -206,7 +207,9 @@ impl Mailer {
             secrets.iter().zip(&keys).map(|(secrets, key)| secrets.hashes(key)).collect();
         // Write the hashes to the challenge before sending, so that the message can be used at
         // once.
-        let opened = self.challenges.open(purpose, user_id, &to, (letter, &hashes), now).await?;
+        let addressee = Addressee { email: &to, cut_seen };
+        let opened =
+            self.challenges.open(purpose, user_id, addressee, (letter, &hashes), now).await?;
         let candidate = match opened {
             Opened::With(candidate) => candidate,
             Opened::UsedUp => return Ok(None),

@@ -8,6 +8,7 @@ use ratchet_core::{
         MAILS_PER_HOUR, NOTICES_PER_HOUR, Notice, UNCONFIRMED_PER_HOUR, shown_to_unconfirmed,
     },
     registration::Address,
+    time::UnixMillis,
     user::UserStatus,
 };
 use ratchet_service::clock;
@@ -25,6 +26,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) message: Message<'a>,
     /// The challenge that its token and code will meet.
     pub(crate) challenge: Option<(Purpose, UserId)>,
+    /// The last cut of the user's sessions, if the message signs in.
+    pub(crate) cut_seen: Option<UnixMillis>,
     /// How many messages of its kind the address gets in an hour, if anybody can request them.
     limit: Option<usize>,
     /// Whether somebody has confirmed the address.
@@ -34,12 +37,12 @@ pub(crate) struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// A message to an address that its reader confirmed.
     const fn to_confirmed(to: EmailAddress, message: Message<'a>) -> Self {
-        Self { to, message, challenge: None, limit: None, is_confirmed: true }
+        Self { to, message, challenge: None, cut_seen: None, limit: None, is_confirmed: true }
     }
 
     /// A message to an address that anybody may have given.
-    const fn to_unconfirmed(to: EmailAddress, message: Message<'a>) -> Self {
-        Self { to, message, challenge: None, limit: None, is_confirmed: false }
+    fn to_unconfirmed(to: EmailAddress, message: Message<'a>) -> Self {
+        Self { is_confirmed: false, ..Self::to_confirmed(to, message) }
     }
 
     /// A message to the address of an account.
@@ -103,6 +106,7 @@ impl Mailer {
                 let accounts = self.accounts_of(email).await?;
                 Ok(accounts.iter().filter_map(|account| self.reset(account)).collect())
             }
+            Notice::SignInAsked { email } => self.sign_ins(self.accounts_of(email).await?).await,
             notice => Ok(self.draft(notice).await?.into_iter().collect()),
         }
     }
@@ -113,7 +117,8 @@ impl Mailer {
         Ok(match notice {
             Notice::Registered { .. }
             | Notice::ConfirmationAsked { .. }
-            | Notice::ResetAsked { .. } => None,
+            | Notice::ResetAsked { .. }
+            | Notice::SignInAsked { .. } => None,
             Notice::AddressTaken { email } => {
                 self.owner_of(email).await?.map(|account| self.address_taken(&account))
             }
@@ -207,6 +212,28 @@ impl Mailer {
         };
         let draft = Draft::to_account(account, message);
         draft.challenging(Purpose::ConfirmEmail, account.user.id)
+    }
+
+    /// A message that signs in, if its reader has confirmed the address. Otherwise messages that
+    /// confirm it.
+    async fn sign_ins(&self, mut accounts: Vec<Account>) -> Result<Vec<Draft<'_>>, StoreError> {
+        accounts.retain(|account| account.user.status == UserStatus::Active);
+        let (confirmed, others): (Vec<_>, Vec<_>) =
+            accounts.into_iter().partition(|account| account.user.email_confirmed);
+        let mut drafts: Vec<_> = confirmed.iter().map(|account| self.sign_in(account)).collect();
+        drafts.extend(self.confirmations(others).await?);
+        Ok(drafts)
+    }
+
+    fn sign_in(&self, account: &Account) -> Draft<'_> {
+        let message = Message::EmailSignIn {
+            service: &self.service,
+            account: called(account),
+            proofs: Proofs::default(),
+        };
+        let draft = Draft::to_account(account, message);
+        let draft = draft.challenging(Purpose::EmailSignIn, account.user.id);
+        Draft { cut_seen: Some(account.user.cut_seen()), ..draft }
     }
 
     fn reset(&self, account: &Account) -> Option<Draft<'_>> {

@@ -18,6 +18,8 @@ pub(crate) enum Message<'a> {
     ConfirmEmail { service: &'a str, name: String, proofs: Proofs },
     #[template(path = "reset-password.txt")]
     ResetPassword { service: &'a str, account: String, proofs: Proofs },
+    #[template(path = "email-sign-in.txt")]
+    EmailSignIn { service: &'a str, account: String, proofs: Proofs },
     #[template(path = "change-email.txt")]
     ChangeEmail { service: &'a str, proofs: Proofs },
     #[template(path = "address-taken.txt")]

@@ -18,7 +18,7 @@ use std::{fmt, time::Duration};
 
 pub use self::{
     secrets::{Hashes, LetterSecrets},
-    state::{Challenge, Judgement, MAX_MESSAGES, Message, MessageSecret, Met, Opening},
+    state::{Addressee, Challenge, Judgement, MAX_MESSAGES, Message, MessageSecret, Met, Opening},
 };
 
 use aws_lc_rs::hmac;
@@ -53,11 +53,14 @@ pub enum Purpose {
     ChangeEmail,
     /// Lets the reader of the user's mail choose a new password.
     ResetPassword,
+    /// Signs in the reader of the user's mail.
+    EmailSignIn,
 }
 
 impl Purpose {
     /// All purposes.
-    pub const ALL: [Self; 3] = [Self::ConfirmEmail, Self::ChangeEmail, Self::ResetPassword];
+    pub const ALL: [Self; 4] =
+        [Self::ConfirmEmail, Self::ChangeEmail, Self::ResetPassword, Self::EmailSignIn];
 
     /// The name in item keys and links.
     #[must_use]
@@ -66,6 +69,7 @@ impl Purpose {
             Self::ConfirmEmail => "confirm-email",
             Self::ChangeEmail => "change-email",
             Self::ResetPassword => "reset-password",
+            Self::EmailSignIn => "email-sign-in",
         }
     }
 
@@ -75,6 +79,7 @@ impl Purpose {
         match self {
             Self::ConfirmEmail | Self::ChangeEmail => Duration::from_hours(24),
             Self::ResetPassword => Duration::from_mins(30),
+            Self::EmailSignIn => Duration::from_mins(10),
         }
     }
 
@@ -83,6 +88,7 @@ impl Purpose {
             Self::ConfirmEmail => 1,
             Self::ChangeEmail => 2,
             Self::ResetPassword => 3,
+            Self::EmailSignIn => 4,
         }
     }
 }

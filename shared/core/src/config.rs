@@ -20,6 +20,7 @@ use crate::{
 
 /// The configuration of a function. docs/configuration.md has the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Config {
     /// Name of the users table.
     pub users_table: String,
@@ -41,6 +42,8 @@ pub struct Config {
     pub dpop: Dpop,
     /// Whether users need a second factor.
     pub second_factor: SecondFactorPolicy,
+    /// Whether users may sign in by a message to their address.
+    pub email_sign_in: bool,
     /// The web site that passkeys are for; without one there are no passkeys.
     pub passkeys: Option<RelyingPartyConfig>,
     /// What the authorizer requires of the authentication of every access token.
@@ -224,6 +227,11 @@ impl Config {
                     ("disabled", SecondFactorPolicy::Disabled),
                 ],
                 SecondFactorPolicy::Optional,
+            ),
+            email_sign_in: reader.choice(
+                "RATCHET_EMAIL_SIGN_IN",
+                &[("enabled", true), ("disabled", false)],
+                false,
             ),
             passkeys: reader.relying_party("RATCHET_PASSKEY_RP_ID", "RATCHET_PASSKEY_ORIGINS"),
             authorizer: reader.requirement("RATCHET_AUTHORIZER_MAX_AGE", "RATCHET_AUTHORIZER_AMR"),
@@ -440,6 +448,7 @@ mod tests {
             ("RATCHET_MAX_SESSIONS", "0"),
             ("RATCHET_DPOP", "yes"),
             ("RATCHET_SECOND_FACTOR", "yes"),
+            ("RATCHET_EMAIL_SIGN_IN", "yes"),
             ("RATCHET_AUTHORIZER_MAX_AGE", "86401"),
             ("RATCHET_AUTHORIZER_AMR", "mfa"),
             ("RATCHET_CONVERGENCE_FROM_ELSEWHERE", "maybe"),

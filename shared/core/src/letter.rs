@@ -92,6 +92,11 @@ pub enum Notice {
         /// The address they gave.
         email: EmailAddress,
     },
+    /// Somebody requested a message that signs in.
+    SignInAsked {
+        /// The address they gave.
+        email: EmailAddress,
+    },
     /// A user's password was changed.
     PasswordChanged {
         /// The user.
@@ -177,6 +182,7 @@ impl Notice {
             Self::NameTaken { .. } => "name_taken",
             Self::ConfirmationAsked { .. } => "confirmation_asked",
             Self::ResetAsked { .. } => "reset_asked",
+            Self::SignInAsked { .. } => "sign_in_asked",
             Self::PasswordChanged { .. } => "password_changed",
             Self::SecondFactorEnabled { .. } => "second_factor_enabled",
             Self::SecondFactorDisabled { .. } => "second_factor_disabled",

@@ -14,7 +14,8 @@ mod totp;
 
 pub use self::{
     challenge::{
-        ChallengeHash, EncodedChallenge, InvalidChallenge, LIFE, PREFIX, SignInChallenge, Stage,
+        ChallengeHash, EncodedChallenge, FirstStep, InvalidChallenge, LIFE, PREFIX,
+        SignInChallenge, Stage,
     },
     factor::{Enabled, Factor, PENDING_LIFE, Pending, Presented, Spend, Spent},
     qr::qr_code,

@@ -9,6 +9,7 @@
 //! * [`json`], [`tokens`], [`enrollment`], [`cacheable`] – responses
 //! * [`edge`] – deadline, headers and CORS around every route
 
+pub mod accepted;
 pub mod access;
 pub mod body;
 pub mod cacheable;

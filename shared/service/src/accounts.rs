@@ -6,7 +6,7 @@
 mod administration;
 mod confirm_email;
 mod own;
-mod proof;
+pub(crate) mod proof;
 mod register;
 mod reset_password;
 mod second_factor;
@@ -25,6 +25,7 @@ use ratchet_core::{
 pub use ratchet_store::users::AccountUpdate;
 use ratchet_store::{Account, Challenges, KeyRingCache, Outbox, Sessions, Stores, Users};
 
+use self::proof::EvidenceCounter;
 pub use self::{
     administration::{Administration, AdministrationError, Deleted},
     confirm_email::ConfirmEmailError,
@@ -154,10 +155,13 @@ impl Accounts {
         notice: Notice,
         source_ip: Option<IpAddr>,
     ) -> Result<(), AttemptError> {
-        let now = clock::now();
-        self.limiter.record_attempt(AttemptScope::AccountRequests(source_ip), now).await?;
-        self.outbox.post(&letter(notice, now)?).await?;
-        Ok(())
+        request_message(&self.limiter, &self.outbox, notice, source_ip).await
+    }
+
+    /// Where evidence from messages is counted.
+    const fn evidence(&self) -> EvidenceCounter<'_> {
+        let Self { users, challenges, limiter, .. } = self;
+        EvidenceCounter { users, challenges, limiter }
     }
 
     /// Checks a new password against the policy.
@@ -168,6 +172,22 @@ impl Accounts {
     ) -> Result<Password, Vec<PasswordRule>> {
         self.policy.password.check(typed, about)
     }
+}
+
+/// Counts the request of a message for its network and writes the letter.
+///
+/// # Security
+/// Only the mailer finds out whether there is anything to send, so this does the same for any address.
+pub(crate) async fn request_message(
+    limiter: &AttemptLimiter,
+    outbox: &Outbox,
+    notice: Notice,
+    source_ip: Option<IpAddr>,
+) -> Result<(), AttemptError> {
+    let now = clock::now();
+    limiter.record_attempt(AttemptScope::AccountRequests(source_ip), now).await?;
+    outbox.post(&letter(notice, now)?).await?;
+    Ok(())
 }
 
 pub(crate) fn letter(notice: Notice, now: UnixMillis) -> Result<Letter, RandomUnavailable> {

@@ -1,6 +1,7 @@
-//! Sign-in: exchanges a user name and a password for a session and its first token pair.
+//! Sign-in: exchanges a user name and a password, or a message, for a session and its first token pair.
 
 mod admission;
+mod email;
 mod password;
 mod second_factor;
 pub(crate) mod start;
@@ -21,13 +22,16 @@ use ratchet_core::{
     time::UnixMillis,
     user::{NameKey, User, UserStatus},
 };
-use ratchet_store::{Credentials, KeyRingCache, Stores, Users};
+use ratchet_store::{Challenges, Credentials, KeyRingCache, Outbox, Stores, Users};
 
-pub use self::second_factor::{SecondFactorError, SecondFactorRequest};
 use self::{
     admission::{Admission, CountedAttempt},
     password::{PasswordCheck, check_password},
     start::{NewSession, Starter, kept_until, session_id},
+};
+pub use self::{
+    email::{EmailSignInError, EmailSignInRequest},
+    second_factor::{SecondFactorError, SecondFactorRequest},
 };
 use crate::{
     Fault, clock,
@@ -44,6 +48,8 @@ use crate::{
 pub struct SignIn {
     key_ring: Arc<KeyRingCache>,
     users: Users,
+    challenges: Challenges,
+    outbox: Outbox,
     limiter: AttemptLimiter,
     hashing: Hashing,
     second_factors: SecondFactors,
@@ -130,6 +136,8 @@ impl SignIn {
         Ok(Self {
             key_ring: stores.key_ring(),
             users: stores.users(),
+            challenges: stores.challenges(),
+            outbox: stores.outbox(),
             limiter: AttemptLimiter::new(stores.attempts(), config.attempts),
             hashing: Hashing::new(config.hash_cost)?,
             second_factors: SecondFactors::new(stores),
@@ -154,7 +162,7 @@ impl SignIn {
         });
         let Proven { user, attempt } = self.prove(&name, password, device, source_ip, now).await?;
         let device = renew(device, &user, now)?;
-        if let Some(stage) = self.stage_after_password(&user) {
+        if let Some(stage) = self.second_stage(&user) {
             let id = session_id(now)?;
             let challenge =
                 SignInChallenge::new(stage, &user, &name, device.device_id, jkt, (id, now));

@@ -2,8 +2,7 @@
 
 use aws_sdk_dynamodb::Client;
 use ratchet_core::{
-    challenge::{Challenge, Hashes, Judgement, Opening, Proof, Purpose},
-    email::EmailAddress,
+    challenge::{Addressee, Challenge, Hashes, Judgement, Opening, Proof, Purpose},
     ids::{LetterId, UserId},
     registration::LISTED,
     time::UnixMillis,
@@ -69,18 +68,19 @@ impl Challenges {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn open(
+    pub async fn open<'a>(
         &self,
         purpose: Purpose,
         user_id: UserId,
-        email: &EmailAddress,
+        to: impl Into<Addressee<'a>>,
         (letter, candidates): (LetterId, &[Hashes]),
         now: UnixMillis,
     ) -> Result<Opened, StoreError> {
+        let to = to.into();
         for _ in 0..TRIES {
             let found = find(&self.client, &self.table, purpose, user_id).await?;
             let known = found.challenge();
-            let opening = Challenge::open(known, email, letter, candidates, purpose.life(), now);
+            let opening = Challenge::open(known, to, letter, candidates, purpose.life(), now);
             let (challenge, candidate) = match opening {
                 Some(Opening::Write { challenge, candidate }) => (challenge, candidate),
                 Some(Opening::UsedUp) => return Ok(Opened::UsedUp),

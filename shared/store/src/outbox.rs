@@ -119,7 +119,9 @@ fn to_item(letter: &Letter) -> Item {
                 set("name", name.to_string());
             }
         }
-        Notice::AddressTaken { email } | Notice::ResetAsked { email } => {
+        Notice::AddressTaken { email }
+        | Notice::ResetAsked { email }
+        | Notice::SignInAsked { email } => {
             set("email", email.to_string());
         }
         Notice::NameTaken { email, name } => {
@@ -160,6 +162,7 @@ fn from_item(id: LetterId, item: &Item) -> Result<Letter, StoreError> {
             Notice::ConfirmationAsked { email: email()?, name: name()?.map(NameKey::stored) }
         }
         "reset_asked" => Notice::ResetAsked { email: email()? },
+        "sign_in_asked" => Notice::SignInAsked { email: email()? },
         "password_changed" => Notice::PasswordChanged { user_id: user_id()? },
         "second_factor_enabled" => Notice::SecondFactorEnabled { user_id: user_id()? },
         "second_factor_disabled" => Notice::SecondFactorDisabled { user_id: user_id()? },
@@ -183,7 +186,7 @@ fn from_item(id: LetterId, item: &Item) -> Result<Letter, StoreError> {
 mod tests {
     use super::*;
 
-    fn every_notice() -> [Notice; 20] {
+    fn every_notice() -> [Notice; 21] {
         let user_id = UserId::from_bytes([7; 16]);
         let email = EmailAddress::parse("ada@example.com").unwrap();
         let name = "Ada".to_owned();
@@ -197,6 +200,7 @@ mod tests {
                 name: Some(NameKey::stored("ada".to_owned())),
             },
             Notice::ResetAsked { email: email.clone() },
+            Notice::SignInAsked { email: email.clone() },
             Notice::PasswordChanged { user_id },
             Notice::EmailChangeAsked { user_id },
             Notice::SecondFactorEnabled { user_id },

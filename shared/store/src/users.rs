@@ -24,6 +24,7 @@ mod accounts;
 mod cut;
 mod deletion;
 mod email;
+mod email_sign_in;
 mod factor;
 mod item;
 mod list;
@@ -37,6 +38,7 @@ mod state;
 
 pub use accounts::{Account, AccountUpdate};
 pub use deletion::Deletion;
+pub use email_sign_in::{EmailProof, RightProof};
 pub use factor::{Enabling, Spending, Start, SteppingUp};
 pub use list::{ListedDetails, ListedUser, Page};
 pub use operators::{Imported, ListedProfile, Profile};

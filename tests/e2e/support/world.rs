@@ -201,6 +201,7 @@ pub(crate) fn cheap(options: StackOptions) -> StackOptions {
         ("RATCHET_ARGON2_ITERATIONS", "1"),
         ("RATCHET_NETWORK_FREE_FAILURES", "1000000"),
         ("RATCHET_PASSKEY_RP_ID", "example.com"),
+        ("RATCHET_EMAIL_SIGN_IN", "enabled"),
     ];
     defaults.into_iter().fold(options, |options, (variable, value)| {
         if options.environment.contains_key(variable) {

@@ -12,6 +12,7 @@ use crate::{
     letter::Letter,
     secret::SecretHash,
     time::{UnixMillis, UnixSeconds},
+    user::{User, UserStatus},
 };
 
 /// How many messages of one challenge are valid at the same time. Another one replaces the oldest.
@@ -22,6 +23,9 @@ pub const MAX_MESSAGES: usize = 16;
 pub struct Challenge {
     /// The address that the messages went to.
     pub email: Option<EmailAddress>,
+    /// The last cut of the user's sessions when the messages were written, [`User::cut_seen`]. `None`
+    /// if they do not sign in.
+    pub cut_seen: Option<UnixMillis>,
     /// Messages that have not been used.
     pub messages: Vec<Message>,
     /// The last proof that met the challenge.
@@ -29,6 +33,21 @@ pub struct Challenge {
     /// Letters written until then are used up: their messages are invalid, and they are not sent
     /// again.
     pub used_up_to: Option<UnixMillis>,
+}
+
+/// Where a message goes, and what it is bound to.
+#[derive(Debug, Clone, Copy)]
+pub struct Addressee<'a> {
+    /// The address.
+    pub email: &'a EmailAddress,
+    /// The last cut of the user's sessions, if the message signs in.
+    pub cut_seen: Option<UnixMillis>,
+}
+
+impl<'a> From<&'a EmailAddress> for Addressee<'a> {
+    fn from(email: &'a EmailAddress) -> Self {
+        Self { email, cut_seen: None }
+    }
 }
 
 /// A message that can meet a challenge.
@@ -92,25 +111,38 @@ impl Challenge {
     /// `candidates` are the letter's secrets under each key that may have derived them, the current
     /// key first. If sending the letter was tried before, the message keeps the secrets of that
     /// try, but its lifetime starts now.
+    ///
+    /// # Security
+    /// After another cut of the user's sessions, the messages from before it are used up, and a letter
+    /// whose message may have been sent before it is not sent again.
     #[must_use]
-    pub fn open(
+    pub fn open<'a>(
         known: Option<&Self>,
-        email: &EmailAddress,
+        to: impl Into<Addressee<'a>>,
         letter: LetterId,
         candidates: &[Hashes],
         life: Duration,
         now: UnixMillis,
     ) -> Option<Opening> {
-        let used_up_to = known.and_then(|known| known.used_up_to);
+        let Addressee { email, cut_seen } = to.into();
+        // A later cut than the caller has read.
+        if known.is_some_and(|known| known.cut_seen > cut_seen) {
+            return Some(Opening::UsedUp);
+        }
+        let used_up_to = known.and_then(|known| {
+            if known.cut_seen == cut_seen { known.used_up_to } else { known.written_up_to() }
+        });
         if used_up_to.is_some_and(|used_up_to| letter.created_at() <= used_up_to) {
             return Some(Opening::UsedUp);
         }
-        let same_address = known.filter(|known| known.email.as_ref() == Some(email));
-        let mut challenge = match same_address {
+        let is_same =
+            |known: &&Self| known.email.as_ref() == Some(email) && known.cut_seen == cut_seen;
+        let mut challenge = match known.filter(is_same) {
             Some(known) => known.without_expired(now.seconds()),
             None => Self { used_up_to, ..Self::default() },
         };
         challenge.email = Some(email.clone());
+        challenge.cut_seen = cut_seen;
         let tried = challenge.messages.iter().find(|message| message.letter == letter).copied();
         let same = |tried: Message| {
             candidates.iter().position(|candidate| candidate.token == tried.hashes.token)
@@ -161,12 +193,41 @@ impl Challenge {
         }
     }
 
+    /// Judges a proof that signs `user` in, whose address is `email`.
+    ///
+    /// # Security
+    /// Only an active user is signed in, whose address is confirmed and is the one that the messages
+    /// went to, and only if nothing has ended all sessions since.
+    #[must_use]
+    pub fn judge_sign_in(
+        &self,
+        user: &User,
+        email: &EmailAddress,
+        proof: &Proof,
+        now: UnixMillis,
+    ) -> Judgement {
+        let signs_in = user.status == UserStatus::Active
+            && user.email_confirmed
+            && self.email.as_ref() == Some(email)
+            && self.cut_seen == Some(user.cut_seen());
+        match self.judge(proof, now) {
+            Judgement::Meets(_) if !signs_in => Judgement::Invalid,
+            judgement => judgement,
+        }
+    }
+
     /// The challenge with all its messages used up, including letters that have not been sent yet.
     #[must_use]
     pub fn used_up(&self, now: UnixMillis) -> Self {
+        let used_up_to = Some(self.written_up_to().map_or(now, |written| written.max(now)));
+        let (email, cut_seen) = (self.email.clone(), self.cut_seen);
+        Self { email, cut_seen, used_up_to, ..Self::default() }
+    }
+
+    /// When the last letter was written that is used up or has a message.
+    fn written_up_to(&self) -> Option<UnixMillis> {
         let written = self.messages.iter().map(|message| message.letter.created_at());
-        let used_up_to = written.chain(self.used_up_to).fold(now, UnixMillis::max);
-        Self { email: self.email.clone(), used_up_to: Some(used_up_to), ..Self::default() }
+        written.chain(self.used_up_to).max()
     }
 
     /// When the challenge may be deleted.

@@ -1,15 +1,18 @@
-//! The challenge of a sign-in whose password was right: it is exchanged for a session together with a
-//! code.
+//! The challenge of a sign-in whose first step was right, a password or a message: it is exchanged for a
+//! session together with a code.
 //!
 //! ```text
-//! sf1_ base64url( stage (1) ‖ user id (16) ‖ session id (16) ‖ name (16) ‖ device id (16) ‖ bound (1)
+//! sf1_ base64url( steps (1) ‖ user id (16) ‖ session id (16) ‖ name (16) ‖ device id (16) ‖ bound (1)
 //! ‖ jkt (32) ‖ auth time (8, ms) ‖ cut seen (8, ms) ‖ label length (1) ‖ label (40) ‖ tag (16) )
 //! ```
 //!
 //! The session's id is drawn with the challenge. The write of the session requires that there is none
 //! of that id, so a challenge leads to one session, whatever is lost or repeated. The tag is made
 //! with a key that is derived from the ring's tag key, so garbage is refused without a call. Only a
-//! challenge whose hash was stored when the password proved right counts, so the ring alone makes none.
+//! challenge whose hash was stored when the first step proved right counts, so the ring alone makes none.
+//!
+//! `steps` is both the first step and what the user has to do next. Releases that know passwords only
+//! refuse challenges of other first steps.
 
 use std::{fmt, time::Duration};
 
@@ -17,6 +20,7 @@ use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
 use crate::{
+    amr::Amr,
     device_token::{DeviceId, DeviceToken, EncodedDeviceToken},
     dpop::Thumbprint,
     encoding::sha256,
@@ -32,7 +36,7 @@ use crate::{
 /// The prefix of every challenge.
 pub const PREFIX: &str = "sf1_";
 
-/// How long after the password the code may come.
+/// How long after the first step the code may come.
 pub const LIFE: Duration = Duration::from_mins(5);
 
 const LABEL: usize = Session::DEVICE_BYTES;
@@ -47,14 +51,44 @@ pub enum Stage {
     Enroll,
 }
 
-/// A sign-in between its password and its code.
+/// How the user was authenticated before the challenge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstStep {
+    /// By the password.
+    Password,
+    /// By a message to the user's address.
+    Email,
+}
+
+impl FirstStep {
+    /// The method.
+    #[must_use]
+    pub const fn amr(self) -> Amr {
+        match self {
+            Self::Password => Amr::PASSWORD,
+            Self::Email => Amr::EMAIL,
+        }
+    }
+}
+
+/// Both steps of a challenge, as one byte.
+const STEPS: [(u8, FirstStep, Stage); 4] = [
+    (1, FirstStep::Password, Stage::Verify),
+    (2, FirstStep::Password, Stage::Enroll),
+    (3, FirstStep::Email, Stage::Verify),
+    (4, FirstStep::Email, Stage::Enroll),
+];
+
+/// A sign-in between its first step and its code.
 ///
 /// # Security
-/// Only somebody who presented the right password gets one. It is bound to the user, the session that
+/// Only somebody whose first step was right gets one. It is bound to the user, the session that
 /// it leads to, the device, the key of a proof of possession and the last cut of the user's sessions:
 /// after a change of the password, or of the second factor, it is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignInChallenge {
+    /// How the user was authenticated.
+    pub first: FirstStep,
     /// What the user has to do.
     pub stage: Stage,
     /// The user.
@@ -67,7 +101,7 @@ pub struct SignInChallenge {
     pub device_id: DeviceId,
     /// The key that the session is bound to, if any.
     pub jkt: Option<Thumbprint>,
-    /// When the password was proved.
+    /// When the first step was proved.
     pub auth_time: UnixMillis,
     /// The last cut of the user's sessions then, [`User::cut_seen`].
     pub cut_seen: UnixMillis,
@@ -81,7 +115,7 @@ pub struct SignInChallenge {
 pub struct InvalidChallenge;
 
 impl SignInChallenge {
-    /// The challenge of a sign-in as `user`, with the name as typed.
+    /// The challenge of a sign-in as `user` with a password, with the name as typed.
     #[must_use]
     pub fn new(
         stage: Stage,
@@ -92,6 +126,7 @@ impl SignInChallenge {
         (session_id, now): (SessionId, UnixMillis),
     ) -> Self {
         Self {
+            first: FirstStep::Password,
             stage,
             user_id: user.id,
             session_id,
@@ -102,6 +137,12 @@ impl SignInChallenge {
             cut_seen: user.cut_seen(),
             device_label: None,
         }
+    }
+
+    /// The same, after a message to the user's address.
+    #[must_use]
+    pub fn after_email(self) -> Self {
+        Self { first: FirstStep::Email, ..self }
     }
 
     /// The same, for a device with this label. A label that is too long is left out.
@@ -124,12 +165,12 @@ impl SignInChallenge {
             Some(label) => u8::try_from(label.len()).unwrap_or(u8::MAX),
         };
         let jkt = self.jkt.map_or([0; 32], |jkt| *jkt.as_bytes());
-        let stage = match self.stage {
-            Stage::Verify => [1],
-            Stage::Enroll => [2],
+        let is_same = |(_, first, stage): &&(u8, FirstStep, Stage)| {
+            (*first, *stage) == (self.first, self.stage)
         };
+        let steps = [STEPS.iter().find(is_same).map_or(0, |(steps, ..)| *steps)];
         let fields = [
-            stage.as_slice(),
+            steps.as_slice(),
             self.user_id.as_bytes(),
             self.session_id.as_bytes(),
             &self.name,
@@ -156,11 +197,8 @@ impl SignInChallenge {
         let keys = keys.into_iter().map(derived);
         let mut fields = FORMAT.decode(text, &[], keys).map_err(|_| InvalidChallenge)?;
         let mut read = || {
-            let stage = match fields.take()? {
-                [1] => Stage::Verify,
-                [2] => Stage::Enroll,
-                _ => return None,
-            };
+            let [steps] = fields.take()?;
+            let (_, first, stage) = STEPS.into_iter().find(|(known, ..)| *known == steps)?;
             let user_id = UserId::from_bytes(fields.take()?);
             let session_id = SessionId::from_bytes(fields.take()?);
             let name = fields.take()?;
@@ -176,6 +214,7 @@ impl SignInChallenge {
                 len => Some(str::from_utf8(label.get(..usize::from(len))?).ok()?.to_owned()),
             };
             Some(Self {
+                first,
                 stage,
                 user_id,
                 session_id,
@@ -197,16 +236,18 @@ impl SignInChallenge {
         self.user_id == user.id && self.cut_seen == user.cut_seen()
     }
 
-    /// The device's next token, for the name that was typed.
+    /// The device's next token, for the name that was typed. `None` if there was no password: the
+    /// device has proved nothing about it.
     #[must_use]
     pub fn device_token(
         &self,
         cut_seen: UnixMillis,
         now: UnixSeconds,
         key: &TagKey,
-    ) -> EncodedDeviceToken {
+    ) -> Option<EncodedDeviceToken> {
         let (user_id, device_id) = (self.user_id, self.device_id);
-        DeviceToken { user_id, device_id, issued_at: now, cut_seen }.encode_for(&self.name, key)
+        let token = DeviceToken { user_id, device_id, issued_at: now, cut_seen };
+        (self.first == FirstStep::Password).then(|| token.encode_for(&self.name, key))
     }
 }
 
@@ -306,8 +347,8 @@ mod tests {
         let longest = "x".repeat(LABEL);
         for label in [None, Some(""), Some("Laptop"), Some(&longest), Some("\u{e9}")] {
             for jkt in [None, Some(Thumbprint::from_bytes([9; 32]))] {
-                for stage in [Stage::Verify, Stage::Enroll] {
-                    let challenge = SignInChallenge { stage, ..challenge(label, jkt) };
+                for (_, first, stage) in STEPS {
+                    let challenge = SignInChallenge { first, stage, ..challenge(label, jkt) };
                     assert_eq!(parse(challenge.encode(&key()).expose(), NOW), Ok(challenge));
                 }
             }
@@ -352,8 +393,11 @@ mod tests {
     #[test]
     fn the_device_is_known_by_the_name_that_was_typed() {
         let token = challenge(None, None).device_token(UnixMillis::new(5), NOW.seconds(), &key());
+        let token = token.unwrap();
         let read = |name| DeviceToken::parse(token.expose(), name, [&key()], NOW.seconds());
         assert!(read("ADA").is_some_and(|token| token.knows(&ada(Some(5)))));
         assert_eq!(read("bob"), None);
+        let by_email = challenge(None, None).after_email();
+        assert!(by_email.device_token(UnixMillis::new(5), NOW.seconds(), &key()).is_none());
     }
 }

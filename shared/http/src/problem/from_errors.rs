@@ -5,7 +5,7 @@ use ratchet_core::{
     access_token::IssueError,
     custom_claims::InvalidClaims,
     error_chain::ErrorChain,
-    second_factor::{Stage, UnsealError},
+    second_factor::{EncodedChallenge, Stage, UnsealError},
 };
 #[cfg(feature = "passkeys")]
 use ratchet_service::passkeys::{OwnPasskeyError, PasskeySignInError};
@@ -19,7 +19,7 @@ use ratchet_service::{
     end_sessions::LogOutError,
     own_sessions::OwnSessionsError,
     refresh::RefreshError,
-    sign_in::{SecondFactorError, SignInError},
+    sign_in::{EmailSignInError, SecondFactorError, SignInError},
     throttle::{AttemptError, Throttled},
     user_list::UserListError,
 };
@@ -122,16 +122,33 @@ impl From<SignInError> for Problem {
         match error {
             SignInError::InvalidCredentials => Self::InvalidCredentials,
             SignInError::EmailNotConfirmed => Self::EmailNotConfirmed,
-            SignInError::SecondFactorRequired { stage: Stage::Verify, challenge } => {
-                Self::SecondFactorRequired { challenge }
-            }
-            SignInError::SecondFactorRequired { stage: Stage::Enroll, challenge } => {
-                Self::SecondFactorEnrollmentRequired { challenge }
-            }
+            SignInError::SecondFactorRequired { stage, challenge } => second_step(stage, challenge),
             SignInError::Unproven(error) => Self::RefusedProof(error),
             SignInError::Throttled(throttled) => throttled.into(),
             SignInError::Fault(fault) => fault.into(),
         }
+    }
+}
+
+impl From<EmailSignInError> for Problem {
+    fn from(error: EmailSignInError) -> Self {
+        match error {
+            EmailSignInError::InvalidProof => Self::InvalidProof,
+            EmailSignInError::Spent => Self::ChallengeSpent,
+            EmailSignInError::SecondFactorRequired { stage, challenge } => {
+                second_step(stage, challenge)
+            }
+            EmailSignInError::Unproven(error) => Self::RefusedProof(error),
+            EmailSignInError::Throttled(throttled) => throttled.into(),
+            EmailSignInError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+const fn second_step(stage: Stage, challenge: EncodedChallenge) -> Problem {
+    match stage {
+        Stage::Verify => Problem::SecondFactorRequired { challenge },
+        Stage::Enroll => Problem::SecondFactorEnrollmentRequired { challenge },
     }
 }
 

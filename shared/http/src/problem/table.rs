@@ -126,10 +126,10 @@ impl Problem {
                     .text("Send the challenge to POST /authenticate/second-factor/totp, and then with a code to POST /authenticate/second-factor."),
             Self::InvalidChallenge =>
                 Row::new("invalid_challenge", S::UNAUTHORIZED, "The challenge is wrong or expired.")
-                    .text("Sign in again with the password."),
+                    .text("Sign in again."),
             Self::ChallengeSpent =>
                 Row::new("challenge_spent", S::UNAUTHORIZED, "The challenge was used before.")
-                    .text("If its answer was lost, sign in again with the password."),
+                    .text("If its answer was lost, sign in again."),
             Self::InvalidSignInCode =>
                 Row::new("invalid_code", S::UNAUTHORIZED, "The code is wrong or was used before.")
                     .text("Try again with the next code. The challenge is still good."),

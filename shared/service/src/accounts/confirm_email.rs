@@ -61,7 +61,7 @@ impl Accounts {
         let ring = self.key_ring.current(now).await?;
         // A code is only typed to confirm a registration; a change of address needs the link.
         let purposes = [Purpose::ConfirmEmail, Purpose::ChangeEmail];
-        let counted = self.count_evidence(evidence, &ring, &purposes, source_ip, now).await?;
+        let counted = self.evidence().count(evidence, &ring, &purposes, source_ip, now).await?;
         let (user_id, proof) = (counted.user_id, &counted.proof);
         let (confirmed, change) = if counted.purpose == Purpose::ChangeEmail {
             let changed = self.change_email(user_id, proof, now).await?;

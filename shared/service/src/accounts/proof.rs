@@ -13,12 +13,12 @@ use ratchet_core::{
     time::UnixMillis,
     user::NameKey,
 };
+use ratchet_store::{Challenges, Users};
 
-use super::Accounts;
 use crate::{
     Fault,
     fault::from_faults,
-    throttle::{AttemptError, AttemptScope, RecordedAttempt, Throttled},
+    throttle::{AttemptError, AttemptLimiter, AttemptScope, RecordedAttempt, Throttled},
 };
 
 /// What a client presents from a message.
@@ -44,16 +44,16 @@ pub enum Evidence<'a> {
 pub struct MalformedEvidence;
 
 /// Counted evidence, ready to be compared with a challenge.
-pub(super) struct CountedProof {
-    pub(super) purpose: Purpose,
-    pub(super) user_id: UserId,
-    pub(super) proof: Proof,
+pub(crate) struct CountedProof {
+    pub(crate) purpose: Purpose,
+    pub(crate) user_id: UserId,
+    pub(crate) proof: Proof,
     /// The request as it was counted, to be taken back if the proof is right.
-    pub(super) request: RecordedAttempt,
+    pub(crate) request: RecordedAttempt,
 }
 
 /// Why evidence was not even compared.
-pub(super) enum EvidenceError {
+pub(crate) enum EvidenceError {
     /// The token is not genuine or of another purpose, or too many codes were tried.
     Invalid,
     Throttled(Throttled),
@@ -102,7 +102,15 @@ impl<'a> Evidence<'a> {
     }
 }
 
-impl Accounts {
+/// Where evidence is counted and compared.
+#[derive(Clone, Copy)]
+pub(crate) struct EvidenceCounter<'a> {
+    pub(crate) users: &'a Users,
+    pub(crate) challenges: &'a Challenges,
+    pub(crate) limiter: &'a AttemptLimiter,
+}
+
+impl EvidenceCounter<'_> {
     /// Counts the evidence for its network, and a code also for its address, before it is compared
     /// with the challenge. A token may be of any of the `purposes`, a code is of the first one.
     ///
@@ -115,8 +123,8 @@ impl Accounts {
     /// registrations do not allow more guesses. Beyond the limit, a code is compared with the
     /// challenges of a user who does not exist: where the limit is depends on who has the address,
     /// so reaching it must not take another time.
-    pub(super) async fn count_evidence(
-        &self,
+    pub(crate) async fn count(
+        self,
         evidence: &Evidence<'_>,
         ring: &KeyRing,
         purposes: &[Purpose],
@@ -168,7 +176,7 @@ impl Accounts {
 
     /// Counts comparisons that are about to be made. Returns whether they may be.
     async fn count_comparisons(
-        &self,
+        self,
         purpose: Purpose,
         email: &EmailAddress,
         number: usize,

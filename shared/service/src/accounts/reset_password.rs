@@ -72,7 +72,7 @@ impl Accounts {
             .map_err(ResetPasswordError::PasswordRefused)?;
         let ring = self.key_ring.current(now).await?;
         let purposes = [Purpose::ResetPassword];
-        let counted = self.count_evidence(evidence, &ring, &purposes, source_ip, now).await?;
+        let counted = self.evidence().count(evidence, &ring, &purposes, source_ip, now).await?;
         let (user_id, proof) = (counted.user_id, &counted.proof);
         // The bearer of a genuine token may learn whose it is. A code proves nothing yet: refusing
         // a password because of the name would reveal to strangers which name belongs to an

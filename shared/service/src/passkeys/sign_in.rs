@@ -31,7 +31,7 @@ use crate::{
 /// Cannot be printed.
 #[expect(missing_debug_implementations, reason = "it contains a challenge")]
 pub struct PasskeyBeginning<'a> {
-    /// The challenge of a sign-in whose password was right, not yet parsed. Without one, any passkey
+    /// The challenge of a sign-in whose first step was right, not yet parsed. Without one, any passkey
     /// will do.
     pub challenge: Option<&'a str>,
     /// What the request proves about the key of the challenge.
@@ -273,7 +273,7 @@ impl Candidate {
         let (amr, auth_time, device_label) = match &self.challenge {
             None => (Amr::PASSKEY, now, request.device_label.clone()),
             Some((challenge, _)) => (
-                Amr::PASSWORD.and(Amr::PASSKEY),
+                challenge.first.amr().and(Amr::PASSKEY),
                 challenge.auth_time,
                 challenge.device_label.clone(),
             ),
@@ -298,7 +298,7 @@ impl Candidate {
     ) -> Result<Option<ratchet_core::device_token::EncodedDeviceToken>, Fault> {
         let Some((challenge, _)) = &self.challenge else { return Ok(None) };
         let key = ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
-        Ok(Some(challenge.device_token(self.user.cut_seen(), now.seconds(), key)))
+        Ok(challenge.device_token(self.user.cut_seen(), now.seconds(), key))
     }
 }
 

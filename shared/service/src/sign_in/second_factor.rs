@@ -102,8 +102,8 @@ struct Completion<'a> {
 }
 
 impl SignIn {
-    /// What the user has to do after the password, if anything.
-    pub(super) fn stage_after_password(&self, user: &User) -> Option<Stage> {
+    /// What the user has to do after the first step, if anything.
+    pub(super) fn second_stage(&self, user: &User) -> Option<Stage> {
         match self.second_factors.policy() {
             SecondFactorPolicy::Disabled => None,
             _ if user.second_factor => Some(Stage::Verify),
@@ -304,7 +304,7 @@ impl SignIn {
         let device_token = challenge.device_token(cut_seen, now.seconds(), tag_key);
         let Drawn { session, pair } =
             self.starter.draw(completion.session(cut_seen), user, ring, now)?;
-        Ok(Drawn { session, pair: TokenPair { device_token: Some(device_token), ..pair } })
+        Ok(Drawn { session, pair: TokenPair { device_token, ..pair } })
     }
 
     const fn start<'a>(&'a self, completion: &Completion<'_>, drawn: &'a Drawn) -> Start<'a> {
@@ -323,7 +323,7 @@ impl Completion<'_> {
             id: self.challenge.session_id,
             auth_time: self.challenge.auth_time,
             cut_seen,
-            amr: Amr::PASSWORD.and(Amr::CODE),
+            amr: self.challenge.first.amr().and(Amr::CODE),
             device_label: self.challenge.device_label.clone(),
             source_ip: self.source_ip,
             origin: self.origin.clone(),
@@ -341,7 +341,7 @@ pub(super) fn challenge(
     Ok(challenge.encode(ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?))
 }
 
-/// Refuses a challenge that nobody's right password has led to, and one that was spent.
+/// Refuses a challenge that nobody's right first step has led to, and one that was spent.
 const fn check_kept(kept: Option<KeptChallenge>) -> Result<(), SecondFactorError> {
     match kept {
         Some(KeptChallenge::Waiting) => Ok(()),

@@ -19,6 +19,8 @@ pub(super) const MESSAGES: &str = "messages";
 pub(super) const MET: &str = "met";
 pub(super) const USED_UP_TO: &str = "used_up_to";
 
+const CUT_SEEN: &str = "cut_seen";
+
 /// Counts the changes of the item, so that a write can require that the item is as it was read.
 pub(super) const REVISION: &str = "revision";
 
@@ -35,6 +37,9 @@ pub(super) fn from_challenge(key: String, challenge: &Challenge, revision: u64) 
     let mut set = |name: &str, value| item.insert(name.to_owned(), value);
     if let Some(email) = &challenge.email {
         set("email", string(email.as_str()));
+    }
+    if let Some(cut_seen) = challenge.cut_seen {
+        set(CUT_SEEN, number(cut_seen.get()));
     }
     if !challenge.messages.is_empty() {
         let messages = challenge.messages.iter().map(from_message);
@@ -75,6 +80,7 @@ pub(super) fn to_challenge(item: &Item) -> Result<(Challenge, Option<u64>), Stor
     let messages = reader.optional_list(MESSAGES)?.into_iter().map(|message| to_message(&message));
     let challenge = Challenge {
         email: email.transpose().map_err(|_| StoreError::MalformedItem("email"))?,
+        cut_seen: reader.optional_number(CUT_SEEN)?.map(UnixMillis::new),
         messages: messages.collect::<Result<_, _>>()?,
         met: reader.optional_map(MET)?.map(|met| to_met(&met)).transpose()?,
         used_up_to: reader.optional_number(USED_UP_TO)?.map(UnixMillis::new),
@@ -132,7 +138,9 @@ mod tests {
             used_up_to: Some(UnixMillis::new(1_780_000_000_123)),
             ..open.clone()
         };
-        let challenges = [met(by_token), met(by_code), Challenge::default(), open.clone()];
+        let signs_in = Challenge { cut_seen: Some(UnixMillis::new(7)), ..open.clone() };
+        let challenges =
+            [met(by_token), met(by_code), Challenge::default(), open.clone(), signs_in];
         for (revision, challenge) in (1..).zip(challenges) {
             let item = from_challenge("challenge#x".to_owned(), &challenge, revision);
             assert_eq!(to_challenge(&item).unwrap(), (challenge.clone(), Some(revision)));

@@ -155,6 +155,7 @@ impl Users {
                 // Messages sent to the former address become invalid.
                 use_up(&self.table, Purpose::ResetPassword, id, now),
                 use_up(&self.table, Purpose::ConfirmEmail, id, now),
+                use_up(&self.table, Purpose::EmailSignIn, id, now),
                 enclose(&self.table, letter),
             ];
             writes.extend(former);

@@ -1,4 +1,4 @@
-//! Challenges of sign-ins whose password was right, and ceremonies that add a passkey: an item
+//! Challenges of sign-ins whose first step was right, and ceremonies that add a passkey: an item
 //! `challenge#sign_in#<hash>` for each.
 //!
 //! They make sure that the keys of the ring alone are not enough for one that counts.
@@ -40,10 +40,15 @@ impl Users {
         hash: ChallengeHash,
         expires_at: UnixSeconds,
     ) -> Result<(), StoreError> {
+        self.put_challenge(hash, expires_at).send(&self.client).await.map(drop)
+    }
+
+    /// The same, as part of a transaction.
+    pub(super) fn put_challenge(&self, hash: ChallengeHash, expires_at: UnixSeconds) -> Write {
         let mut item = pk(challenge_pk(&hash));
         item.insert(VERSION_NAME.to_owned(), number(VERSION));
         item.insert(EXPIRES_AT.to_owned(), number(expires_at.get()));
-        Write::put(&self.table, item).send(&self.client).await.map(drop)
+        Write::put(&self.table, item)
     }
 
     /// A stored challenge, read consistently.

@@ -1,8 +1,10 @@
 use super::*;
 use crate::{
     challenge::{LetterSecrets, Purpose},
+    custom_claims::CustomClaims,
     ids::UserId,
     key_ring::TagKey,
+    user::SessionsCut,
 };
 
 const LIFE: Duration = Duration::from_mins(30);
@@ -179,4 +181,69 @@ fn a_further_message_replaces_the_oldest_other() {
     let challenge = open(Some(&challenge), 1, 0);
     assert_eq!(challenge.messages.len(), MAX_MESSAGES);
     assert!(is_good(&challenge, &token(1), 1) && !is_good(&challenge, &token(5), 1));
+}
+
+fn ada(cut: Option<u64>) -> User {
+    User {
+        id: UserId::from_bytes([3; 16]),
+        name: "Ada".to_owned(),
+        status: UserStatus::Active,
+        email_confirmed: true,
+        second_factor: false,
+        has_passkeys: false,
+        roles: Vec::new(),
+        claims: CustomClaims::default(),
+        cut: cut.map(|at| SessionsCut { valid_after: UnixMillis::new(at), spared: None }),
+    }
+}
+
+/// Adds a message that signs in, after this cut of the user's sessions.
+fn open_after(cut: Option<u64>, known: Option<&Challenge>, number: u8) -> Option<Challenge> {
+    let address = email();
+    let to = Addressee { email: &address, cut_seen: Some(ada(cut).cut_seen()) };
+    match Challenge::open(known, to, letter(number), &[hashes(number)], LIFE, at(0)) {
+        Some(Opening::Write { challenge, .. }) => Some(challenge),
+        Some(Opening::UsedUp) => None,
+        None => panic!("there is a candidate"),
+    }
+}
+
+#[test]
+fn a_message_signs_in_an_active_user_with_this_confirmed_address_until_the_next_cut() {
+    let challenge = open_after(Some(5), None, 1).unwrap();
+    let judge = |user: &User, email: &EmailAddress| {
+        [token(1), code(1)].map(|proof| challenge.judge_sign_in(user, email, &proof, at(1)))
+    };
+    assert!(matches!(judge(&ada(Some(5)), &email()), [Judgement::Meets(_), Judgement::Meets(_)]));
+    let moved = EmailAddress::parse("moved@example.com").unwrap();
+    for (user, address) in [
+        (ada(Some(6)), email()),
+        (ada(None), email()),
+        (ada(Some(5)), moved),
+        (User { status: UserStatus::Disabled, ..ada(Some(5)) }, email()),
+        (User { email_confirmed: false, ..ada(Some(5)) }, email()),
+    ] {
+        assert_eq!(judge(&user, &address), [Judgement::Invalid, Judgement::Invalid], "{user:?}");
+    }
+    let unbound = open(None, 1, 0).judge_sign_in(&ada(None), &email(), &token(1), at(1));
+    assert_eq!(unbound, Judgement::Invalid, "a message that does not sign in");
+    let after = met(&challenge, &token(1), 1);
+    let again = after.judge_sign_in(&ada(Some(6)), &email(), &token(1), at(2));
+    assert_eq!(again, Judgement::MetBefore, "what it led to has ended, but it was used");
+}
+
+#[test]
+fn a_cut_ends_the_messages_from_before_it_and_their_letters_are_not_sent_again() {
+    let before = open_after(Some(5), open_after(Some(5), None, 1).as_ref(), 3).unwrap();
+    assert_eq!(before.messages.len(), 2);
+    for tried in 1..=3 {
+        assert_eq!(open_after(Some(6), Some(&before), tried), None, "letter {tried}");
+    }
+    let after = open_after(Some(6), Some(&before), 4).unwrap();
+    assert!(is_good(&after, &token(4), 1) && !is_good(&after, &token(3), 1));
+    for tried in 1..=3 {
+        assert_eq!(open_after(Some(6), Some(&after), tried), None, "letter {tried}, later");
+    }
+    assert_eq!(open_after(Some(5), Some(&after), 5), None, "by a mailer that read an earlier cut");
+    assert!(open_after(Some(6), Some(&after), 5).is_some());
 }
