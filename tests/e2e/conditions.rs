@@ -3,6 +3,7 @@
 
 mod clients;
 mod counters;
+mod email_sign_in;
 mod factors;
 mod model;
 mod proofs;

@@ -29,6 +29,7 @@ mod cookie;
 mod cost;
 mod dpop;
 mod edge;
+mod email_sign_in;
 mod events;
 mod faults;
 mod guessing;

@@ -14,6 +14,7 @@ mod attempts;
 mod challenges;
 mod clients;
 mod domain_events;
+mod email_sign_ins;
 mod networks;
 mod passkeys;
 mod registrations;
