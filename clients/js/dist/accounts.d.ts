@@ -1,4 +1,5 @@
 import type { Client } from './index.js';
+import { type Session } from './session.js';
 /** What the link or the code of a message proves. */
 export type Proof = {
     readonly token: string;
@@ -59,6 +60,15 @@ export interface Accounts {
     resetPassword(request: Proof & {
         password: string;
     }): Promise<void>;
+    /** Sends a message for `signInWithMail`, if it is the confirmed address of an account. */
+    requestSignInMail(email: string): Promise<void>;
+    /**
+     * Signs the user in with a message: the client's session is then as after its own `signIn`. Rejects as that
+     * does if a second factor is required.
+     */
+    signInWithMail(proof: Proof & {
+        device?: string;
+    }): Promise<Session>;
     /** Changes the password of the signed-in user, and ends the other sessions, or all of them. */
     changePassword(request: {
         current: string;

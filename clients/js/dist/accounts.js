@@ -28,6 +28,9 @@ export function accounts(client) {
         resendConfirmation: (email, name) => post('/users/confirm-email/resend', { email, name }),
         requestPasswordReset: (email) => post('/users/password-reset', { email }),
         resetPassword: (request) => post('/users/password-reset/confirm', request).then(afterwards),
+        requestSignInMail: (email) => post('/authenticate/email', { email }),
+        // In the place of the password, and with everything that the client does after a sign-in.
+        signInWithMail: (proof) => client.signIn({ name: '' }, (_path, { mode }, read) => client.post('/authenticate/email/confirm', { ...proof, mode }, read)),
         async changePassword({ current, new: password, keepThisSession = true }) {
             await call('POST', '/users/me/password', { current, new: password, keep_this_session: keepThisSession });
             if (!keepThisSession)

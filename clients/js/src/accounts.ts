@@ -1,7 +1,7 @@
 // The accounts API: registration, addresses, passwords, and the user's own sessions.
 
-import type { Body, Client } from './index.js';
-import { errorOf } from './session.js';
+import type { Body, Client, Credentials } from './index.js';
+import { errorOf, type Session } from './session.js';
 
 /** What the link or the code of a message proves. */
 export type Proof = { readonly token: string } | { readonly email: string; readonly code: string };
@@ -53,6 +53,13 @@ export interface Accounts {
   requestPasswordReset(email: string): Promise<void>;
   /** Sets a new password, and ends all sessions of the user. */
   resetPassword(request: Proof & { password: string }): Promise<void>;
+  /** Sends a message for `signInWithMail`, if it is the confirmed address of an account. */
+  requestSignInMail(email: string): Promise<void>;
+  /**
+   * Signs the user in with a message: the client's session is then as after its own `signIn`. Rejects as that
+   * does if a second factor is required.
+   */
+  signInWithMail(proof: Proof & { device?: string }): Promise<Session>;
   /** Changes the password of the signed-in user, and ends the other sessions, or all of them. */
   changePassword(request: { current: string; new: string; keepThisSession?: boolean }): Promise<void>;
   /** Asks for another address, which has to be confirmed. A step-up can replace the password. */
@@ -101,6 +108,12 @@ export function accounts(client: Client): Accounts {
     resendConfirmation: (email, name) => post('/users/confirm-email/resend', { email, name }),
     requestPasswordReset: (email) => post('/users/password-reset', { email }),
     resetPassword: (request) => post('/users/password-reset/confirm', request).then(afterwards),
+    requestSignInMail: (email) => post('/authenticate/email', { email }),
+    // In the place of the password, and with everything that the client does after a sign-in.
+    signInWithMail: (proof) =>
+      client.signIn({ name: '' } as Credentials, (_path, { mode }: Body, read) =>
+        client.post('/authenticate/email/confirm', { ...proof, mode }, read),
+      ),
     async changePassword({ current, new: password, keepThisSession = true }) {
       await call('POST', '/users/me/password', { current, new: password, keep_this_session: keepThisSession });
       if (!keepThisSession) await afterwards();

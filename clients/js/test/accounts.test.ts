@@ -46,6 +46,8 @@ const PUBLIC: [string, (of: Accounts) => Promise<unknown>, string, object][] = [
     { email: 'ada@example.com' }],
   ['asks for a password reset', (of) => of.requestPasswordReset('ada@example.com'), 'POST /users/password-reset',
     { email: 'ada@example.com' }],
+  ['asks for a message that signs in', (of) => of.requestSignInMail('ada@example.com'), 'POST /authenticate/email',
+    { email: 'ada@example.com' }],
   ['resets a password', (of) => of.resetPassword({ token: 'rm1_x', password: 'p' }), 'POST /users/password-reset/confirm',
     { token: 'rm1_x', password: 'p' }],
 ];
@@ -144,6 +146,33 @@ describe('the accounts API', () => {
     service.ended = 'revoked';
     await act(of, one.session!.claims.sid);
     expect(heard).toEqual(['signed_out ada revoked']);
+  });
+
+  it.each([{ token: 'rm1_x' }, { email: 'ada@example.com', code: '123456', device: 'Laptop' }])(
+    'signs in with a message, %o',
+    async (proof) => {
+      const sent: unknown[] = [];
+      const request: typeof fetch = async (input, init) => {
+        const { url, method, headers } = new Request(input, init);
+        if (!url.endsWith('/authenticate/email/confirm')) return service.fetch(input, init);
+        sent.push(JSON.parse(init!.body as string));
+        const body = JSON.stringify({ name: 'ada', password: 'right', mode: 'token' });
+        return service.fetch(new Request(url.replace('/email/confirm', ''), { method, headers, body }));
+      };
+      const one = client({ fetch: request });
+      const session = await accounts(one).signInWithMail(proof);
+      expect(sent).toEqual([{ ...proof, mode: 'token' }]);
+      expect(one.session).toBe(session);
+      const { fields } = contractOf('POST', '/authenticate/email/confirm');
+      expect(fields).toEqual(expect.arrayContaining(Object.keys(sent[0] as object)));
+    },
+  );
+
+  it('tells that a message needs a second factor, too', async () => {
+    const answer = () => problem(401, 'second_factor_required', {}, { challenge: 'sf1_x' });
+    const { one, of } = await api({ answer });
+    await expect(of.signInWithMail({ token: 'rm1_x' })).rejects.toMatchObject({ challenge: 'sf1_x' });
+    expect(one.session).toBeNull();
   });
 
   it('keeps the session when others end', async () => {
