@@ -30,6 +30,7 @@ use crate::{
         items::ids,
         logs::CANARY,
         mail::{Newcomer, code, token},
+        passkey::Ceremony,
         people::now,
         recorder::Tally,
         ring::of_algorithm,
@@ -67,6 +68,7 @@ fn every_function_uses_all_that_its_role_allows() {
         evictions(&world, &secret, &tally).await;
         accounts(&world).await;
         by_email(&world).await;
+        passkeys(&world).await;
         left_over(&world).await;
         required(&world, &secret, &tally).await;
         administration(&world).await;
@@ -211,6 +213,8 @@ async fn evictions(world: &World, secret: &str, tally: &Tally) {
     let person = silent.person().await;
     silent.sign_in(&person).await;
     silent.sign_in(&person).await;
+    let mut keeper = silent.keeper().await;
+    assert_eq!(silent.sign_in_with(&mut keeper.passkey).await.status, 200);
 }
 
 /// A user who needs a second factor sets it up to sign in.
@@ -266,6 +270,42 @@ async fn accounts(world: &World) {
     let body = json!({"current": password, "new": new, "keep_this_session": true});
     ask(&api, "POST", "/users/me/password", access, body, 204).await;
     ask(&api, "DELETE", "/users/me", access, json!({"password": new}), 204).await;
+}
+
+async fn passkeys(world: &World) {
+    let (api, mut keeper) = (world.api(), world.keeper().await);
+    let access = &keeper.tokens.access.clone();
+    let path = format!("/users/me/passkeys/{}", keeper.id);
+    assert_eq!(api.get("/users/me/passkeys", access).await.status, 200);
+    ask(&api, "PATCH", &path, access, json!({"name": "Phone"}), 200).await;
+    let options = "/users/me/step-up/passkey/options";
+    let begun = Ceremony::of(&Answer::of(api.request("POST", options).bearer_auth(access)).await);
+    let body = begun.sign_in(&mut keeper.passkey);
+    ask(&api, "POST", "/users/me/step-up/passkey", access, body, 200).await;
+    // More sessions than a user may have.
+    for _ in 0..3 {
+        assert_eq!(world.sign_in_with(&mut keeper.passkey).await.status, 200);
+    }
+    let access = world.sign_in_with(&mut keeper.passkey).await.tokens().access;
+    // The same answer again makes it look for the session.
+    let body = world.begin_passkey_sign_in().await.sign_in(&mut keeper.passkey);
+    for status in [200, 401] {
+        let answer = api.post("/passkeys/authenticate", body.clone()).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+    // In place of a code.
+    let person = &keeper.person;
+    let app = world.begin_totp(person, &access).await;
+    let body = json!({"code": app.code()});
+    ask(&api, "POST", "/users/me/totp/confirm", &access, body, 200).await;
+    let challenge = world.challenge(person).await;
+    let options = api.post("/passkeys/options", json!({"challenge": challenge})).await;
+    let mut body = Ceremony::of(&options).sign_in(&mut keeper.passkey);
+    body["challenge"] = json!(challenge);
+    let answer = api.post("/passkeys/authenticate", body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let password = json!({"password": person.password});
+    ask(&api, "DELETE", &path, &access, password, 204).await;
 }
 
 async fn by_email(world: &World) {
