@@ -6,7 +6,7 @@ use super::{PATH, by_code, by_link, confirm, message, problem};
 use crate::support::{
     Answer, World,
     dpop::KeyClient,
-    factor::{Authenticator, Enrolled, challenge, recovery_codes},
+    factor::{Authenticator, challenge, recovery_codes},
     passkey::Ceremony,
     ring::parts,
     run,
@@ -40,8 +40,11 @@ fn message_and_code_start_a_session_that_says_so() {
 fn a_passkey_does_in_place_of_the_code() {
     run(async {
         let world = World::shared().await;
-        let Enrolled { person, tokens, .. } = world.enrolled().await;
-        let mut keeper = world.keeper_of(person, tokens).await;
+        let mut keeper = world.keeper().await;
+        let app = world.begin_totp(&keeper.person, &keeper.tokens.access).await;
+        let body = json!({"code": app.code()});
+        let path = "/users/me/totp/confirm";
+        assert_eq!(world.ask("POST", path, &keeper.tokens.access, body).await.status, 200);
         let message = message(world, &keeper.person).await;
         let challenge = challenge(&confirm(world, &by_link(&message)).await);
         let begun = world.api().post("/passkeys/options", json!({"challenge": challenge})).await;

@@ -220,18 +220,19 @@ impl System {
         let Running { task, then, cut, challenge } = running;
         match task {
             Task::Send { letter } => {
-                let done = self.send::<R>(letter, cut, challenge, then);
+                let done = self.send::<R>(letter, cut, challenge.as_ref(), then);
                 if !done {
                     // The mailer does not read the user again.
-                    assert!(self.send::<R>(letter, cut, self.challenge.clone(), then));
+                    let challenge = self.challenge.clone();
+                    assert!(self.send::<R>(letter, cut, challenge.as_ref(), then));
                 }
                 None
             }
             Task::SignIn { letter, half } => {
-                let answer = self.sign_in::<R>((letter, half), cut, challenge, then);
+                let answer = self.sign_in::<R>((letter, half), cut, challenge.as_ref(), then);
                 Some(answer.unwrap_or_else(|| {
                     let (cut, challenge) = (self.cut, self.challenge.clone());
-                    let again = self.sign_in::<R>((letter, half), cut, challenge, then);
+                    let again = self.sign_in::<R>((letter, half), cut, challenge.as_ref(), then);
                     again.expect("nobody else writes")
                 }))
             }
@@ -242,13 +243,13 @@ impl System {
         &mut self,
         letter: usize,
         cut: u64,
-        read: Option<Challenge>,
+        read: Option<&Challenge>,
         then: u64,
     ) -> bool {
-        let opened = R::open(read.as_ref(), cut, self.id(letter), self.hashes(letter), then);
+        let opened = R::open(read, cut, self.id(letter), self.hashes(letter), then);
         let Opening::Write { challenge, .. } = opened else { return true };
-        let same_cut = read.as_ref().is_none_or(|read| read.cut_seen == challenge.cut_seen);
-        if !self.write::<R>(read.as_ref(), challenge) {
+        let same_cut = read.is_none_or(|read| read.cut_seen == challenge.cut_seen);
+        if !self.write::<R>(read, challenge) {
             return false;
         }
         if !same_cut {
@@ -266,7 +267,7 @@ impl System {
         &mut self,
         (letter, half): (usize, Half),
         cut: u64,
-        read: Option<Challenge>,
+        read: Option<&Challenge>,
         then: u64,
     ) -> Option<Answer> {
         let hashes = self.hashes(letter);
@@ -274,12 +275,11 @@ impl System {
             Half::Token => Proof::Token(hashes.token),
             Half::Code => Proof::Code(vec![hashes.code]),
         };
-        let judgement = read
-            .as_ref()
-            .map_or(Judgement::Invalid, |challenge| R::judge(challenge, cut, &proof, then));
+        let judgement =
+            read.map_or(Judgement::Invalid, |challenge| R::judge(challenge, cut, &proof, then));
         match judgement {
             Judgement::Meets(met) => {
-                if !self.write::<R>(read.as_ref(), met) {
+                if !self.write::<R>(read, met) {
                     return None;
                 }
                 assert!(!self.led.contains(&letter), "a second session of letter {letter}");
