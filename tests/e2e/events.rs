@@ -31,6 +31,7 @@ const EXPECTED: &[(&str, u16, &str)] = &[
     ("accounts/register-short-password", 422, "too_short"),
     ("accounts/resend-confirmation", 202, "message"),
     ("accounts/show-user-without-token", 401, "missing_access_token"),
+    ("accounts/step-up-without-token", 401, "missing_access_token"),
     ("authenticate/email-not-confirmed", 401, "email_not_confirmed"),
     ("authenticate/email-sign-in", 202, "message"),
     ("authenticate/email-sign-in-forged-token", 400, "invalid_proof"),

@@ -21,6 +21,10 @@ pub const NAME_CHARS: usize = 64;
 /// and are three times the life of a link.
 pub const UNCONFIRMED_LIFE: Duration = Duration::from_hours(72);
 
+/// How much longer the item of an address waits than its newest registration. A request that began
+/// earlier may be the last one to write the item. It is longer than any request takes.
+pub const ADDRESS_OUTLIVES: Duration = Duration::from_mins(1);
+
 /// A user name in the form in which names are compared: PRECIS `UsernameCaseMapped`
 /// (RFC 8265 §3.3).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -7,7 +7,7 @@ use ratchet_core::{
     password::PhcHash,
     registration::Address,
     time::{UnixMillis, UnixSeconds},
-    user::{NameKey, User, UserStatus},
+    user::{ADDRESS_OUTLIVES, NameKey, User, UserStatus},
 };
 
 use crate::{
@@ -201,7 +201,7 @@ impl Users {
         let [first, second, third, fourth] = item::WAITING;
         let expires_at = new.expires_at.unwrap_or_default();
         let changes = Changes::new()
-            .set(EXPIRES_AT, number(expires_at.get()))
+            .set(EXPIRES_AT, number(expires_at.plus(ADDRESS_OUTLIVES).get()))
             .copy(fourth, third)
             .copy(third, second)
             .copy(second, first)

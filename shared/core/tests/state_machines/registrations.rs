@@ -437,7 +437,9 @@ impl World {
             }
         };
         let expires_at = then + WAITS;
-        self.address_expires_at = expires_at;
+        // A request that began earlier may write last. Here it may be late by days, so the later end
+        // stays. In the table it is late by seconds, and `ADDRESS_OUTLIVES` is longer.
+        self.address_expires_at = self.address_expires_at.max(expires_at);
         let round = if self.has(Mistake::TakesTheAddress) {
             self.address = Address::Taken(id(user));
             None
@@ -537,8 +539,11 @@ impl World {
         assert_eq!(self.meet(then, &again), Some(Answer::Done), "{mail:?} {by:?}");
     }
 
-    /// What has confirmed a user already is not refused.
+    /// What has confirmed a user already is not refused, unless its time was over before.
     fn check_refused(&self, seen: &Seen, then: u64) {
+        if seen.challenge.judge(&seen.proof, at(then)) == Judgement::Invalid {
+            return;
+        }
         let user = &self.users[seen.user];
         let challenge = &user.challenges[seen.purpose.place()];
         let is_done = challenge.judge(&seen.proof, at(then)) == Judgement::MetBefore;

@@ -10,7 +10,7 @@ use ratchet_core::{
     password::PhcHash,
     registration::{Address, LISTED, Round},
     time::{UnixMillis, UnixSeconds},
-    user::{NameKey, SessionsCut, User, UserStatus},
+    user::{ADDRESS_OUTLIVES, NameKey, SessionsCut, User, UserStatus},
 };
 
 use super::{Account, ListedDetails, ListedUser, NewUser};
@@ -103,7 +103,7 @@ pub(super) fn from_first(new: &NewUser, expires_at: UnixSeconds) -> Item {
     let mut item = Item::from([
         ("pk".to_owned(), string(email_pk(&new.email))),
         (ROUND.to_owned(), string(id.to_string())),
-        (EXPIRES_AT.to_owned(), number(expires_at.get())),
+        (EXPIRES_AT.to_owned(), number(expires_at.plus(ADDRESS_OUTLIVES).get())),
     ]);
     for (slot, user) in WAITING.into_iter().zip(newest) {
         let user = user.map_or(AttributeValue::Null(true), |user| string(user.to_string()));
