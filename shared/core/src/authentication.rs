@@ -77,7 +77,7 @@ impl SteppedUp {
 pub struct InvalidMethods;
 
 impl Requirement {
-    /// A second factor or a passkey, presented within this session a moment ago.
+    /// A second factor or a passkey, presented at most [`FRESH`] ago.
     pub const FRESH_SECOND_FACTOR: Self =
         Self { max_age: Some(FRESH), amr: Cow::Borrowed(&[Amr::CODE, Amr::PASSKEY]) };
 

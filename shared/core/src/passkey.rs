@@ -17,7 +17,8 @@ pub const MAX_PASSKEYS: usize = 20;
 
 /// How long an authenticator has to answer.
 ///
-/// It is that of a sign-in's challenge, because a session remembers for that time what led to it.
+/// The same as for a sign-in's challenge: an ended session stays in the table for longer, so that
+/// neither leads to it again.
 pub const CEREMONY_LIFE: Duration = crate::second_factor::LIFE;
 
 /// Names a passkey: SHA-256 of its credential's id, which can be long.
@@ -144,8 +145,8 @@ impl Passkeys {
     /// Adds a passkey.
     ///
     /// # Security
-    /// A ceremony stands for a password that was proved, so it adds one passkey. Whatever removes a
-    /// passkey ends the user's sessions, and with them the ceremonies of before.
+    /// A ceremony stands for a password that was proved, so it adds one passkey. Removing a passkey
+    /// also ends the user's sessions, so ceremonies that began earlier are invalid.
     #[must_use]
     pub fn add(&self, new: Passkey) -> Added {
         match self.find(new.id) {

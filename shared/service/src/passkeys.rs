@@ -32,7 +32,7 @@ use crate::{
     sign_in::start::{Starter, kept_until},
 };
 
-/// How often a change of passkeys is tried that others change at the same time.
+/// How often a change is tried if the passkeys are being changed concurrently.
 const TRIES: u32 = 4;
 
 /// The passkeys of all users.
@@ -57,7 +57,7 @@ pub struct PasskeyOptions {
     pub expires_in: u64,
 }
 
-/// There are no passkeys in this environment.
+/// Why the passkey use cases could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum PasskeysError {
     /// The settings do not make a relying party.
