@@ -382,13 +382,13 @@ mod tests {
         let new = NewUser { expires_at: Some(UnixSeconds::new(100)), ..new_user() };
         let [user, name] = from_new_user(&new, UserId::from_bytes([9; 16]));
         assert_eq!(to_account(&user).unwrap().round, Some(UserId::from_bytes([9; 16])));
-        let items = [user, name, from_first(&new, UnixSeconds::new(100))];
-        assert!(items.iter().all(|item| !item.contains_key("listing")));
-        for (now, expired) in [(99_999, false), (100_000, true)] {
-            for item in &items {
-                assert_eq!(has_expired(item, UnixMillis::new(now)).unwrap(), expired, "{now}");
-            }
+        let address = from_first(&new, UnixSeconds::new(100));
+        assert!([&user, &name, &address].iter().all(|item| !item.contains_key("listing")));
+        let expired = |item, now| has_expired(item, UnixMillis::new(now)).unwrap();
+        for item in [&user, &name] {
+            assert_eq!([99_999, 100_000].map(|now| expired(item, now)), [false, true]);
         }
+        assert_eq!([159_999, 160_000].map(|now| expired(&address, now)), [false, true]);
         let [user, _] = from_new_user(&new_user(), new_user().user.id);
         assert!(!has_expired(&user, UnixMillis::new(u64::MAX)).unwrap());
     }
