@@ -5,6 +5,8 @@ from conftest import last_resource_fails
 # Everybody may list users, as in the five steps; the stage's default is administrators.
 PARAMETERS = {
     "ListUsers": "authenticated",
+    "PasskeyRpId": "localhost",
+    "PasskeyOrigins": "http://localhost:9001",
     "MailFrom": "accounts@example.com",
     "LinkUrl": "https://app.example.com/confirm",
     "CorsOrigins": "https://app.example.com",

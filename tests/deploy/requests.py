@@ -61,6 +61,8 @@ def test_every_success_that_openapi_describes(cloud, url):
         | {
             "RATCHET_CLIENT_ID": client["client_id"],
             "RATCHET_CLIENT_SECRET": client["client_secret"],
+            # As tests/deploy/creation.py sets it.
+            "RATCHET_PASSKEY_ORIGIN": "http://localhost:9001",
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
