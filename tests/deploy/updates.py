@@ -30,7 +30,7 @@ def test_a_changed_parameter_makes_a_new_version_and_moves_the_alias(cloud, url)
     before = cloud.versions("ratchet-prod")
     cloud.deploy("prod", **RS256)
     after = cloud.versions("ratchet-prod")
-    assert len(after) == 9
+    assert len(after) == 10
     assert all(int(after[name]) == int(before[name]) + 1 for name in after), (before, after)
     _, _, health = cloud.request(f"{url}/health")
     assert health["function_version"] == after["RefreshFunction"]
