@@ -40,7 +40,7 @@ fn only_a_confirmed_address_of_an_active_user_gets_a_message_and_nobody_sees_the
         }
         answers.dedup();
         assert_eq!(answers.len(), 1, "{answers:?}");
-        // Whoever has not confirmed the address is asked to.
+        // Users whose address is not confirmed are asked to confirm it.
         for (email, number) in [(address(&unconfirmed), 1), (waiting.email.clone(), 2)] {
             let mail = world.mail(&email, number).await;
             assert!(mail.subject.starts_with("Confirm"), "{}", mail.subject);

@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 #[test]
-fn a_code_steps_up_once_whoever_used_it_before_and_wherever() {
+fn a_code_counts_once_among_sign_ins_and_step_ups() {
     run(async {
         let world = World::shared().await;
         let enrolled = world.enrolled().await;

@@ -70,8 +70,8 @@ impl Users {
             };
             let changes = Changes::new().set("password_hash", string(new.expose()));
             let mut changes = end_all_sessions(confirmed(changes), now).remove("pending_email");
-            // Whoever set up a second factor or a passkey before anybody proved the mailbox may be a
-            // stranger.
+            // Before the address is confirmed, a stranger may have set up a second factor or a
+            // passkey.
             let unproved = !account.user.email_confirmed;
             if unproved {
                 changes = without_passkeys(switched_off(changes));
