@@ -7,4 +7,4 @@ pub(crate) mod register;
 pub(crate) mod step_up;
 pub(crate) mod totp;
 
-use ratchet_http::accepted::{Accepted, Address, accepted};
+use ratchet_http::accepted::{Address, accepted};

@@ -96,7 +96,7 @@ impl Describe for Resend {
     )),
     responses((
         status = 202, description = "A message follows, if there is anything to confirm",
-        body = super::Accepted, example = super::Accepted::new,
+        body = ratchet_http::accepted::Accepted, example = ratchet_http::accepted::Accepted::new,
     )),
     extensions(("x-refusals" = json!(["too_many_attempts"]))),
 ))]

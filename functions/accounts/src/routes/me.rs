@@ -101,7 +101,7 @@ impl Describe for Change {
     )),
     responses((
         status = 202, description = "A message follows",
-        body = super::Accepted, example = super::Accepted::new,
+        body = ratchet_http::accepted::Accepted, example = ratchet_http::accepted::Accepted::new,
     )),
     extensions(("x-refusals" = json!([
         "session_ended", "wrong_password", "insufficient_user_authentication", "too_many_attempts",

@@ -21,7 +21,7 @@ use super::{Address, accepted};
     )),
     responses((
         status = 202, description = "A message follows, if it is the address of a user",
-        body = super::Accepted, example = super::Accepted::new,
+        body = ratchet_http::accepted::Accepted, example = ratchet_http::accepted::Accepted::new,
     )),
     extensions(("x-refusals" = json!(["too_many_attempts"]))),
 ))]

@@ -43,7 +43,7 @@ impl Describe for Request {
     }))))),
     responses((
         status = 202, description = "A message follows",
-        body = super::Accepted, example = super::Accepted::new,
+        body = ratchet_http::accepted::Accepted, example = ratchet_http::accepted::Accepted::new,
     )),
     extensions(("x-refusals" = json!([
         "password_refused", "too_many_attempts", "missing_access_token", "invalid_access_token",
