@@ -2,8 +2,8 @@
 //! One of them also wants a recent second factor or passkey.
 //!
 //! ```sh
-//! ISSUER=https://auth.example.com AUDIENCE=ratchet PORT=8080 URL=http://127.0.0.1:8080 cargo run
-//! -p ratchet-verify --example protected_service
+//! ISSUER=https://auth.example.com AUDIENCE=ratchet PORT=8080 URL=http://127.0.0.1:8080 \
+//!   cargo run -p ratchet-verify --example protected_service
 //! ```
 
 use std::{env, error::Error, sync::Arc, time::Duration};
