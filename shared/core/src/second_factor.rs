@@ -34,6 +34,17 @@ pub enum SecondFactorPolicy {
     Disabled,
 }
 
+impl SecondFactorPolicy {
+    /// Whether a user who has a second factor or has none has to present one.
+    #[must_use]
+    pub const fn asks(self, has_one: bool) -> bool {
+        match self {
+            Self::Optional | Self::Required => has_one,
+            Self::Disabled => false,
+        }
+    }
+}
+
 /// How many failed attempts a right code forgives, besides itself: an owner's typing errors.
 ///
 /// # Security

@@ -224,6 +224,11 @@ pub fn record(event: SecurityEvent<'_>, user_id: Option<UserId>, session_id: Opt
     metrics::count(name);
 }
 
+/// Records a change of an account by its user or an operator.
+pub(crate) fn record_change(change: AccountChange, user_id: UserId, session_id: Option<SessionId>) {
+    record(SecurityEvent::AccountChanged { change, by: None }, Some(user_id), session_id);
+}
+
 /// Records that possession of a session's key was not proved, and why. A stale nonce is not
 /// recorded: it is normal, because clients get the next nonce with the refusal.
 pub fn record_unproven(reason: ProofError, user_id: UserId, session_id: SessionId) {

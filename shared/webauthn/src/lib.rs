@@ -212,12 +212,18 @@ impl RelyingParty {
     ) -> Result<NewCredential, Refusal> {
         let state: PasskeyRegistration = serde_json::from_str(state)?;
         let passkey = self.0.finish_passkey_registration(&answer.0, &state)?;
-        let credential = serde_json::to_string(&passkey)?;
+        let stored = serde_json::to_value(&passkey)?;
+        let credential = stored.to_string();
         if credential.len() > LONGEST_CREDENTIAL {
             return Err(Refusal::TooLong);
         }
-        let (id, backed_up) = (passkey.cred_id().clone(), is_backed_up(&passkey)?);
-        Ok(NewCredential { id, credential, backed_up })
+        // The library does not say it.
+        let backed_up = stored.pointer("/cred/backup_state").and_then(Value::as_bool);
+        Ok(NewCredential {
+            id: passkey.cred_id().clone(),
+            credential,
+            backed_up: backed_up.unwrap_or(false),
+        })
     }
 
     /// Options to sign with any passkey of this relying party, or with one of these credentials.
@@ -279,11 +285,6 @@ fn descriptors<'a>(credentials: impl IntoIterator<Item = &'a str>) -> Result<Vec
 
 fn read(credential: &str) -> Result<Passkey, serde_json::Error> {
     serde_json::from_str(credential)
-}
-
-fn is_backed_up(passkey: &Passkey) -> Result<bool, serde_json::Error> {
-    let stored = serde_json::to_value(passkey)?;
-    Ok(stored.pointer("/cred/backup_state").and_then(Value::as_bool).unwrap_or(false))
 }
 
 /// The options themselves: browsers take what is inside `publicKey`.

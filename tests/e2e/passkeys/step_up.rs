@@ -90,6 +90,22 @@ fn an_answer_counts_once_for_its_own_session_and_user() {
 }
 
 #[test]
+fn a_repeated_answer_is_not_taken_for_a_copied_key() {
+    run(async {
+        let world = World::shared().await;
+        let mut keeper = world.keeper().await;
+        assert!(keeper.passkey.counts);
+        let (first, body) = step_up(world, &mut keeper).await;
+        assert_eq!(first.status, 200, "{first:?}");
+        let again = world.ask("POST", PATH, &keeper.tokens.access, body).await;
+        assert_eq!(again.problem(), problem(403, "invalid_passkey"));
+        let id = keeper.person.id.to_string();
+        let is_alarm = |line: &str| line.contains("passkey_cloned") && line.contains(&id);
+        assert!(!world.log_text().lines().any(is_alarm), "nothing was cloned");
+    });
+}
+
+#[test]
 fn it_revives_no_session_and_needs_a_passkey() {
     run(async {
         let world = World::shared().await;

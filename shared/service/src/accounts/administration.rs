@@ -16,7 +16,7 @@ use super::letter;
 use crate::{
     Fault, clock,
     end_sessions::{EndAllError, EndSessions},
-    events::{AccountChange, SecurityEvent, record},
+    events::{AccountChange, SecurityEvent, record, record_change},
     fault::from_faults,
     throttle::{unlock, unlock_second_factor},
 };
@@ -238,7 +238,7 @@ impl Administration {
 
     /// Records what an operator removed, and revokes the sessions that it has ended one by one.
     async fn was_reset(&self, id: UserId, change: AccountChange, begun: UnixMillis) {
-        record(SecurityEvent::AccountChanged { change, by: None }, Some(id), None);
+        record_change(change, id, None);
         let reason = RevocationReason::EndedByAdministrator;
         // The change is done even if this fails; the mailer then revokes the sessions.
         drop(self.end_sessions.finish(id, reason, begun).await);

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Fault, clock,
-    events::{AccountChange, SecurityEvent, record},
+    events::{AccountChange, record_change},
     fault::from_faults,
     throttle::Throttled,
 };
@@ -75,7 +75,7 @@ impl Accounts {
         }
         self.limiter.take_back(&counted.request).await;
         if confirmed == ConfirmResult::Confirmed {
-            record(SecurityEvent::AccountChanged { change, by: None }, Some(user_id), None);
+            record_change(change, user_id, None);
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ use crate::{
     access::{AccessError, SignedIn},
     clock,
     confirm::{ConfirmError, Proof},
-    events::{AccountChange, SecurityEvent, record},
+    events::{AccountChange, record_change},
     fault::from_faults,
     throttle::{AttemptError, AttemptScope, Throttled},
 };
@@ -130,9 +130,7 @@ impl Accounts {
                 return Err(OwnAccountError::WrongPassword);
             }
         }
-        let event =
-            SecurityEvent::AccountChanged { change: AccountChange::PasswordChanged, by: None };
-        record(event, Some(user_id), Some(claims.sid));
+        record_change(AccountChange::PasswordChanged, user_id, Some(claims.sid));
         // The change is done even if this fails; the mailer then revokes the sessions.
         let reason = RevocationReason::PasswordChanged;
         drop(self.end_sessions.finish(user_id, reason, begun).await);

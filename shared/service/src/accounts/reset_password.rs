@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Fault, clock,
-    events::{AccountChange, SecurityEvent, record},
+    events::{AccountChange, record_change},
     fault::from_faults,
     throttle::Throttled,
 };
@@ -90,7 +90,7 @@ impl Accounts {
         match reset {
             ResetResult::Reset => {
                 let change = AccountChange::PasswordReset;
-                record(SecurityEvent::AccountChanged { change, by: None }, Some(user_id), None);
+                record_change(change, user_id, None);
             }
             // A repetition of the same request.
             ResetResult::MetBefore(account) if self.has_password(&account, new).await? => {}

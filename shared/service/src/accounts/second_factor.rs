@@ -17,7 +17,7 @@ use super::{Accounts, OwnAccount, OwnAccountError, letter};
 use crate::{
     Fault, clock,
     confirm::Proof,
-    events::{AccountChange, SecurityEvent, record},
+    events::{AccountChange, record_change},
     fault::from_faults,
     second_factor::{Enrollment, SecondFactors},
     throttle::{AttemptError, RecordedAttempt, Throttled},
@@ -207,8 +207,7 @@ impl Accounts {
         }
         self.second_factors.succeeded(&right.attempt).await;
         let change = AccountChange::RecoveryCodesReplaced;
-        let event = SecurityEvent::AccountChanged { change, by: None };
-        record(event, Some(user.id), Some(own.claims.sid));
+        record_change(change, user.id, Some(own.claims.sid));
         Ok(new.codes)
     }
 
@@ -244,8 +243,7 @@ impl Accounts {
         begun: UnixMillis,
     ) {
         let user_id = own.claims.sub;
-        let event = SecurityEvent::AccountChanged { change, by: None };
-        record(event, Some(user_id), Some(own.claims.sid));
+        record_change(change, user_id, Some(own.claims.sid));
         // The change is done even if this fails; the mailer then revokes the sessions.
         let reason = RevocationReason::EndedEverywhere;
         drop(self.end_sessions.finish(user_id, reason, begun).await);

@@ -4,14 +4,14 @@ use ratchet_core::{
     amr::Amr,
     authentication::{Authentication, Requirement, SteppedUp},
     letter::Notice,
-    second_factor::{Presented, SecondFactorPolicy},
+    second_factor::Presented,
 };
 use ratchet_store::users::{Spending, SteppingUp};
 
 use super::{Accounts, OwnAccount, OwnFactorError, letter, second_factor::RightCode};
 use crate::{
     clock,
-    events::{AccountChange, SecurityEvent, record},
+    events::{AccountChange, SecurityEvent, record, record_change},
     tokens::FreshAccessToken,
 };
 
@@ -52,8 +52,7 @@ impl Accounts {
         with: StepUp<'_>,
     ) -> Result<FreshAccessToken, OwnFactorError> {
         let user = &own.account.user;
-        let needs_code =
-            user.second_factor && self.second_factors.policy() != SecondFactorPolicy::Disabled;
+        let needs_code = self.second_factors.policy().asks(user.second_factor);
         let amr = match with.amr() {
             Some(amr) if amr.has(Amr::CODE) == needs_code => amr,
             Some(amr) if amr.has(Amr::CODE) => return Err(OwnFactorError::NotEnabled),
@@ -94,8 +93,7 @@ impl Accounts {
             self.second_factors.succeeded(&right.attempt).await;
             if matches!(presented, Presented::Recovery(_)) {
                 let change = AccountChange::RecoveryCodeUsed;
-                let event = SecurityEvent::AccountChanged { change, by: None };
-                record(event, Some(user.id), Some(own.claims.sid));
+                record_change(change, user.id, Some(own.claims.sid));
             }
         }
         record(SecurityEvent::SteppedUp { amr }, Some(user.id), Some(own.claims.sid));

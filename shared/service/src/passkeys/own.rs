@@ -5,8 +5,7 @@ use ratchet_core::{
     authentication::Requirement,
     letter::Notice,
     passkey::{Added, Ceremony, InvalidCeremony, Passkey, PasskeyId, PasskeyName, Purpose},
-    second_factor::{ChallengeHash, SecondFactorPolicy},
-    time::UnixMillis,
+    second_factor::ChallengeHash,
 };
 use ratchet_store::users::{AddedPasskey, PasskeysChange};
 use ratchet_webauthn::{Refusal, RegistrationAnswer};
@@ -17,7 +16,7 @@ use crate::{
     accounts::{OwnAccount, OwnAccountError, letter},
     clock,
     confirm::Proof,
-    events::{AccountChange, SecurityEvent, record},
+    events::{AccountChange, record_change},
     fault::from_faults,
     throttle::Throttled,
 };
@@ -112,7 +111,7 @@ impl Passkeys {
         proof: Proof<'_>,
     ) -> Result<PasskeyOptions, OwnPasskeyError> {
         let (user, required) = (&own.account.user, Requirement::FRESH_BESIDE_CODE);
-        let needs_code = user.second_factor && self.second_factor != SecondFactorPolicy::Disabled;
+        let needs_code = self.second_factor.asks(user.second_factor);
         if needs_code && matches!(proof, Proof::Password(_)) {
             return Err(OwnPasskeyError::Insufficient(required));
         }
@@ -181,8 +180,7 @@ impl Passkeys {
             match self.users.add_passkey(user, change, &hash, &letter).await? {
                 AddedPasskey::Written => {
                     let change = AccountChange::PasskeyAdded;
-                    let event = SecurityEvent::AccountChanged { change, by: None };
-                    record(event, Some(user.id), Some(own.claims.sid));
+                    record_change(change, user.id, Some(own.claims.sid));
                     return Ok(passkey);
                 }
                 AddedPasskey::NotKept => return Err(OwnPasskeyError::InvalidCeremony),
@@ -241,14 +239,10 @@ impl Passkeys {
             let Some(after) = before.remove(id) else { return Ok(()) };
             let change = PasskeysChange { before: &before, after: &after };
             if self.users.remove_passkey(user, change, own.claims.sid, &letter).await? {
-                self.removed(own, begun).await;
+                self.accounts.ended_others(own, AccountChange::PasskeyRemoved, begun).await;
                 return Ok(());
             }
         }
         Err(OwnPasskeyError::ChangedMeanwhile)
-    }
-
-    async fn removed(&self, own: &OwnAccount, begun: UnixMillis) {
-        self.accounts.ended_others(own, AccountChange::PasskeyRemoved, begun).await;
     }
 }

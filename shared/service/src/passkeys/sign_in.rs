@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use ratchet_core::{
     amr::Amr,
-    dpop::{Possession, ProofError},
+    device_token::EncodedDeviceToken,
+    dpop::{Possession, ProofError, Thumbprint},
     ids::{SessionId, UserId},
     key_ring::KeyRing,
     passkey::{Ceremony, InvalidCeremony, Purpose},
@@ -97,12 +98,23 @@ impl From<InvalidCeremony> for PasskeySignInError {
     }
 }
 
+impl From<Refusal> for PasskeySignInError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unreadable(error) => Self::Fault(Fault::Passkey(error)),
+            _ => Self::Refused,
+        }
+    }
+}
+
 /// A sign-in of which everything but the passkey was checked.
 struct Candidate {
     user: User,
     challenge: Option<(SignInChallenge, ChallengeHash)>,
     /// The session that it leads to.
     session_id: SessionId,
+    /// The key to bind that session to.
+    jkt: Option<Thumbprint>,
 }
 
 impl Passkeys {
@@ -120,7 +132,7 @@ impl Passkeys {
         let now = clock::now();
         let ring = self.key_ring.current(now).await?;
         let Some(challenge) = request.challenge else {
-            let begun = self.party.begin_authentication([]).map_err(unreadable)?;
+            let begun = self.party.begin_authentication([])?;
             let purpose = Purpose::SignIn { session_id: session_id(now)? };
             return Ok(options(begun, purpose, &ring, now)?);
         };
@@ -130,7 +142,7 @@ impl Passkeys {
             return Err(PasskeySignInError::NoPasskey);
         }
         let credentials = passkeys.all.iter().map(|passkey| passkey.credential.as_str());
-        let begun = self.party.begin_authentication(credentials).map_err(unreadable)?;
+        let begun = self.party.begin_authentication(credentials)?;
         let purpose = Purpose::SecondFactor { user_id: user.id, challenge: hash };
         Ok(options(begun, purpose, &ring, now)?)
     }
@@ -153,10 +165,6 @@ impl Passkeys {
         let ceremony = Ceremony::parse(request.ceremony, ring.tag_keys(now.seconds()), now)?;
         let candidate = self.candidate(&ceremony, &request, &ring, now).await?;
         let user_id = candidate.user.id;
-        let jkt = match &candidate.challenge {
-            Some((challenge, _)) => challenge.jkt,
-            None => self.starter.key_to_bind(request.possession)?,
-        };
         for _ in 0..TRIES {
             let before = self.users.find_passkeys(user_id).await?;
             let after = match self.judge(request.answer, &ceremony, &before, user_id, now)? {
@@ -176,7 +184,7 @@ impl Passkeys {
                 refused("email_not_confirmed", Some(user_id));
                 return Err(PasskeySignInError::EmailNotConfirmed);
             }
-            let new = NewSession { jkt, ..candidate.session(&request, now) };
+            let new = candidate.session(&request, now);
             let Drawn { session, pair } = self.starter.draw(new, &candidate.user, &ring, now)?;
             let device_token = candidate.device_token(&ring, now)?;
             let start = PasskeyStart {
@@ -219,7 +227,8 @@ impl Passkeys {
                 if user.status != UserStatus::Active {
                     return Err(refused("disabled", Some(user_id)));
                 }
-                Ok(Candidate { user, challenge: None, session_id: *session_id })
+                let jkt = self.starter.key_to_bind(request.possession)?;
+                Ok(Candidate { user, challenge: None, session_id: *session_id, jkt })
             }
             (Purpose::SecondFactor { user_id, challenge: hash }, Some(challenge)) => {
                 if ChallengeHash::of(challenge) != *hash {
@@ -231,8 +240,8 @@ impl Passkeys {
                 let possession = request.possession;
                 let (user, challenge, hash) =
                     self.challenged(challenge, possession, ring, now).await?;
-                let session_id = challenge.session_id;
-                Ok(Candidate { user, challenge: Some((challenge, hash)), session_id })
+                let SignInChallenge { session_id, jkt, .. } = challenge;
+                Ok(Candidate { user, challenge: Some((challenge, hash)), session_id, jkt })
             }
             _ => Err(PasskeySignInError::InvalidChallenge),
         }
@@ -286,7 +295,7 @@ impl Candidate {
             device_label,
             source_ip: request.source_ip,
             origin: request.origin.clone(),
-            jkt: None,
+            jkt: self.jkt,
         }
     }
 
@@ -295,7 +304,7 @@ impl Candidate {
         &self,
         ring: &KeyRing,
         now: UnixMillis,
-    ) -> Result<Option<ratchet_core::device_token::EncodedDeviceToken>, Fault> {
+    ) -> Result<Option<EncodedDeviceToken>, Fault> {
         let Some((challenge, _)) = &self.challenge else { return Ok(None) };
         let key = ring.tagger(now.seconds()).ok_or(Fault::NoTagKey)?;
         Ok(challenge.device_token(self.user.cut_seen(), now.seconds(), key))
@@ -306,11 +315,4 @@ impl Candidate {
 fn refused(reason: &'static str, user: Option<UserId>) -> PasskeySignInError {
     record(SecurityEvent::LoginFailed { reason }, user, None);
     PasskeySignInError::Refused
-}
-
-fn unreadable(refusal: Refusal) -> PasskeySignInError {
-    match refusal {
-        Refusal::Unreadable(error) => PasskeySignInError::Fault(Fault::Passkey(error)),
-        _ => PasskeySignInError::Refused,
-    }
 }

@@ -6,11 +6,14 @@ use ratchet_core::{
     passkey::{Ceremony, Purpose},
     second_factor::ChallengeHash,
 };
-use ratchet_store::users::{PasskeyStepUp, PasskeysChange, SteppedUpWith, SteppingUp};
+use ratchet_store::users::{
+    KeptChallenge, PasskeyStepUp, PasskeysChange, SteppedUpWith, SteppingUp,
+};
 use ratchet_webauthn::AuthenticationAnswer;
 
 use super::{Judged, OwnPasskeyError, PasskeyOptions, Passkeys, TRIES, options};
 use crate::{
+    Fault,
     accounts::OwnAccount,
     clock,
     events::{SecurityEvent, record},
@@ -70,6 +73,10 @@ impl Passkeys {
             let after = match self.judge(answer, &ceremony, &before, user.id, now)? {
                 Judged::Right(after) => after,
                 Judged::Unknown | Judged::Wrong => return Err(OwnPasskeyError::Refused),
+                // The same answer again has the counter of the first time.
+                Judged::Cloned if !self.waits(hash).await? => {
+                    return Err(OwnPasskeyError::InvalidCeremony);
+                }
                 Judged::Cloned => {
                     record(SecurityEvent::PasskeyCloned, Some(user.id), Some(own.claims.sid));
                     return Err(OwnPasskeyError::Refused);
@@ -94,5 +101,10 @@ impl Passkeys {
             }
         }
         Err(OwnPasskeyError::ChangedMeanwhile)
+    }
+
+    /// Whether a ceremony has not been spent.
+    async fn waits(&self, ceremony: ChallengeHash) -> Result<bool, Fault> {
+        Ok(self.users.find_challenge(ceremony).await? == Some(KeptChallenge::Waiting))
     }
 }

@@ -25,7 +25,7 @@ use crate::{
     Fault,
     accounts::letter,
     clock,
-    events::{AccountChange, SecurityEvent, record},
+    events::{AccountChange, SecurityEvent, record, record_change},
     fault::from_faults,
     second_factor::{Enrollment, SecondFactors},
     throttle::{AttemptError, Throttled},
@@ -105,10 +105,9 @@ impl SignIn {
     /// What the user has to do after the first step, if anything.
     pub(super) fn second_stage(&self, user: &User) -> Option<Stage> {
         match self.second_factors.policy() {
-            SecondFactorPolicy::Disabled => None,
-            _ if user.second_factor => Some(Stage::Verify),
+            policy if policy.asks(user.second_factor) => Some(Stage::Verify),
             SecondFactorPolicy::Required => Some(Stage::Enroll),
-            SecondFactorPolicy::Optional => None,
+            SecondFactorPolicy::Optional | SecondFactorPolicy::Disabled => None,
         }
     }
 
@@ -246,8 +245,7 @@ impl SignIn {
         refuse_unless_written(spent)?;
         if letter.is_some() {
             let change = AccountChange::RecoveryCodeUsed;
-            let event = SecurityEvent::AccountChanged { change, by: None };
-            record(event, Some(user.id), Some(challenge.session_id));
+            record_change(change, user.id, Some(challenge.session_id));
         }
         self.starter.make_room(user.id, &started.session, now).await?;
         Ok(started.pair)
@@ -282,8 +280,7 @@ impl SignIn {
         let start = self.start(&completion, &started);
         refuse_unless_written(self.users.enable_factor_and_start(enabling, start).await?)?;
         let change = AccountChange::SecondFactorEnabled;
-        let event = SecurityEvent::AccountChanged { change, by: None };
-        record(event, Some(user.id), Some(challenge.session_id));
+        record_change(change, user.id, Some(challenge.session_id));
         // The change is done even if this fails; the mailer then revokes the sessions.
         let reason = RevocationReason::EndedEverywhere;
         drop(self.starter.end_sessions.finish(user.id, reason, now).await);
