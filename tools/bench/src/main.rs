@@ -82,11 +82,12 @@ struct Only {
 }
 
 /// The programs, in the order in which they take turns.
-const PROGRAMS: [&str; 7] = [
+const PROGRAMS: [&str; 8] = [
     "floor_noop",
     "floor_update",
     "floor_update_get",
     "floor_rotate_get",
+    "floor_refresh",
     "refresh",
     "users",
     "authenticate",
@@ -275,19 +276,8 @@ fn cold_starts(bench: &Bench, rounds: usize, report: &mut Report) -> Result<(), 
             report.sample(&format!("{name}_cold"), cold.first_answer);
             bench.forget_sessions(&tokens)?;
         }
-        report.sample("secrets_manager", key_ring_load(bench)?);
     }
     Ok(())
-}
-
-/// How long the key ring takes from the local Secrets Manager, over a new connection. A cold start
-/// waits for it; the floors have none.
-fn key_ring_load(bench: &Bench) -> Result<Duration, Failure> {
-    let client = bench.stack.services().secrets().client();
-    let ring = client.get_secret_value().secret_id(&bench.stack.data().key_ring_secret);
-    let begun = clock::now();
-    bench.runtime.block_on(ring.send())?;
-    Ok(begun.elapsed())
 }
 
 /// One request after the other, the programs in turns; each refresh uses the token of the last.

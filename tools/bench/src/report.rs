@@ -25,11 +25,12 @@ enum Measure {
 }
 
 /// A goal: a title, what is measured, and its maximum.
-const GOALS: [(&str, Measure, f64); 10] = [
+const GOALS: [(&str, Measure, f64); 11] = [
     ("warm refresh over its own calls", Measure::Over("refresh", "floor_rotate_get"), 1.15),
     ("warm refresh over the least calls", Measure::Over("refresh", "floor_update_get"), 1.15),
+    ("cold refresh over its own calls", Measure::Over("refresh_cold", "floor_refresh_cold"), 1.2),
     (
-        "cold refresh over its own calls",
+        "cold refresh over those of DynamoDB",
         Measure::Over("refresh_cold", "floor_rotate_get_cold"),
         1.5,
     ),

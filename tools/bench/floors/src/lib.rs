@@ -1,9 +1,10 @@
 //! The least that a function can do, beside which Ratchet's functions are measured: nothing; one
-//! conditional `UpdateItem`; that update and a `GetItem` at the same time; and the same with the
-//! update that a rotation is, on an item of a session's size.
+//! conditional `UpdateItem`; that update and a `GetItem` at the same time; the same with the
+//! update that a rotation is, on an item of a session's size; and that after the calls with which
+//! `refresh` starts.
 //!
 //! They read the runtime's events, use the SDK and run on tokio exactly as the functions do, and
-//! leave out everything else: no key ring, no warming up, no router, no log, no cryptography.
+//! leave out everything else: no router, no log, no cryptography.
 
 mod chain;
 
@@ -22,6 +23,8 @@ pub use chain::{Chain, session};
 pub const TOKENS_TABLE: &str = "RATCHET_TOKENS_TABLE";
 /// The variable that names the users table, as for the functions.
 pub const USERS_TABLE: &str = "RATCHET_USERS_TABLE";
+/// The variable that names the secret with the key ring, as for the functions.
+pub const KEY_RING_SECRET: &str = "RATCHET_KEY_RING_SECRET";
 /// Both halves of the key of the session that is updated; the driver puts it there.
 pub const SESSION_KEY: [u8; 16] = [0xf1; 16];
 /// The key of the user that is read; the driver puts it there.
@@ -41,11 +44,26 @@ impl Tables {
     /// # Errors
     /// If a variable is missing.
     pub async fn load() -> Result<Self, Error> {
-        Ok(Self {
-            client: AwsSettings::load().await?.dynamodb(),
-            tokens: env::var(TOKENS_TABLE)?,
-            users: env::var(USERS_TABLE)?,
-        })
+        Self::new(&AwsSettings::load().await?)
+    }
+
+    /// The same, and the session to rotate, with the calls that `refresh` makes when it starts: the
+    /// secret and two reads, at the same time.
+    ///
+    /// # Errors
+    /// If a variable is missing, or a call fails.
+    pub async fn load_with_secret() -> Result<(Self, Chain), Error> {
+        let aws = AwsSettings::load().await?;
+        let tables = Self::new(&aws)?;
+        let secret = aws.secrets_manager().get_secret_value().secret_id(env::var(KEY_RING_SECRET)?);
+        let secret = async { Ok(secret.send().await?) };
+        let (_, _, chain) = tokio::try_join!(secret, tables.get(), Chain::find(&tables))?;
+        Ok((tables, chain))
+    }
+
+    fn new(aws: &AwsSettings) -> Result<Self, Error> {
+        let (tokens, users) = (env::var(TOKENS_TABLE)?, env::var(USERS_TABLE)?);
+        Ok(Self { client: aws.dynamodb(), tokens, users })
     }
 
     pub(crate) fn sessions(&self) -> Sessions {
