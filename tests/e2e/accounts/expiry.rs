@@ -84,7 +84,7 @@ fn a_registration_that_is_not_confirmed_in_time_is_as_if_it_had_never_been() {
 }
 
 #[test]
-fn whoever_confirms_stays_and_is_listed_from_then_on() {
+fn a_user_who_confirms_stays_and_is_listed_from_then_on() {
     run(async {
         let (world, api) = (World::shared().await, World::shared().await.api());
         let (reader, tokens) = world.signed_in().await;

@@ -93,7 +93,7 @@ fn the_same_password_change_again_is_done_although_it_ended_its_own_session() {
 }
 
 #[test]
-fn whoever_has_an_access_token_guesses_no_more_than_a_stranger_and_locks_nobody_out() {
+fn somebody_with_an_access_token_guesses_no_more_than_a_stranger_and_locks_nobody_out() {
     run(async {
         let settings = [("RATCHET_FREE_FAILURES", "3"), ("RATCHET_FAILURE_DELAY_SECONDS", "60")];
         let world = World::beside("guessing-inside", &settings).await;

@@ -151,7 +151,7 @@ async fn after_a_long_rest_verdicts_wait_for_the_keys_that_one_of_them_fetches()
 }
 
 #[tokio::test]
-async fn whoever_hangs_up_does_not_keep_keys_from_those_who_stay() {
+async fn a_caller_that_hangs_up_does_not_keep_keys_from_those_that_wait() {
     let issuer = Issuer::start(SignatureAlgorithm::Es256).await;
     let verifier = Verifier::new(&issuer.url, "things").unwrap();
     let token = issuer.token();
