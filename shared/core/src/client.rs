@@ -14,10 +14,10 @@
 use std::{fmt, time::Duration};
 
 use aws_lc_rs::hmac;
-use zeroize::Zeroizing;
 
 use crate::{
     device_token,
+    encoded_token::encoded_token,
     ids::ClientId,
     key_ring::TagKey,
     secret::{SecretHash, TokenSecret},
@@ -177,24 +177,9 @@ impl fmt::Display for ClientName {
     }
 }
 
-/// A secret's text on its way to the operator who made the client.
-///
-/// # Security
-/// Prints as a placeholder and is wiped when dropped.
-pub struct EncodedSecret(Zeroizing<String>);
-
-impl EncodedSecret {
-    /// The text: only for the line that shows it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for EncodedSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EncodedSecret(..)")
-    }
+encoded_token! {
+    /// A secret's text on its way to the operator who made the client.
+    EncodedSecret
 }
 
 #[cfg(test)]

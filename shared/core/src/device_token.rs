@@ -9,12 +9,12 @@
 //! token are counted separately, so strangers who guess do not lock the owner out. The token grants
 //! nothing else: the password is always required.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
-use zeroize::Zeroizing;
 
 use crate::{
+    encoded_token::encoded_token,
     ids::UserId,
     key_ring::TagKey,
     tagged_token::Format,
@@ -115,24 +115,9 @@ fn derived(key: &TagKey) -> hmac::Key {
     key.derive(b"ratchet device token v1")
 }
 
-/// A device token's text on its way to the client.
-///
-/// # Security
-/// Prints as a placeholder and is wiped when dropped.
-pub struct EncodedDeviceToken(Zeroizing<String>);
-
-impl EncodedDeviceToken {
-    /// The text: only for the line that sends it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for EncodedDeviceToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EncodedDeviceToken(..)")
-    }
+encoded_token! {
+    /// A device token's text on its way to the client.
+    EncodedDeviceToken
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ pub mod device_token;
 pub mod domain_event;
 pub mod dpop;
 pub mod email;
+mod encoded_token;
 pub mod encoding;
 pub mod entropy;
 pub mod error_chain;

@@ -9,11 +9,10 @@
 //! ones can be distinguished from them. The secret alone proves possession; the session holds its
 //! SHA-256.
 
-use std::fmt;
-
 use zeroize::Zeroizing;
 
 use crate::{
+    encoded_token::encoded_token,
     encoding::from_base64url,
     ids::{SessionId, UserId},
     key_ring::TagKey,
@@ -118,24 +117,9 @@ impl UnverifiedRefreshToken {
     }
 }
 
-/// A refresh token's text on its way to the client.
-///
-/// # Security
-/// Prints as a placeholder and is wiped when dropped.
-pub struct EncodedRefreshToken(Zeroizing<String>);
-
-impl EncodedRefreshToken {
-    /// The text: only for the line that sends it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for EncodedRefreshToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EncodedRefreshToken(..)")
-    }
+encoded_token! {
+    /// A refresh token's text on its way to the client.
+    EncodedRefreshToken
 }
 
 #[cfg(test)]

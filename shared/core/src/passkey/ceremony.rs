@@ -13,13 +13,11 @@
 //! is none of that id, and a registration adds one passkey. A registration counts only if its hash was
 //! stored when the user proved who they are, so the ring alone makes none.
 
-use std::fmt;
-
 use aws_lc_rs::hmac;
-use zeroize::Zeroizing;
 
 use super::CEREMONY_LIFE;
 use crate::{
+    encoded_token::encoded_token,
     encoding::sha256,
     ids::{SessionId, UserId},
     key_ring::TagKey,
@@ -157,27 +155,16 @@ impl Ceremony {
     }
 }
 
-/// A ceremony's text on its way to the client.
-#[derive(Clone, PartialEq, Eq)]
-pub struct EncodedCeremony(Zeroizing<String>);
+encoded_token! {
+    /// A ceremony's text on its way to the client.
+    EncodedCeremony
+}
 
 impl EncodedCeremony {
     /// What is stored of a registration.
     #[must_use]
     pub fn hash(&self) -> ChallengeHash {
         ChallengeHash::of(&self.0)
-    }
-
-    /// The text: only for the line that sends it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for EncodedCeremony {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EncodedCeremony(..)")
     }
 }
 

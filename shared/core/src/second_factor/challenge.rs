@@ -14,7 +14,7 @@
 //! `steps` is both the first step and what the user has to do next. Releases that know passwords only
 //! refuse challenges of other first steps.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
@@ -23,6 +23,7 @@ use crate::{
     amr::Amr,
     device_token::{DeviceId, DeviceToken, EncodedDeviceToken},
     dpop::Thumbprint,
+    encoded_token::encoded_token,
     encoding::sha256,
     ids::{SessionId, UserId},
     key_ring::TagKey,
@@ -265,12 +266,10 @@ impl ChallengeHash {
     }
 }
 
-/// A challenge's text on its way to the client.
-///
-/// # Security
-/// Prints as a placeholder and is wiped when dropped.
-#[derive(Clone, PartialEq, Eq)]
-pub struct EncodedChallenge(Zeroizing<String>);
+encoded_token! {
+    /// A challenge's text on its way to the client.
+    EncodedChallenge
+}
 
 impl EncodedChallenge {
     /// A text that is no challenge, for the description of the API.
@@ -283,18 +282,6 @@ impl EncodedChallenge {
     #[must_use]
     pub fn hash(&self) -> ChallengeHash {
         ChallengeHash::of(&self.0)
-    }
-
-    /// The text: only for the line that sends it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for EncodedChallenge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EncodedChallenge(..)")
     }
 }
 
