@@ -188,7 +188,7 @@ pub fn record(event: SecurityEvent<'_>, user_id: Option<UserId>, session_id: Opt
             tracing::info!(target: "security", event = name, user_id, reason);
         }
         SecurityEvent::PasskeyCloned => {
-            tracing::warn!(target: "security", event = name, user_id);
+            tracing::warn!(target: "security", event = name, user_id, session_id);
         }
         SecurityEvent::AttemptRefused { kind } => {
             tracing::warn!(target: "security", event = name, kind);
