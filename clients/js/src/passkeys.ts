@@ -163,10 +163,10 @@ async function alone<T>(ask: (until: AbortSignal) => Promise<T>, signal?: AbortS
 /** Has the user choose a passkey. While the browser only suggests them, options are replaced before they expire. */
 async function choose(begin: () => Promise<Ceremony>, until: AbortSignal, conditional?: boolean) {
   for (let next = await begin(); ; ) {
-    const { ceremony, options, expires_in: seconds } = next;
+    const { ceremony, options } = next;
     const one = following(until);
-    let due = Date.now() + seconds * 800;
-    const timer = setInterval(() => {
+    let due = Date.now() + next.expires_in * 800;
+    const look = () => {
       if (!conditional || document.hidden || Date.now() < due) return;
       due = Infinity;
       begin().then(
@@ -176,7 +176,10 @@ async function choose(begin: () => Promise<Ceremony>, until: AbortSignal, condit
         },
         () => (due = Date.now() + AGAIN),
       );
-    }, LOOK);
+    };
+    const timer = setInterval(look, LOOK);
+    // At once when the user returns to the page, who may choose right away.
+    addEventListener('visibilitychange', look, one);
     try {
       const chosen = await navigator.credentials.get({
         publicKey: optionsOf('parseRequestOptionsFromJSON', options),
@@ -188,6 +191,7 @@ async function choose(begin: () => Promise<Ceremony>, until: AbortSignal, condit
       if (next.ceremony === ceremony) throw error;
     } finally {
       clearInterval(timer);
+      one.abort();
     }
   }
 }
@@ -197,7 +201,7 @@ function following(signal: AbortSignal | undefined): AbortController {
   const controller = new AbortController();
   const abort = () => controller.abort();
   if (signal?.aborted) abort();
-  signal?.addEventListener('abort', abort, { signal: controller.signal });
+  signal?.addEventListener('abort', abort, controller);
   return controller;
 }
 
@@ -205,4 +209,4 @@ function passkeyOf({ id, name, created_at: createdAt, last_used_at: lastUsedAt, 
   return { id, name, createdAt: ms(createdAt), lastUsedAt: ms(lastUsedAt), backedUp } as Passkey;
 }
 
-const ms = (seconds: unknown) => (seconds ? Number(seconds) * 1000 : undefined);
+const ms = (seconds: unknown) => (seconds as number) * 1000 || undefined;

@@ -112,7 +112,7 @@ export const ageOf = (token = '') => attempt(() => decode(token.slice(4, 52)).sl
  */
 export function sessionOf(pair: Record<string, unknown>, now: number): Session {
   const { access_token: accessToken, refresh_token: refreshToken } = pair as Record<string, string | undefined>;
-  const after = (seconds: string) => now + Number(pair[seconds]) * 1000;
+  const after = (seconds: string) => now + (pair[seconds] as number) * 1000;
   const claims = claimsOf(accessToken!);
   const [expiresAt, refreshAt] = [after('expires_in'), after('refresh_after')];
   if (!claims.sub || !(expiresAt + refreshAt > 0)) throw new RatchetError();
@@ -133,9 +133,9 @@ export async function errorOf(response: Response): Promise<RatchetError> {
     .clone()
     .json()
     .catch(() => {});
-  const own = /^urn:ratchet:/.test(problem?.type);
-  const retryAfter = Number(response.headers.get('retry-after')) || undefined;
-  return new RatchetError({ ...(own && problem), status: response.status, retryAfter });
+  const own = /^urn:ratchet:/.test(problem?.type) && problem;
+  const retryAfter = +response.headers.get('retry-after')! || undefined;
+  return new RatchetError({ ...own, status: response.status, retryAfter });
 }
 
 /** Whether the service refused, and would refuse the same request again. */

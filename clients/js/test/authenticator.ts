@@ -9,7 +9,7 @@ const bytes = (...numbers: number[]) => new Uint8Array(numbers).buffer;
 export class Authenticator {
   /** What the page asked for, the latest last. */
   readonly asked: { method: 'create' | 'get'; options: any }[] = [];
-  readonly page = { hidden: false };
+  readonly page = Object.assign(new EventTarget(), { hidden: false });
   private readonly waiting: { resolve(credential: unknown): void; reject(error: unknown): void }[] = [];
 
   /** A page in a browser: a `modern` one converts JSON, an `old` one does not, and with an `extension` it fails. */
@@ -23,6 +23,7 @@ export class Authenticator {
     };
     inPage({
       document: this.page,
+      addEventListener: this.page.addEventListener.bind(this.page),
       navigator: { credentials },
       PublicKeyCredential: Object.assign(function PublicKeyCredential() {}, browser === 'modern' && statics),
     });

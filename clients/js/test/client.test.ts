@@ -219,6 +219,18 @@ describe('fetch', () => {
     expect(service.requests).toEqual(['/users']);
   });
 
+  it.each([
+    ['an API', () => new Response('', { status: 401 })],
+    ['the service', () => problem(401, 'insufficient_user_authentication')],
+  ])('gives the answer of %s back that asks for another authentication', async (_, answer) => {
+    const one = await signedIn();
+    service.gateway = answer();
+    service.gateway.headers.set('www-authenticate', 'Bearer error="insufficient_user_authentication", max_age="300"');
+    service.requests = [];
+    expect((await one.fetch('/users')).status).toBe(401);
+    expect(service.requests).toEqual(['/users']);
+  });
+
   it('gives the answer of a gateway back if nobody knows whether the token was the reason', async () => {
     const one = await signedIn({ patience: 0 });
     service.gateway = new Response('', { status: 403 });

@@ -248,7 +248,12 @@ describe('suggestions', () => {
     await pass(3_600_000);
     expect(authenticator.asked).toHaveLength(1);
     authenticator.page.hidden = false;
-    await pass(5_000);
+    authenticator.page.dispatchEvent(new Event('visibilitychange'));
+    await pass(500);
+    expect(authenticator.asked).toHaveLength(2);
+    // What was replaced listens no more.
+    authenticator.page.dispatchEvent(new Event('visibilitychange'));
+    await pass(500);
     expect(authenticator.asked).toHaveLength(2);
   });
 

@@ -261,6 +261,8 @@ pub struct UserState {
 /// The part of a session's item that events are about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionState {
+    /// When it began.
+    pub began_at: UnixMillis,
     /// When it ends if it is not refreshed before.
     pub expires_at: UnixSeconds,
     /// When it ends at the latest.
@@ -350,11 +352,12 @@ pub fn of_session(
         Change::Created(after) => {
             let expires_at = after.absolute_expires_at;
             let created = Happening::SessionCreated { session_id, expires_at };
-            let created = event(created, session_id.created_at().seconds());
+            let created = event(created, after.began_at.seconds());
             std::iter::once(created).chain(after.ended.into_iter().flat_map(ended)).collect()
         }
         Change::Updated { before, after } if before.ended.is_none() => {
-            after.ended.into_iter().flat_map(ended).collect()
+            let in_time = |(at, _): &(UnixMillis, _)| at.seconds() < before.expires_at;
+            after.ended.into_iter().filter(in_time).flat_map(ended).collect()
         }
         Change::Deleted { before, by_ttl: false }
             if before.ended.is_none() && record.at < before.expires_at =>

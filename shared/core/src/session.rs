@@ -40,7 +40,7 @@ pub struct Session {
     pub jkt: Option<Thumbprint>,
     /// How the user signed in.
     pub amr: Amr,
-    /// When the user signed in: of a password, when it was proved.
+    /// When the sign-in was complete: right before the session was written.
     pub auth_time: UnixMillis,
     /// The latest step-up, if there was one. It changes what access tokens say, and nothing about
     /// when the session ends.

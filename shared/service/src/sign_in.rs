@@ -179,7 +179,6 @@ impl SignIn {
         let device_token = device.encode(&name, tag_key);
         let session = NewSession {
             id: session_id(now)?,
-            auth_time: now,
             cut_seen: user.cut_seen(),
             amr: Amr::PASSWORD,
             device_label,

@@ -5,7 +5,10 @@
 //!
 //! [`domain_event`]: ratchet_core::domain_event
 
-use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    primitives::{Blob, DateTime, DateTimeFormat},
+    types::AttributeValue,
+};
 use ratchet_core::{
     domain_event::{Change, DomainEvent, Record, of_session, of_user},
     encoding::from_base64,
@@ -75,10 +78,16 @@ fn subject(record: &Value) -> Option<Subject> {
     Some(Subject::Session(UserId::from_bytes(user_id), SessionId::from_bytes(session_id)))
 }
 
-/// When the change was made. Lambda writes whole seconds, DynamoDB Local also fractions.
+/// When the change was made. Lambda writes whole seconds, DynamoDB Local also fractions. The AWS CLI,
+/// with which operators publish records again, writes RFC 3339.
 fn written_at(record: &Value) -> Option<UnixSeconds> {
-    let at = record.pointer("/dynamodb/ApproximateCreationDateTime")?.as_f64()?;
-    std::time::Duration::try_from_secs_f64(at).ok().map(|at| UnixSeconds::new(at.as_secs()))
+    let at = record.pointer("/dynamodb/ApproximateCreationDateTime")?;
+    if let Some(text) = at.as_str() {
+        let at = DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset).ok()?;
+        return at.secs().try_into().ok().map(UnixSeconds::new);
+    }
+    let at = std::time::Duration::try_from_secs_f64(at.as_f64()?).ok()?;
+    Some(UnixSeconds::new(at.as_secs()))
 }
 
 fn change<S>(

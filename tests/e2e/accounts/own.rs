@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use ratchet_core::{
     email::EmailAddress,
     entropy::random,
@@ -60,6 +61,28 @@ fn the_same_password_change_again_is_done_and_another_one_is_refused() {
         let there = world.api().authenticate(&person.name, &new).await.tokens();
         assert_eq!(post(world, path, &there.access, body).await.code(), "wrong_password");
         assert_eq!(world.api().authenticate(&person.name, &new).await.status, 200);
+    });
+}
+
+#[test]
+fn the_same_password_change_again_is_done_although_sessions_were_ended_before() {
+    run(async {
+        let world = World::shared().await;
+        let path = "/users/me/password";
+        for keep_this_session in [true, false] {
+            let person = world.person().await;
+            let yesterday = now().seconds().get().saturating_sub(86_400) * 1_000;
+            let before = AttributeValue::N(yesterday.to_string());
+            world.set_user(person.id, "sessions_valid_after", before).await;
+            let here = world.sign_in(&person).await;
+            let new = format!("{CANARY} quite another one");
+            let body = json!({
+                "current": person.password, "new": new, "keep_this_session": keep_this_session,
+            });
+            for _ in 0..2 {
+                assert_eq!(post(world, path, &here.access, body.clone()).await.status, 204);
+            }
+        }
     });
 }
 

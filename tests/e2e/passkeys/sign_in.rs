@@ -216,6 +216,26 @@ fn a_proof_of_possession_binds_the_session() {
 }
 
 #[test]
+fn a_wrong_proof_of_possession_is_refused_alike_for_every_user_and_for_nobody() {
+    run(async {
+        let world = World::shared().await;
+        let mut keeper = world.keeper().await;
+        let ceremony = world.begin_passkey_sign_in().await;
+        let mut answers = Vec::new();
+        for handle in [keeper.passkey.user_handle.clone(), vec![9; 16]] {
+            let mut body = ceremony.sign_in(&mut keeper.passkey);
+            body["credential"]["response"]["userHandle"] = json!(to_base64url(&handle));
+            let request = world.api().request("POST", PATH).header("dpop", "x").json(&body);
+            answers.push(Answer::of(request).await);
+        }
+        for answer in &answers {
+            assert_eq!(answer.problem(), problem(400, "invalid_dpop_proof"));
+        }
+        assert_eq!(answers[0].body, answers[1].body);
+    });
+}
+
+#[test]
 fn a_browser_signs_in_with_a_cookie_from_its_own_origin_only() {
     run(async {
         let origin = "https://app.example";

@@ -76,6 +76,23 @@ fn one_code_for_several_challenges_in_parallel_starts_one_session() {
 }
 
 #[test]
+fn the_session_that_is_refreshed_between_two_steps_makes_room_for_the_new_one() {
+    run(async {
+        let world = World::beside("factor-two-steps", &[("RATCHET_MAX_SESSIONS", "1")]).await;
+        let enrolled = World::shared().await.enrolled().await;
+        let challenge = world.challenge(&enrolled.person).await;
+        world.forget_steps(enrolled.person.id).await;
+        let phone = world.complete(&challenge, &enrolled.app.code()).await.tokens();
+        let challenge = world.challenge(&enrolled.person).await;
+        let phone = world.api().refresh(&phone.refresh).await.tokens();
+        world.forget_steps(enrolled.person.id).await;
+        let laptop = world.complete(&challenge, &enrolled.app.code()).await.tokens();
+        assert_eq!(world.api().refresh(&laptop.refresh).await.status, 200);
+        assert_eq!(world.api().refresh(&phone.refresh).await.status, 401);
+    });
+}
+
+#[test]
 fn a_spent_challenge_stays_spent_although_other_sign_ins_made_room() {
     run(async {
         let world = World::beside("factor-one-session", &[("RATCHET_MAX_SESSIONS", "1")]).await;

@@ -99,6 +99,7 @@ fn protected(restored: &Item, current: &Item) -> Fate {
     }
     if number(current, CUT) > number(restored, CUT) {
         copy(current, CUT, &mut item);
+        copy(current, CUT_AT, &mut item);
     }
     copy(current, "password_hash", &mut item);
     for name in [CLAIMS, SECOND_FACTOR, PASSKEYS, VERSION] {
@@ -114,8 +115,9 @@ fn protected(restored: &Item, current: &Item) -> Fate {
     if item == *restored { Fate::Keep } else { Fate::Replace(Box::new(item)) }
 }
 
-/// When all sessions of a user were cut.
+/// The number of the last cut of a user's sessions, and when that was.
 const CUT: &str = "sessions_valid_after";
+const CUT_AT: &str = "cut_at";
 
 /// Whether a user has a second factor, absent without one. The version of the item depends on it.
 const SECOND_FACTOR: &str = "second_factor";

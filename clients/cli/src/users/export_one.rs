@@ -52,7 +52,7 @@ const ACCOUNT: &[(&str, Form)] = &[
     ("status", Form::Plain),
     ("roles", Form::Plain),
     ("claims", Form::Json),
-    ("sessions_valid_after", Form::Millis),
+    ("cut_at", Form::Millis),
     ("expires_at", Form::Seconds),
 ];
 const FACTOR: &[(&str, Form)] = &[

@@ -26,6 +26,7 @@ fn user() -> UserState {
 
 fn session() -> SessionState {
     SessionState {
+        began_at: UnixMillis::new(1_400_000),
         expires_at: UnixSeconds::new(5_000),
         absolute_expires_at: UnixSeconds::new(9_000),
         ended: None,
@@ -127,13 +128,16 @@ fn what_expires_is_no_event() {
     for (before, by_ttl) in [(expired, false), (session(), true)] {
         assert!(of(&Change::Deleted { before, by_ttl }).is_empty());
     }
+    let reason = EndReason::Revoked(RevocationReason::EndedEverywhere);
+    let after = SessionState { ended: Some((UnixMillis::new(5_000_000), reason)), ..session() };
+    assert!(of(&Change::Updated { before: session(), after }).is_empty());
 }
 
 #[test]
 fn a_session_begins_once_and_ends_once() {
     let created = of(&Change::Created(session()));
     assert_eq!(names(&created), ["session_created"]);
-    assert_eq!(created[0].occurred_at(), UnixSeconds::new(1_000), "when the session was made");
+    assert_eq!(created[0].occurred_at(), UnixSeconds::new(1_400), "when the user had signed in");
     let refreshed = SessionState { expires_at: UnixSeconds::new(6_000), ..session() };
     assert!(of(&Change::Updated { before: session(), after: refreshed }).is_empty());
     let reason = EndReason::Revoked(RevocationReason::LoggedOut);

@@ -57,6 +57,8 @@ enum Mistake {
     AnyDeletion,
     /// A session that has ended may end again, when it is deleted.
     EndsTwice,
+    /// A session that has expired may still be ended.
+    EndsExpired,
     /// A record makes one event only.
     FirstOnly,
     /// Ids depend on the delivery.
@@ -67,10 +69,11 @@ enum Mistake {
     Forgotten,
 }
 
-const ALL: [Mistake; 7] = [
+const ALL: [Mistake; 8] = [
     Mistake::AnyHash,
     Mistake::AnyDeletion,
     Mistake::EndsTwice,
+    Mistake::EndsExpired,
     Mistake::FirstOnly,
     Mistake::IdOfDelivery,
     Mistake::IdWithoutRecord,
@@ -279,6 +282,9 @@ fn published_for(
             before.expires_at = UnixSeconds::new(u64::MAX);
             *by_ttl = false;
         }
+        (Written::Session(_, _, Change::Updated { before, .. }), Some(Mistake::EndsExpired)) => {
+            before.expires_at = UnixSeconds::new(u64::MAX);
+        }
         _ => {}
     }
     match written {
@@ -352,6 +358,7 @@ fn apply(world: &mut World, step: Step, mistake: Option<Mistake>) {
             let (user, _) = world.user.as_ref().map(|(id, user)| (*id, user.clone())).unwrap();
             let id = SessionId::generate(UnixMillis::new(world.now * 1_000), &[1; 10]);
             let session = SessionState {
+                began_at: UnixMillis::new(world.now * 1_000),
                 expires_at: UnixSeconds::new(world.now + 20),
                 absolute_expires_at: UnixSeconds::new(world.now + 90),
                 ended: None,
@@ -367,11 +374,13 @@ fn apply(world: &mut World, step: Step, mistake: Option<Mistake>) {
             world.session(which, later, None);
         }
         Step::End(which, reason) if world.is_ended(which) == Some(false) => {
-            let id = world.id(which);
-            if reason == RevocationReason::ReuseDetected {
-                world.expect("reuse_detected", id);
+            // One that has expired is ended too, with all others of its user, and nobody is told.
+            if let Some(id) = world.live(which) {
+                if reason == RevocationReason::ReuseDetected {
+                    world.expect("reuse_detected", id);
+                }
+                world.expect("session_ended", id);
             }
-            world.expect("session_ended", id);
             let end = |session: &mut SessionState, now: u64| {
                 session.ended = Some((UnixMillis::new(now * 1_000), EndReason::Revoked(reason)));
             };
@@ -396,10 +405,6 @@ impl World {
     fn is_ended(&self, which: usize) -> Option<bool> {
         let (_, session) = self.sessions.get(which % self.sessions.len().max(1))?;
         Some(session.ended.is_some())
-    }
-
-    fn id(&self, which: usize) -> SessionId {
-        self.sessions[which % self.sessions.len()].0
     }
 }
 

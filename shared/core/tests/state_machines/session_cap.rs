@@ -40,17 +40,29 @@ enum Mistake {
     NewNotCounted,
     /// Any session may make room, not the one that was used longest ago.
     AnyMakesRoom,
+    /// A session counts as used since the first of two steps.
+    UsedSinceFirstStep,
 }
 
 /// A sign-in under way.
 #[derive(Debug)]
 enum SignIn {
-    Begun(Session),
+    /// The first of two steps was right, at that time.
+    Begun(u64),
+    /// About to be written.
+    Drawn(New),
     /// With the sessions that it read before its write: a mistake.
-    ReadEarly(Session, Vec<Session>),
+    ReadEarly(New, Vec<Session>),
     /// With the sessions that it read before its write, if it does that.
-    Written(Session, Option<Vec<Session>>),
+    Written(New, Option<Vec<Session>>),
     Chosen(Vec<SessionId>),
+}
+
+/// A new session, and when it was drawn.
+#[derive(Debug)]
+struct New {
+    session: Session,
+    drawn_at: UnixMillis,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -90,11 +102,11 @@ fn run(steps: &[Step], mistake: Option<Mistake>) -> Result<(), TestCaseError> {
     let mut table: Vec<Session> = Vec::new();
     let mut under_way: Vec<SignIn> = Vec::new();
     let mut now = 0;
-    let finish = std::iter::repeat_n(Step::Proceed(0), 4 * steps.len());
+    let finish = std::iter::repeat_n(Step::Proceed(0), 5 * steps.len());
     for step in steps.iter().copied().chain(finish) {
         now += 1;
         match step {
-            Step::SignIn => under_way.push(SignIn::Begun(session(now))),
+            Step::SignIn => under_way.push(SignIn::Begun(now)),
             Step::Proceed(which) if !under_way.is_empty() => {
                 let which = which % under_way.len();
                 let sign_in = under_way.remove(which);
@@ -132,20 +144,27 @@ fn proceed(
     mistake: Option<Mistake>,
 ) -> Result<Option<SignIn>, TestCaseError> {
     match sign_in {
-        SignIn::Begun(new) if mistake == Some(Mistake::ReadBeforeWrite) => {
+        SignIn::Begun(then) => {
+            let used = if mistake == Some(Mistake::UsedSinceFirstStep) { then } else { now };
+            let session_id = SessionId::generate(UnixMillis::new(then), &[0; 10]);
+            let session = Session { session_id, ..session(used) };
+            Ok(Some(SignIn::Drawn(New { session, drawn_at: UnixMillis::new(now) })))
+        }
+        SignIn::Drawn(new) if mistake == Some(Mistake::ReadBeforeWrite) => {
             Ok(Some(SignIn::ReadEarly(new, table.clone())))
         }
-        SignIn::Begun(new) => {
-            table.push(new.clone());
+        SignIn::Drawn(new) => {
+            table.push(new.session.clone());
             Ok(Some(SignIn::Written(new, None)))
         }
         SignIn::ReadEarly(new, read) => {
-            table.push(new.clone());
+            table.push(new.session.clone());
             Ok(Some(SignIn::Written(new, Some(read))))
         }
         SignIn::Written(new, early) => {
             let read = early.unwrap_or_else(|| table.clone());
             let max = if mistake == Some(Mistake::NewNotCounted) { MAX + 1 } else { MAX };
+            let New { session: new, drawn_at } = new;
             let mut evicted = to_evict(&read, &new, UnixMillis::new(now), max);
             if mistake == Some(Mistake::AnyMakesRoom) && !evicted.is_empty() {
                 evicted = read.iter().rev().take(evicted.len()).map(|s| s.session_id).collect();
@@ -162,6 +181,13 @@ fn proceed(
                         "a session that was used later made room"
                     );
                 }
+            }
+            let is_new = |s: &&Session| s.session_id == new.session_id;
+            let is_live = read.iter().find(is_new).is_none_or(|s| s.revoked.is_none());
+            if is_live && evicted.contains(&new.session_id) {
+                let used_since = |s: &&Session| s.revoked.is_none() && s.refreshed_at() >= drawn_at;
+                let others = read.iter().filter(|s| !is_new(s)).filter(used_since).count();
+                prop_assert!(others >= MAX, "a new session made room for one that was used before");
             }
             Ok(Some(SignIn::Chosen(evicted)))
         }
@@ -185,7 +211,12 @@ fn no_more_sessions_than_the_cap_are_live_once_every_sign_in_has_answered() {
 
 #[test]
 fn mistakes_about_the_cap_are_found() {
-    for mistake in [Mistake::ReadBeforeWrite, Mistake::NewNotCounted, Mistake::AnyMakesRoom] {
+    for mistake in [
+        Mistake::ReadBeforeWrite,
+        Mistake::NewNotCounted,
+        Mistake::AnyMakesRoom,
+        Mistake::UsedSinceFirstStep,
+    ] {
         let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
         let mut runner = TestRunner::new_with_rng(config(), rng);
         let outcome = runner.run(&vec(step(), 1..40), |steps| run(&steps, Some(mistake)));

@@ -296,5 +296,5 @@ impl Accounts {
 
 /// Whether a cut ended the user's sessions a moment ago, as a password change does.
 fn was_cut_lately(account: &Account, now: UnixMillis) -> bool {
-    account.user.cut.is_some_and(|cut| now < cut.valid_after.plus(JUST_NOW))
+    account.cut_at.is_some_and(|cut_at| now < cut_at.plus(JUST_NOW))
 }

@@ -184,7 +184,7 @@ impl Passkeys {
                 refused("email_not_confirmed", Some(user_id));
                 return Err(PasskeySignInError::EmailNotConfirmed);
             }
-            let new = candidate.session(&request, now);
+            let new = candidate.session(&request);
             let Drawn { session, pair } = self.starter.draw(new, &candidate.user, &ring, now)?;
             let device_token = candidate.device_token(&ring, now)?;
             let start = PasskeyStart {
@@ -221,13 +221,14 @@ impl Passkeys {
         let claimed = request.answer.claimed().user_id;
         match (&ceremony.purpose, request.challenge) {
             (Purpose::SignIn { session_id }, None) => {
+                // First, so that its refusal says nothing about the user.
+                let jkt = self.starter.key_to_bind(request.possession)?;
                 let user_id = claimed.ok_or_else(|| refused("no_user_handle", None))?;
                 let user = self.users.find(user_id).await?;
                 let user = user.ok_or_else(|| refused("unknown_passkey", None))?;
                 if user.status != UserStatus::Active {
                     return Err(refused("disabled", Some(user_id)));
                 }
-                let jkt = self.starter.key_to_bind(request.possession)?;
                 Ok(Candidate { user, challenge: None, session_id: *session_id, jkt })
             }
             (Purpose::SecondFactor { user_id, challenge: hash }, Some(challenge)) => {
@@ -278,18 +279,15 @@ impl Passkeys {
 }
 
 impl Candidate {
-    fn session(&self, request: &PasskeySignIn<'_>, now: UnixMillis) -> NewSession {
-        let (amr, auth_time, device_label) = match &self.challenge {
-            None => (Amr::PASSKEY, now, request.device_label.clone()),
-            Some((challenge, _)) => (
-                challenge.first.amr().and(Amr::PASSKEY),
-                challenge.auth_time,
-                challenge.device_label.clone(),
-            ),
+    fn session(&self, request: &PasskeySignIn<'_>) -> NewSession {
+        let (amr, device_label) = match &self.challenge {
+            None => (Amr::PASSKEY, request.device_label.clone()),
+            Some((challenge, _)) => {
+                (challenge.first.amr().and(Amr::PASSKEY), challenge.device_label.clone())
+            }
         };
         NewSession {
             id: self.session_id,
-            auth_time,
             cut_seen: self.user.cut_seen(),
             amr,
             device_label,

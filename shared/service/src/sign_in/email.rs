@@ -194,7 +194,6 @@ impl SignIn {
         let user = right.user();
         let new = NewSession {
             id: session_id(now)?,
-            auth_time: now,
             cut_seen: user.cut_seen(),
             amr: Amr::EMAIL,
             device_label: request.device_label.clone(),

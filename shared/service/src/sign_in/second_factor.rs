@@ -318,7 +318,6 @@ impl Completion<'_> {
     fn session(&self, cut_seen: UnixMillis) -> NewSession {
         NewSession {
             id: self.challenge.session_id,
-            auth_time: self.challenge.auth_time,
             cut_seen,
             amr: self.challenge.first.amr().and(Amr::CODE),
             device_label: self.challenge.device_label.clone(),

@@ -127,6 +127,9 @@ impl Starter {
         ring: &KeyRing,
         now: UnixMillis,
     ) -> Result<Drawn, Fault> {
+        // Not when the request arrived, and not when the first of two steps was taken: what the user
+        // has done since would look more recent than this session, which would then make room.
+        let drawn_at = clock::now();
         let session_id = new.id;
         let token = RefreshToken {
             user_id: user.id,
@@ -144,7 +147,7 @@ impl Starter {
             jkt: new.jkt,
             amr: new.amr,
             stepped_up: None,
-            auth_time: new.auth_time,
+            auth_time: drawn_at,
             cut_seen: new.cut_seen,
             absolute_expires_at: self.policy.session.absolute_expires_at(session_id),
             expires_at: self.policy.session.expires_at(session_id, now),
@@ -153,8 +156,7 @@ impl Starter {
             device: new.device_label,
             revoked: None,
         };
-        // Access tokens are dated when they are issued, not when the request arrived.
-        let pair = self.issuer.issue(user, &session, &token, ring, clock::now())?;
+        let pair = self.issuer.issue(user, &session, &token, ring, drawn_at)?;
         Ok(Drawn { session, pair })
     }
 
@@ -182,7 +184,6 @@ impl Starter {
 /// What a session remembers of its sign-in.
 pub(crate) struct NewSession {
     pub(crate) id: SessionId,
-    pub(crate) auth_time: UnixMillis,
     pub(crate) cut_seen: UnixMillis,
     pub(crate) amr: Amr,
     pub(crate) device_label: Option<String>,

@@ -12,8 +12,8 @@ use crate::{
 };
 
 /// The attributes that [`to_state`] reads.
-pub(crate) const STATE: [&str; 4] =
-    ["expires_at", "absolute_expires_at", "revoked_at", "revoked_reason"];
+pub(crate) const STATE: [&str; 5] =
+    ["auth_time", "expires_at", "absolute_expires_at", "revoked_at", "revoked_reason"];
 
 /// Reads items of later releases too, and reasons that only they know.
 pub(crate) fn to_state(item: &Item) -> Result<SessionState, StoreError> {
@@ -24,6 +24,7 @@ pub(crate) fn to_state(item: &Item) -> Result<SessionState, StoreError> {
     };
     let ended = |at| Ok::<_, StoreError>((UnixMillis::new(at), reason()?));
     Ok(SessionState {
+        began_at: UnixMillis::new(item.number("auth_time")?),
         expires_at: UnixSeconds::new(item.number("expires_at")?),
         absolute_expires_at: UnixSeconds::new(item.number("absolute_expires_at")?),
         ended: item.optional_number("revoked_at")?.map(ended).transpose()?,

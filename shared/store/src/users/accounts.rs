@@ -32,6 +32,8 @@ pub struct Account {
     pub pending_email: Option<EmailAddress>,
     /// What proves the password.
     pub password_hash: PhcHash,
+    /// When something last ended all sessions; `None` if nothing has, or only an earlier release.
+    pub cut_at: Option<UnixMillis>,
     /// When the account expires, unless the address is confirmed before then.
     pub expires_at: Option<UnixSeconds>,
     /// The round of registrations that it waits in for its address; `None` if it has the address.

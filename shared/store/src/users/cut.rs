@@ -13,6 +13,8 @@ use crate::{
 
 const VALID_AFTER: &str = "sessions_valid_after";
 const SPARED: &str = "spared_session";
+/// When the last cut was written. Its number is not a time.
+pub(super) const CUT_AT: &str = "cut_at";
 
 /// The result of a cut.
 enum CutResult {
@@ -30,7 +32,7 @@ fn is_later(cut: SessionsCut) -> Condition {
 /// Adds a cut to another change, in the same write. Numbering the cut ([`SessionsCut`]) needs no
 /// read.
 pub(super) fn end_all_sessions(changes: Changes, now: UnixMillis) -> Changes {
-    changes.increase(VALID_AFTER, number(now.get()), number(1_u64)).remove(SPARED)
+    numbered(changes, now).remove(SPARED)
 }
 
 /// The same, except for one session.
@@ -39,9 +41,11 @@ pub(super) fn end_other_sessions(
     now: UnixMillis,
     spared: ratchet_core::ids::SessionId,
 ) -> Changes {
-    changes
-        .increase(VALID_AFTER, number(now.get()), number(1_u64))
-        .set(SPARED, string(spared.to_string()))
+    numbered(changes, now).set(SPARED, string(spared.to_string()))
+}
+
+fn numbered(changes: Changes, now: UnixMillis) -> Changes {
+    changes.increase(VALID_AFTER, number(now.get()), number(1_u64)).set(CUT_AT, number(now.get()))
 }
 
 /// The last cut is this one, or there is none: nothing has ended all sessions since it was read.
@@ -66,9 +70,9 @@ impl Users {
         id: UserId,
         cut: SessionsCut,
     ) -> Result<Option<SessionsCut>, StoreError> {
-        let mut cut = cut;
+        let (now, mut cut) = (cut.valid_after, cut);
         loop {
-            let previous = match self.try_cut_sessions(id, cut).await? {
+            let previous = match self.try_cut_sessions(id, cut, now).await? {
                 CutResult::Written => return Ok(Some(cut)),
                 CutResult::NoUser => return Ok(None),
                 CutResult::Follows(previous) => previous,
@@ -85,8 +89,11 @@ impl Users {
         &self,
         id: UserId,
         cut: SessionsCut,
+        now: UnixMillis,
     ) -> Result<CutResult, StoreError> {
-        let changes = Changes::new().set(VALID_AFTER, number(cut.valid_after.get()));
+        let changes = Changes::new()
+            .set(VALID_AFTER, number(cut.valid_after.get()))
+            .set(CUT_AT, number(now.get()));
         let changes = match cut.spared {
             None => changes.remove(SPARED),
             Some(spared) => changes.set(SPARED, string(spared.to_string())),

@@ -98,9 +98,10 @@ impl Users {
         session: &Session,
     ) -> Result<bool, StoreError> {
         let writes = vec![self.use_proof(right), sessions.creation(session)];
+        // The list, because the function that signs in may not read single sessions.
         let is_there = async || {
-            let found = sessions.find(session.user_id, session.session_id).await?;
-            Ok(found.is_some_and(|found| found.token_hash == session.token_hash))
+            let found = sessions.list(session.user_id).await?.sessions;
+            Ok(found.iter().any(|found| found.token_hash == session.token_hash))
         };
         transact_and_check(&self.client, writes, is_there).await
     }

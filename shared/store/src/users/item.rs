@@ -13,7 +13,7 @@ use ratchet_core::{
     user::{ADDRESS_OUTLIVES, NameKey, SessionsCut, User, UserStatus},
 };
 
-use super::{Account, ListedDetails, ListedUser, NewUser};
+use super::{Account, ListedDetails, ListedUser, NewUser, cut::CUT_AT};
 use crate::{
     StoreError,
     conditions::{EXPIRES_AT, ROUND},
@@ -206,6 +206,7 @@ pub(super) fn to_account(item: &Item) -> Result<Account, StoreError> {
         email: address("email", item.string("email")?)?,
         pending_email: pending.map(|text| address("pending_email", text)).transpose()?,
         password_hash: PhcHash::new(item.string("password_hash")?.to_owned()),
+        cut_at: item.optional_number(CUT_AT)?.map(UnixMillis::new),
         expires_at: item.optional_number(EXPIRES_AT)?.map(UnixSeconds::new),
         round: round(&item)?,
     })
