@@ -6,53 +6,14 @@
 use std::fmt;
 
 use askama::Template;
-use ratchet_core::{
-    challenge::{LetterSecrets, Purpose},
-    email::EmailAddress,
-    key_ring::TagKey,
-};
+use ratchet_core::email::EmailAddress;
 use zeroize::Zeroizing;
 
 pub(crate) use crate::template::Message;
-use crate::template::{Html, Paragraph};
-
-/// The secrets of a challenge, as they appear in the message.
-#[derive(Default)]
-pub(crate) struct Proofs {
-    /// A link, or the bare token if no page is configured.
-    pub(crate) link: Zeroizing<String>,
-    is_url: bool,
-    pub(crate) code: Zeroizing<String>,
-}
-
-impl Proofs {
-    /// # Security
-    /// The token is in the fragment of the link. Browsers do not send that to a server, so it does
-    /// not appear in access logs or `Referer` headers (RFC 9110 §10.1.3).
-    pub(crate) fn new(
-        purpose: Purpose,
-        secrets: &LetterSecrets,
-        key: &TagKey,
-        page: Option<&str>,
-    ) -> Self {
-        let token = secrets.token.encode(key);
-        let link = page.map_or_else(
-            || token.as_str().to_owned(),
-            |page| format!("{page}#action={}&token={}", purpose.as_str(), token.as_str()),
-        );
-        Self {
-            link: Zeroizing::new(link),
-            is_url: page.is_some(),
-            code: Zeroizing::new(secrets.code.expose().to_owned()),
-        }
-    }
-}
-
-impl fmt::Debug for Proofs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proofs").finish_non_exhaustive()
-    }
-}
+use crate::{
+    proofs::Proofs,
+    template::{Html, Paragraph},
+};
 
 impl Message<'_> {
     /// The name in the counters of messages.
@@ -170,7 +131,11 @@ impl fmt::Debug for Mail {
 
 #[cfg(test)]
 mod tests {
-    use ratchet_core::ids::{LetterId, UserId};
+    use ratchet_core::{
+        challenge::{LetterSecrets, Purpose},
+        ids::{LetterId, UserId},
+        key_ring::TagKey,
+    };
 
     use super::*;
 

@@ -11,12 +11,7 @@ use ratchet_core::{
 use ratchet_service::{Fault, clock};
 use ratchet_store::{LoadError, Opened, StoreError};
 
-use crate::{
-    Mailer,
-    compose::{Mail, Proofs},
-    draft::Draft,
-    ses::SendError,
-};
+use crate::{Mailer, compose::Mail, draft::Draft, proofs::Proofs, ses::SendError};
 
 /// A letter still has to be sent.
 #[derive(Debug, thiserror::Error)]

@@ -14,10 +14,7 @@ use ratchet_core::{
 use ratchet_service::clock;
 use ratchet_store::{Account, StoreError};
 
-use crate::{
-    Mailer,
-    compose::{Message, Proofs},
-};
+use crate::{Mailer, compose::Message, proofs::Proofs};
 
 /// A message without its token and code.
 #[derive(Debug)]

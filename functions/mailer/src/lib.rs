@@ -10,6 +10,7 @@
 mod compose;
 mod deliver;
 mod draft;
+mod proofs;
 mod ses;
 mod template;
 

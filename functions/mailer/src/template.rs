@@ -9,7 +9,7 @@
 
 use askama::Template;
 
-use crate::compose::Proofs;
+use crate::proofs::Proofs;
 
 /// What a message says. `account` is what it calls the account.
 #[derive(Debug, Template)]

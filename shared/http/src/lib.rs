@@ -28,6 +28,7 @@ pub mod optional;
 pub mod path;
 pub mod private;
 pub mod problem;
+pub mod sign_in;
 pub mod signed_in;
 pub mod tokens;
 

@@ -2,20 +2,11 @@
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use ratchet_core::{
-    device_token::EncodedDeviceToken, dpop::Possession, second_factor::RecoveryCode,
-};
-use ratchet_service::{
-    end_sessions::LogOut,
-    tokens::{FreshAccessToken, TokenPair},
-};
+use ratchet_core::{device_token::EncodedDeviceToken, second_factor::RecoveryCode};
+use ratchet_service::tokens::{FreshAccessToken, TokenPair};
 use serde::Serialize;
-use zeroize::Zeroizing;
 
-use crate::{
-    cookie::{Browser, Mode},
-    json::json,
-};
+use crate::json::json;
 
 /// A token pair as a response, with the refresh token in the body.
 #[derive(Debug)]
@@ -147,22 +138,4 @@ fn response(pair: &TokenPair, refresh_token: Option<&str>) -> Response {
             .map(|codes| codes.iter().map(RecoveryCode::expose).collect()),
     };
     json(StatusCode::OK, &body)
-}
-
-/// The answer with the pair of a new session. In a browser, the session of an earlier cookie ends.
-pub async fn signed_in(
-    mode: Mode,
-    pair: TokenPair,
-    log_out: &LogOut,
-    possession: Possession,
-    browser: &Browser,
-) -> Response {
-    match mode {
-        Mode::Token => TokenResponse(pair).into_response(),
-        Mode::Cookie => {
-            let end =
-                |token: Zeroizing<String>| async move { log_out.log_out(&token, possession).await };
-            browser.signed_in(&pair, end).await
-        }
-    }
 }

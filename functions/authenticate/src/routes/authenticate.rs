@@ -11,7 +11,7 @@ use ratchet_http::{
     cookie::{Browser, Mode},
     dpop::Proof,
     optional,
-    tokens::signed_in,
+    sign_in::signed_in,
 };
 use ratchet_service::{
     end_sessions::LogOut,

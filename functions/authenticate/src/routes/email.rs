@@ -12,7 +12,7 @@ use ratchet_http::{
     cookie::{Browser, Mode},
     dpop::Proof,
     optional,
-    tokens::signed_in,
+    sign_in::signed_in,
 };
 use ratchet_service::{
     accounts::Evidence,

@@ -14,7 +14,7 @@ use ratchet_http::{
     enrollment::Enrollment,
     json::json,
     optional,
-    tokens::signed_in,
+    sign_in::signed_in,
 };
 use ratchet_service::{
     end_sessions::LogOut,

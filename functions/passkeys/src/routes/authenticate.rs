@@ -13,7 +13,7 @@ use ratchet_http::{
     dpop::Proof,
     json::json,
     optional,
-    tokens::signed_in,
+    sign_in::signed_in,
 };
 use ratchet_service::{
     end_sessions::LogOut,

@@ -2,7 +2,10 @@
 
 use ratchet_core::{ids::UserId, time::UnixMillis, user::SessionsCut};
 
-use super::{Users, item};
+use super::{
+    Users,
+    item::{self, CUT_AT},
+};
 use crate::{
     StoreError,
     conditions::is_present,
@@ -13,8 +16,6 @@ use crate::{
 
 const VALID_AFTER: &str = "sessions_valid_after";
 const SPARED: &str = "spared_session";
-/// When the last cut was written. Its number is not a time.
-pub(super) const CUT_AT: &str = "cut_at";
 
 /// The result of a cut.
 enum CutResult {

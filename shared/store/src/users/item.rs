@@ -13,7 +13,7 @@ use ratchet_core::{
     user::{ADDRESS_OUTLIVES, NameKey, SessionsCut, User, UserStatus},
 };
 
-use super::{Account, ListedDetails, ListedUser, NewUser, cut::CUT_AT};
+use super::{Account, ListedDetails, ListedUser, NewUser};
 use crate::{
     StoreError,
     conditions::{EXPIRES_AT, ROUND},
@@ -36,6 +36,9 @@ pub(super) const PASSKEYS: Path = "passkeys";
 /// The version of a user with a second factor. Releases that know no second factors must not read it:
 /// they would ask for the password alone.
 pub(super) const FACTOR_VERSION: u32 = 2;
+
+/// When the last cut of a user's sessions was written. The cut's number is not a time.
+pub(super) const CUT_AT: Path = "cut_at";
 
 /// A key that no user has.
 pub(super) const NOBODY: &str = "user#nobody";
