@@ -86,6 +86,8 @@ pub(crate) enum KeysCommand {
     /// Removes a key from the ring: what it signed is refused
     Revoke {
         /// The key's id, as `list` shows it
+        // It is base64url, and may begin with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
 }

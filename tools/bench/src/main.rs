@@ -197,7 +197,10 @@ async fn put_floor_items(stack: &Stack) -> Result<(), Failure> {
     let session = client.put_item().table_name(&stack.data().tokens_table);
     let session = session.item("user_id", key()).item("session_id", key());
     session.item("generation", AttributeValue::N("0".to_owned())).send().await?;
-    Sessions::new(client.clone(), &stack.data().tokens_table).create(&floors::session()).await?;
+    let sessions = Sessions::new(client.clone(), &stack.data().tokens_table);
+    for session_id in floors::SESSIONS {
+        sessions.create(&floors::session(session_id)).await?;
+    }
     let user = client.put_item().table_name(&stack.data().users_table);
     user.item("pk", AttributeValue::S(floors::USER_KEY.to_owned())).send().await?;
     Ok(())

@@ -2,7 +2,7 @@ use std::{fs, path::Path};
 
 use clap::{Parser as _, error::ErrorKind};
 
-use super::Arguments;
+use super::{Arguments, Command, KeysCommand};
 
 /// The commands that documents show: lines of code blocks, and code within a line.
 fn shown(document: &Path) -> (Vec<String>, Vec<String>) {
@@ -58,4 +58,10 @@ fn commands_in_the_documents_are_accepted() {
         complete >= 2 && mentioned >= 15,
         "{complete} complete commands, {mentioned} mentioned"
     );
+}
+
+#[test]
+fn a_key_whose_id_begins_with_a_hyphen_can_be_revoked() {
+    let Arguments { command, .. } = parse("keys revoke -Tq9").unwrap();
+    assert!(matches!(command, Command::Keys(KeysCommand::Revoke { kid }) if kid == "-Tq9"));
 }

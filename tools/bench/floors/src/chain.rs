@@ -17,7 +17,9 @@ use ratchet_store::{SessionUpdate, Sessions};
 use crate::Tables;
 
 const USER: UserId = UserId::from_bytes([0xf2; 16]);
-const SESSION: SessionId = SessionId::from_bytes([0xf2; 16]);
+/// The session of each function that rotates one: they take turns.
+pub const SESSIONS: [SessionId; 2] =
+    [SessionId::from_bytes([0xf2; 16]), SessionId::from_bytes([0xf3; 16])];
 /// Every generation has the same secret: that there is one to compare with is what costs.
 const HASH: SecretHash = SecretHash::from_bytes([0xf2; 32]);
 const SUCCESSOR: SealedSecret = SealedSecret::from_bytes([0xf2; SEALED_LEN]);
@@ -30,18 +32,19 @@ const EXPIRES_AT: UnixSeconds = UnixSeconds::new(4_000_000_000);
 #[derive(Debug)]
 pub struct Chain {
     sessions: Sessions,
+    session_id: SessionId,
     generation: AtomicU32,
 }
 
 impl Chain {
-    /// The session of [`session`], which the driver has put into the table.
+    /// One of [`SESSIONS`], which the driver has put into the table.
     ///
     /// # Errors
     /// If it is not there.
-    pub async fn find(tables: &Tables) -> Result<Self, Error> {
+    pub async fn find(tables: &Tables, session_id: SessionId) -> Result<Self, Error> {
         let sessions = tables.sessions();
-        let session = sessions.find(USER, SESSION).await?.ok_or("there is no session")?;
-        Ok(Self { sessions, generation: AtomicU32::new(session.generation) })
+        let session = sessions.find(USER, session_id).await?.ok_or("there is no session")?;
+        Ok(Self { sessions, session_id, generation: AtomicU32::new(session.generation) })
     }
 
     /// Exactly one rotation.
@@ -58,7 +61,11 @@ impl Chain {
             expires_at: EXPIRES_AT,
             origin: origin(),
         };
-        match self.sessions.rotate(USER, SESSION, &presented, &rotation, RECENT_SINCE).await? {
+        match self
+            .sessions
+            .rotate(USER, self.session_id, &presented, &rotation, RECENT_SINCE)
+            .await?
+        {
             SessionUpdate::Written(session) => Ok(session),
             SessionUpdate::Unmet(_) => Err("the rotation's condition does not hold".into()),
         }
@@ -67,11 +74,11 @@ impl Chain {
 
 /// A session with a full register, as large as those that the driver refreshes.
 #[must_use]
-pub fn session() -> Session {
+pub fn session(session_id: SessionId) -> Session {
     let superseded = Superseded { hash: HASH, sealed_successor: SUCCESSOR, superseded_at: NOW };
     Session {
         user_id: USER,
-        session_id: SESSION,
+        session_id,
         generation: 0,
         token_hash: HASH,
         superseded: [Some(superseded); REGISTER_SLOTS],

@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::{
 use lambda_http::Error;
 use ratchet_store::{Sessions, aws::AwsSettings};
 
-pub use chain::{Chain, session};
+pub use chain::{Chain, SESSIONS, session};
 
 /// The variable that names the tokens table, as for the functions.
 pub const TOKENS_TABLE: &str = "RATCHET_TOKENS_TABLE";
@@ -57,7 +57,8 @@ impl Tables {
         let tables = Self::new(&aws)?;
         let secret = aws.secrets_manager().get_secret_value().secret_id(env::var(KEY_RING_SECRET)?);
         let secret = async { Ok(secret.send().await?) };
-        let (_, _, chain) = tokio::try_join!(secret, tables.get(), Chain::find(&tables))?;
+        let (_, _, chain) =
+            tokio::try_join!(secret, tables.get(), Chain::find(&tables, SESSIONS[1]))?;
         Ok((tables, chain))
     }
 
