@@ -58,6 +58,10 @@ const FAULTS: [Fault; 8] = [
 /// A time during which every call is throttled, and requests may fail.
 type Span = (UnixMillis, UnixMillis);
 
+/// More than an invocation leaks, in bytes. `lambda_runtime` sets the environment variable
+/// `_X_AMZN_TRACE_ID` for each, and the C library never frees a former value.
+const LEAK: u64 = 200;
+
 /// Memory in KiB and open descriptors of the first instance of a function.
 type Watched = (&'static str, u64, usize);
 
@@ -121,10 +125,13 @@ fn hours_of_load_with_faults_lose_nothing() {
         // Two calls fail every second. If the service gave up because of them, requests would fail
         // as often.
         assert!(unexplained * 4 < seconds * 3, "healthy paths were missed");
+        // Of each function, the first of two instances was watched, for four fifths of the time.
+        let invocations = u64::try_from(summary.operations * 4 / 5).unwrap();
         for ((function, memory, descriptors), (_, memory_after, descriptors_after)) in
             before.into_iter().zip(after)
         {
-            assert!(memory_after < memory + 3 * 1024, "{function} grew to {memory_after} KiB");
+            let most = memory + 3 * 1024 + invocations * LEAK / 1024;
+            assert!(memory_after < most, "{function} grew to {memory_after} KiB");
             assert!(
                 descriptors_after <= descriptors + 8,
                 "{function} has {descriptors_after} descriptors"
