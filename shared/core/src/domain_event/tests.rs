@@ -188,7 +188,7 @@ fn an_event_has_ids_times_and_reasons_only() {
         serde_json::to_value(event).unwrap(),
         json!({
             "id": event.id(),
-            "occurred_at": 1_000,
+            "occurred_at": 1_400,
             "user_id": user_id(),
             "session_id": session_id(),
             "expires_at": 9_000,

@@ -67,6 +67,9 @@ fn users_as_they_are_written_are_read() {
     assert_eq!(names(&modified), ["user_disabled"]);
     let at = |record: &Value| events(record, UnixSeconds::new(5)).unwrap()[0].occurred_at();
     assert_eq!(at(&modified), NOW);
+    let mut from_cli = modified.clone();
+    from_cli["dynamodb"]["ApproximateCreationDateTime"] = json!("2026-11-29T10:00:00.250000+02:00");
+    assert_eq!(at(&from_cli), UnixSeconds::new(1_795_939_200), "as the AWS CLI writes it");
     let mut timeless = modified;
     timeless["dynamodb"]["ApproximateCreationDateTime"] = Value::Null;
     assert_eq!(at(&timeless), UnixSeconds::new(5), "when it was received");
