@@ -72,19 +72,17 @@ export function createClient(options) {
     async function accept(session, reason, since) {
         const next = () => learned(word, session, reason, since, Date.now());
         if (next() !== word) {
-            // Kept before it is used: a token that is used and then forgotten could end the session.
+            // Kept before it is used: a token that is used and then forgotten could end the session. If it cannot be
+            // kept, the session lasts until the next reload.
             // A token whose key is not here stays as it is: another client may have the key. So does one that is
             // not new: another program may have rotated it.
-            if (session ? session.refreshToken !== word.session?.refreshToken : !/proof/.test(reason))
-                await keep(session);
+            if (session ? session.refreshToken !== word.session?.refreshToken : !/proof/.test(reason)) {
+                await inTime(() => storage?.set(session?.refreshToken ?? null)).catch(() => { });
+            }
             become(next());
             say(word);
         }
         return word.session;
-    }
-    /** If it cannot be kept, the session lasts until the next reload. */
-    async function keep(session) {
-        await inTime(() => storage?.set(session?.refreshToken ?? null)).catch(() => { });
     }
     /** The refresh token to send, in token mode. */
     async function tokenToSend() {
@@ -250,9 +248,9 @@ export function createClient(options) {
         async fetch(input, init) {
             const isPath = /^\/(?!\/)/.test(input);
             const target = new Request(isPath ? base + input : input, init);
-            const isOurs = (url) => new URL(url).origin === new URL(target.url).origin;
-            if (!isPath && ![base, ...origins].some(isOurs))
+            if (!isPath && ![base, ...origins].some((url) => new URL(url).origin === new URL(target.url).origin)) {
                 throw new TypeError('not in origins');
+            }
             const userId = (word.at ? word.session : await resume())?.user.id;
             /** The token, as long as it is one of the user for whom this request was made. */
             const token = () => (word.session?.user.id === userId ? word.session?.accessToken : undefined);
@@ -268,8 +266,11 @@ export function createClient(options) {
                 return response;
             // The service means what it says. A gateway may refuse an expired token in words of its own,
             // which is worth one refresh.
-            const { code } = await errorOf(response);
-            if (code === 'unavailable' ? used === refusedToken : status === 403)
+            const isGateways = (await errorOf(response)).code === 'unavailable';
+            if (isGateways ? used === refusedToken : status === 403)
+                return response;
+            // A refresh does not authenticate the user again, and its token is no longer that of a step-up.
+            if (/user_auth/.test(response.headers.get('www-authenticate')))
                 return response;
             if (token() === used) {
                 await refresh().catch((error) => {
@@ -287,7 +288,7 @@ export function createClient(options) {
         },
         subscribe(listener) {
             listeners.add(listener);
-            return () => void listeners.delete(listener);
+            return () => listeners.delete(listener);
         },
         close() {
             closed = true;

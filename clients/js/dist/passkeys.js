@@ -75,10 +75,10 @@ async function alone(ask, signal, conditional) {
 /** Has the user choose a passkey. While the browser only suggests them, options are replaced before they expire. */
 async function choose(begin, until, conditional) {
     for (let next = await begin();;) {
-        const { ceremony, options, expires_in: seconds } = next;
+        const { ceremony, options } = next;
         const one = following(until);
-        let due = Date.now() + seconds * 800;
-        const timer = setInterval(() => {
+        let due = Date.now() + next.expires_in * 800;
+        const look = () => {
             if (!conditional || document.hidden || Date.now() < due)
                 return;
             due = Infinity;
@@ -86,7 +86,10 @@ async function choose(begin, until, conditional) {
                 next = other;
                 one.abort();
             }, () => (due = Date.now() + AGAIN));
-        }, LOOK);
+        };
+        const timer = setInterval(look, LOOK);
+        // At once when the user returns to the page, who may choose right away.
+        addEventListener('visibilitychange', look, one);
         try {
             const chosen = await navigator.credentials.get({
                 publicKey: optionsOf('parseRequestOptionsFromJSON', options),
@@ -101,6 +104,7 @@ async function choose(begin, until, conditional) {
         }
         finally {
             clearInterval(timer);
+            one.abort();
         }
     }
 }
@@ -110,10 +114,10 @@ function following(signal) {
     const abort = () => controller.abort();
     if (signal?.aborted)
         abort();
-    signal?.addEventListener('abort', abort, { signal: controller.signal });
+    signal?.addEventListener('abort', abort, controller);
     return controller;
 }
 function passkeyOf({ id, name, created_at: createdAt, last_used_at: lastUsedAt, backed_up: backedUp }) {
     return { id, name, createdAt: ms(createdAt), lastUsedAt: ms(lastUsedAt), backedUp };
 }
-const ms = (seconds) => (seconds ? Number(seconds) * 1000 : undefined);
+const ms = (seconds) => seconds * 1000 || undefined;

@@ -31,7 +31,7 @@ export const ageOf = (token = '') => attempt(() => decode(token.slice(4, 52)).sl
  */
 export function sessionOf(pair, now) {
     const { access_token: accessToken, refresh_token: refreshToken } = pair;
-    const after = (seconds) => now + Number(pair[seconds]) * 1000;
+    const after = (seconds) => now + pair[seconds] * 1000;
     const claims = claimsOf(accessToken);
     const [expiresAt, refreshAt] = [after('expires_in'), after('refresh_after')];
     if (!claims.sub || !(expiresAt + refreshAt > 0))
@@ -52,9 +52,9 @@ export async function errorOf(response) {
         .clone()
         .json()
         .catch(() => { });
-    const own = /^urn:ratchet:/.test(problem?.type);
-    const retryAfter = Number(response.headers.get('retry-after')) || undefined;
-    return new RatchetError({ ...(own && problem), status: response.status, retryAfter });
+    const own = /^urn:ratchet:/.test(problem?.type) && problem;
+    const retryAfter = +response.headers.get('retry-after') || undefined;
+    return new RatchetError({ ...own, status: response.status, retryAfter });
 }
 /** Whether the service refused, and would refuse the same request again. */
 export function isRefused({ code, status }) {

@@ -43,7 +43,7 @@ exports.ageOf = ageOf;
  */
 function sessionOf(pair, now) {
     const { access_token: accessToken, refresh_token: refreshToken } = pair;
-    const after = (seconds) => now + Number(pair[seconds]) * 1000;
+    const after = (seconds) => now + pair[seconds] * 1000;
     const claims = (0, exports.claimsOf)(accessToken);
     const [expiresAt, refreshAt] = [after('expires_in'), after('refresh_after')];
     if (!claims.sub || !(expiresAt + refreshAt > 0))
@@ -64,9 +64,9 @@ async function errorOf(response) {
         .clone()
         .json()
         .catch(() => { });
-    const own = /^urn:ratchet:/.test(problem?.type);
-    const retryAfter = Number(response.headers.get('retry-after')) || undefined;
-    return new RatchetError({ ...(own && problem), status: response.status, retryAfter });
+    const own = /^urn:ratchet:/.test(problem?.type) && problem;
+    const retryAfter = +response.headers.get('retry-after') || undefined;
+    return new RatchetError({ ...own, status: response.status, retryAfter });
 }
 /** Whether the service refused, and would refuse the same request again. */
 function isRefused({ code, status }) {
