@@ -130,7 +130,9 @@ fn hours_of_load_with_faults_lose_nothing() {
         for ((function, memory, descriptors), (_, memory_after, descriptors_after)) in
             before.into_iter().zip(after)
         {
-            let most = memory + 3 * 1024 + invocations * LEAK / 1024;
+            // The others have few invocations.
+            let leaked = if function == "refresh" { invocations * LEAK / 1024 } else { 0 };
+            let most = memory + 3 * 1024 + leaked;
             assert!(memory_after < most, "{function} grew to {memory_after} KiB");
             assert!(
                 descriptors_after <= descriptors + 8,

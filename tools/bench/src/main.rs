@@ -306,6 +306,12 @@ fn warm_requests(bench: &Bench, rounds: usize, report: &mut Report) -> Result<()
             }
         }
         report.sample("bare_hash", bare_hash.time()?);
+        // The next sign-in forgives the wrong password; an unknown name is never forgiven.
+        let nobody = format!("nobody-{round}");
+        for (kind, name) in [("wrong_password", ADA.name), ("unknown_user", nobody.as_str())] {
+            let answer = authenticate.invoke(sign_in_event(name, "not the password"), 401)?;
+            report.sample(kind, answer.duration());
+        }
     }
     for (name, instance) in &instances {
         if let Some(used) = instance.resources() {
