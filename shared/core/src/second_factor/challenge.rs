@@ -103,7 +103,7 @@ pub struct SignInChallenge {
     /// The key that the session is bound to, if any.
     pub jkt: Option<Thumbprint>,
     /// When the first step was proved.
-    pub auth_time: UnixMillis,
+    pub proved_at: UnixMillis,
     /// The last cut of the user's sessions then, [`User::cut_seen`].
     pub cut_seen: UnixMillis,
     /// What the user calls the device.
@@ -134,7 +134,7 @@ impl SignInChallenge {
             name: name_hash(typed_name),
             device_id,
             jkt,
-            auth_time: now,
+            proved_at: now,
             cut_seen: user.cut_seen(),
             device_label: None,
         }
@@ -178,7 +178,7 @@ impl SignInChallenge {
             self.device_id.as_bytes(),
             &[u8::from(self.jkt.is_some())],
             &jkt,
-            &self.auth_time.get().to_be_bytes(),
+            &self.proved_at.get().to_be_bytes(),
             &self.cut_seen.get().to_be_bytes(),
             &[label_len],
             &padded,
@@ -206,7 +206,7 @@ impl SignInChallenge {
             let device_id = DeviceId::from_bytes(fields.take()?);
             let [is_bound] = fields.take()?;
             let jkt = Thumbprint::from_bytes(fields.take()?);
-            let auth_time = UnixMillis::new(u64::from_be_bytes(fields.take()?));
+            let proved_at = UnixMillis::new(u64::from_be_bytes(fields.take()?));
             let cut_seen = UnixMillis::new(u64::from_be_bytes(fields.take()?));
             let [label_len] = fields.take()?;
             let label: [u8; LABEL] = fields.take()?;
@@ -222,13 +222,13 @@ impl SignInChallenge {
                 name,
                 device_id,
                 jkt: (is_bound == 1).then_some(jkt),
-                auth_time,
+                proved_at,
                 cut_seen,
                 device_label,
             })
         };
         let challenge = read().ok_or(InvalidChallenge)?;
-        if now < challenge.auth_time.plus(LIFE) { Ok(challenge) } else { Err(InvalidChallenge) }
+        if now < challenge.proved_at.plus(LIFE) { Ok(challenge) } else { Err(InvalidChallenge) }
     }
 
     /// Whether the user may still complete the sign-in: nothing has ended all sessions since.
